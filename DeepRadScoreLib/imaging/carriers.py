@@ -1,0 +1,98 @@
+"""The carriers of step 1: a case as stored, and the same case prepared for everything that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+Preprocessing = Literal["canonical", "pyradiomics"]
+Severity = Literal["info", "warning"]
+PATCH_PIXELS = 160
+
+
+@dataclass(frozen=True)
+class QualityNote:
+    """One remark on a case: a stable `code` in snake_case, a `severity` and one sentence for the reader."""
+
+    code: str
+    severity: Severity
+    message: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One CT with its tumour, as stored: pixel type, axes and geometry of the file are kept.
+
+    Attributes
+    ----------
+    ct: 3-D scalar image in HU.
+    tumour: uint8 image of 0 and 1 on the grid of `ct`.
+    other_tumours: uint8 image of 0 and 1 on the same grid (other labels of the mask), or None.
+    lung: uint8 image of 0 and 1 on the same grid to which the shell is confined, or None.
+    notes: what reading it had to mend or noticed.
+    """
+
+    case_id: str
+    ct: sitk.Image
+    tumour: sitk.Image
+    other_tumours: sitk.Image | None = None
+    lung: sitk.Image | None = None
+    notes: tuple[QualityNote, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeepPatch:
+    """The deep patch: 160 x 160 native pixels of the slice with the largest tumour area.
+
+    Attributes
+    ----------
+    image: 160 x 160 x 1 float32 image in HU at its true place (LPS order), -1000 where it leaves the CT.
+    tumour: bool array, (160, 160), rows y, columns x.
+    centre_ijk: the centroid's voxel in the LPS-ordered CT, which is pixel (80, 80) of the patch; its k is the slice.
+    area_mm2: tumour area in that slice.
+    cut_off_share: share of that area that lies outside the patch.
+    """
+
+    image: sitk.Image
+    tumour: np.ndarray
+    centre_ijk: tuple[int, int, int]
+    area_mm2: float
+    cut_off_share: float
+
+    @property
+    def hu(self) -> np.ndarray:
+        """The pixels, float32, (160, 160), rows y, columns x, in HU."""
+        return sitk.GetArrayFromImage(self.image)[0]
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """A case after the one door: nothing later looks at the file again.
+
+    Attributes
+    ----------
+    image: the CT on the 1 mm lattice that pyradiomics gets (int16 in the canonical frame).
+    tumour, peritumoral: uint8 images of 0 and 1 on that lattice.
+    patch: the deep patch.
+    slice_ct, slice_tumour: the whole native slice of the patch (n x m x 1, HU; uint8), for display.
+    quality: all remarks, from reading on.
+    """
+
+    case_id: str
+    preprocessing: Preprocessing
+    shell_mm: float
+    image: sitk.Image
+    tumour: sitk.Image
+    peritumoral: sitk.Image
+    patch: DeepPatch
+    slice_ct: sitk.Image
+    slice_tumour: sitk.Image
+    quality: tuple[QualityNote, ...]
+
+    def volume_ml(self, region: Literal["tumour", "peritumoral"]) -> float:
+        """Volume of a region on the 1 mm lattice, in mL."""
+        mask: sitk.Image = getattr(self, region)
+        return float(sitk.GetArrayViewFromImage(mask).sum() * np.prod(mask.GetSpacing()) / 1000.0)

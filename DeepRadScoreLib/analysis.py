@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from DeepRadScoreLib.imaging.carriers import PreparedCase, QualityNote
+from DeepRadScoreLib.endpoints import BY_KEY, KEYS
+from DeepRadScoreLib.imaging import Case, PreparedCase, Preprocessing, QualityNote, prepare_steps
+from DeepRadScoreLib.imaging.origin import is_synthetic
+from DeepRadScoreLib.radscore.engine import feature_steps
+from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, region_columns
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.bundle import Bundle, EndpointCard, EndpointModel
+    from DeepRadScoreLib.fusion.columns import NetworkOutputs
 
 SYNTHETIC_LABEL = "synthetic: not for patients"
 
@@ -82,3 +93,179 @@ class MolecularProfile:
     synthetic_case: bool
     gradcam: dict[str, np.ndarray] = field(default_factory=dict)
     gradcam_note: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is about to be done, and the share of the whole (0..1) that is behind it."""
+
+    label: str
+    fraction: float
+
+
+def analyze(
+    case: Case, bundle: Bundle | None = None, *, preprocessing: Preprocessing = "canonical", shell_mm: float = 3.0
+) -> MolecularProfile:
+    """Run `steps` to their end."""
+    running = steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm)
+    while True:
+        try:
+            next(running)
+        except StopIteration as end:
+            return end.value
+
+
+def steps(
+    case: Case, bundle: Bundle | None = None, *, preprocessing: Preprocessing = "canonical", shell_mm: float = 3.0
+) -> Generator[Step, None, MolecularProfile]:
+    """Analyse one case in short steps; each `Step` is yielded before its work is done. The value is the profile.
+
+    A bundle brings its own preprocessing and shell thickness (mm); without one the findings are None, flag `no_model`.
+    """
+    if bundle is not None:
+        preprocessing, shell_mm = bundle.manifest.preprocessing, bundle.manifest.shell_mm
+    prepared = yield from _shown(prepare_steps(case, preprocessing=preprocessing, shell_mm=shell_mm), 0.0, 0.1, 8)
+    features = yield from _shown(feature_steps(prepared), 0.1, 0.7, 120)
+    common = {
+        "case_id": case.case_id,
+        "prepared": prepared,
+        "features": features,
+        "quality": prepared.quality,
+        "synthetic_case": is_synthetic(case.ct),
+    }
+    if bundle is None:
+        nothing = {key: Finding(key, flags=("no_model",)) for key in KEYS}
+        return MolecularProfile(findings=nothing, model=None, **common)
+    findings, maps, note = yield from _shown(
+        _finding_steps(bundle, prepared, features), 0.7, 1.0, 2 * len(bundle.networks) + len(KEYS) + 1
+    )
+    return MolecularProfile(findings=findings, model=_card(bundle), gradcam=maps, gradcam_note=note, **common)
+
+
+def _shown(work: Generator, begin: float, end: float, expected: int) -> Generator[Step, None, object]:
+    """Turn labels into steps between two fractions; `expected` labels fill the way, more than that wait at its end."""
+    done = 0
+    while True:
+        try:
+            label = next(work)
+        except StopIteration as stop:
+            return stop.value
+        yield Step(label, begin + (end - begin) * min(done / expected, 1.0))
+        done += 1
+
+
+def _finding_steps(
+    bundle: Bundle, prepared: PreparedCase, features: dict[str, float]
+) -> Generator[str, None, tuple[dict[str, Finding], dict[str, np.ndarray], str]]:
+    yield "loading the network library"
+    from DeepRadScoreLib.deepct.gradcam import cells, grad_cams
+    from DeepRadScoreLib.deepct.network import deep_outputs
+    from DeepRadScoreLib.fusion.columns import merge_outputs
+
+    table = pd.DataFrame([[features[column] for column in FEATURE_COLUMNS]], columns=FEATURE_COLUMNS)
+    outputs: list[NetworkOutputs] = []
+    for number, member in enumerate(bundle.networks, start=1):
+        yield f"deep features, network {number} of {len(bundle.networks)}"
+        outputs.append(merge_outputs([deep_outputs(network, prepared.patch.hu[None]) for network in member.values()]))
+    findings = {}
+    for key in KEYS:
+        yield f"finding: {BY_KEY[key].name}"
+        card = bundle.manifest.endpoints[key]
+        if key in bundle.endpoints:
+            findings[key] = _finding(bundle.endpoints[key], card, table, outputs)
+        else:
+            findings[key] = Finding(key, flags=("not_modelled",))
+    yield "Grad-CAM"
+    readouts = {key: model.deep.readout for key, model in bundle.endpoints.items() if model.deep.readout is not None}
+    maps: dict[str, np.ndarray] = {}
+    for name in bundle.networks[0] if bundle.networks else ():
+        networks = [member[name] for member in bundle.networks]
+        keys = tuple(key for key in networks[0].spec.endpoints if key in bundle.endpoints)
+        maps |= grad_cams(networks, prepared.patch.hu, keys, readouts=readouts or None)
+        note = _map_note(cells(networks[0]), len(networks), bool(readouts))
+    return findings, maps, note if maps else ""
+
+
+def _map_note(cells: str, networks: int, readout: bool) -> str:
+    note = f"The map has {cells} cells, drawn smoothly over the 160 x 160 patch"
+    if networks > 1:
+        note += f"; it is the mean of the maps of {networks} fold networks"
+    if readout:
+        note += "; a logistic read-out on the pooled features stands for the logit of the untrained network"
+    return note + "."
+
+
+def _finding(
+    model: EndpointModel, card: EndpointCard, features: pd.DataFrame, outputs: list[NetworkOutputs]
+) -> Finding:
+    from DeepRadScoreLib.fusion.explain import explain
+
+    columns = model.columns(features, outputs)
+    probability = float(model.probability(columns)[0])
+    threshold = float(model.fusion.threshold_)
+    endpoint = BY_KEY[model.key]
+    folds = model.fold_probabilities(features, outputs)[:, 0] if model.fold_regions else None
+    raw = model.regions.raw(features)[0]
+    shap = explain(model.fusion, model.background, columns)
+    return Finding(
+        model.key,
+        probability=probability,
+        threshold=threshold,
+        decision=endpoint.positive if probability >= threshold else endpoint.negative,
+        spread=None if folds is None else (float(folds.min()), float(folds.max())),
+        flags=_flags(model, card),
+        radscore_tumour=float(raw[0]),
+        radscore_peritumoral=float(raw[1]),
+        shap={name: float(value) for name, value in zip(model.names, shap.values[0], strict=True)},
+        shap_base=float(shap.base),
+        drivers=_drivers(model, features),
+        validation=_validation(card),
+    )
+
+
+def _flags(model: EndpointModel, card: EndpointCard) -> tuple[str, ...]:
+    flags = []
+    validation = card.validation.get("deep-radscore")
+    if validation is None:
+        flags.append("not_validated")
+    elif validation.auc_ci is None:
+        flags.append(validation.flag or "not_validated")
+    elif validation.auc_ci[0] <= 0.5:
+        flags.append("not_better_than_chance")
+    if card.rule == "single":
+        flags.append("single_feature_radscore")
+    if model.fusion.no_signal_:
+        flags.append("no_signal")
+    return tuple(flags)
+
+
+def _drivers(model: EndpointModel, features: pd.DataFrame) -> dict[str, tuple[tuple[str, float], ...]]:
+    drivers = {}
+    for region in REGIONS:
+        radscore = model.regions.radscores[region]
+        values = radscore.contributions(features[list(region_columns(region))])[0]
+        named = zip(radscore.selected_names_, (float(value) for value in values), strict=True)
+        drivers[region] = tuple(sorted(named, key=lambda pair: (-abs(pair[1]), pair[0])))
+    return drivers
+
+
+def _validation(card: EndpointCard) -> Validation | None:
+    found = card.validation.get("deep-radscore")
+    return None if found is None else Validation(found.auc, found.auc_ci, found.n, found.positives)
+
+
+def _card(bundle: Bundle) -> ModelCard:
+    manifest = bundle.manifest
+    trained = manifest.trained_on
+    return ModelCard(
+        name=manifest.name,
+        sha256=bundle.sha256,
+        protocol=manifest.protocol,
+        network=manifest.network,
+        backbone=manifest.backbone,
+        weights=manifest.weights,
+        preprocessing=manifest.preprocessing,
+        synthetic=manifest.synthetic,
+        trained_on=f"{trained['training_patients']} patients of {trained['cohort']}, "
+        f"{trained['held_out_patients']} held out",
+    )

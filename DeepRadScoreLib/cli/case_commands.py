@@ -1,0 +1,169 @@
+"""`analyze` and `inspect`: one case, or one bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from DeepRadScoreLib.cli.progress import shown_progress
+from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS
+from DeepRadScoreLib.errors import InputError
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.analysis import MolecularProfile
+    from DeepRadScoreLib.bundle import EndpointCard, Manifest
+
+
+def analyze(
+    ct: Annotated[Path, typer.Option(help="The CT: NRRD or NIfTI, in HU.")],
+    mask: Annotated[Path, typer.Option(help="The tumour: a labelmap (NRRD, NIfTI) or Slicer's .seg.nrrd.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    segment: Annotated[str | None, typer.Option(help="Name of the tumour's segment in a .seg.nrrd.")] = None,
+    label: Annotated[int | None, typer.Option(help="Value of the tumour in a labelmap with several.")] = None,
+    model: Annotated[Path | None, typer.Option(help="A bundle made by `train`; none: no findings.")] = None,
+    shell_mm: Annotated[float, typer.Option(help="Thickness of the peritumoral shell in mm.")] = 3.0,
+    lung_mask: Annotated[Path | None, typer.Option(help="A lung labelmap that confines the shell.")] = None,
+    preprocessing: Annotated[str, typer.Option(help="canonical or pyradiomics (a bundle brings its own).")] = "canonical",
+    case_id: Annotated[str | None, typer.Option(help="Name of the case in the results (default: the CT's).")] = None,
+) -> None:
+    """Analyse one case and write its profile, report, features, shell, patch and heat maps.
+
+    Example: `deepradscore analyze --ct ct.nrrd --mask tumour.nrrd --model model.zip --out results`
+    """
+    from DeepRadScoreLib.analysis import steps
+    from DeepRadScoreLib.bundle import read_bundle
+    from DeepRadScoreLib.imaging import read_case
+    from DeepRadScoreLib.report.writing import check_folder, write_profile
+
+    chosen = _preprocessing(preprocessing)
+    check_folder(out)
+    bundle = None if model is None else read_bundle(model)
+    if bundle is not None and shell_mm != bundle.manifest.shell_mm:
+        raise InputError(
+            f"the bundle was trained with a shell of {bundle.manifest.shell_mm:g} mm",
+            where="--shell-mm",
+            mend="leave the option out",
+        )
+    name = case_id or _stem(ct)
+    case = read_case(ct, mask, case_id=name, segment=segment, label=label, lung_mask=lung_mask)
+    with shown_progress() as report:
+        running = steps(case, bundle, preprocessing=chosen, shell_mm=shell_mm)
+        while True:
+            try:
+                step = next(running)
+            except StopIteration as end:
+                profile: MolecularProfile = end.value
+                break
+            report(f"analysing {name}: {step.label}", round(100 * step.fraction), 100)
+    write_profile(profile, out)
+    _print_profile(profile)
+    typer.echo(f"report: {out / 'report.html'}")
+
+
+def _preprocessing(name: str):  # noqa: ANN202 - narrows to the literal type
+    if name not in ("canonical", "pyradiomics"):
+        raise InputError(f'"{name}" is not known', where="--preprocessing", mend="choose canonical or pyradiomics")
+    return name
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    for ending in (".nii.gz", ".seg.nrrd", ".nrrd", ".nii", ".nhdr"):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return path.stem
+
+
+def _print_profile(profile: MolecularProfile) -> None:
+    console = Console()
+    synthetic = profile.synthetic_case or (profile.model is not None and profile.model.synthetic)
+    if synthetic:
+        console.print("[bold]synthetic: not for patients[/bold]")
+    for note in profile.quality:
+        console.print(f"{note.severity}: {note.message}", highlight=False, markup=False)
+    if profile.model is None:
+        console.print("No model was given: regions, features and quality only.")
+        return
+    table = Table("finding", "probability", "decision", "validated AUC", "flags")
+    for key, finding in profile.findings.items():
+        known = finding.validation is not None and finding.validation.auc is not None
+        table.add_row(
+            BY_KEY[key].name,
+            "-" if finding.probability is None else f"{finding.probability:.0%}" + (" synthetic" if synthetic else ""),
+            finding.decision or "-",
+            f"{finding.validation.auc:.2f}" if known else "-",
+            ", ".join(finding.flags),
+        )
+    console.print(table)
+
+
+def inspect(
+    what: Annotated[Path, typer.Argument(metavar="BUNDLE | CASE", help="A bundle, or a CT, NRRD or NIfTI.")],
+) -> None:
+    """Say what a bundle is, what it was trained on and what it may not be used for; or what an image file holds.
+
+    Example: `deepradscore inspect model.zip`
+    """
+    import zipfile
+
+    if what.is_file() and not zipfile.is_zipfile(what) and what.suffix.lower() != ".zip":
+        _inspect_image(what)
+        return
+    from DeepRadScoreLib.bundle import read_manifest
+
+    _print_manifest(read_manifest(what))
+
+
+def _inspect_image(path: Path) -> None:
+    from DeepRadScoreLib.imaging import describe_image
+
+    for name, value in describe_image(path).items():
+        typer.echo(f"{name:14s} {value}")
+
+
+def _print_manifest(manifest: Manifest) -> None:
+    console = Console()
+    trained = manifest.trained_on
+    if manifest.label:
+        console.print(f"[bold]{manifest.label}[/bold]")
+    lines = {
+        "model": f"{manifest.name}, protocol {manifest.protocol}, network {manifest.network} "
+        f"({manifest.backbone}, weights {manifest.weights}, {manifest.pixels} pixels)",
+        "trained on": f"{trained['training_patients']} patients of {trained['cohort']}; "
+        f"{trained['held_out_patients']} held out; {len(trained['left_out'])} cases left out",
+        "sites": ", ".join(f"{site or 'not named'} {count}" for site, count in trained["sites"].items()),
+        "preprocessing": f"{manifest.preprocessing}, shell {manifest.shell_mm:g} mm",
+        "not for": "clinical decisions: this is not a medical device, and its probabilities hold at best for "
+        "patients like those it was trained on. The stored AUCs are of one held-out part of the same cohort.",
+    }
+    if manifest.preprocessing == "pyradiomics":
+        lines["caution"] = (
+            "features depend on how a file is stored: NIfTI and DICOM of one patient may differ with this preprocessing."
+        )
+    for name, value in lines.items():
+        console.print(f"{name:14s} {value}", highlight=False, markup=False)
+    table = Table("endpoint", "modelled", "training n (positive)", "classifier", "held-out AUC (95 %)", "n (positive)")
+    for endpoint in ENDPOINTS:
+        table.add_row(*_endpoint_row(endpoint.name, manifest.endpoints[endpoint.key]))
+    console.print(table)
+
+
+def _endpoint_row(name: str, card: EndpointCard) -> tuple[str, ...]:
+    found = card.validation.get("deep-radscore")
+    auc = "-"
+    if found is not None:
+        auc = found.flag or "-"
+        if found.auc is not None and found.auc_ci is not None:
+            auc = f"{found.auc:.2f} ({found.auc_ci[0]:.2f}-{found.auc_ci[1]:.2f})"
+    return (
+        name,
+        "yes" if card.modelled else (card.reason or "no"),
+        f"{card.n} ({card.positives})",
+        card.classifier.get("deep-radscore", "-"),
+        auc,
+        "-" if found is None else f"{found.n} ({found.positives})",
+    )

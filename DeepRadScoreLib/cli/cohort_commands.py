@@ -1,0 +1,149 @@
+"""`extract` and `train`: a cohort table in, a feature table or a bundle out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from DeepRadScoreLib.cli.progress import Report, shown_progress
+from DeepRadScoreLib.errors import InputError, OutputError
+
+Preprocessing = Literal["canonical", "pyradiomics"]
+Jobs = Annotated[int, typer.Option(help="Parallel processes; -1: one for each core.")]
+CohortTable = Annotated[Path, typer.Argument(metavar="COHORT.csv", help="The cohort table.")]
+
+
+def extract(
+    cohort: CohortTable,
+    out: Annotated[Path, typer.Option(help="The feature table: a name ending in .parquet or .csv.")],
+    preprocessing: Annotated[Preprocessing, typer.Option(help="How cases are prepared.")] = "canonical",
+    shell_mm: Annotated[float, typer.Option(help="Thickness of the peritumoral shell in mm.")] = 3.0,
+    jobs: Jobs = -1,
+) -> None:
+    """Compute the 2 x 851 features of every case of a cohort; a killed run goes on where it was.
+
+    Example: `deepradscore extract cohort.csv --out features.parquet`
+    """
+    from DeepRadScoreLib.study.cohort import read_cohort
+    from DeepRadScoreLib.study.features import extract_cohort
+
+    if out.suffix not in (".parquet", ".csv"):
+        raise InputError(f'the ending "{out.suffix}" is not known', where="--out", mend="end the name in .parquet or .csv")
+    check_writable(out)
+    table = read_cohort(cohort, needs=("case_id", "ct", "mask"))
+    with shown_progress() as report:
+        computed = extract_cohort(
+            table, preprocessing=preprocessing, shell_mm=shell_mm, jobs=jobs, progress=_case_line(report)
+        )
+    _write_table(computed.features, out)
+    typer.echo(f"{len(computed.features)} cases x {computed.features.shape[1]} features: {out}")
+    _end(computed.failed)
+
+
+def train(
+    cohort: CohortTable,
+    out: Annotated[Path, typer.Option(help="The bundle to write.")],
+    preprocessing: Annotated[Preprocessing, typer.Option(help="How cases are prepared.")] = "canonical",
+    protocol: Annotated[Literal["strict", "paper"], typer.Option(help="strict: out of fold; paper: as published.")] = (
+        "strict"
+    ),
+    network: Annotated[
+        Literal["shared", "per-endpoint", "frozen"], typer.Option(help="One trunk, ten networks, or no fine-tuning.")
+    ] = "shared",
+    backbone: Annotated[str, typer.Option(help="densenet121, resnet50, resnet101, vgg19 or inception_v3.")] = (
+        "densenet121"
+    ),
+    weights: Annotated[str, typer.Option(help="imagenet (needs the network once), none, or a file.")] = "imagenet",
+    weights_sha256: Annotated[str | None, typer.Option(help="SHA-256 of a weight file with a name of its own.")] = None,
+    epochs: Annotated[int, typer.Option(help="At most this many epochs for each network.")] = 60,
+    pixels: Annotated[int, typer.Option(help="Pixels the network sees of the 160 x 160 patch.")] = 160,
+    folds: Annotated[int, typer.Option(help="Folds for the out-of-fold scores.")] = 5,
+    repeats: Annotated[int, typer.Option(help="Repeats of the classifiers' cross-validation.")] = 10,
+    cd8a_cut: Annotated[float | None, typer.Option(help="CD8A expression above which PDL1 counts as positive.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bundle.")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks are trained.")] = "auto",
+    jobs: Jobs = -1,
+) -> None:
+    """Train a bundle on a cohort and judge it on its held-out part; a killed run goes on where it was.
+
+    Example: `deepradscore train cohort.csv --weights imagenet --out model.zip`
+    """
+    from DeepRadScoreLib.study.networks import NetworkPlan
+    from DeepRadScoreLib.study.run import train_from_table
+    from DeepRadScoreLib.study.training import TrainingPlan
+
+    check_writable(out)
+    plan = TrainingPlan(
+        protocol=protocol,
+        preprocessing=preprocessing,
+        network=NetworkPlan(network, backbone, weights, weights_sha256, pixels, epochs, device),
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+    )
+    if network == "per-endpoint":
+        typer.echo(f"ten networks ({backbone}) for each of {folds if protocol == 'strict' else 2} parts", err=True)
+    with shown_progress() as report:
+        result, failed = train_from_table(cohort, out, plan, jobs=jobs, cd8a_cut=cd8a_cut, progress=report)
+    from DeepRadScoreLib.cli.case_commands import _print_manifest
+
+    _print_manifest(result.bundle.manifest)
+    for key, card in result.bundle.manifest.endpoints.items():
+        moved = ", ".join(f"{name} {shift:+.2f} SD, SD x {ratio:.2f}" for name, (shift, ratio) in card.shift.items())
+        if moved:
+            typer.echo(f"shift of the held-out scores, {key}: {moved}")
+    typer.echo(f"bundle: {out}")
+    _end(failed)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse an output file that could not be written, before anything is computed.
+
+    Raises
+    ------
+    OutputError: the place is a folder, lies under a file, or may not be written to.
+    """
+    import os
+
+    if path.is_dir():
+        raise OutputError("this is a folder", where=str(path), mend="give the name of a file")
+    parent = path.absolute().parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"its folder cannot be made ({error.strerror})", where=str(path), mend="choose another place"
+        ) from error
+    if not os.access(parent, os.W_OK):
+        raise OutputError("its folder may not be written to", where=str(path), mend="choose another place")
+
+
+def _case_line(report: Report):  # noqa: ANN202
+    def show(done: int, total: int, record) -> None:  # noqa: ANN001
+        if record.error:
+            typer.echo(f"{record.case_id}: {record.error}", err=True)
+        report("regions and features", done, total)
+
+    return show
+
+
+def _write_table(features, out: Path) -> None:  # noqa: ANN001
+    import io
+
+    from DeepRadScoreLib.report.writing import write_atomically
+
+    if out.suffix == ".csv":
+        write_atomically(out, features.to_csv(float_format="%.17g"))
+        return
+    buffer = io.BytesIO()
+    features.reset_index().to_parquet(buffer, index=False)
+    write_atomically(out, buffer.getvalue())
+
+
+def _end(failed: dict[str, str]) -> None:
+    if failed:
+        for case_id, sentence in failed.items():
+            typer.echo(f"left out: {case_id}: {sentence}", err=True)
+        raise typer.Exit(1)

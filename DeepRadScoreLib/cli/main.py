@@ -1,0 +1,42 @@
+"""The command `deepradscore`: parses, calls the library, and turns its errors into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from DeepRadScoreLib.cli import case_commands, cohort_commands, demo_command, doctor_command
+from DeepRadScoreLib.errors import DeepRadScoreError
+
+SOME_FAILED, COULD_NOT = 1, 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Molecular and prognostic profile of a lung tumour from CT. Not a medical device.",
+)
+app.command("demo")(demo_command.demo)
+app.command("analyze")(case_commands.analyze)
+app.command("inspect")(case_commands.inspect)
+app.command("extract")(cohort_commands.extract)
+app.command("train")(cohort_commands.train)
+app.command("doctor")(doctor_command.doctor)
+
+
+def main() -> None:
+    """Run the command line; exit 0, 1 (some cases failed) or 2 (could not do it)."""
+    try:
+        app()
+    except DeepRadScoreError as error:
+        print(f"deepradscore: {error}", file=sys.stderr)
+        sys.exit(COULD_NOT)
+    except KeyboardInterrupt:
+        print("deepradscore: stopped; the same command goes on from what is finished.", file=sys.stderr)
+        sys.exit(COULD_NOT)
+
+
+if __name__ == "__main__":
+    main()

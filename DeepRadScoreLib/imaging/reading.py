@@ -1,0 +1,182 @@
+"""One case from its files or from images in memory: read, checked, and put on one grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from DeepRadScoreLib.errors import InputError, RegionError
+from DeepRadScoreLib.imaging.carriers import Case, QualityNote
+from DeepRadScoreLib.imaging.files import file_stem, read_image
+from DeepRadScoreLib.imaging.geometry import direction_of, index_map, labels_on_grid, same_grid
+from DeepRadScoreLib.imaging.segments import MaskContent, choose, mask_content
+
+AIR_HU = -200.0
+HU_LIMITS = (-32768.0, 32767.0)
+OUTSIDE_SHARE = 0.001
+
+
+def read_case(
+    ct: Path,
+    mask: Path,
+    *,
+    case_id: str = "",
+    segment: str | None = None,
+    label: int | None = None,
+    lung_mask: Path | None = None,
+) -> Case:
+    """Read a CT (HU) and its tumour mask from NRRD, NIfTI or, the mask, Slicer's `.seg.nrrd`.
+
+    Parameters
+    ----------
+    case_id: default: the name of the CT file.
+    segment, label: which segment (name or id) or which label is the tumour; needed where the mask holds several. The other labels of a labelmap, and the
+        other segments whose names say tumour, tumor, GTV, lesion or nodule, become `Case.other_tumours`.
+    lung_mask: mask (all that is not 0) to which the peritumoral shell is confined.
+
+    Raises
+    ------
+    InputError: a file that cannot be read, or a CT that is not a finite 3-D scalar image in HU.
+    RegionError: a mask from which no tumour can be taken.
+    """
+    return case_from_images(
+        read_image(ct),
+        read_image(mask),
+        case_id=case_id or file_stem(ct),
+        segment=segment,
+        label=label,
+        lung_mask=None if lung_mask is None else read_image(lung_mask),
+        ct_name=str(ct),
+        mask_name=str(mask),
+        lung_name=str(lung_mask or ""),
+    )
+
+
+def case_from_images(
+    ct: sitk.Image,
+    mask: sitk.Image,
+    *,
+    case_id: str = "",
+    segment: str | None = None,
+    label: int | None = None,
+    lung_mask: sitk.Image | None = None,
+    ct_name: str = "the CT",
+    mask_name: str = "the mask",
+    lung_name: str = "the lung mask",
+) -> Case:
+    """The same from images in memory; the names stand in error messages. See `read_case`."""
+    check_ct(ct, where=ct_name)
+    _check_axes(mask, where=mask_name)
+    content = mask_content(mask, where=mask_name)
+    chosen = choose(content, segment=segment, label=label)
+    notes: list[QualityNote] = []
+    outside = _share_outside(content.binary(chosen), ct)
+    if outside == 1.0:
+        raise RegionError(
+            "the tumour lies outside the CT", where=mask_name, mend=f"give the mask that was drawn on {ct_name}"
+        )
+    if outside > OUTSIDE_SHARE:
+        notes.append(
+            QualityNote("mask_outside_ct", "warning", f"{outside:.0%} of the tumour mask lies outside the CT.")
+        )
+    if not same_grid(mask, ct):
+        notes.append(
+            QualityNote(
+                "mask_resampled", "info", "The mask is on another grid and was put onto the CT's (nearest neighbour)."
+            )
+        )
+    tumour = _on_ct(content.binary(chosen), ct)
+    if not sitk.GetArrayViewFromImage(tumour).any():
+        raise RegionError(
+            "the tumour has no voxel on the CT's grid", where=mask_name, mend=f"outline it on {ct_name}"
+        )
+    others = [s for s in content.segments if s != chosen and s.counts_as_tumour]
+    return Case(
+        case_id=case_id,
+        ct=ct,
+        tumour=tumour,
+        other_tumours=_union(content, others, ct),
+        lung=None if lung_mask is None else _lung(lung_mask, ct, lung_name),
+        notes=tuple(notes),
+    )
+
+
+def check_ct(ct: sitk.Image, *, where: str) -> None:
+    """Refuse what is not a finite 3-D scalar CT in HU.
+
+    HU: a chest CT holds air and tissue, so some voxels lie under -200 HU and some above; a CT stored with an offset of 1000, rescaled to 0..255 or
+    to 0..1 has none under -200. No voxel may leave the range of 16-bit HU (-32768..32767).
+
+    Raises
+    ------
+    InputError: it is not.
+    """
+    if ct.GetNumberOfComponentsPerPixel() != 1 or "vector" in ct.GetPixelIDTypeAsString():
+        raise InputError(
+            f"the CT has {ct.GetNumberOfComponentsPerPixel()} components per voxel, not 1 (a colour image?)",
+            where=where,
+            mend="export the CT itself, in HU",
+        )
+    _check_axes(ct, where=where)
+    values = sitk.GetArrayViewFromImage(ct)
+    if np.iscomplexobj(values):
+        raise InputError("the CT has complex numbers", where=where, mend="export the CT itself, in HU")
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise InputError("the CT has voxels that are not numbers (NaN or infinite)", where=where, mend="export it again")
+    if not (low < AIR_HU < high) or low < HU_LIMITS[0] or high > HU_LIMITS[1]:
+        raise InputError(
+            f"the CT is not in HU: its values run from {low:g} to {high:g}, a chest CT has air under {AIR_HU:g} HU and tissue above",
+            where=where,
+            mend="export it with rescale slope and intercept applied, without windowing",
+        )
+
+
+def _check_axes(image: sitk.Image, *, where: str) -> None:
+    if image.GetDimension() != 3:
+        raise InputError(f"the image has {image.GetDimension()} dimensions, not 3", where=where, mend="give one 3-D volume")
+    direction = direction_of(image)
+    if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-3):
+        raise InputError(
+            "the image axes are not at right angles (gantry tilt or shear)",
+            where=where,
+            mend="resample it to a rectangular grid first (in 3D Slicer: harden the transform)",
+        )
+
+
+def _on_ct(mask: sitk.Image, ct: sitk.Image) -> sitk.Image:
+    if not same_grid(mask, ct):
+        return labels_on_grid(mask, ct)
+    mask = sitk.Image(mask)
+    mask.CopyInformation(ct)
+    return mask
+
+
+def _share_outside(mask: sitk.Image, ct: sitk.Image) -> float:
+    """Share of the mask's voxels whose centres lie outside the CT's voxels."""
+    if same_grid(mask, ct):
+        return 0.0
+    matrix, offset = index_map(mask, ct)
+    index = np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1] @ matrix.T + offset
+    inside = ((index >= -0.5) & (index <= np.array(ct.GetSize()) - 0.5)).all(axis=1)
+    return 1.0 - float(inside.mean())
+
+
+def _union(content: MaskContent, segments: list, ct: sitk.Image) -> sitk.Image | None:
+    if not segments:
+        return None
+    union = content.binary(segments[0])
+    for segment in segments[1:]:
+        union = sitk.Or(union, content.binary(segment))
+    return _on_ct(union, ct)
+
+
+def _lung(mask: sitk.Image, ct: sitk.Image, where: str) -> sitk.Image:
+    _check_axes(mask, where=where)
+    content = mask_content(mask, where=where)
+    lung = _union(content, list(content.segments), ct)
+    if lung is None or not sitk.GetArrayViewFromImage(lung).any():
+        raise RegionError("the lung mask lies outside the CT", where=where, mend="give the mask that was drawn on the CT")
+    return lung

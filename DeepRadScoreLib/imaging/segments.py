@@ -1,0 +1,161 @@
+"""Which voxels of a mask file are the tumour: labelmaps by value, Slicer segmentations (`.seg.nrrd`) by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from DeepRadScoreLib.errors import InputError, RegionError
+
+TUMOUR_WORDS = ("tumour", "tumor", "gtv", "lesion", "nodule")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment or label: its name ("label 2" in a plain labelmap), id, image component and value there."""
+
+    name: str
+    identity: str
+    layer: int
+    value: int
+
+    @property
+    def counts_as_tumour(self) -> bool:
+        """Every label of a plain labelmap; a named segment whose name holds one of `TUMOUR_WORDS`."""
+        return self.identity == "" or any(word in self.name.lower() for word in TUMOUR_WORDS)
+
+
+@dataclass(frozen=True)
+class MaskContent:
+    """The layers of a mask (scalar integer images) and the segments in them that are not empty."""
+
+    layers: tuple[sitk.Image, ...]
+    segments: tuple[Segment, ...]
+    empty: tuple[Segment, ...]
+    where: str
+
+    def binary(self, segment: Segment) -> sitk.Image:
+        """uint8 image of 0 and 1 on the grid of the mask."""
+        return self.layers[segment.layer] == segment.value
+
+
+def mask_content(mask: sitk.Image, *, where: str) -> MaskContent:
+    """Take a mask apart.
+
+    A mask with metadata keys `Segment0_ID`, `Segment0_Name`, `Segment0_Layer`, `Segment0_LabelValue` ... is a Slicer segmentation
+    (overlapping segments lie in several image components); any other one is a labelmap.
+
+    Raises
+    ------
+    InputError: several components and no segments.
+    RegionError: values that are not whole numbers, or nothing but background.
+    """
+    named = _named_segments(mask)
+    if not named and mask.GetNumberOfComponentsPerPixel() > 1:
+        raise InputError(
+            f"the mask has {mask.GetNumberOfComponentsPerPixel()} components per voxel",
+            where=where,
+            mend="save it as a labelmap or as a Slicer segmentation (.seg.nrrd)",
+        )
+    layers = tuple(_whole_numbers(layer, where) for layer in _layers(mask))
+    values = [_labels(layer) for layer in layers]
+    if not named:
+        named = [Segment(f"label {value}", "", 0, value) for value in values[0]]
+    filled = tuple(s for s in named if s.layer < len(values) and s.value in values[s.layer])
+    if not filled:
+        raise RegionError("the mask is empty", where=where, mend="outline the tumour and save the mask again")
+    return MaskContent(layers, filled, tuple(s for s in named if s not in filled), where)
+
+
+def choose(content: MaskContent, *, segment: str | None, label: int | None) -> Segment:
+    """The one segment that is meant: by name or id, by label value, or the only one there is.
+
+    Raises
+    ------
+    RegionError: it is absent or empty, or several are there and none or more than one was chosen.
+    """
+    present = ", ".join(_described(s) for s in content.segments)
+    if segment is not None:
+        wanted, candidates = f'the segment "{segment}"', _by_name(content.segments, segment)
+        if _by_name(content.empty, segment) and not candidates:
+            raise RegionError(f"{wanted} is empty", where=content.where, mend=f"choose one of: {present}")
+    elif label is not None:
+        wanted, candidates = f"the label {label}", [s for s in content.segments if s.value == label]
+    else:
+        wanted, candidates = "the tumour", list(content.segments)
+    if segment is not None and label is not None:
+        candidates = [s for s in candidates if s.value == label]
+    if len(candidates) == 1:
+        return candidates[0]
+    if not candidates:
+        raise RegionError(f"{wanted} is not in the mask", where=content.where, mend=f"choose one of: {present}")
+    if segment is None and label is None:
+        raise RegionError(
+            f"the mask holds {len(candidates)} regions and none was chosen",
+            where=content.where,
+            mend=f"choose a segment by name or a label by number: {present}",
+        )
+    raise RegionError(
+        f"{wanted} stands {len(candidates)} times in the mask",
+        where=content.where,
+        mend="choose by segment id: " + ", ".join(s.identity or s.name for s in candidates),
+    )
+
+
+def _by_name(segments: tuple[Segment, ...], name: str) -> list[Segment]:
+    for matches in (
+        [s for s in segments if s.identity == name and name],
+        [s for s in segments if s.name == name],
+        [s for s in segments if s.name.casefold() == name.strip().casefold()],
+    ):
+        if matches:
+            return matches
+    return []
+
+
+def _described(segment: Segment) -> str:
+    return f'"{segment.name}"' if segment.identity else str(segment.value)
+
+
+def _named_segments(mask: sitk.Image) -> list[Segment]:
+    """Segments of a Slicer segmentation; older files name neither layer nor value: one component each, value 1."""
+    found = []
+    while True:
+        prefix = f"Segment{len(found)}_"
+        fields = {
+            key: mask.GetMetaData(prefix + key)
+            for key in ("ID", "Name", "Layer", "LabelValue")
+            if mask.HasMetaDataKey(prefix + key)
+        }
+        if not {"ID", "Name"} & fields.keys():
+            return found
+        identity = fields.get("ID") or f"Segment{len(found)}"
+        layer = int(fields.get("Layer", len(found) if mask.GetNumberOfComponentsPerPixel() > 1 else 0))
+        found.append(Segment(fields.get("Name") or identity, identity, layer, int(fields.get("LabelValue", 1))))
+
+
+def _layers(mask: sitk.Image) -> list[sitk.Image]:
+    count = mask.GetNumberOfComponentsPerPixel()
+    if count == 1 and "vector" not in mask.GetPixelIDTypeAsString():
+        return [mask]
+    return [sitk.VectorIndexSelectionCast(mask, index) for index in range(count)]
+
+
+def _whole_numbers(layer: sitk.Image, where: str) -> sitk.Image:
+    values = sitk.GetArrayViewFromImage(layer)
+    if np.issubdtype(values.dtype, np.integer):
+        return layer
+    if np.iscomplexobj(values) or not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+        raise RegionError(
+            "the mask has values that are not whole numbers",
+            where=where,
+            mend="save it as a labelmap (a probability map must be thresholded first)",
+        )
+    return sitk.Cast(layer, sitk.sitkInt32)
+
+
+def _labels(layer: sitk.Image) -> list[int]:
+    values = sitk.GetArrayViewFromImage(layer)
+    return np.unique(values[values != 0]).tolist()

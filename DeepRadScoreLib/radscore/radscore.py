@@ -1,0 +1,125 @@
+"""RadScore: the linear combination of a region's selected features, one number per case."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from DeepRadScoreLib.radscore.selection import FeatureSelector, Matrix, Rule, two_class_tags
+
+
+class RadScore(TransformerMixin, BaseEstimator):
+    """RadScore = f1 c1 + ... + fn cn of z-scored features, without intercept or sigmoid.
+
+    Higher speaks for the second class. The z-scores use the mean and standard deviation of the training part, unchanged
+    for every other part. Features and coefficients come from `FeatureSelector`; of a feature that stands alone without
+    LASSO (rule `"single"`, or LASSO kept nothing) the coefficient is +1 if the second class has the higher values,
+    else -1.
+
+    Parameters
+    ----------
+    rule, repeatable, seed: see `FeatureSelector`.
+
+    Attributes
+    ----------
+    selected_: (k,) columns of the selected features, ascending.
+    mean_, scale_, coef_: (k,) their training means, standard deviations (of n, not n - 1) and coefficients.
+    rule_, lasso_empty_, funnel_: see `FeatureSelector`.
+    """
+
+    def __init__(
+        self, rule: Literal["auto"] | Rule = "auto", repeatable: np.ndarray | None = None, seed: int = 0
+    ) -> None:
+        self.rule = rule
+        self.repeatable = repeatable
+        self.seed = seed
+
+    def fit(self, X: Matrix, y: Sequence[float] | np.ndarray, groups: np.ndarray | None = None) -> RadScore:
+        """Fit on features (n, p) and labels (n,); for `groups` and what is raised see `FeatureSelector.fit`."""
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
+        selector = FeatureSelector(self.rule, self.repeatable, self.seed).fit(X, y, groups)
+        self.selected_ = selector.get_support(indices=True)
+        self.mean_ = X[:, self.selected_].mean(axis=0)
+        self.scale_ = X[:, self.selected_].std(axis=0)
+        self.coef_ = selector.coef_
+        self.rule_: Rule = selector.rule_
+        self.lasso_empty_: bool = selector.lasso_empty_
+        self.funnel_: dict[str, int] = selector.funnel_
+        return self
+
+    def contributions(self, X: Matrix) -> np.ndarray:
+        """Coefficient times z-score of every selected feature, (n, k); a row adds up to the score.
+
+        Raises
+        ------
+        ValueError: NaN, infinity, or other columns than those of the training table.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return self.coef_ * ((X[:, self.selected_] - self.mean_) / self.scale_)
+
+    def score_samples(self, X: Matrix) -> np.ndarray:
+        """The scores, (n,), added up from the first selected feature to the last."""
+        return np.cumsum(self.contributions(X), axis=1)[:, -1]
+
+    def transform(self, X: Matrix) -> np.ndarray:
+        """The scores as a column, (n, 1)."""
+        return self.score_samples(X)[:, None]
+
+    def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> np.ndarray:
+        """The name of the only column."""
+        check_is_fitted(self)
+        return np.array(["radscore"], dtype=object)
+
+    @property
+    def selected_names(self) -> tuple[str, ...]:
+        """The selected features by name (`x<column>` if the training table had no names), in the order of `coef_`."""
+        check_is_fitted(self)
+        names = getattr(self, "feature_names_in_", None)
+        return tuple(f"x{i}" if names is None else str(names[i]) for i in self.selected_)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that scoring needs, as plain numbers, strings and lists; JSON keeps every float to the last bit."""
+        fitted = zip(self.selected_names, self.selected_, self.mean_, self.scale_, self.coef_, strict=True)
+        features = [
+            {"name": name, "column": int(column), "mean": float(mean), "sd": float(sd), "coefficient": float(weight)}
+            for name, column, mean, sd, weight in fitted
+        ]
+        names = getattr(self, "feature_names_in_", None)
+        return {
+            "features": features,
+            "rule": self.rule_,
+            "lasso_empty": bool(self.lasso_empty_),
+            "funnel": {step: int(count) for step, count in self.funnel_.items()},
+            "n_columns": int(self.n_features_in_),
+            "columns": None if names is None else [str(name) for name in names],
+        }
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> RadScore:
+        """A fitted RadScore from `to_dict`; it gives the same scores to the last bit.
+
+        Raises
+        ------
+        KeyError: an entry is missing.
+        """
+        score = cls(rule=stored["rule"])
+        features = stored["features"]
+        score.selected_ = np.array([feature["column"] for feature in features], dtype=int)
+        score.mean_ = np.array([feature["mean"] for feature in features], dtype=float)
+        score.scale_ = np.array([feature["sd"] for feature in features], dtype=float)
+        score.coef_ = np.array([feature["coefficient"] for feature in features], dtype=float)
+        score.rule_, score.lasso_empty_ = stored["rule"], stored["lasso_empty"]
+        score.funnel_ = dict(stored["funnel"])
+        score.n_features_in_ = stored["n_columns"]
+        if stored["columns"] is not None:
+            score.feature_names_in_ = np.array(stored["columns"], dtype=object)
+        return score
+
+    def __sklearn_tags__(self) -> Tags:
+        return two_class_tags(super().__sklearn_tags__())

@@ -1,0 +1,235 @@
+"""Features and patches of a whole cohort: parallel, cached by content, so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import platformdirs
+from joblib import Parallel, delayed
+
+from DeepRadScoreLib.errors import CohortError, DeepRadScoreError, OutputError
+from DeepRadScoreLib.imaging import Preprocessing, prepare, read_case
+from DeepRadScoreLib.imaging.origin import is_synthetic
+from DeepRadScoreLib.radscore.engine import extract_features
+from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
+from DeepRadScoreLib.study.cohort import Cohort
+
+CACHE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """What one case gives to a study: 1702 features, the patch (160, 160) in HU, quality codes; or the error's sentence."""
+
+    case_id: str
+    features: np.ndarray | None = None
+    patch: np.ndarray | None = None
+    repeat: np.ndarray | None = None
+    quality: tuple[str, ...] = ()
+    synthetic: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class CohortFeatures:
+    """The cases of a cohort that could be computed, in the table's order, and the sentences of those that could not.
+
+    Attributes
+    ----------
+    rows: positions of these cases in the cohort table.
+    features: (n x 1702), float64, columns named.
+    patches: (n, 160, 160), float32, HU.
+    repeats: features from the cohort's second masks, rows of NaN where there is none, or None.
+    failed: case_id -> the error's sentence.
+    """
+
+    rows: np.ndarray
+    features: pd.DataFrame
+    patches: np.ndarray
+    repeats: np.ndarray | None
+    quality: list[tuple[str, ...]]
+    synthetic: bool
+    failed: dict[str, str]
+
+
+def cache_folder() -> Path:
+    """Where computed cases are kept: $DEEPRADSCORE_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("DEEPRADSCORE_CACHE") or platformdirs.user_cache_path("deepradscore"))
+
+
+def extract_cohort(
+    cohort: Cohort,
+    *,
+    preprocessing: Preprocessing = "canonical",
+    shell_mm: float = 3.0,
+    jobs: int = -1,
+    progress: Callable[[int, int, CaseRecord], None] | None = None,
+) -> CohortFeatures:
+    """Features and patches of every case; a case that fails is recorded and the rest goes on.
+
+    Raises
+    ------
+    CohortError: no case at all could be computed; the first sentence is repeated.
+    """
+    tasks = [
+        {
+            "case_id": cohort.table["case_id"][row],
+            "ct": cohort.table["ct"][row],
+            "mask": cohort.table["mask"][row],
+            "segment": cohort.column("segment")[row],
+            "lung_mask": cohort.column("lung_mask")[row],
+            "repeat_mask": cohort.column("repeat_mask")[row],
+            "preprocessing": preprocessing,
+            "shell_mm": shell_mm,
+        }
+        for row in range(len(cohort))
+    ]
+    records: dict[str, CaseRecord] = {}
+    for done, record in enumerate(_computed(tasks, jobs), start=1):
+        records[record.case_id] = record
+        if progress is not None:
+            progress(done, len(tasks), record)
+    return _gather(cohort, records)
+
+
+def _computed(tasks: list[dict], jobs: int) -> Iterator[CaseRecord]:
+    yield from Parallel(n_jobs=jobs, return_as="generator_unordered", inner_max_num_threads=1, backend="loky")(
+        delayed(compute_case)(**task) for task in tasks
+    )
+
+
+def _gather(cohort: Cohort, records: dict[str, CaseRecord]) -> CohortFeatures:
+    ordered = [records[case_id] for case_id in cohort.table["case_id"]]
+    good = [(row, record) for row, record in enumerate(ordered) if not record.error]
+    failed = {record.case_id: record.error for record in ordered if record.error}
+    if not good:
+        raise CohortError(
+            f"no case could be computed ({next(iter(failed.values())).rstrip('.')})",
+            where=str(cohort.path),
+            mend="mend the cases and run the command again",
+        )
+    index = pd.Index([record.case_id for _, record in good], name="case_id")
+    features = pd.DataFrame(np.stack([record.features for _, record in good]), index=index, columns=FEATURE_COLUMNS)
+    repeats = None
+    if any(record.repeat is not None for _, record in good):
+        nothing = np.full(len(FEATURE_COLUMNS), np.nan)
+        repeats = np.stack([nothing if record.repeat is None else record.repeat for _, record in good])
+    return CohortFeatures(
+        rows=np.array([row for row, _ in good]),
+        features=features,
+        patches=np.stack([record.patch for _, record in good]),
+        repeats=repeats,
+        quality=[record.quality for _, record in good],
+        synthetic=any(record.synthetic for _, record in good),
+        failed=failed,
+    )
+
+
+def compute_case(
+    *,
+    case_id: str,
+    ct: str,
+    mask: str,
+    segment: str,
+    lung_mask: str,
+    repeat_mask: str,
+    preprocessing: Preprocessing,
+    shell_mm: float,
+) -> CaseRecord:
+    """One case from its files, or from the cache if the same files were computed with the same settings before."""
+    try:
+        settings = {"segment": segment, "preprocessing": preprocessing, "shell_mm": shell_mm, "version": CACHE_VERSION}
+        key = _content_key([Path(path) for path in (ct, mask, lung_mask, repeat_mask) if path], settings)
+        stored = cache_folder() / "cases" / key[:2] / f"{key}.npz"
+        found = _from_cache(stored, case_id)
+        if found is not None:
+            return found
+        record = _compute(case_id, ct, mask, segment, lung_mask, repeat_mask, preprocessing, shell_mm)
+        _to_cache(stored, record)
+    except DeepRadScoreError as error:
+        return CaseRecord(case_id, error=str(error))
+    return record
+
+
+def _compute(
+    case_id: str,
+    ct: str,
+    mask: str,
+    segment: str,
+    lung_mask: str,
+    repeat_mask: str,
+    preprocessing: Preprocessing,
+    shell_mm: float,
+) -> CaseRecord:
+    lung = Path(lung_mask) if lung_mask else None
+    case = read_case(Path(ct), Path(mask), case_id=case_id, segment=segment or None, lung_mask=lung)
+    prepared = prepare(case, preprocessing=preprocessing, shell_mm=shell_mm)
+    repeat = None
+    if repeat_mask:
+        again = read_case(Path(ct), Path(repeat_mask), case_id=case_id, segment=segment or None, lung_mask=lung)
+        repeat = _as_row(extract_features(prepare(again, preprocessing=preprocessing, shell_mm=shell_mm)))
+    return CaseRecord(
+        case_id,
+        features=_as_row(extract_features(prepared)),
+        patch=prepared.patch.hu,
+        repeat=repeat,
+        quality=tuple(note.code for note in prepared.quality),
+        synthetic=is_synthetic(case.ct),
+    )
+
+
+def _as_row(features: dict[str, float]) -> np.ndarray:
+    return np.array([features[column] for column in FEATURE_COLUMNS])
+
+
+def _content_key(files: list[Path], settings: dict) -> str:
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in files:
+        digest.update(b"|")
+        if path.is_file():
+            with path.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _from_cache(stored: Path, case_id: str) -> CaseRecord | None:
+    if not stored.is_file():
+        return None
+    with np.load(stored, allow_pickle=False) as data:
+        return CaseRecord(
+            case_id,
+            features=data["features"],
+            patch=data["patch"],
+            repeat=data["repeat"] if data["repeat"].size else None,
+            quality=tuple(data["quality"].tolist()),
+            synthetic=bool(data["synthetic"]),
+        )
+
+
+def _to_cache(stored: Path, record: CaseRecord) -> None:
+    try:
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=stored.parent, suffix=".part", delete=False) as stream:
+            np.savez(
+                stream,
+                features=record.features,
+                patch=record.patch,
+                repeat=np.empty(0) if record.repeat is None else record.repeat,
+                quality=np.array(record.quality, dtype=str),
+                synthetic=record.synthetic,
+            )
+        Path(stream.name).replace(stored)
+    except OSError as error:
+        raise OutputError(
+            f"the computed case cannot be kept ({error.strerror})",
+            where=str(stored.parent),
+            mend="free some space, or set DEEPRADSCORE_CACHE to a folder that can be written",
+        ) from error

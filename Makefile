@@ -1,0 +1,34 @@
+# One command each; both do all the set-up on a fresh Debian machine with Python 3.11.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: setup demo demo-check test lint bench clean
+
+setup: $(READY)
+
+$(READY): requirements.lock requirements-slicer.lock pyproject.toml Testing/set-up
+	PYTHON="$(PYTHON)" VENV="$(VENV)" sh Testing/set-up
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/deepradscore demo --out demo-out
+
+demo-check: $(READY)
+	$(BIN)/python Testing/benchmarks/demo_check.py --out demo-check-out
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python Testing/benchmarks/analyze_benchmark.py
+
+clean:
+	rm -rf $(VENV) demo-out demo-check-out

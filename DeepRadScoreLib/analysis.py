@@ -244,7 +244,7 @@ def _drivers(model: EndpointModel, features: pd.DataFrame) -> dict[str, tuple[tu
     for region in REGIONS:
         radscore = model.regions.radscores[region]
         values = radscore.contributions(features[list(region_columns(region))])[0]
-        named = zip(radscore.selected_names_, (float(value) for value in values), strict=True)
+        named = zip(radscore.selected_names, (float(value) for value in values), strict=True)
         drivers[region] = tuple(sorted(named, key=lambda pair: (-abs(pair[1]), pair[0])))
     return drivers
 

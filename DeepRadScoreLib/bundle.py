@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from DeepRadScoreLib.errors import BundleError, OutputError
 from DeepRadScoreLib.fusion.columns import REGION_COLUMNS, DeepColumns, NetworkOutputs, RegionScores, Scale
 from DeepRadScoreLib.fusion.model import FusionModel
-from DeepRadScoreLib.radscore.names import REGIONS
+from DeepRadScoreLib.radscore.names import REGIONS, region_columns
 from DeepRadScoreLib.radscore.radscore import RadScore
 
 if TYPE_CHECKING:
@@ -277,13 +277,19 @@ def _endpoint_from_json(key: str, stored: dict[str, Any], classifier: bytes) -> 
 
 def _regions_to_json(regions: RegionScores) -> dict[str, Any]:
     return {
-        region: {"radscore": regions.radscores[region].to_dict(), "scale": asdict(regions.scales[region])}
+        region: {
+            "radscore": {**regions.radscores[region].to_dict(), "columns": None},
+            "scale": asdict(regions.scales[region]),
+        }
         for region in REGIONS
     }
 
 
 def _regions_from_json(stored: dict[str, Any]) -> RegionScores:
     return RegionScores(
-        {region: RadScore.from_dict(stored[region]["radscore"]) for region in REGIONS},
+        {
+            region: RadScore.from_dict({**stored[region]["radscore"], "columns": list(region_columns(region))})
+            for region in REGIONS
+        },
         {region: Scale(**stored[region]["scale"]) for region in REGIONS},
     )

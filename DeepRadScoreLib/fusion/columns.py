@@ -66,8 +66,10 @@ class RegionScores:
     scales: dict[str, Scale]
 
     @classmethod
-    def fit(cls, features: pd.DataFrame, labels: np.ndarray, **settings: Any) -> RegionScores:
-        """Fit on a feature table (n x 1702) and labels (n,) without gaps; `settings` go to `RadScore`."""
+    def fit(
+        cls, features: pd.DataFrame, labels: np.ndarray, patients: np.ndarray, **settings: Any
+    ) -> RegionScores:
+        """Fit on a feature table (n x 1702), labels (n,) without gaps and patients (n,); `settings` go to `RadScore`."""
         radscores = {}
         repeatable = settings.pop("repeatable", None)
         for position, region in enumerate(REGIONS):
@@ -75,7 +77,7 @@ class RegionScores:
             stable = None
             if repeatable is not None:
                 stable = repeatable[position * len(columns) : (position + 1) * len(columns)]
-            radscores[region] = RadScore(repeatable=stable, **settings).fit(features[columns], labels)
+            radscores[region] = RadScore(repeatable=stable, **settings).fit(features[columns], labels, patients)
         scales = {region: Scale.of(_score(radscores[region], features, region)) for region in REGIONS}
         return cls(radscores, scales)
 

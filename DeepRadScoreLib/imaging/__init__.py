@@ -1,0 +1,37 @@
+"""Step 1: from files to the regions of interest of one case."""
+
+from __future__ import annotations
+
+from DeepRadScoreLib.imaging.carriers import (
+    PATCH_PIXELS,
+    Case,
+    DeepPatch,
+    PreparedCase,
+    Preprocessing,
+    QualityNote,
+    Severity,
+)
+from DeepRadScoreLib.imaging.files import file_stem, read_image
+from DeepRadScoreLib.imaging.frame import in_lps_order
+from DeepRadScoreLib.imaging.preparing import prepare, prepare_steps
+from DeepRadScoreLib.imaging.reading import case_from_images, read_case
+from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
+
+__all__ = [
+    "PATCH_PIXELS",
+    "Case",
+    "DeepPatch",
+    "PreparedCase",
+    "Preprocessing",
+    "QualityNote",
+    "Severity",
+    "case_from_images",
+    "deep_patch",
+    "file_stem",
+    "in_lps_order",
+    "peritumoral_shell",
+    "prepare",
+    "prepare_steps",
+    "read_case",
+    "read_image",
+]

@@ -23,8 +23,8 @@ def read_image(path: Path) -> sitk.Image:
 
     Raises
     ------
-    InputError: the file is missing, a folder, of another kind, damaged, cut short, promises more than it can hold, is not 3-D, or its axes are not at right
-        angles.
+    InputError: the file is missing, a folder, of another kind, damaged, cut short, promises more than it can
+        hold, is not 3-D, or its axes are not at right angles.
     """
     path = Path(path)
     _check_file(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
 
 import numpy as np
@@ -17,10 +18,10 @@ def direction_of(image: sitk.Image) -> np.ndarray:
     return np.asarray(image.GetDirection(), dtype=float).reshape(3, 3)
 
 
-def half_up(values: np.ndarray | float, step: float) -> np.ndarray:
-    """Round to multiples of `step`, halves up, after rounding to 1e-8 so that noise cannot decide a half."""
+def half_up(values: np.ndarray | Sequence[float] | float, step: float, *, noise_decimals: int = 8) -> np.ndarray:
+    """Round to multiples of `step`, halves up; to `noise_decimals` first, so that noise cannot decide a half."""
     per_unit = round(1.0 / step)
-    return np.floor(np.round(np.asarray(values, dtype=float), 8) * per_unit + 0.5) / per_unit
+    return np.floor(np.round(np.asarray(values, dtype=float), noise_decimals) * per_unit + 0.5) / per_unit
 
 
 def nearest_index(position: np.ndarray) -> np.ndarray:
@@ -31,8 +32,8 @@ def nearest_index(position: np.ndarray) -> np.ndarray:
 def lps_axes(direction: np.ndarray) -> Axes:
     """Which stored axis runs nearest to L, P and S, and which of them must be reversed.
 
-    The axis nearest to S is chosen first (so that slices are as axial as they can be), then the pair for L and P. At exactly equal angles the choice
-    depends on the directions alone, not on the order in which the file holds them.
+    The axis nearest to S is chosen first (so that slices are as axial as they can be), then the pair for L and P. At
+    exactly equal angles the choice depends on the directions alone, not on the order in which the file holds them.
     """
 
     def merit(order: tuple[int, ...]) -> tuple[float, ...]:
@@ -51,8 +52,9 @@ def _positive(direction: np.ndarray) -> np.ndarray:
 def to_lps(image: sitk.Image) -> sitk.Image:
     """The image with its axes in LPS order (nearest axes where it is oblique) and its geometry rounded.
 
-    Origin from the unrounded geometry; then spacing to 1e-5 mm and origin to 1e-3 mm, halves up, direction to 1e-6 and made orthonormal again
-    (method: canonical frame, 1).
+    Spacing to 1e-5 mm, direction to 1e-6 and made orthonormal again, position to 1e-3 mm, halves up (method: canonical
+    frame, 1): NIfTI keeps geometry in float32. The position that is rounded is not the first voxel's, which cropping
+    would change, but that of the voxel of the (endless) grid that lies nearest to the world's origin along each axis.
     """
     order, flips = lps_axes(direction_of(image))
     if order != (0, 1, 2):
@@ -60,10 +62,22 @@ def to_lps(image: sitk.Image) -> sitk.Image:
     if any(flips):
         image = sitk.Flip(image, flips, False)
     ordered = sitk.Image(image)
-    ordered.SetSpacing(half_up(image.GetSpacing(), 1e-5).tolist())
-    ordered.SetOrigin(half_up(image.GetOrigin(), 1e-3).tolist())
-    ordered.SetDirection(_orthonormal(half_up(direction_of(image), 1e-6)).ravel().tolist())
+    spacing, direction, position = _rounded_geometry(image)
+    ordered.SetSpacing(spacing.tolist())
+    ordered.SetOrigin((direction @ position).tolist())
+    ordered.SetDirection(direction.ravel().tolist())
     return ordered
+
+
+def _rounded_geometry(image: sitk.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Spacing, direction and the first voxel's position along the image axes, rounded."""
+    exact = np.array(image.GetSpacing())
+    spacing = half_up(exact, 1e-5)
+    direction = _orthonormal(half_up(direction_of(image), 1e-6))
+    first = direction_of(image).T @ np.array(image.GetOrigin())
+    anchor = half_up(-first / exact, 1.0, noise_decimals=3)
+    position = half_up(first + anchor * exact, 1e-3, noise_decimals=4) - anchor * spacing
+    return spacing, direction, position
 
 
 def from_lps(image: sitk.Image, stored: sitk.Image) -> sitk.Image:
@@ -90,7 +104,9 @@ def same_grid(first: sitk.Image, second: sitk.Image) -> bool:
     """Whether two images have equal sizes and no corner further apart than a tenth of the smallest spacing."""
     if first.GetSize() != second.GetSize():
         return False
-    corners = [[n * (size - 1) for n, size in zip(corner, first.GetSize(), strict=True)] for corner in np.ndindex(2, 2, 2)]
+    corners = [
+        [n * (size - 1) for n, size in zip(corner, first.GetSize(), strict=True)] for corner in np.ndindex(2, 2, 2)
+    ]
     gaps = [
         np.subtract(first.TransformIndexToPhysicalPoint(corner), second.TransformIndexToPhysicalPoint(corner))
         for corner in corners

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import Case, QualityNote
 from DeepRadScoreLib.imaging.files import file_stem, read_image
 from DeepRadScoreLib.imaging.geometry import direction_of, index_map, labels_on_grid, same_grid
-from DeepRadScoreLib.imaging.segments import MaskContent, choose, mask_content
+from DeepRadScoreLib.imaging.segments import MaskContent, Segment, choose, mask_content
 
 AIR_HU = -200.0
 HU_LIMITS = (-32768.0, 32767.0)
@@ -32,8 +33,9 @@ def read_case(
     Parameters
     ----------
     case_id: default: the name of the CT file.
-    segment, label: which segment (name or id) or which label is the tumour; needed where the mask holds several. The other labels of a labelmap, and the
-        other segments whose names say tumour, tumor, GTV, lesion or nodule, become `Case.other_tumours`.
+    segment, label: which segment (name or id) or which label is the tumour; needed where the mask holds several. The
+        other labels of a labelmap, and the other segments whose names say tumour, tumor, GTV, lesion or nodule, become
+        `Case.other_tumours`.
     lung_mask: mask (all that is not 0) to which the peritumoral shell is confined.
 
     Raises
@@ -89,9 +91,7 @@ def case_from_images(
         )
     tumour = _on_ct(content.binary(chosen), ct)
     if not sitk.GetArrayViewFromImage(tumour).any():
-        raise RegionError(
-            "the tumour has no voxel on the CT's grid", where=mask_name, mend=f"outline it on {ct_name}"
-        )
+        raise RegionError("the tumour has no voxel on the CT's grid", where=mask_name, mend=f"outline it on {ct_name}")
     others = [s for s in content.segments if s != chosen and s.counts_as_tumour]
     return Case(
         case_id=case_id,
@@ -106,8 +106,8 @@ def case_from_images(
 def check_ct(ct: sitk.Image, *, where: str) -> None:
     """Refuse what is not a finite 3-D scalar CT in HU.
 
-    HU: a chest CT holds air and tissue, so some voxels lie under -200 HU and some above; a CT stored with an offset of 1000, rescaled to 0..255 or
-    to 0..1 has none under -200. No voxel may leave the range of 16-bit HU (-32768..32767).
+    HU: a chest CT holds air and tissue, so some voxels lie under -200 HU and some above; a CT stored with an offset of
+    1000, rescaled to 0..255 or to 0..1 has none under -200. No voxel may leave the range of 16-bit HU (-32768..32767).
 
     Raises
     ------
@@ -125,10 +125,11 @@ def check_ct(ct: sitk.Image, *, where: str) -> None:
         raise InputError("the CT has complex numbers", where=where, mend="export the CT itself, in HU")
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
-        raise InputError("the CT has voxels that are not numbers (NaN or infinite)", where=where, mend="export it again")
+        raise InputError("the CT has voxels that are not finite numbers (NaN)", where=where, mend="export it again")
     if not (low < AIR_HU < high) or low < HU_LIMITS[0] or high > HU_LIMITS[1]:
         raise InputError(
-            f"the CT is not in HU: its values run from {low:g} to {high:g}, a chest CT has air under {AIR_HU:g} HU and tissue above",
+            f"the CT is not in HU: its values run from {low:g} to {high:g}, "
+            f"a chest CT has air under {AIR_HU:g} HU and tissue above",
             where=where,
             mend="export it with rescale slope and intercept applied, without windowing",
         )
@@ -136,7 +137,9 @@ def check_ct(ct: sitk.Image, *, where: str) -> None:
 
 def _check_axes(image: sitk.Image, *, where: str) -> None:
     if image.GetDimension() != 3:
-        raise InputError(f"the image has {image.GetDimension()} dimensions, not 3", where=where, mend="give one 3-D volume")
+        raise InputError(
+            f"the image has {image.GetDimension()} dimensions, not 3", where=where, mend="give one 3-D volume"
+        )
     direction = direction_of(image)
     if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-3):
         raise InputError(
@@ -164,7 +167,7 @@ def _share_outside(mask: sitk.Image, ct: sitk.Image) -> float:
     return 1.0 - float(inside.mean())
 
 
-def _union(content: MaskContent, segments: list, ct: sitk.Image) -> sitk.Image | None:
+def _union(content: MaskContent, segments: Sequence[Segment], ct: sitk.Image) -> sitk.Image | None:
     if not segments:
         return None
     union = content.binary(segments[0])
@@ -176,7 +179,7 @@ def _union(content: MaskContent, segments: list, ct: sitk.Image) -> sitk.Image |
 def _lung(mask: sitk.Image, ct: sitk.Image, where: str) -> sitk.Image:
     _check_axes(mask, where=where)
     content = mask_content(mask, where=where)
-    lung = _union(content, list(content.segments), ct)
+    lung = _union(content, content.segments, ct)
     if lung is None or not sitk.GetArrayViewFromImage(lung).any():
-        raise RegionError("the lung mask lies outside the CT", where=where, mend="give the mask that was drawn on the CT")
+        raise RegionError("the lung mask lies outside the CT", where=where, mend="give the mask drawn on the CT")
     return lung

@@ -44,8 +44,8 @@ class MaskContent:
 def mask_content(mask: sitk.Image, *, where: str) -> MaskContent:
     """Take a mask apart.
 
-    A mask with metadata keys `Segment0_ID`, `Segment0_Name`, `Segment0_Layer`, `Segment0_LabelValue` ... is a Slicer segmentation
-    (overlapping segments lie in several image components); any other one is a labelmap.
+    A mask with metadata keys `Segment0_ID`, `Segment0_Name`, `Segment0_Layer`, `Segment0_LabelValue` ... is a Slicer
+    segmentation (overlapping segments lie in several image components); any other one is a labelmap.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def _described(segment: Segment) -> str:
 
 def _named_segments(mask: sitk.Image) -> list[Segment]:
     """Segments of a Slicer segmentation; older files name neither layer nor value: one component each, value 1."""
-    found = []
+    found: list[Segment] = []
     while True:
         prefix = f"Segment{len(found)}_"
         fields = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import warnings
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -165,12 +166,13 @@ def _finite(found: dict[str, Any], region: Region, case_id: str) -> dict[str, fl
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep pyradiomics' log and numpy's division warnings away: what matters of them becomes a RegionError."""
+    """Keep pyradiomics' log and numpy's warnings away: what matters of them becomes a RegionError."""
     logger = logging.getLogger("radiomics")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
     try:
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
             yield
     finally:
         logger.setLevel(level)

@@ -122,7 +122,7 @@ class FeatureSelector(SelectorMixin, BaseEstimator):
         ValueError: NaN, infinity, other than two labels, or shapes that do not fit.
         """
         X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
-        self.classes_, positive = _two_classes(y)
+        self.classes_, positive = _two_classes(np.asarray(y))
         if self.rule not in ("auto", "lasso", "single"):
             raise ValueError(f'rule must be "auto", "lasso" or "single", not {self.rule!r}')
         self.rule_ = modelling_rule(positive) if self.rule == "auto" else self.rule

@@ -258,6 +258,7 @@ def _fit_one_region(
     return RegionScores.fit(
         chosen.features,
         chosen.labels[key].to_numpy().astype(int),
+        chosen.patients,
         rule=rule,
         seed=seed,
         repeatable=_repeatable(chosen),

@@ -1,0 +1,210 @@
+"""The five backbones of the paper as trunks: from an image to pooled features, with the last activation in reach."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from DeepRadScoreLib.deepct.torchvision_import import import_torchvision
+from DeepRadScoreLib.errors import InputError
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One backbone: its pooled features, the start of the published file's SHA-256, and what is frozen in fine-tuning.
+
+    `frozen` names the parameters, by prefix, through dense block 3 or the like depth of another network.
+    """
+
+    pooled: int
+    published: tuple[str, ...]
+    frozen: tuple[str, ...]
+
+
+BACKBONES: dict[str, Backbone] = {
+    "densenet121": Backbone(
+        1024,
+        ("a639ec97",),
+        tuple(
+            f"features.{part}"
+            for part in ("conv0", "norm0", "denseblock1", "transition1", "denseblock2", "transition2", "denseblock3")
+        ),
+    ),
+    "resnet50": Backbone(2048, ("0676ba61", "11ad3fa6"), ("conv1", "bn1", "layer1", "layer2", "layer3")),
+    "resnet101": Backbone(2048, ("63fe2227", "cd907fc2"), ("conv1", "bn1", "layer1", "layer2", "layer3")),
+    "vgg19": Backbone(4096, ("dcbb9e9d",), tuple(f"features.{i}." for i in range(28))),
+    "inception_v3": Backbone(2048, ("0cc3c7bd",), ("Conv2d", *(f"Mixed_{name}" for name in "5b 5c 5d 6a 6b 6c 6d 6e".split()))),
+}
+OLD_DENSENET_KEY = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
+
+
+class Trunk(nn.Module):
+    """A backbone without its 1000-node layer."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.net = _torchvision_model(name)
+        _drop_last_layer(name, self.net)
+
+    def activation(self, x: Tensor) -> Tensor:
+        """Last convolutional activation after its ReLU, (n, channels, rows, columns), of input (n, 3, rows, columns)."""
+        if self.name == "densenet121":
+            return torch.relu(self.net.features(x))
+        if self.name == "vgg19":
+            return self.net.features[:-1](x)
+        if self.name == "inception_v3":
+            return _inception_activation(self.net, x)
+        for part in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
+            x = getattr(self.net, part)(x)
+        return x
+
+    def pool(self, activation: Tensor) -> Tensor:
+        """Pooled features (n, p) of that activation."""
+        if self.name == "vgg19":
+            net = self.net
+            return net.classifier(torch.flatten(net.avgpool(net.features[-1](activation)), 1))
+        return torch.flatten(nn.functional.adaptive_avg_pool2d(activation, 1), 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pooled features (n, p)."""
+        return self.pool(self.activation(x))
+
+
+def build_trunk(name: str, weights: str | Path = "none", *, sha256: str | None = None, seed: int = 0) -> tuple[Trunk, str]:
+    """A trunk and, for reports, where its weights come from.
+
+    Parameters
+    ----------
+    weights: "none" (random, by seed), "imagenet" (torchvision's; needs the network once), or a file: safetensors, or a
+        .pth whose SHA-256 begins as torchvision's published name says, or equals `sha256`.
+
+    Raises
+    ------
+    InputError: an unknown backbone, a file that is missing, foreign or of another hash, or no network.
+    """
+    if name not in BACKBONES:
+        raise InputError(f'"{name}" is not known', where="--backbone", mend=f"choose one of {', '.join(BACKBONES)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        trunk = Trunk(name)
+    if weights == "none":
+        return trunk, "random"
+    if weights == "imagenet":
+        _load_into(trunk, _published_state(name), "imagenet")
+        return trunk, "imagenet"
+    path = Path(weights)
+    digest = _sha256_of(path)
+    _load_into(trunk, _state_from_file(path, name, digest, sha256), str(path))
+    return trunk, f"file {digest[:16]}"
+
+
+def freeze(trunk: Trunk) -> None:
+    """Freeze the parameters through dense block 3, or the like depth of another backbone."""
+    for key, parameter in trunk.net.named_parameters():
+        parameter.requires_grad_(not key.startswith(BACKBONES[trunk.name].frozen))
+
+
+def _torchvision_model(name: str) -> nn.Module:
+    models = import_torchvision().models
+    if name == "inception_v3":
+        return models.inception_v3(weights=None, init_weights=False, aux_logits=False, transform_input=True)
+    return getattr(models, name)(weights=None)
+
+
+def _drop_last_layer(name: str, net: nn.Module) -> None:
+    if name == "vgg19":
+        net.classifier[-1] = nn.Identity()
+    elif name == "densenet121":
+        net.classifier = nn.Identity()
+    else:
+        net.fc = nn.Identity()
+
+
+def _inception_activation(net: nn.Module, x: Tensor) -> Tensor:
+    x = net._transform_input(x)
+    for part in (
+        "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 maxpool1 Conv2d_3b_1x1 Conv2d_4a_3x3 maxpool2 Mixed_5b Mixed_5c "
+        "Mixed_5d Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e Mixed_7a Mixed_7b Mixed_7c"
+    ).split():
+        x = getattr(net, part)(x)
+    return x
+
+
+def _published_state(name: str) -> dict[str, Tensor]:
+    weights = import_torchvision().models.get_model_weights(name)["IMAGENET1K_V1"]
+    try:
+        return weights.get_state_dict(progress=False, check_hash=True)
+    except OSError as error:
+        raise InputError(
+            "the ImageNet weights cannot be downloaded",
+            where="--weights imagenet",
+            mend="connect to the internet once, give the downloaded file with --weights FILE, or use --weights none",
+        ) from error
+
+
+def _sha256_of(path: Path) -> str:
+    if not path.is_file():
+        raise InputError("the weight file does not exist", where=str(path), mend="give a .safetensors or .pth file")
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _state_from_file(path: Path, name: str, digest: str, sha256: str | None) -> dict[str, Tensor]:
+    if sha256 is not None and digest != sha256.lower():
+        raise InputError(f"the file has the SHA-256 {digest}, not the one that was given", where=str(path))
+    if path.suffix == ".safetensors":
+        return _safetensors(path)
+    if sha256 is None and not digest.startswith(BACKBONES[name].published):
+        raise InputError(
+            f"this is not the file that torchvision publishes for {name} (SHA-256 {digest[:8]}...)",
+            where=str(path),
+            mend="give its full SHA-256 with --weights-sha256 if you trust it",
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise _unreadable(path) from error
+    except Exception as error:
+        if type(error).__name__ != "UnpicklingError":
+            raise
+        raise _unreadable(path) from error
+    if not isinstance(state, dict):
+        raise _unreadable(path)
+    return state
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    import safetensors
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> InputError:
+    return InputError("this is not a readable weight file", where=str(path), mend="give a .safetensors or .pth file")
+
+
+def _load_into(trunk: Trunk, state: dict[str, Tensor], where: str) -> None:
+    """Load a published state; its last layer and Inception's auxiliary head are left out."""
+    wanted = trunk.net.state_dict()
+    renamed = {OLD_DENSENET_KEY.sub(r"\1\2", key): value for key, value in state.items()}
+    found = {key: value for key, value in renamed.items() if key in wanted}
+    missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
+    wrong = [key for key, value in found.items() if value.shape != wanted[key].shape]
+    if missing or wrong:
+        raise InputError(
+            f'the weights do not fit {trunk.name} (layer "{(missing or wrong)[0]}")',
+            where=where,
+            mend="give a weight file of that backbone",
+        )
+    trunk.net.load_state_dict(found, strict=False)

@@ -1,0 +1,152 @@
+"""Deep-CT: a trunk with two fully connected layers for each endpoint, its input, its outputs, and its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from DeepRadScoreLib.deepct.backbones import BACKBONES, Trunk
+
+N_DEEP = 10
+WINDOW_HU = (-1000.0, 400.0)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_SD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What a network is built from: backbone, endpoints with a head each, RadScores in the head (0 or 2), input pixels."""
+
+    backbone: str
+    endpoints: tuple[str, ...]
+    n_radscores: int = 0
+    pixels: int = 160
+
+
+@dataclass(frozen=True)
+class DeepOutputs:
+    """What a network gives for n patches.
+
+    Attributes
+    ----------
+    pooled: (n, p) float32.
+    deep: endpoint -> the 10 deep features, (n, 10).
+    logit: endpoint -> logit of positive against negative, (n,).
+    """
+
+    pooled: np.ndarray
+    deep: dict[str, np.ndarray]
+    logit: dict[str, np.ndarray]
+
+
+class Head(nn.Module):
+    """Pooled features -> 10 deep features -> 2 logits; no ReLU between; Xavier-initialised (method: Deep-CT)."""
+
+    def __init__(self, pooled: int, n_radscores: int) -> None:
+        super().__init__()
+        self.deep = nn.Linear(pooled, N_DEEP)
+        self.last = nn.Linear(N_DEEP + n_radscores, 2)
+        for layer in (self.deep, self.last):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, pooled: Tensor, radscores: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Deep features (n, 10) and logits (n, 2); `radscores` (n, 2) stand beside the deep features."""
+        deep = self.deep(pooled)
+        return deep, self.last(deep if radscores is None else torch.cat([deep, radscores], dim=1))
+
+
+class DeepCT(nn.Module):
+    """One trunk, one head for each endpoint."""
+
+    def __init__(self, spec: NetworkSpec, trunk: Trunk, seed: int = 0) -> None:
+        super().__init__()
+        self.spec = spec
+        self.trunk = trunk
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.heads = nn.ModuleList(Head(BACKBONES[spec.backbone].pooled, spec.n_radscores) for _ in spec.endpoints)
+
+    def read(self, pooled: Tensor, radscores: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Deep features (n, endpoints, 10) and logits (n, endpoints, 2) of pooled features (n, p).
+
+        `radscores`: (n, endpoints, 2), needed where the network was built with them.
+        """
+        each = [
+            head(pooled, None if radscores is None else radscores[:, number]) for number, head in enumerate(self.heads)
+        ]
+        return torch.stack([deep for deep, _ in each], dim=1), torch.stack([logits for _, logits in each], dim=1)
+
+    def forward(self, x: Tensor, radscores: Tensor | None = None) -> Tensor:
+        """Logits (n, endpoints, 2) of input (n, 3, pixels, pixels)."""
+        return self.read(self.trunk(x), radscores)[1]
+
+
+def network_input(hu: np.ndarray, pixels: int = 160) -> Tensor:
+    """Patches (n, rows, columns) in HU as input (n, 3, pixels, pixels): window, area mean, three channels, ImageNet scale."""
+    low, high = WINDOW_HU
+    x = torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))
+    x = ((x - low) / (high - low)).clamp(0.0, 1.0)[:, None]
+    if x.shape[-1] != pixels:
+        x = nn.functional.adaptive_avg_pool2d(x, pixels)
+    mean, sd = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_SD))
+    return (x.expand(-1, 3, -1, -1) - mean) / sd
+
+
+def device_of(name: str) -> torch.device:
+    """The device of "auto", "cpu" or "cuda"."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def deep_outputs(
+    network: DeepCT, hu: np.ndarray, *, radscores: np.ndarray | None = None, device: str = "cpu", batch: int = 32
+) -> DeepOutputs:
+    """Outputs for patches (n, 160, 160) in HU. A joint network without `radscores` is read with both at 0, their mean."""
+    place = device_of(device)
+    network = network.to(place).eval()
+    pooled, deep, logits = [], [], []
+    for start in range(0, len(hu), batch):
+        part = slice(start, start + batch)
+        scores = _scores(network.spec, radscores, part, len(hu[part]))
+        with torch.inference_mode():
+            features = network.trunk(network_input(hu[part], network.spec.pixels).to(place))
+            units, two = network.read(features, None if scores is None else scores.to(place))
+        pooled.append(features.cpu().numpy())
+        deep.append(units.cpu().numpy())
+        logits.append((two[..., 1] - two[..., 0]).cpu().numpy())
+    return DeepOutputs(
+        np.concatenate(pooled),
+        _by_endpoint(network.spec.endpoints, np.concatenate(deep)),
+        _by_endpoint(network.spec.endpoints, np.concatenate(logits)),
+    )
+
+
+def _scores(spec: NetworkSpec, radscores: np.ndarray | None, part: slice, n: int) -> Tensor | None:
+    if spec.n_radscores == 0:
+        return None
+    if radscores is None:
+        return torch.zeros(n, len(spec.endpoints), spec.n_radscores)
+    return torch.from_numpy(np.asarray(radscores[part], dtype=np.float32))
+
+
+def _by_endpoint(endpoints: Sequence[str], values: np.ndarray) -> dict[str, np.ndarray]:
+    return {key: values[:, number] for number, key in enumerate(endpoints)}
+
+
+def network_to_bytes(network: DeepCT) -> bytes:
+    """The weights as safetensors."""
+    return save({key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()})
+
+
+def network_from_bytes(data: bytes, spec: NetworkSpec) -> DeepCT:
+    """A network of that spec with the weights that `network_to_bytes` gave; its outputs are equal to the last bit."""
+    network = DeepCT(spec, Trunk(spec.backbone))
+    network.load_state_dict(load(data))
+    return network.eval()

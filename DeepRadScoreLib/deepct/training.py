@@ -1,0 +1,312 @@
+"""Training of Deep-CT: masked weighted cross-entropy, early stopping on the validation AUC, resumable, by seed."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from DeepRadScoreLib.deepct.augment import augment
+from DeepRadScoreLib.deepct.backbones import Trunk, build_trunk, freeze
+from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec, device_of, network_input
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Training settings (method: Deep-CT). Random weights take `lr_random` for the whole network and a one-cycle course.
+
+    Attributes
+    ----------
+    weights: "none", "imagenet" or a file; with "none" nothing is frozen and batch norm trains, else the first blocks are
+        frozen and batch norm stays in eval mode.
+    patience: epochs without a better validation AUC after which training ends; the best epoch is kept.
+    """
+
+    epochs: int = 60
+    patience: int = 12
+    batch: int = 16
+    lr_trunk: float = 1e-4
+    lr_head: float = 1e-3
+    lr_random: float = 1e-3
+    weight_decay: float = 1e-4
+    weights: str | Path = "imagenet"
+    weights_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One epoch: losses, and the mean AUC over the endpoints that have both classes in validation (NaN if none has)."""
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    validation_loss: float
+    validation_auc: float
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """The network of the best epoch, the course of training, and where its weights started from."""
+
+    network: DeepCT
+    history: tuple[EpochReport, ...]
+    weights: str
+
+
+@dataclass
+class _Part:
+    x: Tensor
+    labels: Tensor
+    radscores: Tensor | None
+
+
+@dataclass
+class _Run:
+    """What changes from epoch to epoch, and is all that a checkpoint holds."""
+
+    network: DeepCT
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    generator: torch.Generator
+    history: list[EpochReport]
+    best_state: dict[str, Tensor]
+    best: tuple[float, float]
+    best_epoch: int
+
+    def state(self) -> dict:
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generator": self.generator.get_state(),
+            "history": [tuple(vars(report).values()) for report in self.history],
+            "best_state": self.best_state,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+        }
+
+    def take_up(self, state: dict) -> None:
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.generator.set_state(state["generator"].cpu())
+        self.history = [EpochReport(*values) for values in state["history"]]
+        self.best_state, self.best, self.best_epoch = state["best_state"], tuple(state["best"]), state["best_epoch"]
+
+
+def train_network(
+    hu: np.ndarray,
+    labels: np.ndarray,
+    validation_hu: np.ndarray,
+    validation_labels: np.ndarray,
+    *,
+    spec: NetworkSpec,
+    settings: TrainingSettings,
+    seed: int,
+    device: str = "auto",
+    radscores: np.ndarray | None = None,
+    validation_radscores: np.ndarray | None = None,
+    checkpoint: Path | None = None,
+    progress: Callable[[EpochReport], None] | None = None,
+) -> TrainedNetwork:
+    """Train one network.
+
+    Parameters
+    ----------
+    hu, validation_hu: patches (n, 160, 160) in HU.
+    labels, validation_labels: (n, endpoints) in the order of `spec.endpoints`; NaN where a label is missing.
+    radscores, validation_radscores: (n, endpoints, 2) for a joint head.
+    checkpoint: written after every epoch; if it is there, training goes on from it and ends as an unbroken run would.
+    progress: called after every epoch; what it raises ends the training with the checkpoint in place.
+
+    Raises
+    ------
+    InputError: weights that cannot be loaded.
+    """
+    place = device_of(device)
+    trunk, described = build_trunk(spec.backbone, settings.weights, sha256=settings.weights_sha256, seed=seed)
+    random = settings.weights == "none"
+    if not random:
+        freeze(trunk)
+    network = DeepCT(spec, trunk, seed).to(place)
+    training = _part(hu, labels, radscores, spec, place)
+    validation = _part(validation_hu, validation_labels, validation_radscores, spec, place)
+    run = _start(network, settings, random, _batches_per_epoch(len(hu), settings.batch), seed)
+    if checkpoint is not None and checkpoint.is_file():
+        run.take_up(torch.load(checkpoint, map_location=place, weights_only=True))
+    weights = _class_weights(training.labels)
+    with _deterministic(place):
+        while len(run.history) < settings.epochs and len(run.history) - run.best_epoch < settings.patience:
+            loss = _one_epoch(run, training, weights, settings, batch_norm_trains=random)
+            validation_loss, auc = _validate(network, validation, weights)
+            _note(run, EpochReport(len(run.history) + 1, settings.epochs, loss, validation_loss, auc))
+            if checkpoint is not None:
+                _save(run.state(), checkpoint)
+            if progress is not None:
+                progress(run.history[-1])
+    network.load_state_dict(run.best_state)
+    return TrainedNetwork(network.to("cpu").eval(), tuple(run.history), described)
+
+
+def frozen_network(
+    hu: np.ndarray, spec: NetworkSpec, *, weights: str | Path, sha256: str | None, seed: int, device: str
+) -> tuple[DeepCT, str]:
+    """A network that is not trained; of random weights only the batch-norm statistics are estimated, once, on `hu`."""
+    trunk, described = build_trunk(spec.backbone, weights, sha256=sha256, seed=seed)
+    place = device_of(device)
+    if weights == "none":
+        _estimate_batch_norm(trunk.to(place), network_input(hu, spec.pixels).to(place))
+    return DeepCT(spec, trunk.to("cpu"), seed).eval(), described
+
+
+def _estimate_batch_norm(trunk: Trunk, x: Tensor, batch: int = 32) -> None:
+    for module in trunk.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None
+    trunk.train()
+    with torch.no_grad():
+        for part in _full_batches(torch.arange(len(x)), batch):
+            trunk(x[part])
+    trunk.eval()
+
+
+def _part(
+    hu: np.ndarray, labels: np.ndarray, radscores: np.ndarray | None, spec: NetworkSpec, place: torch.device
+) -> _Part:
+    scores = None if radscores is None else torch.from_numpy(np.asarray(radscores, dtype=np.float32)).to(place)
+    return _Part(
+        network_input(hu, spec.pixels).to(place),
+        torch.from_numpy(np.asarray(labels, dtype=np.float32)).to(place),
+        scores,
+    )
+
+
+def _start(network: DeepCT, settings: TrainingSettings, random: bool, steps: int, seed: int) -> _Run:
+    trunk_rate, head_rate = (settings.lr_random,) * 2 if random else (settings.lr_trunk, settings.lr_head)
+    groups = [
+        {"params": [p for p in network.trunk.parameters() if p.requires_grad], "lr": trunk_rate},
+        {"params": list(network.heads.parameters()), "lr": head_rate},
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    if random:
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, [trunk_rate, head_rate], total_steps=max(settings.epochs * steps, 2) + 1
+        )
+    else:
+        schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
+    generator = torch.Generator().manual_seed(seed)
+    return _Run(network, optimizer, schedule, generator, [], _copy(network), (-np.inf, -np.inf), 0)
+
+
+def _one_epoch(
+    run: _Run, training: _Part, weights: Tensor, settings: TrainingSettings, *, batch_norm_trains: bool
+) -> float:
+    run.network.train(batch_norm_trains)
+    total = 0.0
+    order = torch.randperm(len(training.x), generator=run.generator)
+    batches = _full_batches(order, settings.batch)
+    for rows in batches:
+        x = augment(training.x[rows], run.generator)
+        radscores = None if training.radscores is None else training.radscores[rows]
+        loss = masked_cross_entropy(run.network(x, radscores), training.labels[rows], weights)
+        run.optimizer.zero_grad()
+        loss.backward()
+        run.optimizer.step()
+        run.schedule.step()
+        total += float(loss.detach())
+    return total / len(batches)
+
+
+def masked_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy of logits (n, endpoints, 2) against labels (n, endpoints), each weighted by its class and endpoint.
+
+    `weights` is (endpoints, 2); a missing label (NaN) has the weight 0. The mean is over the weights, as in torch.
+    """
+    known = ~torch.isnan(labels)
+    target = torch.where(known, labels, torch.zeros_like(labels)).long()
+    each = nn.functional.cross_entropy(logits.transpose(1, 2), target, reduction="none")
+    weight = weights[torch.arange(labels.shape[1], device=labels.device), target] * known
+    return (each * weight).sum() / weight.sum().clamp_min(1e-12)
+
+
+def _class_weights(labels: Tensor) -> Tensor:
+    """(endpoints, 2): half the known labels over the labels of that class; 0 for a class that is not there."""
+    positives = torch.nansum(labels, dim=0)
+    known = (~torch.isnan(labels)).sum(dim=0)
+    counts = torch.stack([known - positives, positives], dim=1)
+    return torch.where(counts > 0, known[:, None] / (2.0 * counts.clamp_min(1.0)), torch.zeros_like(counts))
+
+
+def _validate(network: DeepCT, part: _Part, weights: Tensor, batch: int = 64) -> tuple[float, float]:
+    network.eval()
+    with torch.inference_mode():
+        logits = torch.cat(
+            [
+                network(part.x[i : i + batch], None if part.radscores is None else part.radscores[i : i + batch])
+                for i in range(0, len(part.x), batch)
+            ]
+        )
+        loss = float(masked_cross_entropy(logits, part.labels, weights))
+    scores = (logits[..., 1] - logits[..., 0]).cpu().numpy()
+    return loss, mean_auc(part.labels.cpu().numpy(), scores)
+
+
+def mean_auc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Mean AUC over the columns of (n, endpoints) that hold both classes; NaN if none does."""
+    from sklearn.metrics import roc_auc_score
+
+    aucs = []
+    for column in range(labels.shape[1]):
+        known = ~np.isnan(labels[:, column])
+        if len(np.unique(labels[known, column])) == 2:
+            aucs.append(roc_auc_score(labels[known, column], scores[known, column]))
+    return float(np.mean(aucs)) if aucs else float("nan")
+
+
+def _note(run: _Run, report: EpochReport) -> None:
+    auc = -np.inf if np.isnan(report.validation_auc) else report.validation_auc
+    run.history.append(report)
+    if (auc, -report.validation_loss) > run.best:
+        run.best, run.best_epoch, run.best_state = (auc, -report.validation_loss), report.epoch, _copy(run.network)
+
+
+def _copy(network: DeepCT) -> dict[str, Tensor]:
+    return copy.deepcopy(network.state_dict())
+
+
+def _batches_per_epoch(n: int, batch: int) -> int:
+    return len(_full_batches(torch.arange(n), batch))
+
+
+def _full_batches(order: Tensor, batch: int) -> list[Tensor]:
+    """Batches of about the same size, none of a single case (batch norm needs two)."""
+    count = max(round(len(order) / batch), 1)
+    return list(torch.tensor_split(order, count))
+
+
+def _save(state: dict, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+@contextlib.contextmanager
+def _deterministic(place: torch.device) -> Iterator[None]:
+    before = torch.are_deterministic_algorithms_enabled()
+    if place.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=place.type == "cuda")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

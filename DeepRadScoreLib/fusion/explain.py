@@ -1,0 +1,146 @@
+"""What drove a score: Shapley values of the fused columns, and how the two kinds of column go together."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+from DeepRadScoreLib.errors import MissingPackageError
+from DeepRadScoreLib.fusion.model import FusionModel, raw_score
+
+LENT_NAMES = ("Alias", "Obj", "Slicer")
+BACKGROUND_ROWS = 50
+MOST_COLUMNS = 12
+
+
+@dataclass(frozen=True)
+class ShapResult:
+    """Shapley values (n, d) of a model's raw score; each row and `base` add up to the score of that case."""
+
+    values: np.ndarray
+    base: float
+
+
+class Correlation(NamedTuple):
+    """Pearson's r of both RadScores (rows) with each deep feature, (2, d); largest, mean and SD of |r|.
+
+    NaN stands where a column is constant; the summaries leave it out and are NaN if nothing is left.
+    """
+
+    r: np.ndarray
+    largest: float
+    mean: float
+    sd: float
+
+
+def import_shap() -> ModuleType:
+    """The shap package, also where `slicer` is the package of 3D Slicer (or slicer-core).
+
+    shap needs three names of the small PyPI distribution "slicer", which the application's package of that name hides.
+    They are read from where the distribution lies and lent to the application's package; nothing of it is replaced.
+
+    Raises
+    ------
+    MissingPackageError: shap, or the PyPI distribution "slicer" it needs, is not installed.
+    """
+    try:
+        package = importlib.import_module("slicer")
+        if not all(hasattr(package, name) for name in LENT_NAMES):
+            _lend_names(package)
+        return importlib.import_module("shap")
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"the package {error.name} is not installed", where="SHAP", mend="run: pip install shap"
+        ) from error
+
+
+def _lend_names(package: ModuleType) -> None:
+    try:
+        folder = Path(str(importlib.metadata.distribution("slicer").locate_file("slicer")))
+    except importlib.metadata.PackageNotFoundError:
+        folder = Path()
+    if not (folder / "slicer_internal.py").is_file():
+        raise MissingPackageError(
+            "the PyPI distribution slicer is not installed", where="SHAP", mend="run: pip install --no-deps slicer==0.0.8"
+        )
+    before = list(getattr(package, "__path__", []))
+    package.__path__ = [*before, str(folder)]
+    try:
+        inner = importlib.import_module("slicer.slicer")
+    finally:
+        package.__path__ = before
+    for name in LENT_NAMES:
+        setattr(package, name, getattr(inner, name))
+
+
+def explain(model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:  # noqa: N803
+    """Interventional Shapley values of the model's `decision_function` against a background of training rows.
+
+    Exact for every classifier: in closed form where the score is linear (LR, LDA, linear SVM), by trees for RF, else by
+    enumeration of all column subsets. Trees and enumeration use at most 50 background rows, evenly spaced.
+
+    Parameters
+    ----------
+    background: (m, d) rows of the training part.
+    X: (n, d) rows to explain.
+
+    Raises
+    ------
+    ValueError: over 12 columns and no linear or tree score.
+    MissingPackageError: shap is not installed.
+    """
+    background, X = np.asarray(background, dtype=np.float64), np.asarray(X, dtype=np.float64)  # noqa: N806
+    shap = import_shap()
+    pipeline = model.estimator_
+    estimator = pipeline.named_steps["estimator"]
+    if hasattr(estimator, "coef_"):
+        return _linear(shap, model, background, X)
+    few = background[np.unique(np.linspace(0, len(background) - 1, BACKGROUND_ROWS).round().astype(int))]
+    if hasattr(estimator, "estimators_"):
+        return _trees(shap, model, few, X)
+    if X.shape[1] > MOST_COLUMNS:
+        raise ValueError(f"{X.shape[1]} columns are too many to enumerate their subsets, {MOST_COLUMNS} at most")
+    masker = shap.maskers.Independent(few, max_samples=len(few))
+    explainer = shap.explainers.Exact(lambda rows: raw_score(pipeline, rows), masker)
+    explanation = explainer(X, max_evals=2 ** X.shape[1] + 1, silent=True)
+    return ShapResult(np.asarray(explanation.values), float(np.ravel(explanation.base_values)[0]))
+
+
+def _linear(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:  # noqa: N803
+    scaler, estimator = (model.estimator_.named_steps[name] for name in ("scaler", "estimator"))
+    slopes = np.ravel(estimator.coef_) / scaler.scale_
+    intercept = float(np.ravel(estimator.intercept_)[0] - slopes @ scaler.mean_)
+    masker = shap.maskers.Independent(background, max_samples=len(background))
+    explainer = shap.explainers.Linear((slopes, intercept), masker)
+    return ShapResult(np.asarray(explainer.shap_values(X)), float(explainer.expected_value))
+
+
+def _trees(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:  # noqa: N803
+    scaler, forest = (model.estimator_.named_steps[name] for name in ("scaler", "estimator"))
+    explainer = shap.explainers.Tree(
+        forest, scaler.transform(background), feature_perturbation="interventional", model_output="raw"
+    )
+    values = np.asarray(explainer.shap_values(scaler.transform(X)))
+    return ShapResult(values[..., 1], float(explainer.expected_value[1]))
+
+
+def contribution_shares(values: np.ndarray) -> np.ndarray:
+    """Mean |Shapley value| of each column as a share of their sum, (n, d) -> (d,); zeros where all values are zero."""
+    size = np.abs(values).mean(axis=0)
+    return size / size.sum() if size.sum() > 0 else size
+
+
+def correlation(radscores: np.ndarray, deep: np.ndarray) -> Correlation:
+    """Pearson's r between RadScores (n, 2) and deep features (n, d) (method: explanation)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.corrcoef(radscores, deep, rowvar=False)[: radscores.shape[1], radscores.shape[1] :]
+    size = np.abs(r[~np.isnan(r)])
+    if not len(size):
+        return Correlation(r, float("nan"), float("nan"), float("nan"))
+    return Correlation(r, float(size.max()), float(size.mean()), float(size.std()))

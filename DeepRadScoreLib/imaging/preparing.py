@@ -1,0 +1,122 @@
+"""The one door: a case as stored becomes the image, regions and patch that everything else works on."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import get_args
+
+import numpy as np
+import SimpleITK as sitk
+
+from DeepRadScoreLib.errors import InputError, RegionError
+from DeepRadScoreLib.imaging.carriers import Case, PreparedCase, Preprocessing
+from DeepRadScoreLib.imaging.frame import (
+    canonical_lattice,
+    ct_on_lattice,
+    in_lps_order,
+    mask_like,
+    mask_on_lattice,
+    pyradiomics_frame,
+)
+from DeepRadScoreLib.imaging.geometry import index_box
+from DeepRadScoreLib.imaging.quality import case_notes, intensity_notes, patch_notes, shell_notes
+from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
+
+MAX_SHELL_MM = 20.0
+MIN_VOXELS = 8
+
+
+def prepare(case: Case, *, preprocessing: Preprocessing = "canonical", shell_mm: float = 3.0) -> PreparedCase:
+    """Prepare a case in one go. See `prepare_steps`."""
+    steps = prepare_steps(case, preprocessing=preprocessing, shell_mm=shell_mm)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def prepare_steps(
+    case: Case, *, preprocessing: Preprocessing = "canonical", shell_mm: float = 3.0
+) -> Generator[str, None, PreparedCase]:
+    """Prepare a case in short steps: yields what comes next, returns the prepared case.
+
+    Parameters
+    ----------
+    preprocessing: "canonical" (method: canonical frame) or "pyradiomics" (its own resampling of the case as stored).
+    shell_mm: thickness of the peritumoral shell, over 0 and at most 20 mm.
+
+    Raises
+    ------
+    InputError: an option out of range.
+    RegionError: a region that is too small for pyradiomics, or a shell of which nothing is left.
+    """
+    _check_options(preprocessing, shell_mm)
+    yield "Putting the CT in order"
+    lps = in_lps_order(case)
+    yield "Resampling the CT to 1 mm"
+    if preprocessing == "canonical":
+        lattice = canonical_lattice(lps.tumour, shell_mm)
+        image, tumour = ct_on_lattice(lps.ct, lattice), mask_on_lattice(lps.tumour, lattice)
+        others, lung = (
+            None if mask is None else mask_on_lattice(mask, lattice) for mask in (lps.other_tumours, lps.lung)
+        )
+    else:
+        image, tumour = pyradiomics_frame(case, shell_mm)
+        others, lung = (None if mask is None else mask_like(mask, image) for mask in (case.other_tumours, case.lung))
+    _check_region(tumour, "the tumour", case.case_id)
+    yield "Drawing the peritumoral shell"
+    geometric = peritumoral_shell(tumour, shell_mm)
+    without_others = geometric if others is None else sitk.And(geometric, others == 0)
+    shell = without_others if lung is None else sitk.And(without_others, lung)
+    _check_region(shell, "the peritumoral shell", case.case_id)
+    yield "Cutting the deep patch"
+    patch = deep_patch(lps)
+    k = patch.centre_ijk[2]
+    yield "Checking the quality"
+    quality = (
+        *case.notes,
+        *case_notes(lps, shell_mm),
+        *shell_notes(geometric, without_others, shell, lung=lung is not None),
+        *patch_notes(lps, patch),
+        *intensity_notes(image, tumour, shell),
+    )
+    return PreparedCase(
+        case_id=case.case_id,
+        preprocessing=preprocessing,
+        shell_mm=shell_mm,
+        image=image,
+        tumour=tumour,
+        peritumoral=shell,
+        patch=patch,
+        slice_ct=lps.ct[:, :, k : k + 1],
+        slice_tumour=lps.tumour[:, :, k : k + 1],
+        quality=quality,
+    )
+
+
+def _check_options(preprocessing: str, shell_mm: float) -> None:
+    if preprocessing not in get_args(Preprocessing):
+        raise InputError(
+            f'"{preprocessing}" is no preprocessing', where="preprocessing", mend="choose canonical or pyradiomics"
+        )
+    if not 0 < shell_mm <= MAX_SHELL_MM:
+        raise InputError(
+            f"a shell of {shell_mm:g} mm cannot be made", where="shell_mm", mend="choose more than 0 and at most 20 mm"
+        )
+
+
+def _check_region(region: sitk.Image, name: str, case_id: str) -> None:
+    """At least 8 voxels that extend along at least two axes: what pyradiomics asks for, and a texture to speak of."""
+    array = sitk.GetArrayViewFromImage(region)
+    box = index_box(array)
+    count = int(np.count_nonzero(array))
+    extended = 0 if box is None else int((box[1] > box[0]).sum())
+    if count >= MIN_VOXELS and extended >= 2:
+        return
+    what = (
+        f"{name} has {count} voxels of 1 mm along {extended} axes: too small for radiomics"
+        if count
+        else f"nothing is left of {name}"
+    )
+    raise RegionError(what, where=case_id, mend="check the tumour mask, the other tumours and the lung mask")

@@ -1,0 +1,150 @@
+"""What a reader should know before trusting the numbers of a case: remarks with a stable code.
+
+| code | severity | when |
+|---|---|---|
+| `mask_resampled` | info | the mask came on another grid (from reading) |
+| `mask_outside_ct` | warning | part of the tumour mask lies outside the CT (from reading) |
+| `thick_slices` | warning | spacing over 3 mm along some axis |
+| `small_tumour` | warning | under 0.5 mL |
+| `several_pieces` | warning | the tumour mask is not connected |
+| `flat_tumour` | warning | the mask has one slice only |
+| `tumour_at_image_edge` | warning | the tumour reaches the first or last voxel |
+| `shell_cut_by_image` | warning | the shell reaches beyond the CT |
+| `shell_shares_other_tumour` | info | other tumours were taken out of the shell |
+| `shell_lung_share` | info, warning under 30 % | the lung mask left this share of the shell |
+| `off_axial` | warning | the slices lie more than 20 degrees off axial |
+| `pixels_not_square` | warning | the patch's pixels are not square |
+| `patch_cuts_tumour` | warning | the tumour is wider than the patch |
+| `patch_padded` | info | the patch leaves the CT |
+| `uniform_tumour` | warning | the tumour has one HU value only |
+| `metal_in_region` | warning | a voxel of a region over 3000 HU |
+| `padding_in_region` | warning | a voxel of a region under -1500 HU (outside the scanner's field of view) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import SimpleITK as sitk
+from scipy.ndimage import label as connected_pieces
+
+from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS, Case, DeepPatch, QualityNote
+from DeepRadScoreLib.imaging.geometry import direction_of, index_box
+
+THICK_MM = 3.0
+SMALL_ML = 0.5
+OFF_AXIAL_DEGREES = 20.0
+LUNG_SHARE = 0.30
+METAL_HU = 3000.0
+PADDING_HU = -1500.0
+SIDES = (("right", "left"), ("front", "back"), ("lower", "upper"))
+"""The image's ends along the LPS axes x, y, z."""
+
+
+def case_notes(case: Case, shell_mm: float) -> Iterator[QualityNote]:
+    """Remarks on a case in LPS order: its grid, the mask, and where they meet the end of the image."""
+    yield from _grid_notes(case.ct)
+    mask = sitk.GetArrayViewFromImage(case.tumour)
+    box = index_box(mask)
+    if box is None:
+        return
+    part = mask[tuple(slice(low, high + 1) for low, high in zip(*box, strict=True))] != 0
+    volume_ml = float(part.sum() * np.prod(case.tumour.GetSpacing()) / 1000)
+    if volume_ml < SMALL_ML:
+        yield _warning("small_tumour", f"The tumour is small ({volume_ml:.2f} mL): its texture rests on few voxels.")
+    pieces, count = connected_pieces(part, structure=np.ones((3, 3, 3)))
+    if count > 1:
+        largest = np.bincount(pieces.ravel())[1:].max() / part.sum()
+        yield _warning("several_pieces", f"The tumour mask has {count} separate pieces; the largest has {largest:.0%}.")
+    if 1 in part.shape:
+        yield _warning("flat_tumour", "The tumour mask is one voxel thick along one axis.")
+    yield from _edge_notes(case, box, shell_mm)
+
+
+def _grid_notes(ct: sitk.Image) -> Iterator[QualityNote]:
+    spacing = ct.GetSpacing()
+    if max(spacing) > THICK_MM + 1e-4:
+        yield _warning(
+            "thick_slices",
+            f"The CT has slices of {max(spacing):.2f} mm: what lies between them is interpolated.",
+        )
+    tilt = float(np.degrees(np.arccos(np.clip(direction_of(ct)[2, 2], -1, 1))))
+    if tilt > OFF_AXIAL_DEGREES:
+        yield _warning("off_axial", f"The slices lie {tilt:.0f} degrees off axial; the patch is one of them.")
+    if abs(spacing[0] / spacing[1] - 1) > 0.01:
+        yield _warning(
+            "pixels_not_square",
+            f"The pixels of the nearly axial plane are {spacing[0]:.2f} x {spacing[1]:.2f} mm; the patch is distorted.",
+        )
+
+
+def _edge_notes(case: Case, box: tuple[np.ndarray, np.ndarray], shell_mm: float) -> Iterator[QualityNote]:
+    touching, cut = [], []
+    for axis, (before, after) in enumerate(SIDES):
+        step, last = case.ct.GetSpacing()[axis], case.ct.GetSize()[axis] - 1
+        low, high = int(box[0][2 - axis]), int(box[1][2 - axis])
+        for gap, side in ((low, before), (last - high, after)):
+            if gap == 0:
+                touching.append(side)
+            if gap * step < shell_mm:
+                cut.append(side)
+    if touching:
+        yield _warning("tumour_at_image_edge", f"The tumour reaches the {' and '.join(touching)} end of the CT.")
+    if cut:
+        yield _warning(
+            "shell_cut_by_image",
+            f"The peritumoral shell ends with the CT at its {' and '.join(cut)} end.",
+        )
+
+
+def shell_notes(
+    geometric: sitk.Image, without_others: sitk.Image, kept: sitk.Image, *, lung: bool
+) -> Iterator[QualityNote]:
+    """Remarks on what was taken out of the shell: by other tumours, then by the lung mask."""
+    full, own, left = (int(sitk.GetArrayViewFromImage(image).sum()) for image in (geometric, without_others, kept))
+    if own < full:
+        yield QualityNote(
+            "shell_shares_other_tumour",
+            "info",
+            f"Other tumours take {1 - own / full:.0%} of the peritumoral shell.",
+        )
+    if lung and own:
+        share = left / own
+        yield QualityNote(
+            "shell_lung_share",
+            "warning" if share < LUNG_SHARE else "info",
+            f"The lung mask leaves {share:.0%} of the peritumoral shell.",
+        )
+
+
+def patch_notes(case: Case, patch: DeepPatch) -> Iterator[QualityNote]:
+    """Remarks on the deep patch of a case in LPS order."""
+    if patch.cut_off_share > 0:
+        yield _warning(
+            "patch_cuts_tumour",
+            f"The tumour is wider than the patch, which cuts off {patch.cut_off_share:.1%} of it.",
+        )
+    half = PATCH_PIXELS // 2
+    if any(
+        centre < half or centre + half > size
+        for centre, size in zip(patch.centre_ijk[:2], case.ct.GetSize()[:2], strict=True)
+    ):
+        yield QualityNote("patch_padded", "info", "The patch leaves the CT and is filled up with -1000 HU.")
+
+
+def intensity_notes(image: sitk.Image, tumour: sitk.Image, peritumoral: sitk.Image) -> Iterator[QualityNote]:
+    """Remarks on the HU values of the two regions of the 1 mm image."""
+    values = sitk.GetArrayViewFromImage(image)
+    regions = [values[sitk.GetArrayViewFromImage(mask) != 0] for mask in (tumour, peritumoral)]
+    if np.ptp(regions[0]) == 0:
+        yield _warning("uniform_tumour", f"Every tumour voxel has {regions[0][0]:g} HU: there is no texture.")
+    low, high = min(r.min() for r in regions), max(r.max() for r in regions)
+    if high > METAL_HU:
+        yield _warning("metal_in_region", f"A region holds {high:g} HU: metal or an artefact of it.")
+    if low < PADDING_HU:
+        yield _warning("padding_in_region", f"A region holds {low:g} HU: it leaves the reconstructed field of view.")
+
+
+def _warning(code: str, message: str) -> QualityNote:
+    return QualityNote(code, "warning", message)

@@ -1,0 +1,98 @@
+"""The peritumoral shell and the deep patch."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+from scipy.ndimage import distance_transform_edt
+
+from DeepRadScoreLib.errors import RegionError
+from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS, Case, DeepPatch
+from DeepRadScoreLib.imaging.geometry import index_box, nearest_index
+
+OUTSIDE_HU = -1000.0
+DISTANCE_NOISE_MM = 1e-9
+
+
+def peritumoral_shell(
+    tumour: sitk.Image, shell_mm: float, *, exclude: sitk.Image | None = None, lung: sitk.Image | None = None
+) -> sitk.Image:
+    """The peritumoral shell: voxels with 0 < d <= `shell_mm`.
+
+    d is the exact Euclidean distance in mm from the nearest tumour voxel's centre (method: regions of interest).
+    All images share one grid.
+
+    Parameters
+    ----------
+    exclude: other tumours, taken out of the shell.
+    lung: mask to which the shell is confined.
+
+    Returns
+    -------
+    uint8 image of 0 and 1 on the grid of `tumour`.
+    """
+    inside = sitk.GetArrayViewFromImage(tumour) != 0
+    shell = np.zeros(inside.shape, dtype=np.uint8)
+    box = index_box(inside)
+    if box is not None:
+        sampling = np.array(tumour.GetSpacing())[::-1]
+        reach = np.ceil(shell_mm / sampling).astype(int)
+        part = tuple(slice(max(low - r, 0), high + r + 1) for low, high, r in zip(*box, reach, strict=True))
+        distance = distance_transform_edt(~inside[part], sampling=sampling)
+        shell[part] = (distance > 0) & (distance <= shell_mm + DISTANCE_NOISE_MM)
+    if exclude is not None:
+        shell[sitk.GetArrayViewFromImage(exclude) != 0] = 0
+    if lung is not None:
+        shell[sitk.GetArrayViewFromImage(lung) == 0] = 0
+    image = sitk.GetImageFromArray(shell)
+    image.CopyInformation(tumour)
+    return image
+
+
+def deep_patch(case: Case) -> DeepPatch:
+    """160 x 160 native pixels around the tumour in the slice with its largest area (method: regions of interest).
+
+    Parameters
+    ----------
+    case: in LPS order (`in_lps_order`), so that its slices are the planes nearest to axial. The first slice wins a tie;
+        the centroid of the mask in that slice, rounded half up to a pixel, becomes pixel 80 of 0..159; -1000 HU where
+        the patch leaves the CT.
+
+    Raises
+    ------
+    RegionError: the mask is empty.
+    """
+    mask = sitk.GetArrayViewFromImage(case.tumour) != 0
+    counts = np.count_nonzero(mask, axis=(1, 2))
+    if not counts.any():
+        raise RegionError("the tumour mask is empty", where=case.case_id, mend="outline the tumour")
+    k = int(counts.argmax())
+    rows, columns = np.nonzero(mask[k])
+    j, i = (int(nearest_index(np.array(axis.mean()))) for axis in (rows, columns))
+    corner = (j - PATCH_PIXELS // 2, i - PATCH_PIXELS // 2)
+    hu = _window(sitk.GetArrayViewFromImage(case.ct)[k], corner, OUTSIDE_HU).astype(np.float32)
+    tumour = _window(mask[k], corner, False)
+    image = sitk.GetImageFromArray(hu[None])
+    image.SetSpacing(case.ct.GetSpacing())
+    image.SetDirection(case.ct.GetDirection())
+    image.SetOrigin(case.ct.TransformContinuousIndexToPhysicalPoint((float(corner[1]), float(corner[0]), float(k))))
+    pixel_mm2 = case.ct.GetSpacing()[0] * case.ct.GetSpacing()[1]
+    return DeepPatch(
+        image=image,
+        tumour=tumour,
+        centre_ijk=(i, j, k),
+        area_mm2=float(counts[k] * pixel_mm2),
+        cut_off_share=float(1 - tumour.sum() / counts[k]),
+    )
+
+
+def _window(plane: np.ndarray, corner: tuple[int, int], fill: float) -> np.ndarray:
+    """160 x 160 pixels of a plane (y, x) from `corner` (y, x) on, `fill` where they lie outside."""
+    window = np.full((PATCH_PIXELS, PATCH_PIXELS), fill, dtype=np.result_type(plane.dtype, type(fill)))
+    inner, outer = [], []
+    for start, size in zip(corner, plane.shape, strict=True):
+        low, high = max(start, 0), min(start + PATCH_PIXELS, size)
+        outer.append(slice(low, high))
+        inner.append(slice(low - start, high - start))
+    window[tuple(inner)] = plane[tuple(outer)]
+    return window

@@ -1,0 +1,235 @@
+"""Pictures of one case as PNG: the slice, the tumour close up, the deep patch, Grad-CAM over it.
+
+All show one native slice in LPS order: columns grow to the patient's left, rows to the back, so that the left of a
+picture is the patient's right. Aspect and scale bar are physical (mm). Outlines follow the edges of the voxels.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import SimpleITK as sitk
+
+from DeepRadScoreLib.imaging import DeepPatch, PreparedCase
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LUNG_WINDOW = (-1350.0, 150.0)
+NETWORK_WINDOW = (-1000.0, 400.0)
+TUMOUR_COLOUR = "#19d3ff"
+SHELL_COLOUR = "#ffb000"
+HEAT_MAP = "inferno"
+HEAT_FROM = 0.3
+"""Share of the map's maximum below which Grad-CAM is not drawn."""
+ZOOM_MARGIN_MM = 20.0
+DPI = 100
+BAR_LENGTHS_MM = (1, 2, 5, 10, 20, 50, 100, 200)
+
+
+@dataclass(frozen=True)
+class View:
+    """A part of a slice to be drawn.
+
+    Attributes
+    ----------
+    hu: (rows, columns), HU.
+    tumour, shell: bool masks of the same shape.
+    spacing: mm along (x, y).
+    left, top: index of the first column and row in the whole slice or patch.
+    """
+
+    hu: np.ndarray
+    tumour: np.ndarray
+    shell: np.ndarray
+    spacing: tuple[float, float]
+    left: int = 0
+    top: int = 0
+
+
+def mask_on_grid(mask: sitk.Image, grid: sitk.Image) -> np.ndarray:
+    """A mask at the voxel centres of another image by nearest neighbour, 0 outside: bool, (z, y, x)."""
+    resampled = sitk.Resample(mask, grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    return sitk.GetArrayFromImage(resampled) != 0
+
+
+def outline(mask: np.ndarray) -> np.ndarray:
+    """The pixel edges between the inside and the outside of a 2-D mask.
+
+    Returns
+    -------
+    (n, 2, 2): n segments of two points (x, y) in pixels, pixel centres at whole numbers. What lies beyond the array
+    counts as outside.
+    """
+    padded = np.pad(mask.astype(np.int8), 1)
+    rows, columns = np.nonzero(np.diff(padded, axis=1)[1:-1])
+    upright = [[columns - 0.5, rows - 0.5], [columns - 0.5, rows + 0.5]]
+    rows2, columns2 = np.nonzero(np.diff(padded, axis=0)[:, 1:-1])
+    level = [[columns2 - 0.5, rows2 - 0.5], [columns2 + 0.5, rows2 - 0.5]]
+    return np.concatenate([np.moveaxis(np.array(edges), 2, 0) for edges in (upright, level)])
+
+
+def slice_view(prepared: PreparedCase) -> View:
+    """The whole native slice of the deep patch, with the 1 mm shell on its grid."""
+    grid = prepared.slice_ct
+    return View(
+        hu=sitk.GetArrayFromImage(grid)[0].astype(float),
+        tumour=sitk.GetArrayFromImage(prepared.slice_tumour)[0] != 0,
+        shell=mask_on_grid(prepared.peritumoral, grid)[0],
+        spacing=grid.GetSpacing()[:2],
+    )
+
+
+def zoom_view(prepared: PreparedCase) -> View:
+    """The part of `slice_view` that holds tumour and shell with 20 mm around them, about square in mm."""
+    whole = slice_view(prepared)
+    rows, columns = np.nonzero(whole.tumour | whole.shell)
+    size = np.array(whole.hu.shape)
+    step = np.array(whole.spacing[::-1])
+    low, high = np.array([rows.min(), columns.min()]), np.array([rows.max(), columns.max()]) + 1
+    half_mm = ((high - low) * step).max() / 2 + ZOOM_MARGIN_MM
+    first = np.maximum(np.floor((low + high) / 2 - half_mm / step), 0).astype(int)
+    last = np.minimum(np.ceil((low + high) / 2 + half_mm / step), size).astype(int)
+    part = np.s_[first[0] : last[0], first[1] : last[1]]
+    return View(whole.hu[part], whole.tumour[part], whole.shell[part], whole.spacing, int(first[1]), int(first[0]))
+
+
+def patch_view(prepared: PreparedCase) -> View:
+    """The deep patch, 160 x 160 native pixels."""
+    image = prepared.patch.image
+    shell = mask_on_grid(prepared.peritumoral, image)[0]
+    return View(prepared.patch.hu.astype(float), prepared.patch.tumour, shell, image.GetSpacing()[:2])
+
+
+def slice_picture(prepared: PreparedCase, *, label: str | None = None, width: int = 840) -> bytes:
+    """The whole slice in the lung window with outlines; a frame shows the place of the deep patch. PNG."""
+    view = slice_view(prepared)
+    figure, axes = _picture(view, LUNG_WINDOW, width, label)
+    from matplotlib.patches import Rectangle
+
+    i, j = prepared.patch.centre_ijk[:2]
+    side = prepared.patch.tumour.shape[0]
+    corner = (i - side // 2 - 0.5, j - side // 2 - 0.5)
+    axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="#c8ccd2", linewidth=1.1, linestyle=(0, (4, 3))))
+    return _png(figure)
+
+
+def zoom_picture(prepared: PreparedCase, *, label: str | None = None, width: int = 640) -> bytes:
+    """Tumour and shell close up in the lung window, with outlines. PNG."""
+    return _png(_picture(zoom_view(prepared), LUNG_WINDOW, width, label)[0])
+
+
+def patch_picture(prepared: PreparedCase, *, label: str | None = None, width: int = 560) -> bytes:
+    """The deep patch in the network's window, with outlines. PNG."""
+    return _png(_picture(patch_view(prepared), NETWORK_WINDOW, width, label)[0])
+
+
+def gradcam_picture(
+    prepared: PreparedCase, heat: np.ndarray, *, label: str | None = None, width: int = 560
+) -> bytes:
+    """Grad-CAM over the deep patch, from 0.3 of its maximum on, with outlines and a colour bar. PNG.
+
+    Parameters
+    ----------
+    heat: float array (160, 160) in 0..1 on the pixels of the patch.
+    """
+    bar = 64
+    figure, axes = _picture(patch_view(prepared), NETWORK_WINDOW, width, label, right=bar)
+    alpha = np.where(heat >= HEAT_FROM, 0.6, 0.0)
+    axes.imshow(heat, cmap=HEAT_MAP, vmin=0, vmax=1, alpha=alpha, interpolation="nearest", zorder=1.5)
+    _colour_bar(figure, bar)
+    return _png(figure)
+
+
+def patch_png(patch: DeepPatch) -> bytes:
+    """The deep patch alone, 160 x 160 pixels of 8 bits: -1000 HU black, 400 HU white. PNG."""
+    from PIL import Image
+
+    low, high = NETWORK_WINDOW
+    grey = np.rint(np.clip((patch.hu - low) / (high - low), 0, 1) * 255).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(grey).save(stream, "png")
+    return stream.getvalue()
+
+
+def _picture(
+    view: View, window: tuple[float, float], width: int, label: str | None, *, right: int = 0
+) -> tuple[Figure, Axes]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows, columns = view.hu.shape
+    height = max(round(width * rows * view.spacing[1] / (columns * view.spacing[0])), 1)
+    figure = Figure(figsize=((width + right) / DPI, height / DPI), dpi=DPI, facecolor="black")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, width / (width + right), 1))
+    axes.imshow(
+        view.hu, cmap="gray", vmin=window[0], vmax=window[1], aspect=view.spacing[1] / view.spacing[0],
+        interpolation="bilinear",
+    )
+    inside = view.tumour | view.shell
+    _draw_outline(axes, inside, SHELL_COLOUR, 1.0)
+    _draw_outline(axes, view.tumour, TUMOUR_COLOUR, 1.7)
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(rows - 0.5, -0.5)
+    axes.set_axis_off()
+    _letters(axes)
+    _scale_bar(axes, view, width)
+    if label is not None:
+        _text(axes, 0.5, 0.985, label, ha="center", va="top", color="#ffd166", fontsize=9.5)
+    return figure, axes
+
+
+def _draw_outline(axes: Axes, mask: np.ndarray, colour: str, width: float) -> None:
+    from matplotlib.collections import LineCollection
+
+    for line_colour, line_width in (("black", width + 1.6), (colour, width)):
+        lines = LineCollection(outline(mask), colors=line_colour, linewidths=line_width, capstyle="projecting", zorder=2)
+        axes.add_collection(lines, autolim=False)
+
+
+def _letters(axes: Axes) -> None:
+    for x, y, letter in ((0.025, 0.5, "R"), (0.975, 0.5, "L"), (0.5, 0.945, "A"), (0.5, 0.03, "P")):
+        _text(axes, x, y, letter, ha="center", va="center", color="white", fontsize=12, weight="bold")
+
+
+def _scale_bar(axes: Axes, view: View, width: int) -> None:
+    """A bar of a round length of about a fifth of the picture's width, at the lower left."""
+    rows, columns = view.hu.shape
+    extent = columns * view.spacing[0]
+    length = max((mm for mm in BAR_LENGTHS_MM if mm <= 0.28 * extent), default=BAR_LENGTHS_MM[0])
+    start, y = 0.045, 0.04
+    end = start + length / extent
+    for colour, line_width in (("black", 5.0), ("white", 2.6)):
+        axes.plot([start, end], [y, y], color=colour, linewidth=line_width, transform=axes.transAxes, zorder=4)
+    _text(axes, start, y + 0.015, f"{length} mm", ha="left", va="bottom", color="white", fontsize=10)
+
+
+def _colour_bar(figure: Figure, bar: int) -> None:
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    share = bar / (figure.get_figwidth() * DPI)
+    shown = ListedColormap(colormaps[HEAT_MAP](np.linspace(HEAT_FROM, 1, 256)))
+    axes = figure.add_axes((1 - 0.86 * share, 0.12, 0.22 * share, 0.76))
+    colour_bar = figure.colorbar(ScalarMappable(Normalize(HEAT_FROM, 1), shown), cax=axes, ticks=(HEAT_FROM, 0.5, 0.75, 1))
+    colour_bar.ax.tick_params(colors="white", labelsize=9, length=3)
+    colour_bar.outline.set_edgecolor("#c8ccd2")
+
+
+def _text(axes: Axes, x: float, y: float, text: str, **style: object) -> None:
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=2.5, foreground="black")]
+    axes.text(x, y, text, transform=axes.transAxes, path_effects=halo, zorder=5, family="DejaVu Sans", **style)
+
+
+def _png(figure: Figure) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", facecolor=figure.get_facecolor(), metadata={"Software": None})
+    return stream.getvalue()

@@ -1,0 +1,126 @@
+"""`report.html`: a molecular profile as one self-contained page for the radiologist who outlined the tumour."""
+
+from __future__ import annotations
+
+import base64
+import math
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from DeepRadScoreLib.analysis import Finding, MolecularProfile
+from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS, Endpoint
+from DeepRadScoreLib.radscore.names import REGIONS, Region
+from DeepRadScoreLib.report import figures
+from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument, profile_label, to_document
+from DeepRadScoreLib.report.wording import NOT_BETTER_THAN_CHANCE, flag_sentence, grouped_shap
+
+TEMPLATES = Path(__file__).parent / "templates"
+TOP_FEATURES = 5
+GROUP_TITLES = {"risk factors": "Risk factors", "mutations": "Mutations", "immune": "Immune"}
+
+
+def to_report_html(profile: MolecularProfile) -> str:
+    """The page as text: styles and pictures inside, no script, nothing fetched; the same profile gives the same text."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(percent=_percent, signed=_signed, decimals=_decimals)
+    return environment.get_template("profile.html.j2").render(**_content(profile))
+
+
+def _content(profile: MolecularProfile) -> dict[str, Any]:
+    document = to_document(profile)
+    label = profile_label(profile)
+    groups = []
+    for group, title in GROUP_TITLES.items():
+        members = [endpoint for endpoint in ENDPOINTS if endpoint.group == group]
+        groups.append({"title": title, "findings": [_finding(e, document.endpoints[e.key]) for e in members]})
+    return {
+        "profile": profile,
+        "document": document,
+        "label": label,
+        "groups": groups,
+        "explained": _explained(profile, document, label),
+        "slice": _embedded(figures.slice_picture(profile.prepared, label=label)),
+        "zoom": _embedded(figures.zoom_picture(profile.prepared, label=label)),
+        "patch": _embedded(figures.patch_picture(profile.prepared, label=label)),
+        "heat_from": figures.HEAT_FROM,
+    }
+
+
+def _finding(endpoint: Endpoint, entry: EndpointEntry) -> dict[str, Any]:
+    interval = entry.validation_auc_ci
+    by_chance = NOT_BETTER_THAN_CHANCE in entry.flags or (interval is not None and interval[0] <= 0.5)
+    remarks = [flag_sentence(code) for code in entry.flags]
+    if by_chance and NOT_BETTER_THAN_CHANCE not in entry.flags:
+        remarks.append(flag_sentence(NOT_BETTER_THAN_CHANCE))
+    return {"endpoint": endpoint, "entry": entry, "by_chance": by_chance, "remarks": remarks}
+
+
+def _explained(profile: MolecularProfile, document: ProfileDocument, label: str | None) -> list[dict[str, Any]]:
+    """The findings that have a probability, each with its heat map, SHAP bars and strongest RadScore features."""
+    panels = []
+    for key, entry in document.endpoints.items():
+        if entry.probability is None:
+            continue
+        heat = profile.gradcam.get(key)
+        picture = None if heat is None else figures.gradcam_picture(profile.prepared, heat, label=label)
+        panels.append(
+            {
+                "finding": _finding(BY_KEY[key], entry),
+                "heat": None if picture is None else _embedded(picture),
+                "shap": _bars(grouped_shap(entry.shap or {})),
+                "drivers": [_drivers(profile.findings[key], region, entry) for region in REGIONS],
+            }
+        )
+    return panels
+
+
+def _bars(values: dict[str, float]) -> list[dict[str, Any]]:
+    """Each value with the place of its bar on a scale with zero in the middle: start and width in percent."""
+    largest = max((abs(value) for value in values.values()), default=0.0) or 1.0
+    bars = []
+    for name, value in values.items():
+        width = 50 * abs(value) / largest
+        start = 50.0 if value >= 0 else 50 - width
+        bars.append({"name": name, "value": value, "start": f"{start:.2f}", "width": f"{width:.2f}"})
+    return bars
+
+
+def _drivers(finding: Finding, region: Region, entry: EndpointEntry) -> dict[str, Any]:
+    drivers = finding.drivers.get(region, ())
+    shown = {name.removeprefix(f"{region}_"): value for name, value in drivers[:TOP_FEATURES] if math.isfinite(value)}
+    return {
+        "region": region,
+        "radscore": getattr(entry, f"radscore_{region}"),
+        "features": _bars(shown),
+        "total": len(drivers),
+    }
+
+
+def _embedded(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _percent(share: float) -> str:
+    """A probability as a whole percentage; never 0 % or 100 %, which would claim certainty."""
+    if share < 0.005:
+        return "<1\u202f%"
+    if share >= 0.995:
+        return ">99\u202f%"
+    return f"{100 * share:.0f}\u202f%"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "\u2212")
+
+
+def _decimals(value: float, places: int = 2) -> str:
+    return f"{value:.{places}f}".replace("-", "\u2212")

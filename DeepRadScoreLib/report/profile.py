@@ -1,0 +1,251 @@
+"""`profile.json`: a molecular profile as JSON that programs can rely on. No time, host or path stands in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+import SimpleITK as sitk
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+
+from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, Finding, ModelCard, MolecularProfile
+from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.imaging import PATCH_PIXELS, PreparedCase, Preprocessing, Severity
+
+SCHEMA = "deepradscore.profile/1"
+NOT_FINITE = "not_finite"
+"""Flag of a finding whose probability came out as no number."""
+
+Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
+Amount = Annotated[FiniteFloat, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class ModelEntry(_Part):
+    """The bundle that gave the findings; `sha256` is that of its manifest."""
+
+    name: str
+    sha256: str
+    protocol: str
+    weights: str
+    network: str
+    backbone: str
+    synthetic: bool
+
+
+class TumourEntry(_Part):
+    """The tumour on the 1 mm lattice."""
+
+    volume_ml: Amount
+    voxels: Count
+
+
+class PeritumoralEntry(_Part):
+    """The peritumoral shell on the 1 mm lattice."""
+
+    volume_ml: Amount
+    voxels: Count
+    thickness_mm: Amount
+
+
+class PatchEntry(_Part):
+    """The deep patch: `centre_ijk` in the LPS-ordered CT (from 0; `slice` is its k), the same point in LPS mm."""
+
+    slice: int
+    centre_ijk: tuple[int, int, int]
+    centre_lps_mm: tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+    area_mm2: Amount
+    cut_off_share: Share
+
+
+class RegionsEntry(_Part):
+    """The three regions of interest."""
+
+    tumour: TumourEntry
+    peritumoral: PeritumoralEntry
+    patch: PatchEntry
+
+
+class QualityEntry(_Part):
+    """One remark on the case."""
+
+    code: str
+    severity: Severity
+    message: str
+
+
+class EndpointEntry(_Part):
+    """One finding. Whatever may not be given is null, and `flags` say why.
+
+    `spread` is the lowest and highest probability over the fold models, not an interval. `shap` holds the contribution
+    of each column to the model's score before calibration; `shap_base` and they add up to that score.
+    """
+
+    probability: Share | None
+    interval: tuple[Share, Share] | None
+    interval_method: str | None
+    decision: str | None
+    threshold: Share | None
+    spread: tuple[Share, Share] | None
+    flags: tuple[str, ...]
+    radscore_tumour: FiniteFloat | None
+    radscore_peritumoral: FiniteFloat | None
+    shap: dict[str, FiniteFloat] | None
+    shap_base: FiniteFloat | None
+    validation_auc: Share | None
+    validation_auc_ci: tuple[Share, Share] | None
+    validation_n: Count | None
+    validation_positives: Count | None
+
+
+Endpoints = Annotated[
+    dict[str, EndpointEntry],
+    Field(json_schema_extra={"required": list(KEYS), "propertyNames": {"enum": list(KEYS)}}),
+]
+
+
+class ProfileDocument(_Part):
+    """The whole of `profile.json`; `label` stands beside every number shown wherever it is not null."""
+
+    schema_: Literal["deepradscore.profile/1"] = Field(alias="schema")
+    case_id: str
+    preprocessing: Preprocessing
+    label: str | None
+    model: ModelEntry | None
+    regions: RegionsEntry
+    quality: tuple[QualityEntry, ...]
+    endpoints: Endpoints
+
+    @field_validator("endpoints")
+    @classmethod
+    def _exactly_the_ten(cls, endpoints: dict[str, EndpointEntry]) -> dict[str, EndpointEntry]:
+        if set(endpoints) != set(KEYS):
+            raise ValueError("needs exactly the keys " + " ".join(KEYS))
+        return {key: endpoints[key] for key in KEYS}
+
+
+def profile_label(profile: MolecularProfile) -> str | None:
+    """The text that stands beside every number of this profile, or None: its model or its case is synthetic."""
+    synthetic = profile.synthetic_case or (profile.model is not None and profile.model.synthetic)
+    return SYNTHETIC_LABEL if synthetic else None
+
+
+def to_profile_json(profile: MolecularProfile) -> str:
+    """The text of `profile.json`: the same profile gives the same text, to the last byte."""
+    return to_document(profile).model_dump_json(by_alias=True, indent=1) + "\n"
+
+
+def from_profile_json(text: str, *, where: str = "profile.json") -> ProfileDocument:
+    """Read a profile that `to_profile_json` wrote.
+
+    Raises
+    ------
+    InputError: not JSON, another schema version, or a field that is missing or not valid; `where` is named.
+    """
+    try:
+        return ProfileDocument.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise InputError(
+            f'"{field}" is not valid ({reason[:1].lower()}{reason[1:]})',
+            where=where,
+            mend=f'give a file of the schema "{SCHEMA}", as `analyze` writes it',
+        ) from error
+
+
+def profile_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of `profile.json`."""
+    return ProfileDocument.model_json_schema(by_alias=True)
+
+
+def to_document(profile: MolecularProfile) -> ProfileDocument:
+    """The profile as the pydantic model of its JSON; numbers that are not finite become null."""
+    nothing = {key: Finding(key, flags=("not_modelled",)) for key in KEYS}
+    return ProfileDocument(
+        schema_=SCHEMA,
+        case_id=profile.case_id,
+        preprocessing=profile.prepared.preprocessing,
+        label=profile_label(profile),
+        model=None if profile.model is None else _model(profile.model),
+        regions=_regions(profile.prepared),
+        quality=tuple(
+            QualityEntry(code=note.code, severity=note.severity, message=note.message) for note in profile.quality
+        ),
+        endpoints={key: _endpoint((nothing | profile.findings)[key]) for key in KEYS},
+    )
+
+
+def _model(card: ModelCard) -> ModelEntry:
+    return ModelEntry(**{name: getattr(card, name) for name in ModelEntry.model_fields})
+
+
+def _regions(prepared: PreparedCase) -> RegionsEntry:
+    patch = prepared.patch
+    middle = PATCH_PIXELS // 2
+    return RegionsEntry(
+        tumour=TumourEntry(volume_ml=prepared.volume_ml("tumour"), voxels=_voxels(prepared.tumour)),
+        peritumoral=PeritumoralEntry(
+            volume_ml=prepared.volume_ml("peritumoral"),
+            voxels=_voxels(prepared.peritumoral),
+            thickness_mm=prepared.shell_mm,
+        ),
+        patch=PatchEntry(
+            slice=patch.centre_ijk[2],
+            centre_ijk=patch.centre_ijk,
+            centre_lps_mm=patch.image.TransformIndexToPhysicalPoint((middle, middle, 0)),
+            area_mm2=patch.area_mm2,
+            cut_off_share=min(max(patch.cut_off_share, 0.0), 1.0),
+        ),
+    )
+
+
+def _voxels(mask: sitk.Image) -> int:
+    return int((sitk.GetArrayViewFromImage(mask) != 0).sum())
+
+
+def _endpoint(finding: Finding) -> EndpointEntry:
+    probability = _finite(finding.probability)
+    flags = finding.flags
+    if finding.probability is not None and probability is None:
+        flags = (*flags, NOT_FINITE)
+    given = probability is not None
+    known = finding.validation
+    return EndpointEntry(
+        probability=probability,
+        interval=None,
+        interval_method=None,
+        decision=finding.decision if given else None,
+        threshold=_finite(finding.threshold),
+        spread=_pair(finding.spread) if given else None,
+        flags=flags,
+        radscore_tumour=_finite(finding.radscore_tumour),
+        radscore_peritumoral=_finite(finding.radscore_peritumoral),
+        shap=_all_finite(finding.shap) if given else None,
+        shap_base=_finite(finding.shap_base) if given else None,
+        validation_auc=None if known is None else _finite(known.auc),
+        validation_auc_ci=None if known is None else _pair(known.auc_ci),
+        validation_n=None if known is None else known.n,
+        validation_positives=None if known is None else known.positives,
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _pair(values: Iterable[float] | None) -> tuple[float, float] | None:
+    found = [] if values is None else [_finite(value) for value in values]
+    return None if not found or None in found else (found[0], found[1])  # type: ignore[return-value]
+
+
+def _all_finite(values: dict[str, float]) -> dict[str, float] | None:
+    found = {name: _finite(value) for name, value in values.items()}
+    return found if found and None not in found.values() else None  # type: ignore[return-value]

@@ -1,0 +1,40 @@
+"""Codes as sentences: what a reader is told about a finding."""
+
+from __future__ import annotations
+
+from DeepRadScoreLib.report.profile import NOT_FINITE
+
+NOT_BETTER_THAN_CHANCE = "not_better_than_chance"
+
+FLAG_SENTENCES: dict[str, str] = {
+    "no_model": "No trained model was given.",
+    "not_modelled": "The model does not cover this endpoint: it was trained on too few patients with a known label.",
+    "not_validated": "The model was not checked on held-out patients.",
+    "validation_one_class": "Not validated: the held-out patients are all positive or all negative.",
+    "validation_few_positives": "Not validated: fewer than 5 positive patients were held out.",
+    NOT_BETTER_THAN_CHANCE: "The interval of the validated AUC includes 0.5: the model may know nothing here.",
+    "single_feature_radscore": "Few positive training patients: each RadScore rests on a single feature.",
+    "no_signal": "No signal in training: the probability is only the share of positive training patients.",
+    NOT_FINITE: "The model gave no valid number for this case.",
+}
+
+COLUMN_NAMES: dict[str, str] = {
+    "radscore_tumour": "Tumour RadScore",
+    "radscore_peritumoral": "Peritumoral RadScore",
+}
+DEEP_NAME = "Deep network"
+
+
+def flag_sentence(code: str) -> str:
+    """The sentence for a flag; an unknown flag stands as it is."""
+    return FLAG_SENTENCES.get(code, code)
+
+
+def grouped_shap(shap: dict[str, float]) -> dict[str, float]:
+    """SHAP by source: the columns of the network (one logit or ten deep features) added up, then the two RadScores.
+
+    Shapley values of one score are additive, so a sum over columns is the contribution of these columns together.
+    """
+    deep = [value for name, value in shap.items() if name.startswith("deep_")]
+    groups = {DEEP_NAME: sum(deep)} if deep else {}
+    return groups | {COLUMN_NAMES[name]: shap[name] for name in COLUMN_NAMES if name in shap}

@@ -67,7 +67,9 @@ def _lend_names(package: ModuleType) -> None:
         folder = Path()
     if not (folder / "slicer_internal.py").is_file():
         raise MissingPackageError(
-            "the PyPI distribution slicer is not installed", where="SHAP", mend="run: pip install --no-deps slicer==0.0.8"
+            "the PyPI distribution slicer is not installed",
+            where="SHAP",
+            mend="run: pip install --no-deps slicer==0.0.8",
         )
     before = list(getattr(package, "__path__", []))
     package.__path__ = [*before, str(folder)]
@@ -79,7 +81,7 @@ def _lend_names(package: ModuleType) -> None:
         setattr(package, name, getattr(inner, name))
 
 
-def explain(model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:  # noqa: N803
+def explain(model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:
     """Interventional Shapley values of the model's `decision_function` against a background of training rows.
 
     Exact for every classifier: in closed form where the score is linear (LR, LDA, linear SVM), by trees for RF, else by
@@ -95,7 +97,7 @@ def explain(model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapRe
     ValueError: over 12 columns and no linear or tree score.
     MissingPackageError: shap is not installed.
     """
-    background, X = np.asarray(background, dtype=np.float64), np.asarray(X, dtype=np.float64)  # noqa: N806
+    background, X = np.asarray(background, dtype=np.float64), np.asarray(X, dtype=np.float64)
     shap = import_shap()
     pipeline = model.estimator_
     estimator = pipeline.named_steps["estimator"]
@@ -112,7 +114,7 @@ def explain(model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapRe
     return ShapResult(np.asarray(explanation.values), float(np.ravel(explanation.base_values)[0]))
 
 
-def _linear(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:  # noqa: N803
+def _linear(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:
     scaler, estimator = (model.estimator_.named_steps[name] for name in ("scaler", "estimator"))
     slopes = np.ravel(estimator.coef_) / scaler.scale_
     intercept = float(np.ravel(estimator.intercept_)[0] - slopes @ scaler.mean_)
@@ -121,7 +123,7 @@ def _linear(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.
     return ShapResult(np.asarray(explainer.shap_values(X)), float(explainer.expected_value))
 
 
-def _trees(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:  # noqa: N803
+def _trees(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:
     scaler, forest = (model.estimator_.named_steps[name] for name in ("scaler", "estimator"))
     explainer = shap.explainers.Tree(
         forest, scaler.transform(background), feature_perturbation="interventional", model_output="raw"

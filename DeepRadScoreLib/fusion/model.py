@@ -55,7 +55,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
     threshold_: "positive" from this probability on; from the out-of-fold probabilities of all repeats.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         search: Search = "coarse",
         folds: int = 5,
@@ -71,7 +71,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.classifiers = classifiers
 
-    def fit(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> FusionModel:  # noqa: N803
+    def fit(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> FusionModel:
         """Fit on columns X (n, d), labels y (n,) of two classes and the patient of each case, groups (n,).
 
         Without `groups` every case is a patient of its own.
@@ -79,10 +79,12 @@ class FusionModel(ClassifierMixin, BaseEstimator):
         Raises
         ------
         TooFewPositivesError: the rarer class has fewer than two patients.
-        ValueError: one class only, more than two, or NaN.
+        ValueError: one class only, more than two, NaN, or nothing but constant columns.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64)  # noqa: N806
+        X, y = validate_data(self, X, y, dtype=np.float64)
         label = self._two_classes(y)
+        if not np.ptp(X, axis=0).any():
+            raise ValueError("every column is constant, there is nothing to learn from")
         groups = np.arange(len(label)) if groups is None else column_or_1d(groups)
         tuning = grouped_folds(label, groups, self.folds, (self.seed, 0))
         comparing = [grouped_folds(label, groups, self.folds, (self.seed, 1 + r)) for r in range(self.repeats)]
@@ -95,7 +97,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
         self._calibrate(label, scores[self.classifier_])
         return self
 
-    def decision_function(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+    def decision_function(self, X: np.ndarray) -> np.ndarray:
         """Raw score (n,) of the chosen classifier, higher for the positive class: what AUC and SHAP are taken of.
 
         It is the classifier's own decision function; for KNN, RF, NB and MLP its uncalibrated probability.
@@ -103,12 +105,12 @@ class FusionModel(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return raw_score(self.estimator_, validate_data(self, X, reset=False, dtype=np.float64))
 
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Calibrated probabilities (n, 2) of `classes_`."""
         positive = self._probability(self.decision_function(X))
         return np.column_stack([1.0 - positive, positive])
 
-    def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+    def predict(self, X: np.ndarray) -> np.ndarray:
         """Class (n,) at `threshold_`."""
         check_is_fitted(self)
         return self.classes_[(self.predict_proba(X)[:, 1] >= self.threshold_).astype(int)]
@@ -140,7 +142,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
             raise ValueError("a classifier cannot be trained when only one class is present")
         return label
 
-    def _tune(self, name: str, X: np.ndarray, y: np.ndarray, folds: list[Fold]) -> tuple[Pipeline, dict[str, Any]]:  # noqa: N803
+    def _tune(self, name: str, X: np.ndarray, y: np.ndarray, folds: list[Fold]) -> tuple[Pipeline, dict[str, Any]]:
         pipeline, grid = candidate(name, self.seed, self.search)
         if len(ParameterGrid(grid)) == 1:
             best = dict(next(iter(ParameterGrid(grid))))
@@ -152,7 +154,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
     def _compare(
         self,
         pipeline: Pipeline,
-        X: np.ndarray,  # noqa: N803
+        X: np.ndarray,
         y: np.ndarray,
         repeats: list[list[Fold]],
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -174,9 +176,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
         probabilities = self._probability(scores)
         self.oof_score_ = probabilities.mean(axis=0)
         self.threshold_ = (
-            NO_SIGNAL_THRESHOLD
-            if self.no_signal_
-            else youden_threshold(np.tile(y, len(scores)), probabilities.ravel())
+            NO_SIGNAL_THRESHOLD if self.no_signal_ else youden_threshold(np.tile(y, len(scores)), probabilities.ravel())
         )
 
     def _probability(self, scores: np.ndarray) -> np.ndarray:
@@ -185,14 +185,14 @@ class FusionModel(ClassifierMixin, BaseEstimator):
         return sigmoid(scores, self.slope_, self.intercept_)
 
 
-def raw_score(pipeline: Pipeline, X: np.ndarray) -> np.ndarray:  # noqa: N803
+def raw_score(pipeline: Pipeline, X: np.ndarray) -> np.ndarray:
     """The pipeline's decision function (n,), or its probability of the positive class where it has none."""
     if hasattr(pipeline, "decision_function"):
         return pipeline.decision_function(X)
     return pipeline.predict_proba(X)[:, 1]
 
 
-def _fit(pipeline: Pipeline, X: np.ndarray, y: np.ndarray) -> Pipeline:  # noqa: N803
+def _fit(pipeline: Pipeline, X: np.ndarray, y: np.ndarray) -> Pipeline:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return pipeline.fit(X, y)
@@ -200,7 +200,7 @@ def _fit(pipeline: Pipeline, X: np.ndarray, y: np.ndarray) -> Pipeline:  # noqa:
 
 def _fit_and_score(
     pipeline: Pipeline,
-    X: np.ndarray,  # noqa: N803
+    X: np.ndarray,
     y: np.ndarray,
     train: np.ndarray,
     test: np.ndarray,

@@ -1,4 +1,7 @@
-"""A fitted model as bytes that hold no code: skops, and a closed list of the types that may stand in them."""
+"""A fitted model as bytes that hold no code: skops, and a closed list of the types that may stand in them.
+
+skops is imported late: it looks through all of scikit-learn, which in turn loads torch.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import skops.io
 
 from DeepRadScoreLib.errors import BundleError
 
@@ -46,6 +48,8 @@ def to_skops(model: Any) -> bytes:
 
     Raises BundleError if it holds a type that could not be read back.
     """
+    import skops.io
+
     data = skops.io.dumps(model)
     _refuse_foreign_types(data)
     return _canonical(data)
@@ -58,6 +62,8 @@ def from_skops(data: bytes) -> Any:
     ------
     BundleError: the archive is damaged, or it holds another type (named); nothing of it has been built then.
     """
+    import skops.io
+
     _refuse_foreign_types(data)
     try:
         ours = sorted(set(skops.io.get_untrusted_types(data=data)) & TRUSTED_TYPES)

@@ -11,6 +11,7 @@ from DeepRadScoreLib.imaging.carriers import (
     QualityNote,
     Severity,
 )
+from DeepRadScoreLib.imaging.describe import describe_image
 from DeepRadScoreLib.imaging.files import file_stem, read_image
 from DeepRadScoreLib.imaging.frame import in_lps_order
 from DeepRadScoreLib.imaging.preparing import prepare, prepare_steps
@@ -27,6 +28,7 @@ __all__ = [
     "Severity",
     "case_from_images",
     "deep_patch",
+    "describe_image",
     "file_stem",
     "in_lps_order",
     "peritumoral_shell",

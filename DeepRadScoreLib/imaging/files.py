@@ -79,7 +79,7 @@ def _read_header(path: Path) -> sitk.ImageFileReader:
             raise _sheared(path) from error
         kind = "NRRD" if path.name.lower().endswith(".nrrd") else "NIfTI"
         raise InputError(
-            f"the file has no valid {kind} header", where=str(path), mend=f"export the image as {kind} again"
+            f"the file is no {kind} image or is damaged", where=str(path), mend=f"export the image as {kind} again"
         ) from error
     return reader
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -28,6 +28,8 @@ HEAT_FROM = 0.3
 """Share of the map's maximum below which Grad-CAM is not drawn."""
 ZOOM_MARGIN_MM = 20.0
 DPI = 100
+READ_AT = 420
+"""Width in pixels at which a picture is mostly read; text and lines grow with the picture beyond it."""
 BAR_LENGTHS_MM = (1, 2, 5, 10, 20, 50, 100, 200)
 
 
@@ -38,14 +40,14 @@ class View:
     Attributes
     ----------
     hu: (rows, columns), HU.
-    tumour, shell: bool masks of the same shape.
+    tumour, with_shell: bool masks of the same shape: the native tumour; tumour and shell together, of the 1 mm lattice.
     spacing: mm along (x, y).
     left, top: index of the first column and row in the whole slice or patch.
     """
 
     hu: np.ndarray
     tumour: np.ndarray
-    shell: np.ndarray
+    with_shell: np.ndarray
     spacing: tuple[float, float]
     left: int = 0
     top: int = 0
@@ -74,12 +76,12 @@ def outline(mask: np.ndarray) -> np.ndarray:
 
 
 def slice_view(prepared: PreparedCase) -> View:
-    """The whole native slice of the deep patch, with the 1 mm shell on its grid."""
+    """The whole native slice of the deep patch, with the shell of the 1 mm lattice on its grid."""
     grid = prepared.slice_ct
     return View(
         hu=sitk.GetArrayFromImage(grid)[0].astype(float),
         tumour=sitk.GetArrayFromImage(prepared.slice_tumour)[0] != 0,
-        shell=mask_on_grid(prepared.peritumoral, grid)[0],
+        with_shell=_with_shell(prepared, grid),
         spacing=grid.GetSpacing()[:2],
     )
 
@@ -87,7 +89,7 @@ def slice_view(prepared: PreparedCase) -> View:
 def zoom_view(prepared: PreparedCase) -> View:
     """The part of `slice_view` that holds tumour and shell with 20 mm around them, about square in mm."""
     whole = slice_view(prepared)
-    rows, columns = np.nonzero(whole.tumour | whole.shell)
+    rows, columns = np.nonzero(whole.tumour | whole.with_shell)
     size = np.array(whole.hu.shape)
     step = np.array(whole.spacing[::-1])
     low, high = np.array([rows.min(), columns.min()]), np.array([rows.max(), columns.max()]) + 1
@@ -95,14 +97,18 @@ def zoom_view(prepared: PreparedCase) -> View:
     first = np.maximum(np.floor((low + high) / 2 - half_mm / step), 0).astype(int)
     last = np.minimum(np.ceil((low + high) / 2 + half_mm / step), size).astype(int)
     part = np.s_[first[0] : last[0], first[1] : last[1]]
-    return View(whole.hu[part], whole.tumour[part], whole.shell[part], whole.spacing, int(first[1]), int(first[0]))
+    return View(whole.hu[part], whole.tumour[part], whole.with_shell[part], whole.spacing, int(first[1]), int(first[0]))
 
 
 def patch_view(prepared: PreparedCase) -> View:
     """The deep patch, 160 x 160 native pixels."""
     image = prepared.patch.image
-    shell = mask_on_grid(prepared.peritumoral, image)[0]
-    return View(prepared.patch.hu.astype(float), prepared.patch.tumour, shell, image.GetSpacing()[:2])
+    hu, around = prepared.patch.hu.astype(float), _with_shell(prepared, image)
+    return View(hu, prepared.patch.tumour, around, image.GetSpacing()[:2])
+
+
+def _with_shell(prepared: PreparedCase, grid: sitk.Image) -> np.ndarray:
+    return mask_on_grid(sitk.Or(prepared.tumour, prepared.peritumoral), grid)[0]
 
 
 def slice_picture(prepared: PreparedCase, *, label: str | None = None, width: int = 840) -> bytes:
@@ -114,7 +120,7 @@ def slice_picture(prepared: PreparedCase, *, label: str | None = None, width: in
     i, j = prepared.patch.centre_ijk[:2]
     side = prepared.patch.tumour.shape[0]
     corner = (i - side // 2 - 0.5, j - side // 2 - 0.5)
-    axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="#c8ccd2", linewidth=1.1, linestyle=(0, (4, 3))))
+    axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="#c8ccd2", linewidth=2, linestyle=(0, (4, 3))))
     return _png(figure)
 
 
@@ -128,19 +134,17 @@ def patch_picture(prepared: PreparedCase, *, label: str | None = None, width: in
     return _png(_picture(patch_view(prepared), NETWORK_WINDOW, width, label)[0])
 
 
-def gradcam_picture(
-    prepared: PreparedCase, heat: np.ndarray, *, label: str | None = None, width: int = 560
-) -> bytes:
+def gradcam_picture(prepared: PreparedCase, heat: np.ndarray, *, label: str | None = None, width: int = 560) -> bytes:
     """Grad-CAM over the deep patch, from 0.3 of its maximum on, with outlines and a colour bar. PNG.
 
     Parameters
     ----------
     heat: float array (160, 160) in 0..1 on the pixels of the patch.
     """
-    bar = 64
+    bar = width // 7
     figure, axes = _picture(patch_view(prepared), NETWORK_WINDOW, width, label, right=bar)
     alpha = np.where(heat >= HEAT_FROM, 0.6, 0.0)
-    axes.imshow(heat, cmap=HEAT_MAP, vmin=0, vmax=1, alpha=alpha, interpolation="nearest", zorder=1.5)
+    axes.imshow(heat, cmap=HEAT_MAP, vmin=0, vmax=1, alpha=alpha, aspect="auto", interpolation="nearest", zorder=1.5)
     _colour_bar(figure, bar)
     return _png(figure)
 
@@ -168,45 +172,50 @@ def _picture(
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, width / (width + right), 1))
     axes.imshow(
-        view.hu, cmap="gray", vmin=window[0], vmax=window[1], aspect=view.spacing[1] / view.spacing[0],
+        view.hu,
+        cmap="gray",
+        vmin=window[0],
+        vmax=window[1],
+        aspect="auto",
         interpolation="bilinear",
     )
-    inside = view.tumour | view.shell
-    _draw_outline(axes, inside, SHELL_COLOUR, 1.0)
-    _draw_outline(axes, view.tumour, TUMOUR_COLOUR, 1.7)
+    scale = width / READ_AT
+    _draw_outline(axes, view.with_shell, SHELL_COLOUR, 1.1 * scale)
+    _draw_outline(axes, view.tumour, TUMOUR_COLOUR, 1.5 * scale)
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_axis_off()
-    _letters(axes)
-    _scale_bar(axes, view, width)
+    _letters(axes, scale)
+    _scale_bar(axes, view, scale)
     if label is not None:
-        _text(axes, 0.5, 0.985, label, ha="center", va="top", color="#ffd166", fontsize=9.5)
+        _text(axes, 0.5, 0.985, label, ha="center", va="top", color="#ffd166", fontsize=9 * scale)
     return figure, axes
 
 
 def _draw_outline(axes: Axes, mask: np.ndarray, colour: str, width: float) -> None:
     from matplotlib.collections import LineCollection
 
-    for line_colour, line_width in (("black", width + 1.6), (colour, width)):
-        lines = LineCollection(outline(mask), colors=line_colour, linewidths=line_width, capstyle="projecting", zorder=2)
+    for line_colour, line_width in (("black", 1.9 * width), (colour, width)):
+        lines = LineCollection(
+            list(outline(mask)), colors=line_colour, linewidths=line_width, capstyle="projecting", zorder=2
+        )
         axes.add_collection(lines, autolim=False)
 
 
-def _letters(axes: Axes) -> None:
-    for x, y, letter in ((0.025, 0.5, "R"), (0.975, 0.5, "L"), (0.5, 0.945, "A"), (0.5, 0.03, "P")):
-        _text(axes, x, y, letter, ha="center", va="center", color="white", fontsize=12, weight="bold")
+def _letters(axes: Axes, scale: float) -> None:
+    for x, y, letter in ((0.03, 0.5, "R"), (0.97, 0.5, "L"), (0.5, 0.925, "A"), (0.5, 0.04, "P")):
+        _text(axes, x, y, letter, ha="center", va="center", color="white", fontsize=11 * scale, weight="bold")
 
 
-def _scale_bar(axes: Axes, view: View, width: int) -> None:
+def _scale_bar(axes: Axes, view: View, scale: float) -> None:
     """A bar of a round length of about a fifth of the picture's width, at the lower left."""
-    rows, columns = view.hu.shape
-    extent = columns * view.spacing[0]
+    extent = view.hu.shape[1] * view.spacing[0]
     length = max((mm for mm in BAR_LENGTHS_MM if mm <= 0.28 * extent), default=BAR_LENGTHS_MM[0])
     start, y = 0.045, 0.04
     end = start + length / extent
-    for colour, line_width in (("black", 5.0), ("white", 2.6)):
-        axes.plot([start, end], [y, y], color=colour, linewidth=line_width, transform=axes.transAxes, zorder=4)
-    _text(axes, start, y + 0.015, f"{length} mm", ha="left", va="bottom", color="white", fontsize=10)
+    for colour, line_width in (("black", 4.6), ("white", 2.4)):
+        axes.plot([start, end], [y, y], color=colour, linewidth=line_width * scale, transform=axes.transAxes, zorder=4)
+    _text(axes, start, y + 0.015, f"{length} mm", ha="left", va="bottom", color="white", fontsize=10 * scale)
 
 
 def _colour_bar(figure: Figure, bar: int) -> None:
@@ -216,13 +225,15 @@ def _colour_bar(figure: Figure, bar: int) -> None:
 
     share = bar / (figure.get_figwidth() * DPI)
     shown = ListedColormap(colormaps[HEAT_MAP](np.linspace(HEAT_FROM, 1, 256)))
-    axes = figure.add_axes((1 - 0.86 * share, 0.12, 0.22 * share, 0.76))
-    colour_bar = figure.colorbar(ScalarMappable(Normalize(HEAT_FROM, 1), shown), cax=axes, ticks=(HEAT_FROM, 0.5, 0.75, 1))
-    colour_bar.ax.tick_params(colors="white", labelsize=9, length=3)
+    axes = figure.add_axes((1 - 0.9 * share, 0.12, 0.2 * share, 0.76))
+    colour_bar = figure.colorbar(
+        ScalarMappable(Normalize(HEAT_FROM, 1), shown), cax=axes, ticks=(HEAT_FROM, 0.5, 0.75, 1)
+    )
+    colour_bar.ax.tick_params(colors="white", labelsize=8.5 * (figure.get_figwidth() * DPI - bar) / READ_AT, length=3)
     colour_bar.outline.set_edgecolor("#c8ccd2")
 
 
-def _text(axes: Axes, x: float, y: float, text: str, **style: object) -> None:
+def _text(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=2.5, foreground="black")]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from DeepRadScoreLib.analysis import Finding, MolecularProfile
 from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS, Endpoint
@@ -22,7 +24,7 @@ GROUP_TITLES = {"risk factors": "Risk factors", "mutations": "Mutations", "immun
 
 
 def to_report_html(profile: MolecularProfile) -> str:
-    """The page as text: styles and pictures inside, no script, nothing fetched; the same profile gives the same text."""
+    """The page as text: styles and pictures inside, no script, nothing fetched; equal profiles give equal texts."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -31,7 +33,7 @@ def to_report_html(profile: MolecularProfile) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(percent=_percent, signed=_signed, decimals=_decimals)
+    environment.filters.update(percent=_percent, signed=_signed, decimals=_decimals, wrappable=_wrappable)
     return environment.get_template("profile.html.j2").render(**_content(profile))
 
 
@@ -124,3 +126,8 @@ def _signed(value: float) -> str:
 
 def _decimals(value: float, places: int = 2) -> str:
     return f"{value:.{places}f}".replace("-", "\u2212")
+
+
+def _wrappable(name: str) -> Markup:
+    """A feature's name that may break after an underscore and before a capital."""
+    return Markup("<wbr>").join(re.split(r"(?<=_)|(?<=[a-z])(?=[A-Z])", name))

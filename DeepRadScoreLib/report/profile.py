@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import SimpleITK as sitk
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
@@ -14,7 +14,7 @@ from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import PATCH_PIXELS, PreparedCase, Preprocessing, Severity
 
-SCHEMA = "deepradscore.profile/1"
+SCHEMA: Final = "deepradscore.profile/1"
 NOT_FINITE = "not_finite"
 """Flag of a finding whose probability came out as no number."""
 
@@ -170,7 +170,7 @@ def to_document(profile: MolecularProfile) -> ProfileDocument:
     """The profile as the pydantic model of its JSON; numbers that are not finite become null."""
     nothing = {key: Finding(key, flags=("not_modelled",)) for key in KEYS}
     return ProfileDocument(
-        schema_=SCHEMA,
+        schema=SCHEMA,
         case_id=profile.case_id,
         preprocessing=profile.prepared.preprocessing,
         label=profile_label(profile),

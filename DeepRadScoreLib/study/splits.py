@@ -28,7 +28,8 @@ def stratified_folds(labels: np.ndarray, groups: np.ndarray, n_splits: int, seed
     patients, of_case = np.unique(groups, return_inverse=True)
     if len(patients) < n_splits:
         raise CohortError(
-            f"{len(patients)} patients cannot be split into {n_splits} folds", mend="add patients or ask for fewer folds"
+            f"{len(patients)} patients cannot be split into {n_splits} folds",
+            mend="add patients or ask for fewer folds",
         )
     splitter = MultilabelStratifiedKFold(n_splits, shuffle=True, random_state=seed)
     strata = _strata(labels, of_case, len(patients))

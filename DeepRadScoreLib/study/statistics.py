@@ -53,10 +53,12 @@ def delong(y: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def auc_interval(y: np.ndarray, score: np.ndarray, level: float = 0.95) -> AucEstimate:
     """AUC of one score (n,) with its two-sided confidence interval.
 
-    DeLong's normal interval, cut at 0 and 1 ("delong"); on the logit scale, by the delta method, where the AUC lies over
-    0.95 (or under 0.05) or the rarer class has under 15 cases ("delong-logit"). At an AUC of exactly 1 or 0 the variance
-    is zero and says nothing; there "exact-pairs": m = the rarer class's cases can be paired with as many cases of the
-    other, each pair in the right order with probability AUC, independently, so that AUC >= ((1 - level) / 2) ** (1 / m).
+    "delong": DeLong's normal interval, cut at 0 and 1.
+    "delong-logit": the same on the logit scale, by the delta method; at an AUC over 0.95 (or under 0.05) or where the
+    rarer class has under 15 cases.
+    "exact-pairs": at an AUC of exactly 1 or 0, where the variance is zero and says nothing. The m cases of the rarer
+    class can be paired with m of the other; each pair is in the right order with probability AUC, independently of the
+    others, so that all m are with probability AUC ** m, and AUC >= ((1 - level) / 2) ** (1 / m).
 
     Raises what `delong` raises.
     """

@@ -1,0 +1,39 @@
+"""What an image file holds, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from DeepRadScoreLib.imaging.files import read_image
+from DeepRadScoreLib.imaging.origin import is_synthetic
+from DeepRadScoreLib.imaging.segments import mask_content
+
+
+def describe_image(path: Path) -> dict[str, str]:
+    """Size, spacing (mm), value range, and the segments or labels of a CT or mask file.
+
+    Raises
+    ------
+    InputError: the file cannot be read.
+    """
+    image = read_image(path)
+    lines = {
+        "file": path.name,
+        "size": " x ".join(map(str, image.GetSize())),
+        "spacing": " x ".join(f"{value:g}" for value in image.GetSpacing()) + " mm",
+        "pixel type": image.GetPixelIDTypeAsString(),
+    }
+    if is_synthetic(image):
+        lines["origin"] = "synthetic: not for patients"
+    values = sitk.GetArrayViewFromImage(image)
+    lines["values"] = f"{values.min():g} to {values.max():g}"
+    if np.issubdtype(values.dtype, np.integer) and 0 <= values.min() and 0 < values.max() < 256:
+        content = mask_content(image, where=str(path))
+        volume = float(np.prod(image.GetSpacing())) / 1000.0
+        for segment in content.segments:
+            voxels = int(sitk.GetArrayViewFromImage(content.binary(segment)).sum())
+            lines[segment.name] = f"{voxels} voxels, {voxels * volume:.2f} mL"
+    return lines

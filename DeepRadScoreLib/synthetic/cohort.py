@@ -1,0 +1,162 @@
+"""The synthetic cohort on disk: volumes, masks, the cohort table and the truth behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+import SimpleITK as sitk
+from joblib import Parallel, delayed
+
+from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
+from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.errors import InputError, OutputError
+from DeepRadScoreLib.synthetic import anatomy, phantom
+from DeepRadScoreLib.synthetic.anatomy import SITES
+from DeepRadScoreLib.synthetic.causes import PLANTED, draw_labels, draw_latents
+from DeepRadScoreLib.synthetic.phantom import make_case
+
+MISSING_SHARE = 0.03
+RECIPE_KEY = "DeepRadScore_recipe"
+"""Metadata key of a synthetic CT: the hash of all that it was made from."""
+
+
+def write_cohort(
+    folder: Path,
+    n_train: int,
+    n_test: int,
+    seed: int,
+    jobs: int = -1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write `n_train` + `n_test` synthetic cases and their table below `folder`.
+
+    `images/<case>_ct.nrrd` and `images/<case>_tumour.nrrd`; `cohort.csv`, where about 3 % of the labels are empty; and
+    `synthetic.json`, the truth: coefficients per endpoint, latents per case. The test cases are drawn from a stream of
+    their own: they do not depend on `n_train`. A case that is there already and was made from the same is kept, so that
+    a run which was ended goes on.
+
+    Parameters
+    ----------
+    jobs: parallel processes; -1: one for each core.
+    progress: called with (cases done, all cases).
+
+    Returns
+    -------
+    The path of `cohort.csv`.
+
+    Raises
+    ------
+    InputError: fewer than one case in a part.
+    OutputError: the folder cannot be written.
+    """
+    from DeepRadScoreLib.report.writing import check_folder, write_atomically
+
+    if n_train < 1 or n_test < 1:
+        raise InputError(
+            f"{n_train} training and {n_test} test cases are no cohort",
+            where="synthetic cohort",
+            mend="ask for one or more",
+        )
+    check_folder(folder)
+    parts = [_draw("train", n_train, seed), _draw("test", n_test, seed)]
+    table, latents = (pd.concat([part[i] for part in parts], ignore_index=True) for i in (0, 1))
+    _write_images(folder, table, latents, jobs, progress)
+    path = folder / "cohort.csv"
+    write_atomically(folder / "synthetic.json", _truth(table, latents, seed))
+    write_atomically(path, table.drop(columns="seed").to_csv(index=False))
+    return path
+
+
+def _draw(split: str, n: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of the table (with the `seed` of each case's image) and latents of one split."""
+    rng = np.random.default_rng([seed, 0 if split == "train" else 1])
+    latents = draw_latents(n, int(rng.integers(2**31)))
+    labels = draw_labels(latents, int(rng.integers(2**31))).astype(str)
+    names = [f"synthetic-{split}-{number:03d}" for number in range(1, n + 1)]
+    table = pd.DataFrame(
+        {
+            "case_id": names,
+            "patient_id": names,
+            "site": rng.choice(list(SITES), n),
+            "ct": [f"images/{name}_ct.nrrd" for name in names],
+            "mask": [f"images/{name}_tumour.nrrd" for name in names],
+            "segment": "",
+            "split": split,
+            "age": np.clip(np.rint(rng.normal(66, 9, n)), 35, 90).astype(int),
+            "seed": rng.integers(2**31, size=n),
+        }
+    )
+    return pd.concat([table, labels.mask(rng.random(labels.shape) < MISSING_SHARE, "")], axis=1), latents
+
+
+def _truth(table: pd.DataFrame, latents: pd.DataFrame, seed: int) -> str:
+    endpoints = {
+        key: {
+            "where": PLANTED[key].where,
+            "coefficients": dict(PLANTED[key].coefficients),
+            "intercept": PLANTED[key].intercept,
+        }
+        for key in KEYS
+    }
+    cases = {name: row for name, row in zip(table["case_id"], latents.to_dict("records"), strict=True)}
+    return json.dumps({"label": SYNTHETIC_LABEL, "seed": seed, "endpoints": endpoints, "latents": cases}, indent=1)
+
+
+def _write_images(
+    folder: Path, table: pd.DataFrame, latents: pd.DataFrame, jobs: int, progress: Callable[[int, int], None] | None
+) -> None:
+    program = "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in (anatomy, phantom))
+    tasks = (
+        delayed(_write_case)(
+            folder / row.ct, folder / row.mask, latents.loc[row.Index].to_dict(), row.site, row.seed, program
+        )
+        for row in table.itertuples()
+    )
+    try:
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        done = Parallel(n_jobs=jobs, return_as="generator_unordered", inner_max_num_threads=1, backend="loky")(tasks)
+        for number, _ in enumerate(done, start=1):
+            if progress is not None:
+                progress(number, len(table))
+    except OSError as error:
+        raise OutputError(
+            f"the synthetic cases cannot be written ({error.strerror})",
+            where=str(folder),
+            mend="choose a folder that you may write to, with space left",
+        ) from error
+
+
+def _write_case(
+    ct_path: Path, mask_path: Path, latents: Mapping[str, float], site: str, seed: int, program: str
+) -> None:
+    recipe = hashlib.sha256(json.dumps([latents, site, seed, program]).encode()).hexdigest()
+    if _made_from(ct_path, recipe) and _made_from(mask_path, recipe):
+        return
+    for image, path in zip(make_case(latents, site, seed), (ct_path, mask_path), strict=True):
+        image.SetMetaData(RECIPE_KEY, recipe)
+        _write_image(image, path, compress=path is mask_path)
+
+
+def _made_from(path: Path, recipe: str) -> bool:
+    """Whether the file's header names this recipe."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return f"{RECIPE_KEY}:={recipe}\n".encode() in stream.read(4096)
+
+
+def _write_image(image: sitk.Image, path: Path, *, compress: bool) -> None:
+    part = path.with_name(f"{uuid4().hex}.part.nrrd")
+    try:
+        sitk.WriteImage(image, str(part), useCompression=compress)
+        part.replace(path)
+    except RuntimeError as error:
+        raise OSError(None, "the image could not be stored", str(path)) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.fusion.columns import NetworkOutputs
 
 SYNTHETIC_LABEL = "synthetic: not for patients"
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What a bundle knows of one endpoint's model on patients it never saw: AUC, 95 % interval, patients, positives."""
+    """One endpoint's model on patients it never saw: AUC, 95 % interval, patients, positives."""
 
     auc: float | None
     auc_ci: tuple[float, float] | None
@@ -34,14 +35,14 @@ class Validation:
 
 @dataclass(frozen=True)
 class Finding:
-    """One endpoint's result in one case; `probability` is None wherever the model may not give one, and `flags` say why.
+    """One endpoint's result in one case; `probability` is None where the model may not give one, and `flags` say why.
 
     Attributes
     ----------
     decision: the endpoint's own word for positive or negative at the model's threshold.
     spread: lowest and highest probability over the fold models (not a confidence interval).
     shap: column of the fused model -> contribution to the model's output; they add up to output minus `shap_base`.
-    drivers: for each region, the features of its RadScore by size of contribution: (feature, z-score times coefficient).
+    drivers: for each region, the features of its RadScore by size of contribution (z-score times coefficient).
     """
 
     endpoint: str
@@ -126,23 +127,26 @@ def steps(
         preprocessing, shell_mm = bundle.manifest.preprocessing, bundle.manifest.shell_mm
     prepared = yield from _shown(prepare_steps(case, preprocessing=preprocessing, shell_mm=shell_mm), 0.0, 0.1, 8)
     features = yield from _shown(feature_steps(prepared), 0.1, 0.7, 120)
-    common = {
-        "case_id": case.case_id,
-        "prepared": prepared,
-        "features": features,
-        "quality": prepared.quality,
-        "synthetic_case": is_synthetic(case.ct),
-    }
+    profile = MolecularProfile(
+        case_id=case.case_id,
+        prepared=prepared,
+        features=features,
+        quality=prepared.quality,
+        findings={key: Finding(key, flags=("no_model",)) for key in KEYS},
+        model=None,
+        synthetic_case=is_synthetic(case.ct),
+    )
     if bundle is None:
-        nothing = {key: Finding(key, flags=("no_model",)) for key in KEYS}
-        return MolecularProfile(findings=nothing, model=None, **common)
+        return profile
     findings, maps, note = yield from _shown(
         _finding_steps(bundle, prepared, features), 0.7, 1.0, 2 * len(bundle.networks) + len(KEYS) + 1
     )
-    return MolecularProfile(findings=findings, model=_card(bundle), gradcam=maps, gradcam_note=note, **common)
+    return replace(profile, findings=findings, model=_card(bundle), gradcam=maps, gradcam_note=note)
 
 
-def _shown(work: Generator, begin: float, end: float, expected: int) -> Generator[Step, None, object]:
+def _shown(
+    work: Generator[str, None, Outcome], begin: float, end: float, expected: int
+) -> Generator[Step, None, Outcome]:
     """Turn labels into steps between two fractions; `expected` labels fill the way, more than that wait at its end."""
     done = 0
     while True:
@@ -240,7 +244,7 @@ def _flags(model: EndpointModel, card: EndpointCard) -> tuple[str, ...]:
 
 
 def _drivers(model: EndpointModel, features: pd.DataFrame) -> dict[str, tuple[tuple[str, float], ...]]:
-    drivers = {}
+    drivers: dict[str, tuple[tuple[str, float], ...]] = {}
     for region in REGIONS:
         radscore = model.regions.radscores[region]
         values = radscore.contributions(features[list(region_columns(region))])[0]

@@ -55,7 +55,9 @@ def parse_label(value: str, *, where: str) -> float:
         return 0.0
     if text in {"1", "1.0"}:
         return 1.0
-    raise CohortError(f'the label "{text}" is neither 0, 1 nor empty', where=where, mend="write 1, 0 or leave the cell empty")
+    raise CohortError(
+        f'the label "{text}" is neither 0, 1 nor empty', where=where, mend="write 1, 0 or leave the cell empty"
+    )
 
 
 def pdl1_label(tps_percent: float, cd8a: float, cd8a_cut: float) -> tuple[float, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.bundle import EndpointCard, Manifest
 
 
+Preprocessing = Literal["canonical", "pyradiomics"]
+
+
 def analyze(
     ct: Annotated[Path, typer.Option(help="The CT: NRRD or NIfTI, in HU.")],
     mask: Annotated[Path, typer.Option(help="The tumour: a labelmap (NRRD, NIfTI) or Slicer's .seg.nrrd.")],
@@ -27,7 +30,9 @@ def analyze(
     model: Annotated[Path | None, typer.Option(help="A bundle made by `train`; none: no findings.")] = None,
     shell_mm: Annotated[float, typer.Option(help="Thickness of the peritumoral shell in mm.")] = 3.0,
     lung_mask: Annotated[Path | None, typer.Option(help="A lung labelmap that confines the shell.")] = None,
-    preprocessing: Annotated[str, typer.Option(help="canonical or pyradiomics (a bundle brings its own).")] = "canonical",
+    preprocessing: Annotated[
+        Preprocessing, typer.Option(help="canonical or pyradiomics (a bundle brings its own).")
+    ] = "canonical",
     case_id: Annotated[str | None, typer.Option(help="Name of the case in the results (default: the CT's).")] = None,
 ) -> None:
     """Analyse one case and write its profile, report, features, shell, patch and heat maps.
@@ -39,7 +44,6 @@ def analyze(
     from DeepRadScoreLib.imaging import read_case
     from DeepRadScoreLib.report.writing import check_folder, write_profile
 
-    chosen = _preprocessing(preprocessing)
     check_folder(out)
     bundle = None if model is None else read_bundle(model)
     if bundle is not None and shell_mm != bundle.manifest.shell_mm:
@@ -51,7 +55,7 @@ def analyze(
     name = case_id or _stem(ct)
     case = read_case(ct, mask, case_id=name, segment=segment, label=label, lung_mask=lung_mask)
     with shown_progress() as report:
-        running = steps(case, bundle, preprocessing=chosen, shell_mm=shell_mm)
+        running = steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm)
         while True:
             try:
                 step = next(running)
@@ -62,12 +66,6 @@ def analyze(
     write_profile(profile, out)
     _print_profile(profile)
     typer.echo(f"report: {out / 'report.html'}")
-
-
-def _preprocessing(name: str):  # noqa: ANN202 - narrows to the literal type
-    if name not in ("canonical", "pyradiomics"):
-        raise InputError(f'"{name}" is not known', where="--preprocessing", mend="choose canonical or pyradiomics")
-    return name
 
 
 def _stem(path: Path) -> str:
@@ -90,12 +88,12 @@ def _print_profile(profile: MolecularProfile) -> None:
         return
     table = Table("finding", "probability", "decision", "validated AUC", "flags")
     for key, finding in profile.findings.items():
-        known = finding.validation is not None and finding.validation.auc is not None
+        auc = None if finding.validation is None else finding.validation.auc
         table.add_row(
             BY_KEY[key].name,
             "-" if finding.probability is None else f"{finding.probability:.0%}" + (" synthetic" if synthetic else ""),
             finding.decision or "-",
-            f"{finding.validation.auc:.2f}" if known else "-",
+            "-" if auc is None else f"{auc:.2f}",
             ", ".join(finding.flags),
         )
     console.print(table)
@@ -142,7 +140,7 @@ def _print_manifest(manifest: Manifest) -> None:
     }
     if manifest.preprocessing == "pyradiomics":
         lines["caution"] = (
-            "features depend on how a file is stored: NIfTI and DICOM of one patient may differ with this preprocessing."
+            "with this preprocessing features depend on how a file is stored: NIfTI and DICOM may differ."
         )
     for name, value in lines.items():
         console.print(f"{name:14s} {value}", highlight=False, markup=False)

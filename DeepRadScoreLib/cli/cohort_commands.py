@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from DeepRadScoreLib.cli.progress import Report, shown_progress
 from DeepRadScoreLib.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from DeepRadScoreLib.study.features import CaseRecord
 
 Preprocessing = Literal["canonical", "pyradiomics"]
 Jobs = Annotated[int, typer.Option(help="Parallel processes; -1: one for each core.")]
@@ -30,7 +36,9 @@ def extract(
     from DeepRadScoreLib.study.features import extract_cohort
 
     if out.suffix not in (".parquet", ".csv"):
-        raise InputError(f'the ending "{out.suffix}" is not known', where="--out", mend="end the name in .parquet or .csv")
+        raise InputError(
+            f'the ending "{out.suffix}" is not known', where="--out", mend="end the name in .parquet or .csv"
+        )
     check_writable(out)
     table = read_cohort(cohort, needs=("case_id", "ct", "mask"))
     with shown_progress() as report:
@@ -71,8 +79,8 @@ def train(
     Example: `deepradscore train cohort.csv --weights imagenet --out model.zip`
     """
     from DeepRadScoreLib.study.networks import NetworkPlan
+    from DeepRadScoreLib.study.protocols import TrainingPlan
     from DeepRadScoreLib.study.run import train_from_table
-    from DeepRadScoreLib.study.training import TrainingPlan
 
     check_writable(out)
     plan = TrainingPlan(
@@ -120,8 +128,8 @@ def check_writable(path: Path) -> None:
         raise OutputError("its folder may not be written to", where=str(path), mend="choose another place")
 
 
-def _case_line(report: Report):  # noqa: ANN202
-    def show(done: int, total: int, record) -> None:  # noqa: ANN001
+def _case_line(report: Report) -> Callable[[int, int, CaseRecord], None]:
+    def show(done: int, total: int, record: CaseRecord) -> None:
         if record.error:
             typer.echo(f"{record.case_id}: {record.error}", err=True)
         report("regions and features", done, total)
@@ -129,7 +137,7 @@ def _case_line(report: Report):  # noqa: ANN202
     return show
 
 
-def _write_table(features, out: Path) -> None:  # noqa: ANN001
+def _write_table(features: pd.DataFrame, out: Path) -> None:
     import io
 
     from DeepRadScoreLib.report.writing import write_atomically

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from DeepRadScoreLib.bundle import Bundle
-    from DeepRadScoreLib.study.training import TrainingPlan, TrainingResult
+    from DeepRadScoreLib.study.protocols import TrainingPlan
+    from DeepRadScoreLib.study.training import TrainingResult
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def run_demo(out: Path, size: DemoSize, seed: int, jobs: int, report: Report) ->
 
 def _plan(size: DemoSize, seed: int) -> TrainingPlan:
     from DeepRadScoreLib.study.networks import NetworkPlan
-    from DeepRadScoreLib.study.training import TrainingPlan
+    from DeepRadScoreLib.study.protocols import TrainingPlan
 
     return TrainingPlan(
         network=NetworkPlan(weights="none", pixels=size.pixels, epochs=size.epochs, device="cpu"),
@@ -121,6 +122,13 @@ def held_out_aucs(held_out: pd.DataFrame) -> dict[str, dict[str, tuple[float, fl
     return table
 
 
+def _cell(aucs: dict[str, dict[str, tuple[float, float, float]]], key: str, model: str) -> str:
+    if key not in aucs:
+        return "not modelled"
+    auc, low, high = aucs[key][model]
+    return f"{auc:.2f} ({low:.2f}-{high:.2f})"
+
+
 def _write_aucs(held_out: pd.DataFrame, path: Path) -> None:
     from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
     from DeepRadScoreLib.report.writing import write_atomically
@@ -137,15 +145,13 @@ def _print_table(held_out: pd.DataFrame, size: DemoSize) -> None:
     table = Table("endpoint", "signal planted in", *MODELS, "reachable", title=f"AUC, {SYNTHETIC_LABEL}")
     for endpoint in ENDPOINTS:
         key = endpoint.key
-        cells = [
-            "{:.2f} ({:.2f}-{:.2f})".format(*aucs[key][model]) if key in aucs else "not modelled" for model in MODELS
-        ]
+        cells = [_cell(aucs, key, model) for model in MODELS]
         table.add_row(key, PLANTED[key].where, *cells, f"{reachable[key]:.2f}")
     console = Console(width=None if Console().width >= 110 else 110)
     console.print(table)
     console.print(
         f"AUC with 95 % interval on {size.test} unseen synthetic cases. Smaller than a real study: {size.train} training "
-        f"cases, {size.pixels} x {size.pixels} pixels of the patch, at most {size.epochs} epochs from random weights, "
+        f"cases, the patch at {size.pixels} x {size.pixels} pixels, {size.epochs} epochs from random weights, "
         f"{size.folds} folds, {size.repeats} repeat of the classifiers' cross-validation, a short search.",
         highlight=False,
     )

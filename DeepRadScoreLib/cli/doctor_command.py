@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import sys
+from collections.abc import Callable
 
 import typer
 from packaging.requirements import Requirement
@@ -62,7 +63,7 @@ def _radiomics_works() -> str | None:
     return _failure(lambda: importlib.import_module("radiomics.featureextractor"))
 
 
-def _failure(load) -> str | None:  # noqa: ANN001
+def _failure(load: Callable[[], object]) -> str | None:
     try:
         load()
     except (ImportError, RuntimeError, OSError) as error:

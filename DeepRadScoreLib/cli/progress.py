@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 Report = Callable[[str, int, int], None]
 
@@ -27,10 +35,10 @@ def shown_progress() -> Iterator[Report]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bars:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
 
         def report(label: str, done: int, total: int) -> None:
-            stage = label.split(":")[0]
+            stage = label.split(":", maxsplit=1)[0]
             if stage not in tasks:
                 tasks[stage] = bars.add_task(label, total=total)
             bars.update(tasks[stage], description=label, completed=done, total=total)
@@ -42,7 +50,7 @@ def _plain_lines(console: Console) -> Report:
     last: dict[str, int] = {}
 
     def report(label: str, done: int, total: int) -> None:
-        stage = label.split(":")[0]
+        stage = label.split(":", maxsplit=1)[0]
         tenth = 10 * done // max(total, 1)
         if last.get(stage) != tenth:
             last[stage] = tenth

@@ -11,7 +11,7 @@ MAX_DEGREES, MAX_SHIFT_SHARE, MAX_SCALE = 15.0, 8.0 / 160.0, 0.1
 
 
 def augment(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image of (n, channels, rows, columns) under a random similarity of its own; the border is repeated outside."""
+    """Each image of (n, channels, rows, columns) under a random similarity of its own; its border goes on outside."""
     n = len(x)
 
     def uniform(limit: float) -> Tensor:

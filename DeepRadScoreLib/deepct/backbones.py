@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +39,17 @@ BACKBONES: dict[str, Backbone] = {
     "resnet50": Backbone(2048, ("0676ba61", "11ad3fa6"), ("conv1", "bn1", "layer1", "layer2", "layer3")),
     "resnet101": Backbone(2048, ("63fe2227", "cd907fc2"), ("conv1", "bn1", "layer1", "layer2", "layer3")),
     "vgg19": Backbone(4096, ("dcbb9e9d",), tuple(f"features.{i}." for i in range(28))),
-    "inception_v3": Backbone(2048, ("0cc3c7bd",), ("Conv2d", *(f"Mixed_{name}" for name in "5b 5c 5d 6a 6b 6c 6d 6e".split()))),
+    "inception_v3": Backbone(
+        2048, ("0cc3c7bd",), ("Conv2d", *(f"Mixed_{name}" for name in ["5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e"]))
+    ),
 }
-OLD_DENSENET_KEY = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
+INCEPTION_PARTS = (
+    "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 maxpool1 Conv2d_3b_1x1 Conv2d_4a_3x3 maxpool2 Mixed_5b Mixed_5c "
+    "Mixed_5d Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e Mixed_7a Mixed_7b Mixed_7c"
+)
+OLD_DENSENET_KEY = re.compile(
+    r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$"
+)
 
 
 class Trunk(nn.Module):
@@ -50,11 +58,11 @@ class Trunk(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
-        self.net = _torchvision_model(name)
+        self.net: Any = _torchvision_model(name)
         _drop_last_layer(name, self.net)
 
     def activation(self, x: Tensor) -> Tensor:
-        """Last convolutional activation after its ReLU, (n, channels, rows, columns), of input (n, 3, rows, columns)."""
+        """Last convolutional activation after its ReLU, (n, channels, h, w), of input (n, 3, rows, columns)."""
         if self.name == "densenet121":
             return torch.relu(self.net.features(x))
         if self.name == "vgg19":
@@ -77,7 +85,9 @@ class Trunk(nn.Module):
         return self.pool(self.activation(x))
 
 
-def build_trunk(name: str, weights: str | Path = "none", *, sha256: str | None = None, seed: int = 0) -> tuple[Trunk, str]:
+def build_trunk(
+    name: str, weights: str | Path = "none", *, sha256: str | None = None, seed: int = 0
+) -> tuple[Trunk, str]:
     """A trunk and, for reports, where its weights come from.
 
     Parameters
@@ -118,7 +128,7 @@ def _torchvision_model(name: str) -> nn.Module:
     return getattr(models, name)(weights=None)
 
 
-def _drop_last_layer(name: str, net: nn.Module) -> None:
+def _drop_last_layer(name: str, net: Any) -> None:
     if name == "vgg19":
         net.classifier[-1] = nn.Identity()
     elif name == "densenet121":
@@ -127,12 +137,9 @@ def _drop_last_layer(name: str, net: nn.Module) -> None:
         net.fc = nn.Identity()
 
 
-def _inception_activation(net: nn.Module, x: Tensor) -> Tensor:
+def _inception_activation(net: Any, x: Tensor) -> Tensor:
     x = net._transform_input(x)
-    for part in (
-        "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 maxpool1 Conv2d_3b_1x1 Conv2d_4a_3x3 maxpool2 Mixed_5b Mixed_5c "
-        "Mixed_5d Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e Mixed_7a Mixed_7b Mixed_7c"
-    ).split():
+    for part in INCEPTION_PARTS.split():
         x = getattr(net, part)(x)
     return x
 

@@ -22,8 +22,8 @@ def grad_cams(
 
     Each network's map is the rectified sum of its activation's channels, weighted by the mean gradient of the positive
     logit; the maps of several (fold) networks are averaged, drawn up to the patch bilinearly and scaled once by their
-    maximum. A map that is 0 everywhere stays so. `readouts` (endpoint -> weights over the pooled features) stand for the
-    logit of networks that were not trained.
+    maximum. A map that is 0 everywhere stays so. `readouts` (endpoint -> weights over the pooled features) stand for
+    the logit of networks that were not trained.
     """
     cells = {key: np.mean([_cells(network, hu, key, readouts) for network in networks], axis=0) for key in endpoints}
     return {key: _drawn(values, hu.shape) for key, values in cells.items()}

@@ -20,7 +20,7 @@ IMAGENET_SD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """What a network is built from: backbone, endpoints with a head each, RadScores in the head (0 or 2), input pixels."""
+    """What a network is built from: backbone, endpoints with a head each, RadScores in the head (0 or 2), pixels."""
 
     backbone: str
     endpoints: tuple[str, ...]
@@ -88,7 +88,7 @@ class DeepCT(nn.Module):
 
 
 def network_input(hu: np.ndarray, pixels: int = 160) -> Tensor:
-    """Patches (n, rows, columns) in HU as input (n, 3, pixels, pixels): window, area mean, three channels, ImageNet scale."""
+    """Patches (n, 160, 160) in HU as input (n, 3, pixels, pixels): window, area mean, 3 channels, ImageNet scale."""
     low, high = WINDOW_HU
     x = torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))
     x = ((x - low) / (high - low)).clamp(0.0, 1.0)[:, None]
@@ -108,7 +108,7 @@ def device_of(name: str) -> torch.device:
 def deep_outputs(
     network: DeepCT, hu: np.ndarray, *, radscores: np.ndarray | None = None, device: str = "cpu", batch: int = 32
 ) -> DeepOutputs:
-    """Outputs for patches (n, 160, 160) in HU. A joint network without `radscores` is read with both at 0, their mean."""
+    """Outputs for patches (n, 160, 160) in HU; a joint network without `radscores` is read with both at 0 (the mean)."""
     place = device_of(device)
     network = network.to(place).eval()
     pooled, deep, logits = [], [], []

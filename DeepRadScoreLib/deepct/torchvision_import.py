@@ -1,7 +1,7 @@
 """torchvision, also beside a torch that it was not compiled for.
 
 A CUDA build of torchvision on a CPU build of torch cannot load its compiled operators, and its import ends in
-`RuntimeError: operator torchvision::nms does not exist`. The network definitions are plain Python and need none of them.
+`RuntimeError: operator torchvision::nms does not exist`. The network definitions are plain Python and need no operator.
 """
 
 from __future__ import annotations

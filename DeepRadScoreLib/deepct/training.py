@@ -20,12 +20,12 @@ from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec, device_of, netwo
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Training settings (method: Deep-CT). Random weights take `lr_random` for the whole network and a one-cycle course.
+    """Training settings (method: Deep-CT). Random weights take `lr_random` for all of it, in one cycle.
 
     Attributes
     ----------
-    weights: "none", "imagenet" or a file; with "none" nothing is frozen and batch norm trains, else the first blocks are
-        frozen and batch norm stays in eval mode.
+    weights: "none", "imagenet" or a file; with "none" nothing is frozen and batch norm trains, else the first blocks
+        are frozen and batch norm stays in eval mode.
     patience: epochs without a better validation AUC after which training ends; the best epoch is kept.
     """
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.radscore.names import REGIONS, region_columns
+from DeepRadScoreLib.radscore.names import REGIONS, Region, region_columns
 from DeepRadScoreLib.radscore.radscore import RadScore
 
 REGION_COLUMNS: tuple[str, ...] = tuple(f"radscore_{region}" for region in REGIONS)
@@ -20,9 +20,14 @@ N_DEEP = 10
 class NetworkOutputs(Protocol):
     """What a network gives for n patches: pooled features (n, p), and per endpoint 10 deep features and a logit."""
 
-    pooled: np.ndarray
-    deep: dict[str, np.ndarray]
-    logit: dict[str, np.ndarray]
+    @property
+    def pooled(self) -> np.ndarray: ...
+
+    @property
+    def deep(self) -> dict[str, np.ndarray]: ...
+
+    @property
+    def logit(self) -> dict[str, np.ndarray]: ...
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,12 @@ class Scale:
 class RegionScores:
     """One endpoint's RadScore of either region, each with the scale of the part it was fitted on."""
 
-    radscores: dict[str, RadScore]
-    scales: dict[str, Scale]
+    radscores: dict[Region, RadScore]
+    scales: dict[Region, Scale]
 
     @classmethod
-    def fit(
-        cls, features: pd.DataFrame, labels: np.ndarray, patients: np.ndarray, **settings: Any
-    ) -> RegionScores:
-        """Fit on a feature table (n x 1702), labels (n,) without gaps and patients (n,); `settings` go to `RadScore`."""
+    def fit(cls, features: pd.DataFrame, labels: np.ndarray, patients: np.ndarray, **settings: Any) -> RegionScores:
+        """Fit on a feature table (n x 1702), labels (n,) and patients (n,); `settings` go to `RadScore`."""
         radscores = {}
         repeatable = settings.pop("repeatable", None)
         for position, region in enumerate(REGIONS):
@@ -91,7 +94,7 @@ class RegionScores:
         return np.column_stack([self.scales[region](raw[:, i]) for i, region in enumerate(REGIONS)])
 
 
-def _score(radscore: RadScore, features: pd.DataFrame, region: str) -> np.ndarray:
+def _score(radscore: RadScore, features: pd.DataFrame, region: Region) -> np.ndarray:
     return radscore.transform(features[list(region_columns(region))])[:, 0]
 
 

@@ -55,7 +55,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
     threshold_: "positive" from this probability on; from the out-of-fold probabilities of all repeats.
     """
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         search: Search = "coarse",
         folds: int = 5,

@@ -30,7 +30,7 @@ def describe_image(path: Path) -> dict[str, str]:
         lines["origin"] = "synthetic: not for patients"
     values = sitk.GetArrayViewFromImage(image)
     lines["values"] = f"{values.min():g} to {values.max():g}"
-    if np.issubdtype(values.dtype, np.integer) and 0 <= values.min() and 0 < values.max() < 256:
+    if np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and 0 < values.max() < 256:
         content = mask_content(image, where=str(path))
         volume = float(np.prod(image.GetSpacing())) / 1000.0
         for segment in content.segments:

@@ -122,9 +122,7 @@ def _check_one_split_per_patient(table: pd.DataFrame, path: Path) -> None:
         )
 
 
-def _read_labels(
-    table: pd.DataFrame, path: Path, cd8a_cut: float | None
-) -> tuple[pd.DataFrame, dict[str, int], float]:
+def _read_labels(table: pd.DataFrame, path: Path, cd8a_cut: float | None) -> tuple[pd.DataFrame, dict[str, int], float]:
     labels = pd.DataFrame(np.nan, index=table.index, columns=list(KEYS))
     for key in KEYS:
         for row, value in enumerate(table.get(key, [])):

@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +27,11 @@ CACHE_VERSION = 1
 
 @dataclass(frozen=True)
 class CaseRecord:
-    """What one case gives to a study: 1702 features, the patch (160, 160) in HU, quality codes; or the error's sentence."""
+    """What one case gives a study: 1702 features, the patch (160, 160) in HU, quality codes; or the error."""
 
     case_id: str
-    features: np.ndarray | None = None
-    patch: np.ndarray | None = None
+    features: np.ndarray = field(default_factory=lambda: np.empty(0))
+    patch: np.ndarray = field(default_factory=lambda: np.empty(0))
     repeat: np.ndarray | None = None
     quality: tuple[str, ...] = ()
     synthetic: bool = False

@@ -16,7 +16,7 @@ from DeepRadScoreLib.fusion.columns import N_DEEP, DeepColumns, NetworkOutputs, 
 from DeepRadScoreLib.study.splits import holdout
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.deepct.network import DeepCT
+    from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec
     from DeepRadScoreLib.deepct.training import EpochReport
 
 VALIDATION_SHARE = 0.25
@@ -124,7 +124,7 @@ def fit_joint_network(
     work: Path,
     progress: Progress,
 ) -> Networks:
-    """The paper's network on all training cases, with the two RadScores (n, endpoints, 2) in its head, or image only."""
+    """The paper's network on all training cases, with the RadScores (n, endpoints, 2) in its head, or image only."""
     groups = [("shared", keys)] if plan.form == "shared" else [(key, (key,)) for key in keys]
     title = "Deep-CT" if radscores is None else "Deep-RadScore network"
     member = {}
@@ -168,7 +168,7 @@ def fit_frozen_network(
             axes=pca.components_,
             readout=_readout(scores[known], labels[known, number], pca.components_),
         )
-    return Networks((member,), columns, {key: scores for key in keys}, described, plan.device)
+    return Networks((member,), columns, dict.fromkeys(keys, scores), described, plan.device)
 
 
 def _readout(scores: np.ndarray, labels: np.ndarray, axes: np.ndarray) -> np.ndarray:
@@ -210,7 +210,7 @@ def _train(
     return trained.network, trained.weights
 
 
-def _spec(endpoints: tuple[str, ...], plan: NetworkPlan, n_radscores: int):  # noqa: ANN202 - torch is imported late
+def _spec(endpoints: tuple[str, ...], plan: NetworkPlan, n_radscores: int) -> NetworkSpec:
     from DeepRadScoreLib.deepct.network import NetworkSpec
 
     return NetworkSpec(backbone=plan.backbone, endpoints=endpoints, n_radscores=n_radscores, pixels=plan.pixels)
@@ -223,9 +223,7 @@ def _weights(plan: NetworkPlan) -> str | Path:
 def _epoch_line(title: str, progress: Progress) -> Callable[[EpochReport], None]:
     def show(report: EpochReport) -> None:
         auc = "-" if np.isnan(report.validation_auc) else f"{report.validation_auc:.3f}"
-        progress(
-            f"{title}: loss {report.train_loss:.3f}, validation AUC {auc}", report.epoch, report.epochs
-        )
+        progress(f"{title}: loss {report.train_loss:.3f}, validation AUC {auc}", report.epoch, report.epochs)
 
     return show
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from DeepRadScoreLib.bundle import write_bundle
 from DeepRadScoreLib.study.cohort import read_cohort
 from DeepRadScoreLib.study.features import CaseRecord, cache_folder, extract_cohort
-from DeepRadScoreLib.study.training import Progress, TrainingPlan, TrainingResult, train_bundle, work_key
+from DeepRadScoreLib.study.protocols import Progress, TrainingPlan
+from DeepRadScoreLib.study.training import TrainingResult, train_bundle, work_key
 
 
 def train_from_table(

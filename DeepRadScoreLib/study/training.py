@@ -1,86 +1,40 @@
-"""From a cohort's features, patches and labels to a bundle, by the strict or the paper protocol.
-
-What a later stage is trained on is out of fold in `strict`: scores of a training patient come from models that never
-saw that patient. `paper` trains the classifiers on the training patients' own scores, as the paper states.
-"""
+"""From a cohort's features, patches and labels to a bundle, judged on its held-out part."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
-from DeepRadScoreLib.bundle import MODELS, Bundle, EndpointCard, EndpointModel, Manifest, ValidationCard
+from DeepRadScoreLib.bundle import MODELS, SCHEMA, Bundle, EndpointCard, EndpointModel, Manifest, ValidationCard
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError, TooFewPositivesError
-from DeepRadScoreLib.fusion.columns import DeepColumns, NetworkOutputs, RegionScores
 from DeepRadScoreLib.fusion.model import FusionModel
-from DeepRadScoreLib.imaging import Preprocessing
-from DeepRadScoreLib.radscore.selection import icc31, modelling_rule
+from DeepRadScoreLib.radscore.selection import Rule, modelling_rule
 from DeepRadScoreLib.study.cohort import Cohort
 from DeepRadScoreLib.study.features import CohortFeatures
-from DeepRadScoreLib.study.networks import NetworkPlan, Networks, fit_fold_networks, fit_frozen_network, fit_joint_network
-from DeepRadScoreLib.study.splits import holdout, stratified_folds
+from DeepRadScoreLib.study.networks import Networks
+from DeepRadScoreLib.study.protocols import (
+    Progress,
+    Stage,
+    StudyData,
+    TrainingPlan,
+    paper_stages,
+    strict_stages,
+    three_models,
+)
+from DeepRadScoreLib.study.splits import holdout
 from DeepRadScoreLib.study.statistics import auc_interval
 
 FEWEST_TEST_POSITIVES = 5
 BACKGROUND_ROWS = 50
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """All settings of a training run; two runs with the same plan and data give the same bundle."""
-
-    protocol: Literal["strict", "paper"] = "strict"
-    preprocessing: Preprocessing = "canonical"
-    shell_mm: float = 3.0
-    network: NetworkPlan = NetworkPlan()
-    folds: int = 5
-    repeats: int = 10
-    search: Literal["coarse", "quick"] = "coarse"
-    held_out_share: float = 0.2
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class StudyData:
-    """The computed cases of a cohort: features (n x 1702), patches (n, 160, 160) HU, labels (n x 10), patients (n,)."""
-
-    features: pd.DataFrame
-    patches: np.ndarray
-    labels: pd.DataFrame
-    patients: np.ndarray
-    repeats: np.ndarray | None
-
-    @classmethod
-    def of(cls, cohort: Cohort, computed: CohortFeatures) -> StudyData:
-        rows = computed.rows
-        return cls(
-            computed.features,
-            computed.patches,
-            cohort.labels.iloc[rows].set_axis(computed.features.index),
-            cohort.table["patient_id"].to_numpy()[rows],
-            computed.repeats,
-        )
-
-    def part(self, rows: np.ndarray) -> StudyData:
-        """The cases at `rows` (positions or a bool mask)."""
-        return StudyData(
-            self.features.iloc[rows],
-            self.patches[rows],
-            self.labels.iloc[rows],
-            self.patients[rows],
-            None if self.repeats is None else self.repeats[rows],
-        )
 
 
 @dataclass(frozen=True)
@@ -89,19 +43,6 @@ class TrainingResult:
 
     bundle: Bundle
     held_out: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """What the classifiers of one endpoint are trained on, and how the shipped model makes the same columns."""
-
-    key: str
-    rows: np.ndarray
-    labels: np.ndarray
-    columns: dict[str, np.ndarray]
-    regions: RegionScores
-    fold_regions: tuple[RegionScores, ...]
-    deep: DeepColumns
 
 
 def train_bundle(
@@ -123,7 +64,7 @@ def train_bundle(
             where=str(cohort.path),
             mend="add labelled cases",
         )
-    build = _strict_stages if plan.protocol == "strict" else _paper_stages
+    build = strict_stages if plan.protocol == "strict" else paper_stages
     networks, deep_ct_networks, stages = build(training, rules, plan, work, jobs, progress)
     fusions = _fit_fusions(stages, training.patients, plan, jobs, progress)
     models = {stage.key: _endpoint_model(stage, fusions[stage.key]["deep-radscore"], plan.seed) for stage in stages}
@@ -149,133 +90,22 @@ def _held_out_rows(cohort: Cohort, computed: CohortFeatures, data: StudyData, pl
     return test
 
 
-def _rules(labels: pd.DataFrame) -> tuple[dict[str, str], dict[str, EndpointCard]]:
-    rules, cards = {}, {}
+def _rules(labels: pd.DataFrame) -> tuple[dict[str, Rule], dict[str, EndpointCard]]:
+    rules: dict[str, Rule] = {}
+    cards = {}
     for key in KEYS:
         known = labels[key].dropna().to_numpy()
-        counts = {"n": len(known), "positives": int(known.sum())}
+        n, positives = len(known), int(known.sum())
         try:
             rules[key] = modelling_rule(known)
-            cards[key] = EndpointCard(modelled=True, **counts)
+            cards[key] = EndpointCard(modelled=True, n=n, positives=positives)
         except TooFewPositivesError as error:
-            cards[key] = EndpointCard(modelled=False, reason=str(error), **counts)
+            cards[key] = EndpointCard(modelled=False, reason=str(error), n=n, positives=positives)
     return rules, cards
 
 
-def _strict_stages(
-    training: StudyData, rules: dict[str, str], plan: TrainingPlan, work: Path, jobs: int, progress: Progress
-) -> tuple[Networks, Networks, list[_Stage]]:
-    folds = stratified_folds(training.labels.to_numpy(), training.patients, plan.folds, plan.seed)
-    regions = _fit_regions(training, rules, [*(train for train, _ in folds), None], plan, jobs, progress)
-    keys = tuple(rules)
-    labels = training.labels[list(keys)].to_numpy()
-    if plan.network.form == "frozen":
-        networks = fit_frozen_network(training.patches, labels, keys, plan.network, plan.seed)
-    else:
-        networks = fit_fold_networks(
-            training.patches, labels, training.patients, keys, folds, plan.network, plan.seed, work, progress
-        )
-    stages = []
-    for key in keys:
-        known = training.labels[key].notna().to_numpy()
-        radscores = np.full((len(known), 2), np.nan)
-        for fold, (_, left_out) in enumerate(folds):
-            radscores[left_out] = regions[key, fold].columns(training.features.iloc[left_out])
-        deep = networks.out_of_fold[key]
-        rows = np.flatnonzero(known)
-        stages.append(
-            _Stage(
-                key,
-                rows,
-                training.labels[key].to_numpy()[rows].astype(int),
-                _three_models(deep[rows], deep[rows], radscores[rows]),
-                regions[key, len(folds)],
-                tuple(regions[key, fold] for fold in range(len(folds))),
-                networks.columns[key],
-            )
-        )
-    return networks, networks, stages
-
-
-def _paper_stages(
-    training: StudyData, rules: dict[str, str], plan: TrainingPlan, work: Path, jobs: int, progress: Progress
-) -> tuple[Networks, Networks, list[_Stage]]:
-    regions = _fit_regions(training, rules, [None], plan, jobs, progress)
-    keys = tuple(rules)
-    labels = training.labels[list(keys)].to_numpy()
-    own = {key: regions[key, 0].columns(training.features) for key in keys}
-    radscores = np.stack([own[key] for key in keys], axis=1)
-    settings = (training.patients, keys, plan.network, plan.seed, work, progress)
-    image_only = fit_joint_network(training.patches, labels, None, *settings)
-    joint = fit_joint_network(training.patches, labels, radscores, *settings)
-    stages = []
-    for key in keys:
-        rows = np.flatnonzero(training.labels[key].notna().to_numpy())
-        stages.append(
-            _Stage(
-                key,
-                rows,
-                training.labels[key].to_numpy()[rows].astype(int),
-                _three_models(joint.out_of_fold[key][rows], image_only.out_of_fold[key][rows], own[key][rows]),
-                regions[key, 0],
-                (),
-                joint.columns[key],
-            )
-        )
-    return joint, image_only, stages
-
-
-def _three_models(joint: np.ndarray, image_only: np.ndarray, radscores: np.ndarray) -> dict[str, np.ndarray]:
-    return dict(zip(MODELS, (radscores, image_only, np.hstack([joint, radscores])), strict=True))
-
-
-def _fit_regions(
-    training: StudyData,
-    rules: dict[str, str],
-    parts: Sequence[np.ndarray | None],
-    plan: TrainingPlan,
-    jobs: int,
-    progress: Progress,
-) -> dict[tuple[str, int], RegionScores]:
-    """RadScores of every endpoint on every part of the training cases (None: all of them)."""
-    tasks = [(key, number, part) for key in rules for number, part in enumerate(parts)]
-    fitted = Parallel(n_jobs=jobs, return_as="generator", inner_max_num_threads=1)(
-        delayed(_fit_one_region)(training, key, rules[key], part, plan.seed) for key, _, part in tasks
-    )
-    result = {}
-    for done, ((key, number, _), regions) in enumerate(zip(tasks, fitted, strict=True), start=1):
-        result[key, number] = regions
-        progress("selecting features and adding up RadScores", done, len(tasks))
-    return result
-
-
-def _fit_one_region(
-    training: StudyData, key: str, rule: str, part: np.ndarray | None, seed: int
-) -> RegionScores:
-    chosen = training if part is None else training.part(part)
-    known = chosen.labels[key].notna().to_numpy()
-    chosen = chosen.part(known)
-    return RegionScores.fit(
-        chosen.features,
-        chosen.labels[key].to_numpy().astype(int),
-        chosen.patients,
-        rule=rule,
-        seed=seed,
-        repeatable=_repeatable(chosen),
-    )
-
-
-def _repeatable(part: StudyData) -> np.ndarray | None:
-    if part.repeats is None:
-        return None
-    both = ~np.isnan(part.repeats).any(axis=1)
-    if both.sum() < 3:
-        return None
-    return icc31(part.features.to_numpy()[both], part.repeats[both]) >= 0.75
-
-
 def _fit_fusions(
-    stages: list[_Stage], patients: np.ndarray, plan: TrainingPlan, jobs: int, progress: Progress
+    stages: list[Stage], patients: np.ndarray, plan: TrainingPlan, jobs: int, progress: Progress
 ) -> dict[str, dict[str, FusionModel]]:
     tasks = [(stage, name) for stage in stages for name in MODELS]
     model = FusionModel(search=plan.search, folds=5, repeats=plan.repeats, seed=plan.seed)
@@ -293,7 +123,7 @@ def _fit_fusion(model: FusionModel, columns: np.ndarray, labels: np.ndarray, pat
     return model.fit(columns, labels, groups=patients)
 
 
-def _endpoint_model(stage: _Stage, fusion: FusionModel, seed: int) -> EndpointModel:
+def _endpoint_model(stage: Stage, fusion: FusionModel, seed: int) -> EndpointModel:
     columns = stage.columns["deep-radscore"]
     chosen = np.random.default_rng(seed).permutation(len(columns))[:BACKGROUND_ROWS]
     return EndpointModel(
@@ -302,7 +132,7 @@ def _endpoint_model(stage: _Stage, fusion: FusionModel, seed: int) -> EndpointMo
 
 
 def _judge(
-    stages: list[_Stage],
+    stages: list[Stage],
     models: dict[str, EndpointModel],
     fusions: dict[str, dict[str, FusionModel]],
     networks: Networks,
@@ -321,7 +151,7 @@ def _judge(
             continue
         joint = models[stage.key].columns(testing.features, outputs)[known]
         deep = deep_ct_networks.columns[stage.key].columns(image_only, stage.key)[known]
-        columns = _three_models(joint[:, : -2], deep, joint[:, -2:])
+        columns = three_models(joint[:, :-2], deep, joint[:, -2:])
         labels = part.labels[stage.key].to_numpy().astype(int)
         validation = {}
         for name in MODELS:
@@ -346,13 +176,13 @@ def _judge(
 
 
 def _validation(labels: np.ndarray, scores: np.ndarray) -> ValidationCard:
-    counts = {"n": len(labels), "positives": int(labels.sum())}
-    if counts["positives"] in (0, counts["n"]):
-        return ValidationCard(flag="validation_one_class", **counts)
-    if counts["positives"] < FEWEST_TEST_POSITIVES:
-        return ValidationCard(flag="validation_few_positives", **counts)
+    n, positives = len(labels), int(labels.sum())
+    if positives in (0, n):
+        return ValidationCard(flag="validation_one_class", n=n, positives=positives)
+    if positives < FEWEST_TEST_POSITIVES:
+        return ValidationCard(flag="validation_few_positives", n=n, positives=positives)
     estimate = auc_interval(labels, scores)
-    return ValidationCard(auc=estimate.auc, auc_ci=(estimate.low, estimate.high), **counts)
+    return ValidationCard(auc=estimate.auc, auc_ci=(estimate.low, estimate.high), n=n, positives=positives)
 
 
 def _shift(names: Sequence[str], training: np.ndarray, testing: np.ndarray) -> dict[str, tuple[float, float]]:
@@ -385,7 +215,7 @@ def _manifest(
     sites = cohort.column("site").iloc[computed.rows]
     packages = ("DeepRadScore", "numpy", "scikit-learn", "torch", "torchvision", "pyradiomics-bhklab", "SimpleITK")
     return Manifest(
-        schema="deepradscore.bundle/1",
+        schema=SCHEMA,
         name="Deep-RadScore",
         label=SYNTHETIC_LABEL if computed.synthetic else None,
         protocol=plan.protocol,
@@ -429,8 +259,8 @@ def _version(name: str) -> str:
 def work_key(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan) -> str:
     """Names the work folder of a run: another plan or other data never take up its parts."""
     digest = hashlib.sha256(repr(_plain(plan)).encode())
-    digest.update(np.ascontiguousarray(computed.features.to_numpy()))
-    digest.update(np.ascontiguousarray(computed.patches))
+    digest.update(computed.features.to_numpy().tobytes())
+    digest.update(computed.patches.tobytes())
     digest.update(cohort.labels.to_numpy().tobytes())
     digest.update(repr(cohort.column("split").tolist() + cohort.column("patient_id").tolist()).encode())
     return digest.hexdigest()[:16]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.fft import irfft2, rfft2
 from scipy.ndimage import gaussian_filter
 
-LUNG_HU, VESSEL_HU = -860.0, 40.0
+LUNG_HU, VESSEL_HU, THINNEST_VESSEL_MM = -860.0, 40.0, 0.5
 WALL_DEPTH_MM = (-0.6, 0.4, 1.4, 2.4, 3.6, 4.8, 11.5, 13.0, 15.5, 17.0, 27.0, 28.5, 50.0)
 WALL_HU = (-860.0, 30.0, 30.0, -100.0, -100.0, 50.0, 50.0, -100.0, -100.0, 60.0, 60.0, -105.0, -105.0)
 """Pleura, extrapleural fat, intercostal muscle, fat, outer muscle, subcutaneous fat: HU by depth behind the lung."""
 RIB_DEPTH_MM, RIB_HALF_AXES_MM, RIB_PERIOD_MM = 7.8, (3.6, 12.0), 52.0
+CORTEX_HU, MARROW_HU = 650.0, 220.0
 
 
 @dataclass(frozen=True)
@@ -80,65 +82,74 @@ def lung(rng: np.random.Generator, grid: Grid) -> np.ndarray:
     return hu
 
 
-def wall_depth(rng: np.random.Generator, grid: Grid, distance_mm: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Depth in mm behind the pleura, negative in the lung, float32; position along the wall in mm; its angle in plane.
+@dataclass(frozen=True)
+class Wall:
+    """The chest wall, a cylinder, with ribs.
 
-    The wall is a cylinder of random curvature, `distance_mm` from the tumour's centre, up to 50 degrees off the left or
-    right.
+    Attributes
+    ----------
+    depth: mm behind the pleura, negative in the lung, float32 (z, y, x).
+    along: mm along the wall, float32 (1, y, x).
+    angle: the direction from the tumour to the wall, in the plane, radians from x towards y.
+    ribs: slope (mm along the wall per mm of z) and start (mm).
     """
-    angle = rng.uniform(-0.87, 0.87) + np.pi * rng.integers(2)
-    radius, lean = rng.uniform(75, 120), rng.uniform(-0.12, 0.12)
-    towards, across = (
-        (np.cos(angle) * grid.x + np.sin(angle) * grid.y).astype(np.float32),
-        (np.cos(angle) * grid.y - np.sin(angle) * grid.x).astype(np.float32),
-    )
-    axial = towards + (radius - distance_mm)
-    depth = np.sqrt(axial**2 + across**2) - radius
-    along = radius * np.arctan2(across, axial)
-    ripple = 0.6 * np.sin(along / rng.uniform(9, 14) + rng.uniform(0, 6))
-    return depth + ripple + lean * grid.z.astype(np.float32), along, angle
 
+    depth: np.ndarray
+    along: np.ndarray
+    angle: float
+    ribs: tuple[float, float]
 
-def add_wall(rng: np.random.Generator, hu: np.ndarray, depth: np.ndarray, along: np.ndarray, grid: Grid) -> None:
-    """Write the chest wall with ribs into `hu`, in place."""
-    slope, start = rng.uniform(1.5, 2.5) * rng.choice((-1, 1)), rng.uniform(0, RIB_PERIOD_MM)
-    inside = depth > WALL_DEPTH_MM[0]
-    deep = depth[inside]
-    fresh = np.interp(deep, WALL_DEPTH_MM, WALL_HU).astype(np.float32)
-    place = (along + (slope * grid.z).astype(np.float32))[inside]
-    from_rib = (place + start) % RIB_PERIOD_MM - RIB_PERIOD_MM / 2
-    rib = np.hypot((deep - RIB_DEPTH_MM) / RIB_HALF_AXES_MM[0], from_rib / RIB_HALF_AXES_MM[1], dtype=np.float32)
-    marrow, cortex = rib < 0.7, (rib >= 0.7) & (rib < 1)
-    fresh[marrow], fresh[cortex] = 220, 650
-    share = np.clip((deep - WALL_DEPTH_MM[0]) / (WALL_DEPTH_MM[1] - WALL_DEPTH_MM[0]), 0, 1)
-    hu[inside] += share * (fresh - hu[inside])
+    @classmethod
+    def drawn(cls, rng: np.random.Generator, grid: Grid, distance_mm: float) -> Wall:
+        """A wall `distance_mm` from the tumour's centre, up to 50 degrees off the left or right."""
+        angle = rng.uniform(-0.87, 0.87) + np.pi * rng.integers(2)
+        radius, lean = rng.uniform(75, 120), rng.uniform(-0.12, 0.12)
+        towards = (np.cos(angle) * grid.x + np.sin(angle) * grid.y).astype(np.float32)
+        across = (np.cos(angle) * grid.y - np.sin(angle) * grid.x).astype(np.float32)
+        axial = towards + (radius - distance_mm)
+        along = radius * np.arctan2(across, axial)
+        ripple = 0.6 * np.sin(along / rng.uniform(9, 14) + rng.uniform(0, 6))
+        depth = np.sqrt(axial**2 + across**2) - radius + ripple + lean * grid.z.astype(np.float32)
+        ribs = (rng.uniform(1.5, 2.5) * rng.choice((-1, 1)), rng.uniform(0, RIB_PERIOD_MM))
+        return cls(depth, along, float(angle), ribs)
+
+    def add(self, hu: np.ndarray, grid: Grid) -> None:
+        """Write it into `hu`, in place."""
+        inside = self.depth > WALL_DEPTH_MM[0]
+        deep = self.depth[inside]
+        fresh = np.interp(deep, WALL_DEPTH_MM, WALL_HU).astype(np.float32)
+        slope, start = self.ribs
+        place = (self.along + (slope * grid.z + start).astype(np.float32))[inside] % RIB_PERIOD_MM - RIB_PERIOD_MM / 2
+        rib = np.hypot((deep - RIB_DEPTH_MM) / RIB_HALF_AXES_MM[0], place / RIB_HALF_AXES_MM[1])
+        fresh[rib < 1], fresh[rib < 0.7] = CORTEX_HU, MARROW_HU
+        share = np.clip((deep - WALL_DEPTH_MM[0]) / (WALL_DEPTH_MM[1] - WALL_DEPTH_MM[0]), 0, 1)
+        hu[inside] += share * (fresh - hu[inside])
 
 
 def add_vessels(rng: np.random.Generator, hu: np.ndarray, grid: Grid, angle: float) -> None:
-    """Write branching vessels into `hu`, in place: from the side away from the wall (its `angle`) they run towards it."""
+    """Write branching vessels into `hu`, in place; they run towards the wall, which lies in the direction `angle`."""
     reach = np.abs(grid.z).max()
     towards = np.array([0, np.sin(angle), np.cos(angle)])
     across = np.array([0, np.cos(angle), -np.sin(angle)])
     for _ in range(6):
         root = -rng.uniform(50, 68) * towards + rng.uniform(-60, 60) * across
         root[0] = rng.uniform(-0.7, 0.7) * reach
-        _grow(rng, hu, grid, root, towards, rng.uniform(1.6, 2.6))
+        _grow(rng, hu, grid, root, direction=towards, radius=rng.uniform(1.6, 2.6))
 
 
 def _grow(
-    rng: np.random.Generator, hu: np.ndarray, grid: Grid, start: np.ndarray, direction: np.ndarray, radius: float
+    rng: np.random.Generator, hu: np.ndarray, grid: Grid, start: np.ndarray, *, direction: np.ndarray, radius: float
 ) -> None:
     """One vessel from `start` (z, y, x mm) and all its branches."""
-    if radius < 0.5:
+    if radius < THINNEST_VESSEL_MM:
         return
     direction = direction + rng.normal(0, 0.15, 3) * (0.7, 1, 1)
     direction /= np.linalg.norm(direction)
     end = start + direction * rng.uniform(11, 20)
     _add_tube(hu, grid, start, end, radius)
-    branches = 2 if rng.random() < 0.8 else 1
-    for side in (1, -1)[:branches]:
+    for side in (1, -1)[: 2 if rng.random() < 0.8 else 1]:
         turned = direction + side * rng.uniform(0.15, 0.5) * np.cross(direction, rng.normal(size=3))
-        _grow(rng, hu, grid, end, turned, radius * rng.uniform(0.62, 0.82))
+        _grow(rng, hu, grid, end, direction=turned, radius=radius * rng.uniform(0.62, 0.82))
 
 
 def _add_tube(hu: np.ndarray, grid: Grid, start: np.ndarray, end: np.ndarray, radius: float) -> None:
@@ -169,8 +180,6 @@ def scanned(rng: np.random.Generator, hu: np.ndarray, site: Site) -> np.ndarray:
 
 
 def _scanner_noise(rng: np.random.Generator, shape: tuple[int, int, int], site: Site) -> np.ndarray:
-    from scipy.fft import irfft2, rfft2
-
     fy, fx = np.fft.fftfreq(shape[1], site.spacing[1])[:, None], np.fft.rfftfreq(shape[2], site.spacing[0])
     f = np.hypot(fy, fx)
     amplitude = np.sqrt((f + 0.02) * np.exp(-((f * 4 * site.blur_mm[0]) ** 2))).astype(np.float32)

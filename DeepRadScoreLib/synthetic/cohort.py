@@ -14,9 +14,8 @@ import SimpleITK as sitk
 from joblib import Parallel, delayed
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
-from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, OutputError
-from DeepRadScoreLib.synthetic import anatomy, phantom
+from DeepRadScoreLib.synthetic import anatomy, phantom, tumour
 from DeepRadScoreLib.synthetic.anatomy import SITES
 from DeepRadScoreLib.synthetic.causes import PLANTED, draw_labels, draw_latents
 from DeepRadScoreLib.synthetic.phantom import make_case
@@ -97,24 +96,25 @@ def _draw(split: str, n: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _truth(table: pd.DataFrame, latents: pd.DataFrame, seed: int) -> str:
     endpoints = {
-        key: {
-            "where": PLANTED[key].where,
-            "coefficients": dict(PLANTED[key].coefficients),
-            "intercept": PLANTED[key].intercept,
-        }
-        for key in KEYS
+        key: {"where": truth.where, "coefficients": dict(truth.coefficients), "intercept": truth.intercept}
+        for key, truth in PLANTED.items()
     }
-    cases = {name: row for name, row in zip(table["case_id"], latents.to_dict("records"), strict=True)}
+    cases = dict(zip(table["case_id"], latents.to_dict("records"), strict=True))
     return json.dumps({"label": SYNTHETIC_LABEL, "seed": seed, "endpoints": endpoints, "latents": cases}, indent=1)
 
 
 def _write_images(
     folder: Path, table: pd.DataFrame, latents: pd.DataFrame, jobs: int, progress: Callable[[int, int], None] | None
 ) -> None:
-    program = "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in (anatomy, phantom))
+    program = "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in (anatomy, tumour, phantom))
     tasks = (
         delayed(_write_case)(
-            folder / row.ct, folder / row.mask, latents.loc[row.Index].to_dict(), row.site, row.seed, program
+            folder / row.ct,
+            folder / row.mask,
+            latents=latents.loc[row.Index].to_dict(),
+            site=row.site,
+            seed=row.seed,
+            program=program,
         )
         for row in table.itertuples()
     )
@@ -133,7 +133,7 @@ def _write_images(
 
 
 def _write_case(
-    ct_path: Path, mask_path: Path, latents: Mapping[str, float], site: str, seed: int, program: str
+    ct_path: Path, mask_path: Path, *, latents: Mapping[str, float], site: str, seed: int, program: str
 ) -> None:
     recipe = hashlib.sha256(json.dumps([latents, site, seed, program]).encode()).hexdigest()
     if _made_from(ct_path, recipe) and _made_from(mask_path, recipe):

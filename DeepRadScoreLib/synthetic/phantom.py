@@ -12,97 +12,18 @@ from scipy.special import ndtr
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
-from DeepRadScoreLib.synthetic.anatomy import (
-    SITES,
-    Grid,
-    Site,
-    add_vessels,
-    add_wall,
-    lung,
-    scanned,
-    texture,
-    wall_depth,
-)
+from DeepRadScoreLib.synthetic.anatomy import SITES, Grid, Site, Wall, add_vessels, lung, scanned, texture
 from DeepRadScoreLib.synthetic.causes import LATENTS
+from DeepRadScoreLib.synthetic.tumour import TumourShape, draw_shape
 
 FIELD_PIXELS = 176
 MARGIN_MM = 18.0
-MEDIAN_DIAMETER_MM, DIAMETER_LOG_SD, DIAMETER_LIMITS_MM = 15.0, 0.5, (6.0, 60.0)
+PLEURA_MM, PLEURA_LIMIT_MM = (17.0, 28.0), 60.0
 SHELL_MM = 3.0
 BEYOND_MM = 8.0
-"""Causes beyond the shell begin this far from the tumour's outline in any slice: the wavelet filters of the shell's
-features reach some voxels outwards, and so do the interpolation and the scanner's blur."""
-
-
-@dataclass(frozen=True)
-class TumourShape:
-    """A star-shaped body: an ellipsoid whose radius is changed by lobes (waves) and spicules (narrow bumps).
-
-    Attributes
-    ----------
-    to_unit: (3, 3) takes (z, y, x) in mm into the space in which the ellipsoid is the unit ball.
-    waves, phases, lobe: wave vectors (n, 3), phases (n,) and common amplitude of the lobes.
-    spicules, heights: unit directions (n, 3) and heights (n,) of the spicules.
-    reach_mm: no point of the body lies further from its centre.
-    """
-
-    diameter_mm: float
-    to_unit: np.ndarray
-    waves: np.ndarray
-    phases: np.ndarray
-    lobe: float
-    spicules: np.ndarray
-    heights: np.ndarray
-    reach_mm: float
-
-    def relative_radius(self, grid: Grid) -> np.ndarray:
-        """Distance from the centre as a share of the surface's in that direction, float32 (z, y, x)."""
-        vectors = np.stack([np.broadcast_to(a, grid.shape).ravel() for a in (grid.z, grid.y, grid.x)]).astype(
-            np.float32
-        )
-        unit = self.to_unit.astype(np.float32) @ vectors
-        distance = np.linalg.norm(unit, axis=0)
-        radius = _radius(
-            unit / np.maximum(distance, 1e-6), self.waves, self.phases, self.lobe, self.spicules, self.heights
-        )
-        return (distance / radius).reshape(grid.shape)
-
-
-def _radius(
-    unit: np.ndarray, waves: np.ndarray, phases: np.ndarray, lobe: float, spicules: np.ndarray, heights: np.ndarray
-) -> np.ndarray:
-    """Radius of the body in the directions `unit` (3, n), where the ellipsoid's is 1."""
-    radius = np.ones(unit.shape[1], dtype=np.float32)
-    for wave, phase in zip(waves.astype(np.float32), phases, strict=True):
-        radius += lobe / len(waves) * np.cos(wave @ unit + np.float32(phase))
-    for spicule, height in zip(spicules.astype(np.float32), heights, strict=True):
-        radius += height * np.exp(40 * (spicule @ unit - 1))
-    return radius
-
-
-def draw_shape(rng: np.random.Generator) -> TumourShape:
-    """A tumour of random size and shape; `diameter_mm` is that of the ball of the same volume."""
-    diameter = float(np.clip(MEDIAN_DIAMETER_MM * np.exp(rng.normal(0, DIAMETER_LOG_SD)), *DIAMETER_LIMITS_MM))
-    rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    stretch = rng.normal(0, 0.14, 3)
-    stretch = np.exp(stretch - stretch.mean())
-    waves, phases = rng.normal(0, 2.2, (6, 3)), rng.uniform(0, 2 * np.pi, 6)
-    spicules = _directions(rng, int(rng.integers(0, 13)))
-    heights = rng.uniform(0.1, 0.3, len(spicules))
-    form = (waves, phases, rng.uniform(0.1, 0.5), spicules, heights)
-    radii = _radius(_directions(rng, 2000).T.astype(np.float32), *form)
-    unit_mm = diameter / 2 / np.cbrt((radii.astype(float) ** 3).mean())
-    return TumourShape(
-        diameter,
-        np.diag(1 / (stretch * unit_mm)) @ rotation,
-        *form,
-        reach_mm=float(unit_mm * stretch.max() * radii.max()),
-    )
-
-
-def _directions(rng: np.random.Generator, n: int) -> np.ndarray:
-    vectors = rng.normal(size=(n, 3))
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+"""Causes beyond the shell begin this far, in plane, from the outline of all tumour slices together: the shell's wavelet
+features reach some voxels outwards, and so do interpolation between slices and the scanner's blur."""
+SOLID_HU = 30.0
 
 
 def make_case(latents: Mapping[str, float], site: str, seed: int) -> tuple[sitk.Image, sitk.Image]:
@@ -118,20 +39,45 @@ def make_case(latents: Mapping[str, float], site: str, seed: int) -> tuple[sitk.
     CT, int16, HU, LPS order, with the metadata key of a synthetic image; tumour mask, uint8, 0 and 1, same grid: the
     voxels whose centres lie in the tumour.
     """
-    streams = np.random.default_rng(seed).spawn(8)
+    streams = iter(np.random.default_rng(seed).spawn(8))
     dose = {name: float(ndtr(latents[name])) for name in LATENTS}
-    shape = draw_shape(streams[0])
-    grid = _grid(streams[1], SITES[site], shape.reach_mm)
-    pleura_mm = min(shape.reach_mm + streams[1].uniform(17, 28), 60.0)
-    depth, along, angle = wall_depth(streams[2], grid, pleura_mm)
-    box, relative, mask = _tumour_extent(shape, grid)
-    middle = int(np.count_nonzero(mask, axis=(1, 2)).argmax())
-    hu = lung(streams[3], grid)
-    add_vessels(streams[4], hu, grid, angle)
-    _add_beyond(streams[5], hu, grid, mask, middle, depth, angle, dose)
-    add_wall(streams[2], hu, depth, along, grid)
-    _add_tumour(streams[6], hu, grid, shape, box, relative, mask, dose)
-    return _images(scanned(streams[7], hu, SITES[site]), mask, SITES[site])
+    shape = draw_shape(next(streams))
+    rng = next(streams)
+    grid = _grid(rng, SITES[site], shape.reach_mm)
+    wall = Wall.drawn(next(streams), grid, min(shape.reach_mm + rng.uniform(*PLEURA_MM), PLEURA_LIMIT_MM))
+    tumour = _Tumour.on(grid, shape)
+    hu = lung(next(streams), grid)
+    add_vessels(next(streams), hu, grid, wall.angle)
+    _add_beyond(next(streams), hu, grid, tumour, wall, dose)
+    wall.add(hu, grid)
+    _add_tumour(next(streams), hu, grid, tumour, dose)
+    return _images(scanned(next(streams), hu, SITES[site]), tumour.mask, SITES[site])
+
+
+@dataclass(frozen=True)
+class _Tumour:
+    """A shape on a grid: a box that holds it and its shell, the relative radius there, the mask of the whole grid."""
+
+    shape: TumourShape
+    box: tuple[slice, slice, slice]
+    relative: np.ndarray
+    mask: np.ndarray
+
+    @classmethod
+    def on(cls, grid: Grid, shape: TumourShape) -> _Tumour:
+        """The mask holds the voxel centres inside, less specks that spicules leave between voxels."""
+        reach = np.full(3, shape.reach_mm + SHELL_MM + 3)
+        box = grid.box(-reach, reach)
+        relative = shape.relative_radius(grid.part(box))
+        pieces, _ = label(relative <= 1, structure=np.ones((3, 3, 3)))
+        mask = np.zeros(grid.shape, dtype=bool)
+        mask[box] = pieces == pieces[np.unravel_index(relative.argmin(), relative.shape)]
+        return cls(shape, box, relative, mask)
+
+    @property
+    def middle(self) -> int:
+        """The slice with the largest area, the first one at a tie: the deep patch's."""
+        return int(np.count_nonzero(self.mask, axis=(1, 2)).argmax())
 
 
 def _grid(rng: np.random.Generator, site: Site, reach_mm: float) -> Grid:
@@ -144,106 +90,47 @@ def _grid(rng: np.random.Generator, site: Site, reach_mm: float) -> Grid:
     return Grid(z[:, None, None], y[None, :, None], x[None, None, :], step)
 
 
-def _tumour_extent(shape: TumourShape, grid: Grid) -> tuple[tuple[slice, slice, slice], np.ndarray, np.ndarray]:
-    """A box that holds tumour and shell, the relative radius in it, and the mask (bool) of the whole grid."""
-    reach = np.full(3, shape.reach_mm + SHELL_MM + 3)
-    box = grid.box(-reach, reach)
-    relative = shape.relative_radius(grid.part(box))
-    pieces, _ = label(relative <= 1, structure=np.ones((3, 3, 3)))
-    mask = np.zeros(grid.shape, dtype=bool)
-    mask[box] = pieces == pieces[np.unravel_index(relative.argmin(), relative.shape)]
-    return box, relative, mask
-
-
 def _add_tumour(
-    rng: np.random.Generator,
-    hu: np.ndarray,
-    grid: Grid,
-    shape: TumourShape,
-    box: tuple[slice, slice, slice],
-    relative: np.ndarray,
-    mask: np.ndarray,
-    dose: Mapping[str, float],
+    rng: np.random.Generator, hu: np.ndarray, grid: Grid, tumour: _Tumour, dose: Mapping[str, float]
 ) -> None:
     """The tumour and its shell, in place: `cavity` and `grain` inside, `rim` outside."""
-    view = hu[box]
-    fine, soft, ground = (texture(rng, view.shape, grid.step, mm) for mm in (1.1, 2.5, 1.1))
-    outside_mm = distance_transform_edt(~mask[box], sampling=grid.step)
-    rim = np.clip((SHELL_MM - outside_mm) / 0.6, 0, 1) * (outside_mm > 0)
+    view, relative = hu[tumour.box], tumour.relative
+    fine, soft, ground = (texture(rng, view.shape, grid.step, mm) for mm in (1.4, 2.5, 1.1))
+    outside_mm = distance_transform_edt(~tumour.mask[tumour.box], sampling=grid.step)
+    rim = _rise(outside_mm, SHELL_MM, SHELL_MM - 0.6) * (outside_mm > 0)
     view += dose["rim"] * rim * (420 + 60 * ground)
-    core = _rise(relative, 0.85, 0.5)
-    solid = rng.normal(30, 12) + 12 * soft
-    solid += dose["grain"] * 130 * fine * _rise(relative, 1.0, 0.8)
-    solid -= dose["cavity"] * 650 * core
-    edge_mm = (1 - relative) * shape.diameter_mm / 2
+    solid = rng.normal(SOLID_HU, 12) + 12 * soft
+    solid += dose["grain"] * 170 * fine * _rise(relative, 1.0, 0.8)
+    solid -= dose["cavity"] * 650 * _rise(relative, 0.85, 0.5)
+    edge_mm = (1 - relative) * tumour.shape.diameter_mm / 2
     view += np.clip(0.5 + edge_mm / grid.step[2], 0, 1) * (solid - view)
 
 
 def _add_beyond(
-    rng: np.random.Generator,
-    hu: np.ndarray,
-    grid: Grid,
-    mask: np.ndarray,
-    middle: int,
-    depth: np.ndarray,
-    angle: float,
-    dose: Mapping[str, float],
+    rng: np.random.Generator, hu: np.ndarray, grid: Grid, tumour: _Tumour, wall: Wall, dose: Mapping[str, float]
 ) -> None:
-    """`halo`, `satellites` and `tag`, in place, around slice `middle` and outside the outline of all tumour slices."""
-    outline_mm = distance_transform_edt(~mask.any(axis=0), sampling=grid.step[1:]).astype(np.float32)
-    height = grid.z - grid.z[middle]
-    half_mm = np.count_nonzero(mask.any(axis=(1, 2))) * grid.step[0] / 2
-    _add_halo(rng, hu, grid, outline_mm, height, half_mm, dose["halo"])
-    for y, x in _satellite_places(rng, outline_mm, depth[middle], grid):
-        radius = 4.5 * dose["satellites"] * rng.uniform(0.9, 1.1)
-        _add_ball(hu, grid, np.array([grid.z[middle, 0, 0], grid.y[0, y, 0], grid.x[0, 0, x]]), radius)
-    _add_tag(rng, hu, grid, outline_mm, height, angle, dose["tag"])
+    """`halo`, `satellites` and `tag`, in place, around the tumour's middle slice."""
+    k = tumour.middle
+    outline_mm = distance_transform_edt(~tumour.mask.any(axis=0), sampling=grid.step[1:]).astype(np.float32)
+    half_mm = np.count_nonzero(tumour.mask.any(axis=(1, 2))) * grid.step[0] / 2
+    slab = _rise(np.abs(grid.z - grid.z[k]), half_mm + 6, half_mm + 2)
+    _add_halo(rng, hu, grid, slab * _ring(outline_mm), dose["halo"])
+    for y, x in _satellite_places(rng, outline_mm, wall.depth[k], grid):
+        centre = np.array([grid.z[k, 0, 0], grid.y[0, y, 0], grid.x[0, 0, x]])
+        _add_ball(hu, grid, centre, 4.5 * dose["satellites"] * rng.uniform(0.9, 1.1))
+    _add_tag(hu, grid, outline_mm, middle=k, angle=wall.angle + rng.uniform(-0.3, 0.3), dose=dose["tag"])
 
 
-def _add_halo(
-    rng: np.random.Generator,
-    hu: np.ndarray,
-    grid: Grid,
-    outline_mm: np.ndarray,
-    height: np.ndarray,
-    half_mm: float,
-    dose: float,
-) -> None:
-    rows, columns = (np.flatnonzero((outline_mm < BEYOND_MM + 8).any(axis=axis)) for axis in (1, 0))
-    slab = _rise(np.abs(height), half_mm + 6, half_mm + 2)
-    slices = np.flatnonzero(slab)
-    box = tuple(slice(indices[0], indices[-1] + 1) for indices in (slices, rows, columns))
-    ring = _rise(outline_mm, BEYOND_MM, BEYOND_MM + 1) * _rise(outline_mm, BEYOND_MM + 8, BEYOND_MM + 6)
+def _ring(outline_mm: np.ndarray) -> np.ndarray:
+    return _rise(outline_mm, BEYOND_MM, BEYOND_MM + 1) * _rise(outline_mm, BEYOND_MM + 8, BEYOND_MM + 6)
+
+
+def _add_halo(rng: np.random.Generator, hu: np.ndarray, grid: Grid, share: np.ndarray, dose: float) -> None:
+    """Uneven ground glass where `share` (z, y, x) is above 0."""
+    filled = (np.flatnonzero(share.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
+    box = tuple(slice(indices[0], indices[-1] + 1) for indices in filled)
     view = hu[box]
-    view += dose * 380 * slab[box[0]] * ring[box[1:]] * (1 + 0.2 * texture(rng, view.shape, grid.step, 1.8))
-
-
-def _add_ball(hu: np.ndarray, grid: Grid, centre: np.ndarray, radius: float) -> None:
-    box = grid.box(centre - radius - 2, centre + radius + 2)
-    part, view = grid.part(box), hu[box]
-    distance = np.sqrt((part.z - centre[0]) ** 2 + (part.y - centre[1]) ** 2 + (part.x - centre[2]) ** 2)
-    view += np.clip(0.5 + (radius - distance) / grid.step[2], 0, min(2 * radius, 1)) * (30 - view)
-
-
-def _add_tag(
-    rng: np.random.Generator,
-    hu: np.ndarray,
-    grid: Grid,
-    outline_mm: np.ndarray,
-    height: np.ndarray,
-    angle: float,
-    dose: float,
-) -> None:
-    """A strand towards the wall, which widens on its way; it begins `BEYOND_MM` from the outline."""
-    turn = angle + rng.uniform(-0.3, 0.3)
-    length = (np.cos(turn) * grid.x + np.sin(turn) * grid.y)[0]
-    across = (np.cos(turn) * grid.y - np.sin(turn) * grid.x)[0]
-    start = length[(outline_mm < BEYOND_MM) & (np.abs(across) < 2)].max()
-    wide = dose * np.clip(1 + 0.35 * (length - start), 1, 8)
-    allowed = min(2 * dose, 1) * ((length > 0) & (outline_mm > BEYOND_MM))
-    for k in np.flatnonzero(np.abs(height) < 11):
-        strand = np.clip(0.5 + (wide - np.hypot(across, 0.8 * height[k, 0, 0])) / grid.step[2], 0, 1)
-        hu[k] += strand * allowed * (30 - hu[k])
+    view += dose * 380 * share[box] * (1 + 0.2 * texture(rng, view.shape, grid.step, 1.8))
 
 
 def _satellite_places(
@@ -257,6 +144,28 @@ def _satellite_places(
         places.append((y, x))
         free &= np.hypot(grid.y[0] - grid.y[0, y], grid.x[0] - grid.x[0, 0, x]) > 12
     return places
+
+
+def _add_ball(hu: np.ndarray, grid: Grid, centre: np.ndarray, radius: float) -> None:
+    """A solid ball around `centre` (z, y, x mm); one too small for a voxel fades away."""
+    box = grid.box(centre - radius - 2, centre + radius + 2)
+    part, view = grid.part(box), hu[box]
+    distance = np.sqrt((part.z - centre[0]) ** 2 + (part.y - centre[1]) ** 2 + (part.x - centre[2]) ** 2)
+    view += np.clip(0.5 + (radius - distance) / grid.step[2], 0, min(2 * radius, 1)) * (SOLID_HU - view)
+
+
+def _add_tag(hu: np.ndarray, grid: Grid, outline_mm: np.ndarray, *, middle: int, angle: float, dose: float) -> None:
+    """A strand in the direction `angle` of the plane, towards the wall, which widens on its way."""
+    along = (np.cos(angle) * grid.x + np.sin(angle) * grid.y)[0]
+    across = (np.cos(angle) * grid.y - np.sin(angle) * grid.x)[0]
+    beyond = outline_mm > BEYOND_MM
+    start = along[~beyond & (np.abs(across) < 2)].max()
+    half_width = dose * np.clip(1 + 0.35 * (along - start), 1, 8)
+    strength = min(2 * dose, 1) * ((along > 0) & beyond)
+    heights = (grid.z - grid.z[middle]).ravel()
+    for k in np.flatnonzero(np.abs(heights) < 11):
+        strand = np.clip(0.5 + (half_width - np.hypot(across, 0.8 * heights[k])) / grid.step[2], 0, 1)
+        hu[k] += strength * strand * (SOLID_HU - hu[k])
 
 
 def _rise(value: np.ndarray, none: float, full: float) -> np.ndarray:

@@ -58,7 +58,8 @@ def one_seed(folder: Path, seed: int) -> dict:
     begin = time.perf_counter()
     result, _ = run_demo(folder, FULL, seed, -1, quiet)
     seconds = time.perf_counter() - begin
-    aucs = {key: {model: value[0] for model, value in row.items()} for key, row in held_out_aucs(result.held_out).items()}
+    table = held_out_aucs(result.held_out)
+    aucs = {key: {model: value[0] for model, value in row.items()} for key, row in table.items()}
     found = {"seed": seed, "seconds": seconds, "cases": FULL.test, "auc": aucs, "frozen": frozen_aucs(folder, seed)}
     stored.write_text(json.dumps(found, indent=1))
     return found
@@ -112,7 +113,7 @@ def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS, help="fewer seeds for a trial; the rules then fail")
+    parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS, help="a few only, for a trial")
     args = parser.parse_args()
     results = []
     for seed in args.seeds:

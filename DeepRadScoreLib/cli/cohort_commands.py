@@ -35,11 +35,11 @@ def extract(
     from DeepRadScoreLib.study.cohort import read_cohort
     from DeepRadScoreLib.study.features import extract_cohort
 
+    check_writable(out)
     if out.suffix not in (".parquet", ".csv"):
         raise InputError(
             f'the ending "{out.suffix}" is not known', where="--out", mend="end the name in .parquet or .csv"
         )
-    check_writable(out)
     table = read_cohort(cohort, needs=("case_id", "ct", "mask"))
     with shown_progress() as report:
         computed = extract_cohort(

@@ -70,7 +70,7 @@ def run_demo(out: Path, size: DemoSize, seed: int, jobs: int, report: Report) ->
     def made(done: int, total: int) -> None:
         report("synthetic cases", done, total)
 
-    table = write_cohort(out / "cohort", size.train, size.test, seed=seed, jobs=jobs, progress=made)
+    table = write_cohort(out / "cohort", size.train, size.test, seed, jobs, made)
     result, _ = train_from_table(table, out / "model.zip", _plan(size, seed), jobs=jobs, cd8a_cut=None, progress=report)
     _write_aucs(result.held_out, out / "held_out.json")
     case = _analyse_one(table, out, report)
@@ -150,8 +150,8 @@ def _print_table(held_out: pd.DataFrame, size: DemoSize) -> None:
     console = Console(width=None if Console().width >= 110 else 110)
     console.print(table)
     console.print(
-        f"AUC with 95 % interval on {size.test} unseen synthetic cases. Smaller than a real study: {size.train} training "
-        f"cases, the patch at {size.pixels} x {size.pixels} pixels, {size.epochs} epochs from random weights, "
-        f"{size.folds} folds, {size.repeats} repeat of the classifiers' cross-validation, a short search.",
+        f"AUC with 95 % interval on {size.test} unseen synthetic cases. Smaller than a real study: "
+        f"{size.train} training cases, the patch at {size.pixels} x {size.pixels} pixels, {size.epochs} epochs from "
+        f"random weights, {size.folds} folds, {size.repeats} repeat of the classifiers' cross-validation, a short search.",
         highlight=False,
     )

@@ -108,7 +108,7 @@ def device_of(name: str) -> torch.device:
 def deep_outputs(
     network: DeepCT, hu: np.ndarray, *, radscores: np.ndarray | None = None, device: str = "cpu", batch: int = 32
 ) -> DeepOutputs:
-    """Outputs for patches (n, 160, 160) in HU; a joint network without `radscores` is read with both at 0 (the mean)."""
+    """Outputs for patches (n, 160, 160) in HU; a joint network without `radscores` is read with both at 0."""
     place = device_of(device)
     network = network.to(place).eval()
     pooled, deep, logits = [], [], []

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from sklearn.base import clone
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.bundle import MODELS, SCHEMA, Bundle, EndpointCard, EndpointModel, Manifest, ValidationCard
@@ -120,7 +121,7 @@ def _fit_fusions(
 
 
 def _fit_fusion(model: FusionModel, columns: np.ndarray, labels: np.ndarray, patients: np.ndarray) -> FusionModel:
-    return model.fit(columns, labels, groups=patients)
+    return clone(model).fit(columns, labels, groups=patients)
 
 
 def _endpoint_model(stage: Stage, fusion: FusionModel, seed: int) -> EndpointModel:

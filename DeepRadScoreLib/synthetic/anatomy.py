@@ -47,8 +47,8 @@ class Grid:
     def box(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice, slice]:
         """The voxels between two corners (z, y, x mm), cut at the grid's ends."""
         axes = (self.z.ravel(), self.y.ravel(), self.x.ravel())
-        ends = [np.searchsorted(axis, (a, b)) for axis, a, b in zip(axes, low, high, strict=True)]
-        return tuple(slice(int(a), int(b)) for a, b in ends)
+        z, y, x = (slice(*np.searchsorted(axis, (a, b))) for axis, a, b in zip(axes, low, high, strict=True))
+        return z, y, x
 
     def part(self, box: tuple[slice, slice, slice]) -> Grid:
         """The same coordinates within a box."""
@@ -131,7 +131,7 @@ def add_vessels(rng: np.random.Generator, hu: np.ndarray, grid: Grid, angle: flo
     reach = np.abs(grid.z).max()
     towards = np.array([0, np.sin(angle), np.cos(angle)])
     across = np.array([0, np.cos(angle), -np.sin(angle)])
-    for _ in range(6):
+    for _ in range(5):
         root = -rng.uniform(50, 68) * towards + rng.uniform(-60, 60) * across
         root[0] = rng.uniform(-0.7, 0.7) * reach
         _grow(rng, hu, grid, root, direction=towards, radius=rng.uniform(1.6, 2.6))

@@ -30,7 +30,7 @@ LATENTS: Mapping[str, Latent] = MappingProxyType(
     {
         "cavity": Latent("tumour", "density lost in the tumour's core"),
         "grain": Latent("tumour", "strength of the tumour's inner texture"),
-        "rim": Latent("shell", "ground glass within 3 mm of the tumour"),
+        "rim": Latent("shell", "density within 3 mm of the tumour"),
         "halo": Latent("beyond the shell", "density of a ground-glass ring around the tumour, further out"),
         "satellites": Latent("beyond the shell", "size of the nodules around the tumour"),
         "tag": Latent("beyond the shell", "width of a strand to the pleura"),
@@ -62,7 +62,7 @@ PLANTED: Mapping[str, Planted] = MappingProxyType(
         "PI": Planted({"tag": 2.0, "halo": 2.6}, -0.9),
         "T4": Planted({"satellites": 2.8, "halo": 1.8}, -0.9),
         "EGFR": Planted({"cavity": 3.2}, -0.5),
-        "KRAS": Planted({"grain": 2.2, "rim": 2.4}, -1.0),
+        "KRAS": Planted({"grain": 1.5, "cavity": -1.7, "rim": 2.2}, -1.0),
         "ALK": Planted({"grain": 2.4, "cavity": -2.2}, -1.2),
         "TP53": Planted({"cavity": 2.4, "halo": 2.2}, -0.6),
         "PIK3CA": Planted({"rim": 2.2, "halo": -2.4}, -1.0),

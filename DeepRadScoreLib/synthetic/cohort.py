@@ -15,11 +15,13 @@ from joblib import Parallel, delayed
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.errors import InputError, OutputError
+from DeepRadScoreLib.imaging import read_image
 from DeepRadScoreLib.synthetic import anatomy, phantom, tumour
 from DeepRadScoreLib.synthetic.anatomy import SITES
 from DeepRadScoreLib.synthetic.causes import PLANTED, draw_labels, draw_latents
 from DeepRadScoreLib.synthetic.phantom import make_case
 
+SPLITS = ("train", "test")
 MISSING_SHARE = 0.03
 RECIPE_KEY = "DeepRadScore_recipe"
 """Metadata key of a synthetic CT: the hash of all that it was made from."""
@@ -36,9 +38,9 @@ def write_cohort(
     """Write `n_train` + `n_test` synthetic cases and their table below `folder`.
 
     `images/<case>_ct.nrrd` and `images/<case>_tumour.nrrd`; `cohort.csv`, where about 3 % of the labels are empty; and
-    `synthetic.json`, the truth: coefficients per endpoint, latents per case. The test cases are drawn from a stream of
-    their own: they do not depend on `n_train`. A case that is there already and was made from the same is kept, so that
-    a run which was ended goes on.
+    `synthetic.json`, the truth: coefficients per endpoint, latents per case. The test cases are drawn from streams
+    of their own and do not depend on `n_train`. A case that is there already and was made from the same is kept, so
+    that a run which was ended goes on.
 
     Parameters
     ----------
@@ -60,10 +62,10 @@ def write_cohort(
         raise InputError(
             f"{n_train} training and {n_test} test cases are no cohort",
             where="synthetic cohort",
-            mend="ask for one or more",
+            mend="ask for at least one of each",
         )
     check_folder(folder)
-    parts = [_draw("train", n_train, seed), _draw("test", n_test, seed)]
+    parts = [_draw(split, n, seed) for split, n in zip(SPLITS, (n_train, n_test), strict=True)]
     table, latents = (pd.concat([part[i] for part in parts], ignore_index=True) for i in (0, 1))
     _write_images(folder, table, latents, jobs, progress)
     path = folder / "cohort.csv"
@@ -74,24 +76,26 @@ def write_cohort(
 
 def _draw(split: str, n: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows of the table (with the `seed` of each case's image) and latents of one split."""
-    rng = np.random.default_rng([seed, 0 if split == "train" else 1])
-    latents = draw_latents(n, int(rng.integers(2**31)))
-    labels = draw_labels(latents, int(rng.integers(2**31))).astype(str)
+    streams = [np.random.default_rng([seed, SPLITS.index(split), number]) for number in range(6)]
+    latents, labels = (int(stream.integers(2**31)) for stream in streams[:2])
+    causes = draw_latents(n, latents)
+    cells = draw_labels(causes, labels).astype(str)
+    missing = streams[2].random(cells.shape) < MISSING_SHARE
     names = [f"synthetic-{split}-{number:03d}" for number in range(1, n + 1)]
     table = pd.DataFrame(
         {
             "case_id": names,
             "patient_id": names,
-            "site": rng.choice(list(SITES), n),
+            "site": streams[3].choice(list(SITES), n),
             "ct": [f"images/{name}_ct.nrrd" for name in names],
             "mask": [f"images/{name}_tumour.nrrd" for name in names],
             "segment": "",
             "split": split,
-            "age": np.clip(np.rint(rng.normal(66, 9, n)), 35, 90).astype(int),
-            "seed": rng.integers(2**31, size=n),
+            "age": np.clip(np.rint(streams[4].normal(66, 9, n)), 35, 90).astype(int),
+            "seed": streams[5].integers(2**31, size=n),
         }
     )
-    return pd.concat([table, labels.mask(rng.random(labels.shape) < MISSING_SHARE, "")], axis=1), latents
+    return pd.concat([table, cells.mask(missing, "")], axis=1), causes
 
 
 def _truth(table: pd.DataFrame, latents: pd.DataFrame, seed: int) -> str:
@@ -144,11 +148,14 @@ def _write_case(
 
 
 def _made_from(path: Path, recipe: str) -> bool:
-    """Whether the file's header names this recipe."""
+    """Whether the file is there, whole, and names this recipe."""
     if not path.is_file():
         return False
-    with path.open("rb") as stream:
-        return f"{RECIPE_KEY}:={recipe}\n".encode() in stream.read(4096)
+    try:
+        image = read_image(path)
+    except InputError:
+        return False
+    return image.HasMetaDataKey(RECIPE_KEY) and image.GetMetaData(RECIPE_KEY) == recipe
 
 
 def _write_image(image: sitk.Image, path: Path, *, compress: bool) -> None:

@@ -18,11 +18,11 @@ from DeepRadScoreLib.synthetic.tumour import TumourShape, draw_shape
 
 FIELD_PIXELS = 176
 MARGIN_MM = 18.0
-PLEURA_MM, PLEURA_LIMIT_MM = (17.0, 28.0), 60.0
+PLEURA_MM, PLEURA_LIMIT_MM = (24.0, 32.0), 62.0
 SHELL_MM = 3.0
-BEYOND_MM = 8.0
+BEYOND_MM = 11.0
 """Causes beyond the shell begin this far, in plane, from the outline of all tumour slices together: the shell's wavelet
-features reach some voxels outwards, and so do interpolation between slices and the scanner's blur."""
+features reach some voxels outwards, and so do interpolation and the scanner's blur. From here on no feature changes."""
 SOLID_HU = 30.0
 
 
@@ -95,13 +95,13 @@ def _add_tumour(
 ) -> None:
     """The tumour and its shell, in place: `cavity` and `grain` inside, `rim` outside."""
     view, relative = hu[tumour.box], tumour.relative
-    fine, soft, ground = (texture(rng, view.shape, grid.step, mm) for mm in (1.4, 2.5, 1.1))
+    fine, soft, ground = (texture(rng, view.shape, grid.step, mm) for mm in (2.0, 2.5, 1.1))
     outside_mm = distance_transform_edt(~tumour.mask[tumour.box], sampling=grid.step)
     rim = _rise(outside_mm, SHELL_MM, SHELL_MM - 0.6) * (outside_mm > 0)
-    view += dose["rim"] * rim * (420 + 60 * ground)
+    view += dose["rim"] * rim * (1150 + 80 * ground)
     solid = rng.normal(SOLID_HU, 12) + 12 * soft
-    solid += dose["grain"] * 170 * fine * _rise(relative, 1.0, 0.8)
-    solid -= dose["cavity"] * 650 * _rise(relative, 0.85, 0.5)
+    solid += dose["grain"] * 200 * fine * _rise(relative, 1.0, 0.8)
+    solid -= dose["cavity"] * 820 * _rise(relative, 0.95, 0.65)
     edge_mm = (1 - relative) * tumour.shape.diameter_mm / 2
     view += np.clip(0.5 + edge_mm / grid.step[2], 0, 1) * (solid - view)
 
@@ -130,7 +130,7 @@ def _add_halo(rng: np.random.Generator, hu: np.ndarray, grid: Grid, share: np.nd
     filled = (np.flatnonzero(share.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1)))
     box = tuple(slice(indices[0], indices[-1] + 1) for indices in filled)
     view = hu[box]
-    view += dose * 380 * share[box] * (1 + 0.2 * texture(rng, view.shape, grid.step, 1.8))
+    view += dose * 420 * share[box] * (1 + 0.2 * texture(rng, view.shape, grid.step, 1.8))
 
 
 def _satellite_places(
@@ -160,7 +160,7 @@ def _add_tag(hu: np.ndarray, grid: Grid, outline_mm: np.ndarray, *, middle: int,
     across = (np.cos(angle) * grid.y - np.sin(angle) * grid.x)[0]
     beyond = outline_mm > BEYOND_MM
     start = along[~beyond & (np.abs(across) < 2)].max()
-    half_width = dose * np.clip(1 + 0.35 * (along - start), 1, 8)
+    half_width = dose * np.clip(1.5 + 0.35 * (along - start), 1.5, 8)
     strength = min(2 * dose, 1) * ((along > 0) & beyond)
     heights = (grid.z - grid.z[middle]).ravel()
     for k in np.flatnonzero(np.abs(heights) < 11):

@@ -8,7 +8,8 @@ import numpy as np
 
 from DeepRadScoreLib.synthetic.anatomy import Grid
 
-MEDIAN_DIAMETER_MM, DIAMETER_LOG_SD, DIAMETER_LIMITS_MM = 15.0, 0.5, (6.0, 60.0)
+MEDIAN_DIAMETER_MM, DIAMETER_LOG_SD, DIAMETER_LIMITS_MM = 18.0, 0.35, (6.0, 30.0)
+LARGE_SHARE, LARGE_LIMITS_MM = 0.06, (30.0, 60.0)
 SPICULE_SHARPNESS = 40.0
 
 
@@ -63,8 +64,9 @@ class TumourShape:
 
 
 def draw_shape(rng: np.random.Generator) -> TumourShape:
-    """A tumour of random size (log-normal, cut at 6 and 60 mm) and shape, from smooth to lobed and spiculated."""
-    diameter = float(np.clip(MEDIAN_DIAMETER_MM * np.exp(rng.normal(0, DIAMETER_LOG_SD)), *DIAMETER_LIMITS_MM))
+    """A tumour of random size (6 to 30 mm, a few to 60) and shape, from smooth to lobed and spiculated."""
+    usual = np.clip(MEDIAN_DIAMETER_MM * np.exp(rng.normal(0, DIAMETER_LOG_SD)), *DIAMETER_LIMITS_MM)
+    diameter = float(rng.uniform(*LARGE_LIMITS_MM) if rng.random() < LARGE_SHARE else usual)
     rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     stretch = rng.normal(0, 0.14, 3)
     stretch = np.exp(stretch - stretch.mean())

@@ -86,7 +86,7 @@ def train(
     plan = TrainingPlan(
         protocol=protocol,
         preprocessing=preprocessing,
-        network=NetworkPlan(network, backbone, weights, weights_sha256, pixels, epochs, device),
+        network=NetworkPlan(network, backbone, weights, weights_sha256, pixels, epochs, device=device),
         folds=folds,
         repeats=repeats,
         seed=seed,

@@ -35,7 +35,7 @@ class DemoSize:
     repeats: int
 
 
-FULL = DemoSize(train=160, test=80, pixels=64, epochs=18, folds=3, repeats=1)
+FULL = DemoSize(train=170, test=80, pixels=64, epochs=24, folds=3, repeats=1)
 QUICK = DemoSize(train=90, test=40, pixels=48, epochs=8, folds=3, repeats=1)
 
 
@@ -82,7 +82,7 @@ def _plan(size: DemoSize, seed: int) -> TrainingPlan:
     from DeepRadScoreLib.study.protocols import TrainingPlan
 
     return TrainingPlan(
-        network=NetworkPlan(weights="none", pixels=size.pixels, epochs=size.epochs, device="cpu"),
+        network=NetworkPlan(weights="none", pixels=size.pixels, epochs=size.epochs, batch=8, device="cpu"),
         folds=size.folds,
         repeats=size.repeats,
         search="quick",
@@ -152,6 +152,6 @@ def _print_table(held_out: pd.DataFrame, size: DemoSize) -> None:
     console.print(
         f"AUC with 95 % interval on {size.test} unseen synthetic cases. Smaller than a real study: "
         f"{size.train} training cases, the patch at {size.pixels} x {size.pixels} pixels, {size.epochs} epochs from "
-        f"random weights, {size.folds} folds, {size.repeats} repeat of the classifiers' cross-validation, a short search.",
+        f"random weights, {size.folds} folds, {size.repeats} repeat of the classifiers' validation, a short search.",
         highlight=False,
     )

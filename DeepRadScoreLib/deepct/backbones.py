@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -19,12 +21,14 @@ from DeepRadScoreLib.errors import InputError
 class Backbone:
     """One backbone: its pooled features, the start of the published file's SHA-256, and what is frozen in fine-tuning.
 
-    `frozen` names the parameters, by prefix, through dense block 3 or the like depth of another network.
+    `frozen` names the parameters, by prefix, through dense block 3 or the like depth of another network; `least_pixels`
+    is the smallest input that passes through it.
     """
 
     pooled: int
     published: tuple[str, ...]
     frozen: tuple[str, ...]
+    least_pixels: int = 32
 
 
 BACKBONES: dict[str, Backbone] = {
@@ -40,7 +44,10 @@ BACKBONES: dict[str, Backbone] = {
     "resnet101": Backbone(2048, ("63fe2227", "cd907fc2"), ("conv1", "bn1", "layer1", "layer2", "layer3")),
     "vgg19": Backbone(4096, ("dcbb9e9d",), tuple(f"features.{i}." for i in range(28))),
     "inception_v3": Backbone(
-        2048, ("0cc3c7bd",), ("Conv2d", *(f"Mixed_{name}" for name in ["5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e"]))
+        2048,
+        ("0cc3c7bd",),
+        ("Conv2d", *(f"Mixed_{name}" for name in ["5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e"])),
+        least_pixels=75,
     ),
 }
 INCEPTION_PARTS = (
@@ -50,6 +57,7 @@ INCEPTION_PARTS = (
 OLD_DENSENET_KEY = re.compile(
     r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$"
 )
+UNREADABLE = (RuntimeError, OSError, EOFError, ValueError, KeyError, UnpicklingError)
 
 
 class Trunk(nn.Module):
@@ -147,12 +155,18 @@ def _inception_activation(net: Any, x: Tensor) -> Tensor:
 def _published_state(name: str) -> dict[str, Tensor]:
     weights = import_torchvision().models.get_model_weights(name)["IMAGENET1K_V1"]
     try:
-        return weights.get_state_dict(progress=False, check_hash=True)
-    except OSError as error:
+        return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, HTTPException) as error:
         raise InputError(
             "the ImageNet weights cannot be downloaded",
             where="--weights imagenet",
             mend="connect to the internet once, give the downloaded file with --weights FILE, or use --weights none",
+        ) from error
+    except UNREADABLE as error:
+        raise InputError(
+            "the ImageNet weights that were downloaded are damaged",
+            where=str(Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name),
+            mend="delete that file, if it is there, and try again",
         ) from error
 
 
@@ -176,11 +190,7 @@ def _state_from_file(path: Path, name: str, digest: str, sha256: str | None) -> 
         )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise _unreadable(path) from error
-    except Exception as error:
-        if type(error).__name__ != "UnpicklingError":
-            raise
+    except UNREADABLE as error:
         raise _unreadable(path) from error
     if not isinstance(state, dict):
         raise _unreadable(path)
@@ -204,8 +214,8 @@ def _unreadable(path: Path) -> InputError:
 def _load_into(trunk: Trunk, state: dict[str, Tensor], where: str) -> None:
     """Load a published state; its last layer and Inception's auxiliary head are left out."""
     wanted = trunk.net.state_dict()
-    renamed = {OLD_DENSENET_KEY.sub(r"\1\2", key): value for key, value in state.items()}
-    found = {key: value for key, value in renamed.items() if key in wanted}
+    renamed = {OLD_DENSENET_KEY.sub(r"\1\2", str(key)): value for key, value in state.items()}
+    found = {key: value for key, value in renamed.items() if key in wanted and isinstance(value, Tensor)}
     missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
     wrong = [key for key, value in found.items() if value.shape != wanted[key].shape]
     if missing or wrong:

@@ -25,35 +25,47 @@ def grad_cams(
     maximum. A map that is 0 everywhere stays so. `readouts` (endpoint -> weights over the pooled features) stand for
     the logit of networks that were not trained.
     """
-    cells = {key: np.mean([_cells(network, hu, key, readouts) for network in networks], axis=0) for key in endpoints}
-    return {key: _drawn(values, hu.shape) for key, values in cells.items()}
+    each = [_cells(network, hu, endpoints, readouts) for network in networks]
+    return {key: _drawn(np.mean([maps[key] for maps in each], axis=0), hu.shape) for key in endpoints}
 
 
 def cells(network: DeepCT) -> str:
     """Rows and columns of the network's map, such as "5 x 5"."""
+    pixels = network.spec.pixels
     with torch.inference_mode():
-        shape = network.trunk.activation(torch.zeros(1, 3, network.spec.pixels, network.spec.pixels)).shape
+        shape = network.trunk.activation(torch.zeros(1, 3, pixels, pixels, device=_place(network))).shape
     return f"{shape[2]} x {shape[3]}"
 
 
-def _cells(network: DeepCT, hu: np.ndarray, endpoint: str, readouts: Mapping[str, np.ndarray] | None) -> np.ndarray:
+def _cells(
+    network: DeepCT, hu: np.ndarray, endpoints: Sequence[str], readouts: Mapping[str, np.ndarray] | None
+) -> dict[str, np.ndarray]:
+    """Each endpoint's map before scaling, (rows, columns) of the activation, from one forward pass."""
     network.eval()
     with torch.no_grad():
-        activation = network.trunk.activation(network_input(hu[None], network.spec.pixels))
-    activation = activation.detach().requires_grad_(True)
+        activation = network.trunk.activation(network_input(hu[None], network.spec.pixels).to(_place(network)))
+    activation.requires_grad_(True)
+    maps = {}
     with torch.enable_grad():
-        target = _target(network, network.trunk.pool(activation), endpoint, readouts)
-        (gradient,) = torch.autograd.grad(target, activation)
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    return torch.relu((weights * activation.detach()).sum(dim=1))[0].numpy()
+        pooled = network.trunk.pool(activation)
+        for key in endpoints:
+            (gradient,) = torch.autograd.grad(_target(network, pooled, key, readouts), activation, retain_graph=True)
+            weights = gradient.mean(dim=(2, 3), keepdim=True)
+            maps[key] = torch.relu((weights * activation.detach()).sum(dim=1))[0].cpu().numpy()
+    return maps
 
 
 def _target(network: DeepCT, pooled: Tensor, endpoint: str, readouts: Mapping[str, np.ndarray] | None) -> Tensor:
+    """What the map is of. The head is linear, so RadScores in it move the logit but never its gradient: they are 0."""
     if readouts is not None:
-        return (pooled @ torch.from_numpy(np.asarray(readouts[endpoint], dtype=np.float32)))[0]
+        return (pooled @ torch.from_numpy(np.asarray(readouts[endpoint], dtype=np.float32)).to(pooled.device))[0]
     head = network.heads[network.spec.endpoints.index(endpoint)]
-    radscores = torch.zeros(1, network.spec.n_radscores) if network.spec.n_radscores else None
+    radscores = pooled.new_zeros(1, network.spec.n_radscores) if network.spec.n_radscores else None
     return head(pooled, radscores)[1][0, 1]
+
+
+def _place(network: DeepCT) -> torch.device:
+    return next(network.parameters()).device
 
 
 def _drawn(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

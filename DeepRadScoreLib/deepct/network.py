@@ -11,6 +11,9 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from DeepRadScoreLib.deepct.backbones import BACKBONES, Trunk
+from DeepRadScoreLib.deepct.device import deterministic, device_of
+from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS
 
 N_DEEP = 10
 WINDOW_HU = (-1000.0, 400.0)
@@ -20,12 +23,30 @@ IMAGENET_SD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """What a network is built from: backbone, endpoints with a head each, RadScores in the head (0 or 2), pixels."""
+    """What a network is built from: backbone, endpoints with a head each, RadScores in the head (0 or 2), pixels.
+
+    Raises
+    ------
+    InputError: a backbone that is not known, or fewer pixels than pass through it, or more than a patch has.
+    """
 
     backbone: str
     endpoints: tuple[str, ...]
     n_radscores: int = 0
-    pixels: int = 160
+    pixels: int = PATCH_PIXELS
+
+    def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise InputError(
+                f'"{self.backbone}" is not known', where="--backbone", mend=f"choose one of {', '.join(BACKBONES)}"
+            )
+        least = BACKBONES[self.backbone].least_pixels
+        if not least <= self.pixels <= PATCH_PIXELS:
+            raise InputError(
+                f"{self.backbone} cannot take {self.pixels} pixels",
+                where="--pixels",
+                mend=f"choose {least} to {PATCH_PIXELS}",
+            )
 
 
 @dataclass(frozen=True)
@@ -87,7 +108,7 @@ class DeepCT(nn.Module):
         return self.read(self.trunk(x), radscores)[1]
 
 
-def network_input(hu: np.ndarray, pixels: int = 160) -> Tensor:
+def network_input(hu: np.ndarray, pixels: int = PATCH_PIXELS) -> Tensor:
     """Patches (n, 160, 160) in HU as input (n, 3, pixels, pixels): window, area mean, 3 channels, ImageNet scale."""
     low, high = WINDOW_HU
     x = torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))
@@ -98,13 +119,6 @@ def network_input(hu: np.ndarray, pixels: int = 160) -> Tensor:
     return (x.expand(-1, 3, -1, -1) - mean) / sd
 
 
-def device_of(name: str) -> torch.device:
-    """The device of "auto", "cpu" or "cuda"."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
-
-
 def deep_outputs(
     network: DeepCT, hu: np.ndarray, *, radscores: np.ndarray | None = None, device: str = "cpu", batch: int = 32
 ) -> DeepOutputs:
@@ -112,10 +126,10 @@ def deep_outputs(
     place = device_of(device)
     network = network.to(place).eval()
     pooled, deep, logits = [], [], []
-    for start in range(0, len(hu), batch):
+    for start in range(0, max(len(hu), 1), batch):
         part = slice(start, start + batch)
         scores = _scores(network.spec, radscores, part, len(hu[part]))
-        with torch.inference_mode():
+        with torch.inference_mode(), deterministic(place):
             features = network.trunk(network_input(hu[part], network.spec.pixels).to(place))
             units, two = network.read(features, None if scores is None else scores.to(place))
         pooled.append(features.cpu().numpy())
@@ -147,6 +161,7 @@ def network_to_bytes(network: DeepCT) -> bytes:
 
 def network_from_bytes(data: bytes, spec: NetworkSpec) -> DeepCT:
     """A network of that spec with the weights that `network_to_bytes` gave; its outputs are equal to the last bit."""
-    network = DeepCT(spec, Trunk(spec.backbone))
-    network.load_state_dict(load(data))
+    with torch.device("meta"):
+        network = DeepCT(spec, Trunk(spec.backbone))
+    network.load_state_dict(load(data), assign=True)
     return network.eval()

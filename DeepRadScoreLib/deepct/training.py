@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import os
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from DeepRadScoreLib.deepct.augment import augment
-from DeepRadScoreLib.deepct.backbones import Trunk, build_trunk, freeze
-from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec, device_of, network_input
+from DeepRadScoreLib.deepct.backbones import UNREADABLE, Trunk, build_trunk, freeze
+from DeepRadScoreLib.deepct.device import deterministic, device_of
+from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec, network_input
+from DeepRadScoreLib.deepct.objective import class_weights, masked_cross_entropy, mean_auc
+from DeepRadScoreLib.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,14 @@ def train_network(
     hu, validation_hu: patches (n, 160, 160) in HU.
     labels, validation_labels: (n, endpoints) in the order of `spec.endpoints`; NaN where a label is missing.
     radscores, validation_radscores: (n, endpoints, 2) for a joint head.
-    checkpoint: written after every epoch; if it is there, training goes on from it and ends as an unbroken run would.
+    checkpoint: written after every epoch; if it is there, of the same data, settings and seed, training goes on from it
+        and ends as an unbroken run would; that of another run is written over.
     progress: called after every epoch; what it raises ends the training with the checkpoint in place.
 
     Raises
     ------
-    InputError: weights that cannot be loaded.
+    InputError: weights that cannot be loaded, a checkpoint that cannot be read, a device that is not there.
+    ValueError: RadScores without a joint head, or a joint head without RadScores.
     """
     place = device_of(device)
     trunk, described = build_trunk(spec.backbone, settings.weights, sha256=settings.weights_sha256, seed=seed)
@@ -138,17 +142,18 @@ def train_network(
     network = DeepCT(spec, trunk, seed).to(place)
     training = _part(hu, labels, radscores, spec, place)
     validation = _part(validation_hu, validation_labels, validation_radscores, spec, place)
-    run = _start(network, settings, random, _batches_per_epoch(len(hu), settings.batch), seed)
+    run = _start(network, settings, random, len(_full_batches(torch.arange(len(hu)), settings.batch)), seed)
+    of = "" if checkpoint is None else _fingerprint(spec, settings, seed, described, training, validation)
     if checkpoint is not None and checkpoint.is_file():
-        run.take_up(torch.load(checkpoint, map_location=place, weights_only=True))
-    weights = _class_weights(training.labels)
-    with _deterministic(place):
+        _take_up(run, checkpoint, of, place)
+    weights = class_weights(training.labels)
+    with deterministic(place):
         while len(run.history) < settings.epochs and len(run.history) - run.best_epoch < settings.patience:
-            loss = _one_epoch(run, training, weights, settings, batch_norm_trains=random)
+            loss = _one_epoch(run, training, weights, settings, seed, batch_norm_trains=random)
             validation_loss, auc = _validate(network, validation, weights)
             _note(run, EpochReport(len(run.history) + 1, settings.epochs, loss, validation_loss, auc))
             if checkpoint is not None:
-                _save(run.state(), checkpoint)
+                _save({"of": of, **run.state()}, checkpoint)
             if progress is not None:
                 progress(run.history[-1])
     network.load_state_dict(run.best_state)
@@ -181,6 +186,8 @@ def _estimate_batch_norm(trunk: Trunk, x: Tensor, batch: int = 32) -> None:
 def _part(
     hu: np.ndarray, labels: np.ndarray, radscores: np.ndarray | None, spec: NetworkSpec, place: torch.device
 ) -> _Part:
+    if (radscores is None) != (spec.n_radscores == 0):
+        raise ValueError(f"the head takes {spec.n_radscores} RadScores; give them exactly if it takes any")
     scores = None if radscores is None else torch.from_numpy(np.asarray(radscores, dtype=np.float32)).to(place)
     return _Part(
         network_input(hu, spec.pixels).to(place),
@@ -208,9 +215,19 @@ def _start(network: DeepCT, settings: TrainingSettings, random: bool, steps: int
 
 
 def _one_epoch(
-    run: _Run, training: _Part, weights: Tensor, settings: TrainingSettings, *, batch_norm_trains: bool
+    run: _Run, training: _Part, weights: Tensor, settings: TrainingSettings, seed: int, *, batch_norm_trains: bool
 ) -> float:
-    run.network.train(batch_norm_trains)
+    run.network.train()
+    if not batch_norm_trains:
+        for module in run.network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+    with torch.random.fork_rng(devices=[training.x.device] if training.x.is_cuda else []):
+        torch.manual_seed(seed + 1_000_003 * (len(run.history) + 1))  # of dropout, which takes no generator
+        return _batches_of_one_epoch(run, training, weights, settings)
+
+
+def _batches_of_one_epoch(run: _Run, training: _Part, weights: Tensor, settings: TrainingSettings) -> float:
     total = 0.0
     order = torch.randperm(len(training.x), generator=run.generator)
     batches = _full_batches(order, settings.batch)
@@ -224,26 +241,6 @@ def _one_epoch(
         run.schedule.step()
         total += float(loss.detach())
     return total / len(batches)
-
-
-def masked_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Cross-entropy of logits (n, endpoints, 2) against labels (n, endpoints), each weighted by its class and endpoint.
-
-    `weights` is (endpoints, 2); a missing label (NaN) has the weight 0. The mean is over the weights, as in torch.
-    """
-    known = ~torch.isnan(labels)
-    target = torch.where(known, labels, torch.zeros_like(labels)).long()
-    each = nn.functional.cross_entropy(logits.transpose(1, 2), target, reduction="none")
-    weight = weights[torch.arange(labels.shape[1], device=labels.device), target] * known
-    return (each * weight).sum() / weight.sum().clamp_min(1e-12)
-
-
-def _class_weights(labels: Tensor) -> Tensor:
-    """(endpoints, 2): half the known labels over the labels of that class; 0 for a class that is not there."""
-    positives = torch.nansum(labels, dim=0)
-    known = (~torch.isnan(labels)).sum(dim=0)
-    counts = torch.stack([known - positives, positives], dim=1)
-    return torch.where(counts > 0, known[:, None] / (2.0 * counts.clamp_min(1.0)), torch.zeros_like(counts))
 
 
 def _validate(network: DeepCT, part: _Part, weights: Tensor, batch: int = 64) -> tuple[float, float]:
@@ -260,18 +257,6 @@ def _validate(network: DeepCT, part: _Part, weights: Tensor, batch: int = 64) ->
     return loss, mean_auc(part.labels.cpu().numpy(), scores)
 
 
-def mean_auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Mean AUC over the columns of (n, endpoints) that hold both classes; NaN if none does."""
-    from sklearn.metrics import roc_auc_score
-
-    aucs = []
-    for column in range(labels.shape[1]):
-        known = ~np.isnan(labels[:, column])
-        if len(np.unique(labels[known, column])) == 2:
-            aucs.append(roc_auc_score(labels[known, column], scores[known, column]))
-    return float(np.mean(aucs)) if aucs else float("nan")
-
-
 def _note(run: _Run, report: EpochReport) -> None:
     auc = -np.inf if np.isnan(report.validation_auc) else report.validation_auc
     run.history.append(report)
@@ -281,10 +266,6 @@ def _note(run: _Run, report: EpochReport) -> None:
 
 def _copy(network: DeepCT) -> dict[str, Tensor]:
     return copy.deepcopy(network.state_dict())
-
-
-def _batches_per_epoch(n: int, batch: int) -> int:
-    return len(_full_batches(torch.arange(n), batch))
 
 
 def _full_batches(order: Tensor, batch: int) -> list[Tensor]:
@@ -300,13 +281,21 @@ def _save(state: dict, path: Path) -> None:
     part.replace(path)
 
 
-@contextlib.contextmanager
-def _deterministic(place: torch.device) -> Iterator[None]:
-    before = torch.are_deterministic_algorithms_enabled()
-    if place.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=place.type == "cuda")
+def _take_up(run: _Run, checkpoint: Path, of: str, place: torch.device) -> None:
     try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
+        state = torch.load(checkpoint, map_location=place, weights_only=True)
+    except UNREADABLE as error:
+        raise InputError(
+            "the checkpoint cannot be read", where=str(checkpoint), mend="delete it and train again"
+        ) from error
+    if state.get("of") == of:
+        run.take_up(state)
+
+
+def _fingerprint(spec: NetworkSpec, settings: TrainingSettings, seed: int, weights: str, *parts: _Part) -> str:
+    """SHA-256 of all that decides the course of a training."""
+    digest = hashlib.sha256(repr((spec, settings, seed, weights)).encode())
+    for part in parts:
+        for values in (part.x, part.labels, part.radscores):
+            digest.update(b"none" if values is None else np.ascontiguousarray(values.cpu().numpy()).data)
+    return digest.hexdigest()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.deepct.training import EpochReport
 
 VALIDATION_SHARE = 0.25
+PATIENCE = 12
+"""Epochs without a better validation AUC that end fine-tuning; random weights go through their whole cycle."""
 Progress = Callable[[str, int, int], None]
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -34,6 +36,7 @@ class NetworkPlan:
     weights_sha256: str | None = None
     pixels: int = 160
     epochs: int = 60
+    batch: int = 16
     device: str = "auto"
 
 
@@ -192,7 +195,13 @@ def _train(
     from DeepRadScoreLib.deepct.training import TrainingSettings, train_network
 
     chosen = holdout(labels, patients, VALIDATION_SHARE, seed)
-    settings = TrainingSettings(epochs=plan.epochs, weights=_weights(plan), weights_sha256=plan.weights_sha256)
+    settings = TrainingSettings(
+        epochs=plan.epochs,
+        patience=plan.epochs if plan.weights == "none" else PATIENCE,
+        batch=plan.batch,
+        weights=_weights(plan),
+        weights_sha256=plan.weights_sha256,
+    )
     trained = train_network(
         patches[~chosen],
         labels[~chosen],

@@ -1,0 +1,42 @@
+"""Where networks run, and how they are made to give the same result every time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import torch
+
+from DeepRadScoreLib.errors import InputError
+
+
+def device_of(name: str) -> torch.device:
+    """The device of "auto", "cpu" or "cuda".
+
+    Raises
+    ------
+    InputError: another name, or "cuda" where torch finds no such device.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(f'"{name}" is not known', where="--device", mend="choose auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("torch finds no CUDA device", where="--device cuda", mend="use --device auto or cpu")
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+@contextlib.contextmanager
+def deterministic(place: torch.device) -> Iterator[None]:
+    """Within it the same numbers come out every time; on CUDA in full float32, and what cannot be so is warned of."""
+    before = torch.are_deterministic_algorithms_enabled()
+    warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    if place.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=place.type == "cuda")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warned_only)

@@ -125,6 +125,8 @@ def steps(
     """
     if bundle is not None:
         preprocessing, shell_mm = bundle.manifest.preprocessing, bundle.manifest.shell_mm
+    if bundle is not None:
+        case = _with_lung_note(case, bundle)
     prepared = yield from _shown(prepare_steps(case, preprocessing=preprocessing, shell_mm=shell_mm), 0.0, 0.1, 8)
     features = yield from _shown(feature_steps(prepared), 0.1, 0.7, 120)
     profile = MolecularProfile(
@@ -142,6 +144,20 @@ def steps(
         _finding_steps(bundle, prepared, features), 0.7, 1.0, 2 * len(bundle.networks) + len(KEYS) + 1
     )
     return replace(profile, findings=findings, model=_card(bundle), gradcam=maps, gradcam_note=note)
+
+
+def _with_lung_note(case: Case, bundle: Bundle) -> Case:
+    """Say so if the shell is confined to a lung mask in this case and was not in the training cases, or the reverse."""
+    trained = bundle.manifest.trained_on.get("lung_masks", 0) > 0
+    if trained == (case.lung is not None):
+        return case
+    told = "with lung masks" if trained else "without lung masks"
+    note = QualityNote(
+        "lung_mask_differs",
+        "warning",
+        f"The model was trained {told}, this case is not: its peritumoral RadScore is of another region.",
+    )
+    return replace(case, notes=(*case.notes, note))
 
 
 def _shown(
@@ -204,26 +220,31 @@ def _finding(
 ) -> Finding:
     from DeepRadScoreLib.fusion.explain import explain
 
+    raw = model.regions.raw(features)[0]
+    known = Finding(
+        model.key,
+        flags=_flags(model, card),
+        radscore_tumour=float(raw[0]),
+        radscore_peritumoral=float(raw[1]),
+        drivers=_drivers(model, features),
+        validation=_validation(card),
+    )
+    if model.fusion.no_signal_:
+        return known
     columns = model.columns(features, outputs)
     probability = float(model.probability(columns)[0])
     threshold = float(model.fusion.threshold_)
     endpoint = BY_KEY[model.key]
     folds = model.fold_probabilities(features, outputs)[:, 0] if model.fold_regions else None
-    raw = model.regions.raw(features)[0]
     shap = explain(model.fusion, model.background, columns)
-    return Finding(
-        model.key,
+    return replace(
+        known,
         probability=probability,
         threshold=threshold,
         decision=endpoint.positive if probability >= threshold else endpoint.negative,
         spread=None if folds is None else (float(folds.min()), float(folds.max())),
-        flags=_flags(model, card),
-        radscore_tumour=float(raw[0]),
-        radscore_peritumoral=float(raw[1]),
         shap={name: float(value) for name, value in zip(model.names, shap.values[0], strict=True)},
         shap_base=float(shap.base),
-        drivers=_drivers(model, features),
-        validation=_validation(card),
     )
 
 

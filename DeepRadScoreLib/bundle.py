@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -209,14 +210,15 @@ def _read_parts(path: Path) -> tuple[Manifest, dict[str, bytes], str]:
             parts = {name: archive.read(name) for name in archive.namelist()}
         text = parts.pop(MANIFEST)
         raw = json.loads(text)
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, KeyError, ValueError, EOFError) as error:
         changed = f" ({error})" if isinstance(error, zipfile.BadZipFile) else ""
         raise BundleError(
             f"this is not a whole bundle{changed}", where=str(path), mend="copy the bundle again from its source"
         ) from error
-    if raw.get("schema") != SCHEMA:
+    schema = raw.get("schema") if isinstance(raw, dict) else None
+    if schema != SCHEMA:
         raise BundleError(
-            f'the bundle has the schema "{raw.get("schema")}", this program reads "{SCHEMA}"',
+            f'the bundle has the schema "{schema}", this program reads "{SCHEMA}"',
             where=str(path),
             mend="train it again, or use the program version that made it",
         )
@@ -227,7 +229,8 @@ def _read_parts(path: Path) -> tuple[Manifest, dict[str, bytes], str]:
         raise BundleError(
             f'the field "{field}" of its manifest is not valid', where=str(path), mend="train the model again"
         ) from error
-    for name in sorted(set(manifest.files) | set(parts)):
+    needed = {SCORES, *(f"classifiers/{key}.skops" for key, card in manifest.endpoints.items() if card.modelled)}
+    for name in sorted(set(manifest.files) | set(parts) | needed):
         if name not in manifest.files or hashlib.sha256(parts.get(name, b"")).hexdigest() != manifest.files[name]:
             raise BundleError(
                 f'its part "{name}" is not what was written', where=str(path), mend="copy the bundle again"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class DeepRadScoreError(Exception):
     """An error with one clear sentence for the user.
@@ -17,8 +19,16 @@ class DeepRadScoreError(Exception):
         self.what, self.where, self.mend = what, str(where), mend
         super().__init__(what, where, mend)
 
+    def __reduce__(self) -> tuple[Callable[..., DeepRadScoreError], tuple[type[DeepRadScoreError], str, str, str]]:
+        return _rebuilt, (type(self), self.what, self.where, self.mend)
+
     def __str__(self) -> str:
         return (f"{self.where}: " if self.where else "") + self.what + (f"; {self.mend}" if self.mend else "") + "."
+
+
+def _rebuilt(kind: type[DeepRadScoreError], what: str, where: str, mend: str) -> DeepRadScoreError:
+    """What comes back from another process."""
+    return kind(what, where=where, mend=mend)
 
 
 class InputError(DeepRadScoreError):

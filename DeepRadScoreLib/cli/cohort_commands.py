@@ -65,12 +65,14 @@ def train(
     ),
     weights: Annotated[str, typer.Option(help="imagenet (needs the network once), none, or a file.")] = "imagenet",
     weights_sha256: Annotated[str | None, typer.Option(help="SHA-256 of a weight file with a name of its own.")] = None,
-    epochs: Annotated[int, typer.Option(help="At most this many epochs for each network.")] = 60,
-    pixels: Annotated[int, typer.Option(help="Pixels the network sees of the 160 x 160 patch.")] = 160,
-    folds: Annotated[int, typer.Option(help="Folds for the out-of-fold scores.")] = 5,
-    repeats: Annotated[int, typer.Option(help="Repeats of the classifiers' cross-validation.")] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="At most this many epochs for each network.")] = 60,
+    pixels: Annotated[
+        int, typer.Option(min=32, max=160, help="The 160 x 160 patch is averaged to this many pixels.")
+    ] = 160,
+    folds: Annotated[int, typer.Option(min=2, help="Folds for the out-of-fold scores.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats of the classifiers' cross-validation.")] = 10,
     cd8a_cut: Annotated[float | None, typer.Option(help="CD8A expression above which PDL1 counts as positive.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bundle.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bundle.")] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks are trained.")] = "auto",
     jobs: Jobs = -1,
 ) -> None:
@@ -107,25 +109,17 @@ def train(
 
 
 def check_writable(path: Path) -> None:
-    """Refuse an output file that could not be written, before anything is computed.
+    """Refuse an output file that could not be written, before anything is computed; creates nothing.
 
     Raises
     ------
     OutputError: the place is a folder, lies under a file, or may not be written to.
     """
-    import os
+    from DeepRadScoreLib.report.writing import check_folder
 
     if path.is_dir():
         raise OutputError("this is a folder", where=str(path), mend="give the name of a file")
-    parent = path.absolute().parent
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"its folder cannot be made ({error.strerror})", where=str(path), mend="choose another place"
-        ) from error
-    if not os.access(parent, os.W_OK):
-        raise OutputError("its folder may not be written to", where=str(path), mend="choose another place")
+    check_folder(path.absolute().parent)
 
 
 def _case_line(report: Report) -> Callable[[int, int, CaseRecord], None]:

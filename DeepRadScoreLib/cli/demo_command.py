@@ -42,7 +42,7 @@ QUICK = DemoSize(train=90, test=40, pixels=48, epochs=8, folds=3, repeats=1)
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the cohort, the bundle and the report.")] = Path("demo-out"),
     quick: Annotated[bool, typer.Option("--quick", help="Fewer cases and epochs; the AUCs are then poor.")] = False,
-    seed: Annotated[int, typer.Option(help="Another seed, another cohort.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another cohort.")] = 1,
     jobs: Annotated[int, typer.Option(help="Parallel processes; -1: one for each core.")] = -1,
 ) -> None:
     """Make a synthetic cohort, train on it, judge on unseen cases, analyse one of them. About 5 minutes on two cores.

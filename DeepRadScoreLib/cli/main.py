@@ -33,6 +33,10 @@ def main() -> None:
     except DeepRadScoreError as error:
         print(f"deepradscore: {error}", file=sys.stderr)
         sys.exit(COULD_NOT)
+    except OSError as error:
+        reason = f"{error.filename or 'a file'}: {error.strerror or error}"
+        print(f"deepradscore: {reason}; check the path, its permissions and the space left.", file=sys.stderr)
+        sys.exit(COULD_NOT)
     except KeyboardInterrupt:
         print("deepradscore: stopped; the same command goes on from what is finished.", file=sys.stderr)
         sys.exit(COULD_NOT)

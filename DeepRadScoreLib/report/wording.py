@@ -11,10 +11,10 @@ FLAG_SENTENCES: dict[str, str] = {
     "not_modelled": "The model does not cover this endpoint: it was trained on too few patients with a known label.",
     "not_validated": "The model was not checked on held-out patients.",
     "validation_one_class": "Not validated: the held-out patients are all positive or all negative.",
-    "validation_few_positives": "Not validated: fewer than 5 positive patients were held out.",
+    "validation_few_positives": "Not validated: fewer than 5 patients of either class were held out.",
     NOT_BETTER_THAN_CHANCE: "The interval of the validated AUC includes 0.5: the model may know nothing here.",
     "single_feature_radscore": "Few positive training patients: each RadScore rests on a single feature.",
-    "no_signal": "No signal in training: the probability is only the share of positive training patients.",
+    "no_signal": "No probability: in training the model found no signal for this endpoint.",
     NOT_FINITE: "The model gave no valid number for this case.",
 }
 

@@ -149,7 +149,7 @@ def _exchange(fresh: Path, target: Path, old: Path) -> None:
         for name in names:
             (fresh / name).replace(target / name)
             placed.append(name)
-    except OSError:
+    except BaseException:
         for name in placed:
             (target / name).unlink()
         for name in saved:

@@ -91,6 +91,7 @@ def _read_text_table(path: Path) -> pd.DataFrame:
         raise CohortError("the file does not exist", where=str(path), mend="give the path of a cohort table (CSV)")
     if path.is_dir():
         raise CohortError("this is a folder", where=str(path), mend="give the path of a cohort table (CSV)")
+    _check_widths(path)
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
@@ -103,6 +104,23 @@ def _read_text_table(path: Path) -> pd.DataFrame:
         raise CohortError("the table has no rows", where=str(path), mend="add one row per case")
     table.columns = [str(column).strip() for column in table.columns]
     return table.apply(lambda column: column.str.strip())
+
+
+def _check_widths(path: Path) -> None:
+    """Refuse rows wider than the header and doubled column names: pandas would shift or rename columns instead."""
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
+        rows = csv.reader(stream)
+        header = [name.strip() for name in next(rows, [])]
+        for number, row in enumerate(rows, start=2):
+            if len(row) > len(header):
+                raise CohortError(
+                    f"row {number} has {len(row)} cells, the header has {len(header)}",
+                    where=str(path),
+                    mend="remove the extra commas",
+                )
+    doubled = [name for name in header if name and header.count(name) > 1]
+    if doubled:
+        raise CohortError(f'the column "{doubled[0]}" stands twice', where=str(path), mend="keep one of them")
 
 
 def _rows_of(table: pd.DataFrame, case_id: str) -> str:

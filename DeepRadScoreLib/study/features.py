@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
-import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +66,20 @@ def cache_folder() -> Path:
     return Path(os.environ.get("DEEPRADSCORE_CACHE") or platformdirs.user_cache_path("deepradscore"))
 
 
+def _check_cache() -> None:
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        writable = os.access(cache_folder(), os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise OutputError(
+            "computed cases cannot be kept there",
+            where=str(cache_folder()),
+            mend="set DEEPRADSCORE_CACHE to a folder that can be written",
+        )
+
+
 def extract_cohort(
     cohort: Cohort,
     *,
@@ -79,6 +94,7 @@ def extract_cohort(
     ------
     CohortError: no case at all could be computed; the first sentence is repeated.
     """
+    _check_cache()
     tasks = [
         {
             "case_id": cohort.table["case_id"][row],
@@ -146,8 +162,8 @@ def compute_case(
 ) -> CaseRecord:
     """One case from its files, or from the cache if the same files were computed with the same settings before."""
     try:
-        settings = {"segment": segment, "preprocessing": preprocessing, "shell_mm": shell_mm, "version": CACHE_VERSION}
-        key = _content_key([Path(path) for path in (ct, mask, lung_mask, repeat_mask) if path], settings)
+        settings = {"segment": segment, "preprocessing": preprocessing, "shell_mm": shell_mm, **_versions()}
+        key = _content_key({"ct": ct, "mask": mask, "lung": lung_mask, "repeat": repeat_mask}, settings)
         stored = cache_folder() / "cases" / key[:2] / f"{key}.npz"
         found = _from_cache(stored, case_id)
         if found is not None:
@@ -156,7 +172,22 @@ def compute_case(
         _to_cache(stored, record)
     except DeepRadScoreError as error:
         return CaseRecord(case_id, error=str(error))
+    except OSError as error:
+        return CaseRecord(case_id, error=f"{error.filename}: the file cannot be read ({error.strerror}).")
     return record
+
+
+def _versions() -> dict[str, str]:
+    packages = ("DeepRadScore", "pyradiomics-bhklab", "SimpleITK", "PyWavelets")
+    return {"cache": str(CACHE_VERSION), **{name: installed_version(name) for name in packages}}
+
+
+def installed_version(name: str) -> str:
+    """The version of an installed distribution, or "unknown"."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def _compute(
@@ -190,11 +221,12 @@ def _as_row(features: dict[str, float]) -> np.ndarray:
     return np.array([features[column] for column in FEATURE_COLUMNS])
 
 
-def _content_key(files: list[Path], settings: dict) -> str:
+def _content_key(files: dict[str, str], settings: dict) -> str:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for path in files:
-        digest.update(b"|")
-        if path.is_file():
+    for role, name in files.items():
+        digest.update(f"|{role}:".encode())
+        path = Path(name)
+        if name and path.is_file():
             with path.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
@@ -203,21 +235,25 @@ def _content_key(files: list[Path], settings: dict) -> str:
 def _from_cache(stored: Path, case_id: str) -> CaseRecord | None:
     if not stored.is_file():
         return None
-    with np.load(stored, allow_pickle=False) as data:
-        return CaseRecord(
-            case_id,
-            features=data["features"],
-            patch=data["patch"],
-            repeat=data["repeat"] if data["repeat"].size else None,
-            quality=tuple(data["quality"].tolist()),
-            synthetic=bool(data["synthetic"]),
-        )
+    try:
+        with np.load(stored, allow_pickle=False) as data:
+            return CaseRecord(
+                case_id,
+                features=data["features"],
+                patch=data["patch"],
+                repeat=data["repeat"] if data["repeat"].size else None,
+                quality=tuple(data["quality"].tolist()),
+                synthetic=bool(data["synthetic"]),
+            )
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        return None  # damaged by a crash: it is computed and written anew
 
 
 def _to_cache(stored: Path, record: CaseRecord) -> None:
+    part = stored.with_name(f"{stored.name}.{os.getpid()}.part")
     try:
         stored.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=stored.parent, suffix=".part", delete=False) as stream:
+        with part.open("wb") as stream:
             np.savez(
                 stream,
                 features=record.features,
@@ -226,10 +262,12 @@ def _to_cache(stored: Path, record: CaseRecord) -> None:
                 quality=np.array(record.quality, dtype=str),
                 synthetic=record.synthetic,
             )
-        Path(stream.name).replace(stored)
+        part.replace(stored)
     except OSError as error:
         raise OutputError(
             f"the computed case cannot be kept ({error.strerror})",
             where=str(stored.parent),
             mend="free some space, or set DEEPRADSCORE_CACHE to a folder that can be written",
         ) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,9 +234,3 @@ def _epoch_line(title: str, progress: Progress) -> Callable[[EpochReport], None]
         progress(f"{title}: loss {report.train_loss:.3f}, validation AUC {auc}", report.epoch, report.epochs)
 
     return show
-
-
-def shipped(networks: Networks) -> Networks:
-    """The same networks on the CPU, as a bundle holds them."""
-    members = tuple({name: network.to("cpu") for name, network in member.items()} for member in networks.members)
-    return dataclasses.replace(networks, members=members)

@@ -9,13 +9,14 @@ from DeepRadScoreLib.bundle import write_bundle
 from DeepRadScoreLib.study.cohort import read_cohort
 from DeepRadScoreLib.study.features import CaseRecord, cache_folder, extract_cohort
 from DeepRadScoreLib.study.protocols import Progress, TrainingPlan
-from DeepRadScoreLib.study.training import TrainingResult, train_bundle, work_key
+from DeepRadScoreLib.study.training import TrainingResult, check_plan, train_bundle, work_key
 
 
 def train_from_table(
     table: Path, out: Path, plan: TrainingPlan, *, jobs: int, cd8a_cut: float | None, progress: Progress
 ) -> tuple[TrainingResult, dict[str, str]]:
     """Train on a cohort table and write the bundle; returns the result and the cases that were left out, with why."""
+    check_plan(plan)
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
 
     def case_done(done: int, total: int, record: CaseRecord) -> None:

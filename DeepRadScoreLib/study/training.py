@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,11 +15,11 @@ from sklearn.base import clone
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.bundle import MODELS, SCHEMA, Bundle, EndpointCard, EndpointModel, Manifest, ValidationCard
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.errors import CohortError, TooFewPositivesError
+from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.radscore.selection import Rule, modelling_rule
 from DeepRadScoreLib.study.cohort import Cohort
-from DeepRadScoreLib.study.features import CohortFeatures
+from DeepRadScoreLib.study.features import CohortFeatures, installed_version
 from DeepRadScoreLib.study.networks import Networks
 from DeepRadScoreLib.study.protocols import (
     Progress,
@@ -55,10 +54,11 @@ def train_bundle(
     ------
     CohortError: no endpoint has enough patients, or the training or the held-out part is empty.
     """
+    check_plan(plan)
     data = StudyData.of(cohort, computed)
     test = _held_out_rows(cohort, computed, data, plan)
     training, testing = data.part(~test), data.part(test)
-    rules, cards = _rules(training.labels)
+    rules, cards = _rules(training)
     if not rules:
         raise CohortError(
             "no endpoint has 10 patients of either class in the training part",
@@ -78,9 +78,29 @@ def train_bundle(
     return TrainingResult(Bundle(manifest, networks.members, models), held_out)
 
 
+def check_plan(plan: TrainingPlan) -> None:
+    """Refuse settings that cannot work, before anything is computed.
+
+    Raises
+    ------
+    InputError: an unknown backbone, weights that are not there, a device that is not there, frozen in `paper`.
+    """
+    from DeepRadScoreLib.deepct.backbones import build_trunk
+    from DeepRadScoreLib.deepct.device import device_of
+
+    if plan.protocol == "paper" and plan.network.form == "frozen":
+        raise InputError(
+            "the paper protocol trains its network",
+            where="--network frozen",
+            mend="choose --protocol strict, or --network shared or per-endpoint",
+        )
+    device_of(plan.network.device)
+    build_trunk(plan.network.backbone, plan.network.weights, sha256=plan.network.weights_sha256)
+
+
 def _held_out_rows(cohort: Cohort, computed: CohortFeatures, data: StudyData, plan: TrainingPlan) -> np.ndarray:
     split = cohort.column("split").to_numpy()[computed.rows]
-    if (split == "test").any():
+    if _held_out_by(cohort) == "split column":
         test = split == "test"
     else:
         test = holdout(data.labels.to_numpy(), data.patients, plan.held_out_share, plan.seed)
@@ -91,11 +111,15 @@ def _held_out_rows(cohort: Cohort, computed: CohortFeatures, data: StudyData, pl
     return test
 
 
-def _rules(labels: pd.DataFrame) -> tuple[dict[str, Rule], dict[str, EndpointCard]]:
+def _held_out_by(cohort: Cohort) -> str:
+    return "split column" if (cohort.column("split") == "test").any() else "random"
+
+
+def _rules(training: StudyData) -> tuple[dict[str, Rule], dict[str, EndpointCard]]:
     rules: dict[str, Rule] = {}
     cards = {}
     for key in KEYS:
-        known = labels[key].dropna().to_numpy()
+        known = _one_label_per_patient(training, key)
         n, positives = len(known), int(known.sum())
         try:
             rules[key] = modelling_rule(known)
@@ -122,6 +146,12 @@ def _fit_fusions(
 
 def _fit_fusion(model: FusionModel, columns: np.ndarray, labels: np.ndarray, patients: np.ndarray) -> FusionModel:
     return clone(model).fit(columns, labels, groups=patients)
+
+
+def _one_label_per_patient(part: StudyData, key: str) -> np.ndarray:
+    """Labels (patients,) without gaps; a patient with several cases is positive if one of them is."""
+    known = part.labels[key].notna().to_numpy()
+    return part.labels[key][known].groupby(part.patients[known]).max().to_numpy()
 
 
 def _endpoint_model(stage: Stage, fusion: FusionModel, seed: int) -> EndpointModel:
@@ -158,7 +188,7 @@ def _judge(
         for name in MODELS:
             fusion = fusions[stage.key][name]
             scores = fusion.decision_function(columns[name])
-            validation[name] = _validation(labels, scores)
+            validation[name] = _validation(labels, scores, _one_label_per_patient(part, stage.key))
             tables.append(
                 pd.DataFrame(
                     {
@@ -176,11 +206,13 @@ def _judge(
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _validation(labels: np.ndarray, scores: np.ndarray) -> ValidationCard:
+def _validation(labels: np.ndarray, scores: np.ndarray, of_patients: np.ndarray) -> ValidationCard:
+    """AUC of the cases; whether it may be given at all is counted in patients."""
     n, positives = len(labels), int(labels.sum())
+    rarer = min(int(of_patients.sum()), len(of_patients) - int(of_patients.sum()))
     if positives in (0, n):
         return ValidationCard(flag="validation_one_class", n=n, positives=positives)
-    if positives < FEWEST_TEST_POSITIVES:
+    if rarer < FEWEST_TEST_POSITIVES:
         return ValidationCard(flag="validation_few_positives", n=n, positives=positives)
     estimate = auc_interval(labels, scores)
     return ValidationCard(auc=estimate.auc, auc_ci=(estimate.low, estimate.high), n=n, positives=positives)
@@ -233,6 +265,8 @@ def _manifest(
             "cohort": cohort.path.name,
             "training_patients": len(set(training.patients)),
             "held_out_patients": len(set(testing.patients)),
+            "held_out_by": _held_out_by(cohort),
+            "lung_masks": int((cohort.column("lung_mask").iloc[computed.rows] != "").sum()),
             "cases": len(computed.rows),
             "left_out": computed.failed,
             "sites": {str(site): int(count) for site, count in sites.value_counts().sort_index().items()},
@@ -240,7 +274,7 @@ def _manifest(
             "cd8a_cut": None if np.isnan(cohort.cd8a_cut) else cohort.cd8a_cut,
         },
         endpoints=cards,
-        versions={name: _version(name) for name in packages},
+        versions={name: installed_version(name) for name in packages},
     )
 
 
@@ -248,13 +282,6 @@ def _plain(plan: TrainingPlan) -> dict:
     weights = plan.network.weights
     named = weights if weights in ("none", "imagenet") else Path(weights).name
     return asdict(replace(plan, network=replace(plan.network, weights=named, device="")))
-
-
-def _version(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def work_key(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan) -> str:

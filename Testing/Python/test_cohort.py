@@ -44,6 +44,8 @@ def test_the_example_table_can_be_read():
         ("case_id,ct,mask,TPS\na,c,m,high\n", ['"high" is not a number', 'column "TPS"']),
         ("case_id,ct,mask\n", ["no rows"]),
         ("", ["not a readable CSV"]),
+        ("case_id,ct,mask\na,c,m,\n", ["row 2 has 4 cells, the header has 3"]),
+        ("case_id,ct,mask,EGFR,EGFR\na,c,m,1,0\n", ['column "EGFR" stands twice']),
         (
             "case_id,patient_id,ct,mask,split\na,p,c,m,train\nb,p,c,m,test\n",
             ['cases of patient "p" stand in more than one split'],

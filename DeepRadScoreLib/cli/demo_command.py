@@ -35,7 +35,7 @@ class DemoSize:
     repeats: int
 
 
-FULL = DemoSize(train=170, test=80, pixels=64, epochs=24, folds=3, repeats=1)
+FULL = DemoSize(train=160, test=80, pixels=64, epochs=18, folds=3, repeats=1)
 QUICK = DemoSize(train=90, test=40, pixels=48, epochs=8, folds=3, repeats=1)
 
 

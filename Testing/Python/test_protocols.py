@@ -33,7 +33,7 @@ def test_the_planted_endpoint_is_found_and_the_empty_ones_are_not_modelled(froze
     assert cards["EGFR"].modelled
     assert not cards["TP53"].modelled
     assert "at least 10 are needed" in cards["TP53"].reason
-    assert cards["EGFR"].n == 63
+    assert cards["EGFR"].n == 56
     found = cards["EGFR"].validation["radiomics-score"]
     rows = frozen.held_out.query("endpoint == 'EGFR' and model == 'radiomics-score'")
     assert found.n == len(rows) == 16

@@ -34,6 +34,6 @@ def describe_image(path: Path) -> dict[str, str]:
         content = mask_content(image, where=str(path))
         volume = float(np.prod(image.GetSpacing())) / 1000.0
         for segment in content.segments:
-            voxels = int(sitk.GetArrayViewFromImage(content.binary(segment)).sum())
+            voxels = int(sitk.GetArrayFromImage(content.binary(segment)).sum())
             lines[segment.name] = f"{voxels} voxels, {voxels * volume:.2f} mL"
     return lines

@@ -16,8 +16,8 @@ def train_from_table(
     table: Path, out: Path, plan: TrainingPlan, *, jobs: int, cd8a_cut: float | None, progress: Progress
 ) -> tuple[TrainingResult, dict[str, str]]:
     """Train on a cohort table and write the bundle; returns the result and the cases that were left out, with why."""
-    check_plan(plan)
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
+    check_plan(plan)
 
     def case_done(done: int, total: int, record: CaseRecord) -> None:
         progress("regions and features", done, total)

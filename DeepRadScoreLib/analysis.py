@@ -14,6 +14,7 @@ from DeepRadScoreLib.imaging import Case, PreparedCase, Preprocessing, QualityNo
 from DeepRadScoreLib.imaging.origin import is_synthetic
 from DeepRadScoreLib.radscore.engine import feature_steps
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, region_columns
+from DeepRadScoreLib.stepping import run_to_end
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.bundle import Bundle, EndpointCard, EndpointModel
@@ -108,12 +109,7 @@ def analyze(
     case: Case, bundle: Bundle | None = None, *, preprocessing: Preprocessing = "canonical", shell_mm: float = 3.0
 ) -> MolecularProfile:
     """Run `steps` to their end."""
-    running = steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm)
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            return end.value
+    return run_to_end(steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm))
 
 
 def steps(

@@ -43,6 +43,7 @@ def analyze(
     from DeepRadScoreLib.bundle import read_bundle
     from DeepRadScoreLib.imaging import read_case
     from DeepRadScoreLib.report.writing import check_folder, write_profile
+    from DeepRadScoreLib.stepping import run_to_end
 
     check_folder(out)
     bundle = None if model is None else read_bundle(model)
@@ -55,14 +56,10 @@ def analyze(
     name = case_id or _stem(ct)
     case = read_case(ct, mask, case_id=name, segment=segment, label=label, lung_mask=lung_mask)
     with shown_progress() as report:
-        running = steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm)
-        while True:
-            try:
-                step = next(running)
-            except StopIteration as end:
-                profile: MolecularProfile = end.value
-                break
-            report(f"analysing {name}: {step.label}", round(100 * step.fraction), 100)
+        profile = run_to_end(
+            steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm),
+            lambda step: report(f"analysing {name}: {step.label}", round(100 * step.fraction), 100),
+        )
     write_profile(profile, out)
     _print_profile(profile)
     typer.echo(f"report: {out / 'report.html'}")

@@ -95,20 +95,19 @@ def _analyse_one(table: Path, out: Path, report: Report) -> str:
     from DeepRadScoreLib.bundle import read_bundle
     from DeepRadScoreLib.imaging import read_case
     from DeepRadScoreLib.report.writing import write_profile
+    from DeepRadScoreLib.stepping import run_to_end
     from DeepRadScoreLib.study.cohort import read_cohort
 
     bundle: Bundle = read_bundle(out / "model.zip")
     rows = read_cohort(table, needs=("case_id", "ct", "mask")).table
     row = rows[rows["split"] == "test"].iloc[0]
     case = read_case(Path(row["ct"]), Path(row["mask"]), case_id=row["case_id"])
-    running = steps(case, bundle)
-    while True:
-        try:
-            step = next(running)
-        except StopIteration as end:
-            write_profile(end.value, out / "analysis")
-            return row["case_id"]
-        report(f"analysing {case.case_id}: {step.label}", round(100 * step.fraction), 100)
+    profile = run_to_end(
+        steps(case, bundle),
+        lambda step: report(f"analysing {case.case_id}: {step.label}", round(100 * step.fraction), 100),
+    )
+    write_profile(profile, out / "analysis")
+    return row["case_id"]
 
 
 def held_out_aucs(held_out: pd.DataFrame) -> dict[str, dict[str, tuple[float, float, float]]]:

@@ -21,6 +21,7 @@ from DeepRadScoreLib.imaging.frame import (
 from DeepRadScoreLib.imaging.geometry import index_box
 from DeepRadScoreLib.imaging.quality import case_notes, intensity_notes, patch_notes, shell_notes
 from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
+from DeepRadScoreLib.stepping import run_to_end
 
 MAX_SHELL_MM = 20.0
 MIN_VOXELS = 8
@@ -28,12 +29,7 @@ MIN_VOXELS = 8
 
 def prepare(case: Case, *, preprocessing: Preprocessing = "canonical", shell_mm: float = 3.0) -> PreparedCase:
     """Prepare a case in one go. See `prepare_steps`."""
-    steps = prepare_steps(case, preprocessing=preprocessing, shell_mm=shell_mm)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return run_to_end(prepare_steps(case, preprocessing=preprocessing, shell_mm=shell_mm))
 
 
 def prepare_steps(

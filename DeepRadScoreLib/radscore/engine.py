@@ -28,6 +28,7 @@ from DeepRadScoreLib.radscore.names import (
     SHAPE,
     Region,
 )
+from DeepRadScoreLib.stepping import run_to_end
 
 SETTINGS: dict[str, Any] = {
     "binWidth": 25,
@@ -56,12 +57,7 @@ class _Region:
 
 def extract_features(prepared: PreparedCase) -> dict[str, float]:
     """The 1702 feature columns of a case, in the order of `FEATURE_COLUMNS`; see `feature_steps`."""
-    steps = feature_steps(prepared)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return run_to_end(feature_steps(prepared))
 
 
 def feature_steps(prepared: PreparedCase) -> Generator[str, None, dict[str, float]]:

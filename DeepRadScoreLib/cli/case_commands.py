@@ -41,7 +41,7 @@ def analyze(
     """
     from DeepRadScoreLib.analysis import steps
     from DeepRadScoreLib.bundle import read_bundle
-    from DeepRadScoreLib.imaging import read_case
+    from DeepRadScoreLib.imaging import file_stem, read_case
     from DeepRadScoreLib.report.writing import check_folder, write_profile
     from DeepRadScoreLib.stepping import run_to_end
 
@@ -53,7 +53,7 @@ def analyze(
             where="--shell-mm",
             mend="leave the option out",
         )
-    name = case_id or _stem(ct)
+    name = case_id or file_stem(ct)
     case = read_case(ct, mask, case_id=name, segment=segment, label=label, lung_mask=lung_mask)
     with shown_progress() as report:
         profile = run_to_end(
@@ -63,14 +63,6 @@ def analyze(
     write_profile(profile, out)
     _print_profile(profile)
     typer.echo(f"report: {out / 'report.html'}")
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for ending in (".nii.gz", ".seg.nrrd", ".nrrd", ".nii", ".nhdr"):
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return path.stem
 
 
 def _print_profile(profile: MolecularProfile) -> None:

@@ -17,13 +17,27 @@ import platformdirs
 from joblib import Parallel, delayed
 
 from DeepRadScoreLib.errors import CohortError, DeepRadScoreError, OutputError
-from DeepRadScoreLib.imaging import Preprocessing, prepare, read_case
+from DeepRadScoreLib.imaging import Case, PreparedCase, Preprocessing, prepare, read_case
 from DeepRadScoreLib.imaging.origin import is_synthetic
 from DeepRadScoreLib.radscore.engine import extract_features
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.study.cohort import Cohort
 
 CACHE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CaseTask:
+    """All that decides what a case gives: its files (paths, empty where there is none), segment and settings."""
+
+    case_id: str
+    ct: str
+    mask: str
+    segment: str
+    lung_mask: str
+    repeat_mask: str
+    preprocessing: Preprocessing
+    shell_mm: float
 
 
 @dataclass(frozen=True)
@@ -96,16 +110,16 @@ def extract_cohort(
     """
     _check_cache()
     tasks = [
-        {
-            "case_id": cohort.table["case_id"][row],
-            "ct": cohort.table["ct"][row],
-            "mask": cohort.table["mask"][row],
-            "segment": cohort.column("segment")[row],
-            "lung_mask": cohort.column("lung_mask")[row],
-            "repeat_mask": cohort.column("repeat_mask")[row],
-            "preprocessing": preprocessing,
-            "shell_mm": shell_mm,
-        }
+        CaseTask(
+            case_id=cohort.table["case_id"][row],
+            ct=cohort.table["ct"][row],
+            mask=cohort.table["mask"][row],
+            segment=cohort.column("segment")[row],
+            lung_mask=cohort.column("lung_mask")[row],
+            repeat_mask=cohort.column("repeat_mask")[row],
+            preprocessing=preprocessing,
+            shell_mm=shell_mm,
+        )
         for row in range(len(cohort))
     ]
     records: dict[str, CaseRecord] = {}
@@ -116,9 +130,9 @@ def extract_cohort(
     return _gather(cohort, records)
 
 
-def _computed(tasks: list[dict], jobs: int) -> Iterator[CaseRecord]:
+def _computed(tasks: list[CaseTask], jobs: int) -> Iterator[CaseRecord]:
     yield from Parallel(n_jobs=jobs, return_as="generator_unordered", inner_max_num_threads=1, backend="loky")(
-        delayed(compute_case)(**task) for task in tasks
+        delayed(compute_case)(task) for task in tasks
     )
 
 
@@ -149,31 +163,20 @@ def _gather(cohort: Cohort, records: dict[str, CaseRecord]) -> CohortFeatures:
     )
 
 
-def compute_case(
-    *,
-    case_id: str,
-    ct: str,
-    mask: str,
-    segment: str,
-    lung_mask: str,
-    repeat_mask: str,
-    preprocessing: Preprocessing,
-    shell_mm: float,
-) -> CaseRecord:
+def compute_case(task: CaseTask) -> CaseRecord:
     """One case from its files, or from the cache if the same files were computed with the same settings before."""
     try:
-        settings = {"segment": segment, "preprocessing": preprocessing, "shell_mm": shell_mm, **_versions()}
-        key = _content_key({"ct": ct, "mask": mask, "lung": lung_mask, "repeat": repeat_mask}, settings)
+        key = _content_key(task)
         stored = cache_folder() / "cases" / key[:2] / f"{key}.npz"
-        found = _from_cache(stored, case_id)
+        found = _from_cache(stored, task.case_id)
         if found is not None:
             return found
-        record = _compute(case_id, ct, mask, segment, lung_mask, repeat_mask, preprocessing, shell_mm)
+        record = _compute(task)
         _to_cache(stored, record)
     except DeepRadScoreError as error:
-        return CaseRecord(case_id, error=str(error))
+        return CaseRecord(task.case_id, error=str(error))
     except OSError as error:
-        return CaseRecord(case_id, error=f"{error.filename}: the file cannot be read ({error.strerror}).")
+        return CaseRecord(task.case_id, error=f"{error.filename}: the file cannot be read ({error.strerror}).")
     return record
 
 
@@ -190,38 +193,36 @@ def installed_version(name: str) -> str:
         return "unknown"
 
 
-def _compute(
-    case_id: str,
-    ct: str,
-    mask: str,
-    segment: str,
-    lung_mask: str,
-    repeat_mask: str,
-    preprocessing: Preprocessing,
-    shell_mm: float,
-) -> CaseRecord:
-    lung = Path(lung_mask) if lung_mask else None
-    case = read_case(Path(ct), Path(mask), case_id=case_id, segment=segment or None, lung_mask=lung)
-    prepared = prepare(case, preprocessing=preprocessing, shell_mm=shell_mm)
-    repeat = None
-    if repeat_mask:
-        again = read_case(Path(ct), Path(repeat_mask), case_id=case_id, segment=segment or None, lung_mask=lung)
-        repeat = _as_row(extract_features(prepare(again, preprocessing=preprocessing, shell_mm=shell_mm)))
+def _compute(task: CaseTask) -> CaseRecord:
+    case, prepared = _prepared(task, task.mask)
     return CaseRecord(
-        case_id,
+        task.case_id,
         features=_as_row(extract_features(prepared)),
         patch=prepared.patch.hu,
-        repeat=repeat,
+        repeat=_as_row(extract_features(_prepared(task, task.repeat_mask)[1])) if task.repeat_mask else None,
         quality=tuple(note.code for note in prepared.quality),
         synthetic=is_synthetic(case.ct),
     )
+
+
+def _prepared(task: CaseTask, mask: str) -> tuple[Case, PreparedCase]:
+    case = read_case(
+        Path(task.ct),
+        Path(mask),
+        case_id=task.case_id,
+        segment=task.segment or None,
+        lung_mask=Path(task.lung_mask) if task.lung_mask else None,
+    )
+    return case, prepare(case, preprocessing=task.preprocessing, shell_mm=task.shell_mm)
 
 
 def _as_row(features: dict[str, float]) -> np.ndarray:
     return np.array([features[column] for column in FEATURE_COLUMNS])
 
 
-def _content_key(files: dict[str, str], settings: dict) -> str:
+def _content_key(task: CaseTask) -> str:
+    settings = {"segment": task.segment, "preprocessing": task.preprocessing, "shell_mm": task.shell_mm, **_versions()}
+    files = {"ct": task.ct, "mask": task.mask, "lung": task.lung_mask, "repeat": task.repeat_mask}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for role, name in files.items():
         digest.update(f"|{role}:".encode())

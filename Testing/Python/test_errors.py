@@ -14,7 +14,7 @@ from DeepRadScoreLib.analysis import steps
 from DeepRadScoreLib.bundle import ValidationCard
 from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.imaging import case_from_images
-from DeepRadScoreLib.study.features import compute_case
+from DeepRadScoreLib.study.features import CaseTask, compute_case
 from DeepRadScoreLib.study.training import train_bundle
 
 
@@ -49,7 +49,7 @@ def test_a_mask_read_in_another_role_is_computed_anew(tmp_path, monkeypatch):
     files = {name: str(tmp_path / f"{name}.nrrd") for name in arrays}
     common = {"case_id": "a", "ct": files["ct"], "mask": files["mask"], "segment": "", "shell_mm": 3.0}
     records = [
-        compute_case(**common, lung_mask=lung, repeat_mask=repeat, preprocessing="canonical")
+        compute_case(CaseTask(**common, lung_mask=lung, repeat_mask=repeat, preprocessing="canonical"))
         for lung, repeat in ((files["other"], ""), ("", files["other"]))
     ]
     assert [record.error for record in records] == ["", ""]

@@ -63,7 +63,7 @@ PLANTED: Mapping[str, Planted] = MappingProxyType(
         "T4": Planted({"satellites": 2.8, "halo": 1.8}, -0.9),
         "EGFR": Planted({"cavity": 3.2}, -0.5),
         "KRAS": Planted({"grain": 1.5, "cavity": -1.7, "rim": 2.2}, -1.0),
-        "ALK": Planted({"grain": 2.4, "cavity": -2.2}, -1.2),
+        "ALK": Planted({"grain": 1.8, "cavity": -2.8}, -1.2),
         "TP53": Planted({"cavity": 2.4, "halo": 2.2}, -0.6),
         "PIK3CA": Planted({"rim": 2.2, "halo": -2.4}, -1.0),
         "ROS1": Planted({}, -0.4),

@@ -1,0 +1,160 @@
+"""What an evaluation found, as it goes from the folds to results, tables, figures and report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+Protocol = Literal["strict", "paper"]
+MODELS: tuple[str, ...] = ("radiomics-score", "deep-ct", "deep-radscore")
+BASELINES: tuple[str, ...] = ("volume", "clinical", "shuffled-voxels", "shuffled-labels")
+PREDICTION_COLUMNS: tuple[str, ...] = (
+    "protocol",
+    "fold",
+    "endpoint",
+    "model",
+    "patient_id",
+    "case_id",
+    "label",
+    "score",
+    "probability",
+    "decision",
+)
+SELECTED_COLUMNS: tuple[str, ...] = ("endpoint", "region", "feature", "coefficient", "mean", "sd", "rule")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One endpoint and model fitted on the training part of one outer fold.
+
+    Attributes
+    ----------
+    classifier: the chosen one.
+    cv_auc: classifier -> AUC of each inner fold of each repeat, (repeats x folds,).
+    threshold: a case is called positive from this probability on; frozen before the test part is seen.
+    no_signal: the training scores do not rise with the label.
+    labels, probability: (n,) of the training cases; the probabilities are inner out-of-fold ones.
+    columns: how many columns the classifier has.
+    """
+
+    endpoint: str
+    model: str
+    classifier: str
+    cv_auc: dict[str, np.ndarray]
+    threshold: float
+    no_signal: bool
+    labels: np.ndarray
+    probability: np.ndarray
+    columns: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why Deep-RadScore says what it says of one fold's test cases, for one endpoint.
+
+    Attributes
+    ----------
+    names: (d,) the fused columns: "radscore_tumour", "radscore_peritumoral", then "deep_ct" or "deep_1" ... "deep_10".
+    columns, shap: (n, d) their values and their Shapley values of the raw score.
+    correlations: one (regions, 10) Pearson's r of RadScores with deep features for each network.
+    """
+
+    endpoint: str
+    case_ids: tuple[str, ...]
+    names: tuple[str, ...]
+    columns: np.ndarray
+    shap: np.ndarray
+    correlations: tuple[np.ndarray, ...] = ()
+
+
+@dataclass(frozen=True)
+class CamExample:
+    """Grad-CAM of one test case: its patch (160, 160) in HU and the map (160, 160) from 0 to 1.
+
+    `cells` is how many cells the map really has along each side.
+    """
+
+    endpoint: str
+    case_id: str
+    kind: Literal["most certain", "least certain"]
+    label: int
+    probability: float
+    patch: np.ndarray
+    heat: np.ndarray
+    cells: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class FoldOutcome:
+    """One outer fold of one protocol.
+
+    Attributes
+    ----------
+    name: "1" to "5", "test" for a single held-out part, or the site that was left out.
+    predictions: of the test cases, `PREDICTION_COLUMNS` without protocol and fold.
+    selected: features of the RadScores fitted on the training part, `SELECTED_COLUMNS`.
+    """
+
+    name: str
+    predictions: pd.DataFrame
+    fits: tuple[Fit, ...]
+    selected: pd.DataFrame
+    explanations: tuple[Explanation, ...] = ()
+    cams: tuple[CamExample, ...] = ()
+
+
+@dataclass(frozen=True)
+class EndpointFlow:
+    """How the patients of the cohort became those of one endpoint.
+
+    `not_run` is the sentence that says why the endpoint was not evaluated, empty if it was.
+    """
+
+    endpoint: str
+    patients: int
+    labelled: int
+    positives: int
+    not_run: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StudyOutcome:
+    """All that an evaluation found.
+
+    Attributes
+    ----------
+    folds: protocol -> its outer folds.
+    flows: one per endpoint asked for, in order.
+    models_not_run: model or baseline -> the sentence that says why it was run for no endpoint.
+    left_out: case_id -> why this case could not be used.
+    patients: how many patients, and `cases` how many cases, the cohort table has.
+    settings: what was asked for, plain values.
+    versions: package -> version.
+    hashes: name of an input file -> SHA-256.
+    synthetic: the cohort is the phantom one; every number is then "synthetic: not for patients".
+    """
+
+    folds: dict[Protocol, tuple[FoldOutcome, ...]]
+    flows: tuple[EndpointFlow, ...]
+    models_not_run: dict[str, str]
+    left_out: dict[str, str]
+    patients: int
+    cases: int
+    settings: dict
+    versions: dict[str, str] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    synthetic: bool = False
+
+    def predictions(self) -> pd.DataFrame:
+        """Test predictions of every protocol and fold, `PREDICTION_COLUMNS`."""
+        tables = [
+            fold.predictions.assign(protocol=protocol, fold=fold.name)
+            for protocol, folds in self.folds.items()
+            for fold in folds
+        ]
+        joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
+        return joined[list(PREDICTION_COLUMNS)]

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.radscore.names import REGIONS, Region, region_columns
+from DeepRadScoreLib.radscore.names import REGIONS, Region
 from DeepRadScoreLib.radscore.radscore import RadScore
 
 REGION_COLUMNS: tuple[str, ...] = tuple(f"radscore_{region}" for region in REGIONS)
@@ -65,37 +65,52 @@ class Scale:
 
 @dataclass(frozen=True)
 class RegionScores:
-    """One endpoint's RadScore of either region, each with the scale of the part it was fitted on."""
+    """One endpoint's RadScore of each region that the feature table has, with the scale of the part it was fitted on.
+
+    A region's columns are those that begin with its name; the regions keep the order of `REGIONS`.
+    """
 
     radscores: dict[Region, RadScore]
     scales: dict[Region, Scale]
 
     @classmethod
     def fit(cls, features: pd.DataFrame, labels: np.ndarray, patients: np.ndarray, **settings: Any) -> RegionScores:
-        """Fit on a feature table (n x 1702), labels (n,) and patients (n,); `settings` go to `RadScore`."""
+        """Fit on a feature table (n x p), labels (n,) and patients (n,); `settings` go to `RadScore`.
+
+        `repeatable` among them is bool (p,), a RadScore gets its own region's part of it.
+        """
         radscores = {}
         repeatable = settings.pop("repeatable", None)
-        for position, region in enumerate(REGIONS):
-            columns = list(region_columns(region))
-            stable = None
-            if repeatable is not None:
-                stable = repeatable[position * len(columns) : (position + 1) * len(columns)]
-            radscores[region] = RadScore(repeatable=stable, **settings).fit(features[columns], labels, patients)
-        scales = {region: Scale.of(_score(radscores[region], features, region)) for region in REGIONS}
-        return cls(radscores, scales)
+        for region in regions_of(features):
+            own = np.array([column.startswith(f"{region}_") for column in features.columns])
+            stable = None if repeatable is None else repeatable[own]
+            radscores[region] = RadScore(repeatable=stable, **settings).fit(features.loc[:, own], labels, patients)
+        return cls(radscores, {region: Scale.of(_score(radscores[region], features)) for region in radscores})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names, such as "radscore_tumour"."""
+        return tuple(f"radscore_{region}" for region in self.radscores)
 
     def raw(self, features: pd.DataFrame) -> np.ndarray:
-        """The RadScores themselves, (n, 2)."""
-        return np.column_stack([_score(self.radscores[region], features, region) for region in REGIONS])
+        """The RadScores themselves, (n, regions)."""
+        return np.column_stack([_score(radscore, features) for radscore in self.radscores.values()])
 
     def columns(self, features: pd.DataFrame) -> np.ndarray:
-        """The RadScores on the scale of their training part, (n, 2)."""
+        """The RadScores on the scale of their training part, (n, regions)."""
         raw = self.raw(features)
-        return np.column_stack([self.scales[region](raw[:, i]) for i, region in enumerate(REGIONS)])
+        return np.column_stack([self.scales[region](raw[:, i]) for i, region in enumerate(self.radscores)])
 
 
-def _score(radscore: RadScore, features: pd.DataFrame, region: Region) -> np.ndarray:
-    return radscore.transform(features[list(region_columns(region))])[:, 0]
+def regions_of(features: pd.DataFrame) -> tuple[Region, ...]:
+    """The regions that a feature table has columns of."""
+    return tuple(
+        region for region in REGIONS if any(str(column).startswith(f"{region}_") for column in features.columns)
+    )
+
+
+def _score(radscore: RadScore, features: pd.DataFrame) -> np.ndarray:
+    return radscore.transform(features[list(radscore.feature_names_in_)])[:, 0]
 
 
 @dataclass(frozen=True)

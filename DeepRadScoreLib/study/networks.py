@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
 from DeepRadScoreLib.fusion.columns import N_DEEP, DeepColumns, NetworkOutputs, Scale, merge_outputs
+from DeepRadScoreLib.study.parts import Progress
 from DeepRadScoreLib.study.splits import holdout
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 VALIDATION_SHARE = 0.25
 PATIENCE = 12
 """Epochs without a better validation AUC that end fine-tuning; random weights go through their whole cycle."""
-Progress = Callable[[str, int, int], None]
 Fold = tuple[np.ndarray, np.ndarray]
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from DeepRadScoreLib.bundle import write_bundle
 from DeepRadScoreLib.study.cohort import read_cohort
 from DeepRadScoreLib.study.features import CaseRecord, cache_folder, extract_cohort
-from DeepRadScoreLib.study.protocols import Progress, TrainingPlan
+from DeepRadScoreLib.study.parts import Progress
+from DeepRadScoreLib.study.protocols import TrainingPlan
 from DeepRadScoreLib.study.training import TrainingResult, check_plan, train_bundle, work_key
 
 

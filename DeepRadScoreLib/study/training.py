@@ -9,27 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
-from sklearn.base import clone
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
-from DeepRadScoreLib.bundle import MODELS, SCHEMA, Bundle, EndpointCard, EndpointModel, Manifest, ValidationCard
+from DeepRadScoreLib.bundle import SCHEMA, Bundle, EndpointCard, EndpointModel, Manifest, ValidationCard
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
+from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.fusion.model import FusionModel
-from DeepRadScoreLib.radscore.selection import Rule, modelling_rule
+from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.cohort import Cohort
 from DeepRadScoreLib.study.features import CohortFeatures, installed_version
+from DeepRadScoreLib.study.fitting import FittedPart, fit_part, one_label_per_patient, rules_of
 from DeepRadScoreLib.study.networks import Networks
-from DeepRadScoreLib.study.protocols import (
-    Progress,
-    Stage,
-    StudyData,
-    TrainingPlan,
-    paper_stages,
-    strict_stages,
-    three_models,
-)
+from DeepRadScoreLib.study.parts import Progress
+from DeepRadScoreLib.study.protocols import Stage, StudyData, TrainingPlan
 from DeepRadScoreLib.study.splits import holdout
 from DeepRadScoreLib.study.statistics import auc_interval
 
@@ -65,15 +57,21 @@ def train_bundle(
             where=str(cohort.path),
             mend="add labelled cases",
         )
-    build = strict_stages if plan.protocol == "strict" else paper_stages
-    networks, deep_ct_networks, stages = build(training, rules, plan, work, jobs, progress)
-    fusions = _fit_fusions(stages, training.patients, plan, jobs, progress)
-    models = {stage.key: _endpoint_model(stage, fusions[stage.key]["deep-radscore"], plan.seed) for stage in stages}
+    fitted = fit_part(training, rules, plan, work, jobs, progress)
+    networks = fitted.stages.networks
+    if networks is None:
+        raise CohortError("a bundle needs images", where=str(cohort.path), mend="give the columns ct and mask")
+    models = {
+        stage.key: _endpoint_model(stage, fitted.fusions[stage.key]["deep-radscore"], plan.seed)
+        for stage in fitted.stages.stages
+    }
     progress("judging on the held-out cases", 0, 1)
-    held_out = _judge(stages, models, fusions, networks, deep_ct_networks, training, testing, cards)
+    held_out, judged = _judge(fitted, models, testing)
     progress("judging on the held-out cases", 1, 1)
-    for stage in stages:
-        cards[stage.key] = _describe(cards[stage.key], rules[stage.key], fusions[stage.key])
+    for key, update in judged.items():
+        cards[key] = cards[key].model_copy(update=update)
+    for key in rules:
+        cards[key] = _describe(cards[key], rules[key], fitted.fusions[key])
     manifest = _manifest(cohort, computed, plan, networks, cards, training, testing)
     return TrainingResult(Bundle(manifest, networks.members, models), held_out)
 
@@ -116,79 +114,44 @@ def _held_out_by(cohort: Cohort) -> str:
 
 
 def _rules(training: StudyData) -> tuple[dict[str, Rule], dict[str, EndpointCard]]:
-    rules: dict[str, Rule] = {}
+    rules, reasons = rules_of(training)
     cards = {}
     for key in KEYS:
-        known = _one_label_per_patient(training, key)
-        n, positives = len(known), int(known.sum())
-        try:
-            rules[key] = modelling_rule(known)
-            cards[key] = EndpointCard(modelled=True, n=n, positives=positives)
-        except TooFewPositivesError as error:
-            cards[key] = EndpointCard(modelled=False, reason=str(error), n=n, positives=positives)
+        known = one_label_per_patient(training, key)
+        cards[key] = EndpointCard(
+            modelled=key in rules, reason=reasons.get(key), n=len(known), positives=int(known.sum())
+        )
     return rules, cards
-
-
-def _fit_fusions(
-    stages: list[Stage], patients: np.ndarray, plan: TrainingPlan, jobs: int, progress: Progress
-) -> dict[str, dict[str, FusionModel]]:
-    tasks = [(stage, name) for stage in stages for name in MODELS]
-    model = FusionModel(search=plan.search, folds=5, repeats=plan.repeats, seed=plan.seed)
-    fitted = Parallel(n_jobs=jobs, return_as="generator", inner_max_num_threads=1)(
-        delayed(_fit_fusion)(model, stage.columns[name], stage.labels, patients[stage.rows]) for stage, name in tasks
-    )
-    result: dict[str, dict[str, FusionModel]] = {stage.key: {} for stage in stages}
-    for done, ((stage, name), fusion) in enumerate(zip(tasks, fitted, strict=True), start=1):
-        result[stage.key][name] = fusion
-        progress("comparing seven classifiers", done, len(tasks))
-    return result
-
-
-def _fit_fusion(model: FusionModel, columns: np.ndarray, labels: np.ndarray, patients: np.ndarray) -> FusionModel:
-    return clone(model).fit(columns, labels, groups=patients)
-
-
-def _one_label_per_patient(part: StudyData, key: str) -> np.ndarray:
-    """Labels (patients,) without gaps; a patient with several cases is positive if one of them is."""
-    known = part.labels[key].notna().to_numpy()
-    return part.labels[key][known].groupby(part.patients[known]).max().to_numpy()
 
 
 def _endpoint_model(stage: Stage, fusion: FusionModel, seed: int) -> EndpointModel:
     columns = stage.columns["deep-radscore"]
     chosen = np.random.default_rng(seed).permutation(len(columns))[:BACKGROUND_ROWS]
+    if stage.regions is None or stage.deep is None:
+        raise ValueError("a bundle's model needs radiomics and images")
     return EndpointModel(
         stage.key, stage.regions, stage.fold_regions, stage.deep, fusion, np.round(columns[np.sort(chosen)], 6)
     )
 
 
 def _judge(
-    stages: list[Stage],
-    models: dict[str, EndpointModel],
-    fusions: dict[str, dict[str, FusionModel]],
-    networks: Networks,
-    deep_ct_networks: Networks,
-    training: StudyData,
-    testing: StudyData,
-    cards: dict[str, EndpointCard],
-) -> pd.DataFrame:
-    outputs = networks.outputs(testing.patches)
-    image_only = outputs if deep_ct_networks is networks else deep_ct_networks.outputs(testing.patches)
+    fitted: FittedPart, models: dict[str, EndpointModel], testing: StudyData
+) -> tuple[pd.DataFrame, dict[str, dict]]:
+    """The held-out cases' scores, and endpoint -> what its card learns from them."""
+    columns = fitted.columns(testing, fitted.outputs(testing.patches))
     tables = []
-    for stage in stages:
+    judged = {}
+    for stage in fitted.stages.stages:
         known = testing.labels[stage.key].notna().to_numpy()
         part = testing.part(known)
         if not known.any():
             continue
-        joint = models[stage.key].columns(testing.features, outputs)[known]
-        deep = deep_ct_networks.columns[stage.key].columns(image_only, stage.key)[known]
-        columns = three_models(joint[:, :-2], deep, joint[:, -2:])
         labels = part.labels[stage.key].to_numpy().astype(int)
         validation = {}
-        for name in MODELS:
-            fusion = fusions[stage.key][name]
-            scores = fusion.decision_function(columns[name])
-            validation[name] = _validation(labels, scores, _one_label_per_patient(part, stage.key))
+        for name, fusion in fitted.fusions[stage.key].items():
+            values = columns[stage.key][name][known]
+            scores = fusion.decision_function(values)
+            validation[name] = _validation(labels, scores, one_label_per_patient(part, stage.key))
             tables.append(
                 pd.DataFrame(
                     {
@@ -197,13 +160,15 @@ def _judge(
                         "model": name,
                         "label": labels,
                         "score": scores,
-                        "probability": fusion.predict_proba(columns[name])[:, 1],
+                        "probability": fusion.predict_proba(values)[:, 1],
                     }
                 )
             )
-        shift = _shift(models[stage.key].names, stage.columns["deep-radscore"], columns["deep-radscore"])
-        cards[stage.key] = cards[stage.key].model_copy(update={"validation": validation, "shift": shift})
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        shift = _shift(
+            models[stage.key].names, stage.columns["deep-radscore"], columns[stage.key]["deep-radscore"][known]
+        )
+        judged[stage.key] = {"validation": validation, "shift": shift}
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(), judged
 
 
 def _validation(labels: np.ndarray, scores: np.ndarray, of_patients: np.ndarray) -> ValidationCard:

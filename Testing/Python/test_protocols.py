@@ -62,7 +62,7 @@ def test_shuffled_labels_give_chance_in_strict_and_not_in_sample(tmp_path):
         cohort, computed = small_study(90, seed, keys=("KRAS",))
         data = StudyData.of(cohort, computed)
         plan = small_plan(seed=seed)
-        columns = strict_stages(data, {"KRAS": "lasso"}, plan, tmp_path, 1, quiet)[2][0]
+        columns = strict_stages(data, {"KRAS": "lasso"}, plan, tmp_path, 1, quiet).stages[0]
         strict += [roc_auc_score(columns.labels, columns.columns["radiomics-score"][:, i]) for i in range(2)]
         scores = paper_only_radscores(data, plan)
         own += [roc_auc_score(columns.labels, scores[:, i]) for i in range(2)]
@@ -102,9 +102,8 @@ def test_every_form_of_network_goes_through_both_protocols(form, protocol, tmp_p
 def test_paper_trains_the_classifiers_on_the_patients_own_scores(tmp_path):
     cohort, computed = small_study(70)
     data = StudyData.of(cohort, computed)
-    _, _, stages = paper_stages(
-        data, {"EGFR": "lasso"}, small_plan(form="shared", protocol="paper"), tmp_path, 1, quiet
-    )
+    plan = small_plan(form="shared", protocol="paper")
+    stages = paper_stages(data, {"EGFR": "lasso"}, plan, tmp_path, 1, quiet).stages
     own = stages[0].regions.columns(data.features)[stages[0].rows]
     np.testing.assert_array_equal(stages[0].columns["radiomics-score"], own)
 

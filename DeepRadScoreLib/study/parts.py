@@ -1,0 +1,34 @@
+"""What of a long run is finished is kept, so that the same command goes on from there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import joblib
+
+Progress = Callable[[str, int, int], None]
+Result = TypeVar("Result")
+
+
+def each_kept(
+    work: Path,
+    function: Callable[..., Result],
+    tasks: Iterable[dict[str, Any]],
+    *,
+    jobs: int,
+    label: str,
+    progress: Progress,
+) -> Iterator[Result]:
+    """`function(**task)` for every task, in order, in `jobs` processes; results are kept in `work` by content.
+
+    A result is found again by the function's name and text and by the values of its arguments: hand over arrays and
+    plain values, whose hash is the same in every process.
+    """
+    tasks = list(tasks)
+    kept = joblib.Memory(work, verbose=0).cache(function)
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", inner_max_num_threads=1)
+    for done, result in enumerate(parallel(joblib.delayed(kept)(**task) for task in tasks), start=1):
+        progress(label, done, len(tasks))
+        yield result

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from DeepRadScoreLib.cli import case_commands, cohort_commands, demo_command, doctor_command
+from DeepRadScoreLib.cli import case_commands, cohort_commands, demo_command, doctor_command, evaluate_command
 from DeepRadScoreLib.errors import DeepRadScoreError
 
 SOME_FAILED, COULD_NOT = 1, 2
@@ -23,6 +23,7 @@ app.command("analyze")(case_commands.analyze)
 app.command("inspect")(case_commands.inspect)
 app.command("extract")(cohort_commands.extract)
 app.command("train")(cohort_commands.train)
+app.command("evaluate")(evaluate_command.evaluate)
 app.command("doctor")(doctor_command.doctor)
 
 

@@ -17,14 +17,20 @@ from DeepRadScoreLib.fusion.model import FusionModel, raw_score
 LENT_NAMES = ("Alias", "Obj", "Slicer")
 BACKGROUND_ROWS = 50
 MOST_COLUMNS = 12
+MOST_EVALUATIONS = 500_000
+PERMUTATIONS = 10
 
 
 @dataclass(frozen=True)
 class ShapResult:
-    """Shapley values (n, d) of a model's raw score; each row and `base` add up to the score of that case."""
+    """Shapley values (n, d) of a model's raw score; each row and `base` add up to the score of that case.
+
+    `exact` is false where they were estimated from random orders of the columns.
+    """
 
     values: np.ndarray
     base: float
+    exact: bool = True
 
 
 class Correlation(NamedTuple):
@@ -84,8 +90,9 @@ def _lend_names(package: ModuleType) -> None:
 def explain(model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:
     """Interventional Shapley values of the model's `decision_function` against a background of training rows.
 
-    Exact for every classifier: in closed form where the score is linear (LR, LDA, linear SVM), by trees for RF, else by
-    enumeration of all column subsets. Trees and enumeration use at most 50 background rows, evenly spaced.
+    Exact in closed form where the score is linear (LR, LDA, linear SVM) and by trees for RF; else by enumeration of all
+    column subsets, or, where that takes over half a million evaluations (many cases of 12 columns), from 10 random
+    orders of the columns and back. All but the closed form use at most 50 background rows, evenly spaced.
 
     Parameters
     ----------
@@ -109,9 +116,14 @@ def explain(model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapRe
     if X.shape[1] > MOST_COLUMNS:
         raise ValueError(f"{X.shape[1]} columns are too many to enumerate their subsets, {MOST_COLUMNS} at most")
     masker = shap.maskers.Independent(few, max_samples=len(few))
-    explainer = shap.explainers.Exact(lambda rows: raw_score(pipeline, rows), masker)
-    explanation = explainer(X, max_evals=2 ** X.shape[1] + 1, silent=True)
-    return ShapResult(np.asarray(explanation.values), float(np.ravel(explanation.base_values)[0]))
+    exact = len(X) * len(few) * 2 ** X.shape[1] <= MOST_EVALUATIONS
+    if exact:
+        explainer = shap.explainers.Exact(lambda rows: raw_score(pipeline, rows), masker)
+        explanation = explainer(X, max_evals=2 ** X.shape[1] + 1, silent=True)
+    else:
+        explainer = shap.explainers.Permutation(lambda rows: raw_score(pipeline, rows), masker, seed=0)
+        explanation = explainer(X, max_evals=PERMUTATIONS * (2 * X.shape[1] + 1), silent=True)
+    return ShapResult(np.asarray(explanation.values), float(np.ravel(explanation.base_values)[0]), exact)
 
 
 def _linear(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:

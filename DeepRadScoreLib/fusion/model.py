@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, ParameterGrid
@@ -20,6 +21,7 @@ from DeepRadScoreLib.errors import BundleError
 from DeepRadScoreLib.fusion.calibration import platt, sigmoid, youden_threshold
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search, candidate
 from DeepRadScoreLib.fusion.folds import Fold, grouped_folds
+from DeepRadScoreLib.fusion.forest import forest_scores
 from DeepRadScoreLib.fusion.storage import MEND, from_skops, to_skops
 
 if TYPE_CHECKING:
@@ -146,10 +148,23 @@ class FusionModel(ClassifierMixin, BaseEstimator):
         pipeline, grid = candidate(name, self.seed, self.search)
         if len(ParameterGrid(grid)) == 1:
             best = dict(next(iter(ParameterGrid(grid))))
+        elif name == "RF":
+            best = self._tune_forest(pipeline, grid[0], X, y, folds)
         else:
             best = GridSearchCV(pipeline, grid, scoring="roc_auc", cv=folds, refit=False, n_jobs=self.n_jobs)
             best = dict(best.fit(X, y).best_params_)
         return pipeline.set_params(**best), {key.removeprefix("estimator__"): best[key] for key in best}
+
+    def _tune_forest(
+        self, pipeline: Pipeline, grid: dict[str, list[int]], X: np.ndarray, y: np.ndarray, folds: list[Fold]
+    ) -> dict[str, int]:
+        """What `GridSearchCV` finds, from one forest per fold: the smaller ones are its beginnings."""
+        ((parameter, sizes),) = grid.items()
+        scores = Parallel(n_jobs=self.n_jobs)(
+            delayed(_forest_scores)(clone(pipeline), X, y, train, test, sizes) for train, test in folds
+        )
+        aucs = [[roc_auc_score(y[test], row) for row in rows] for (_, test), rows in zip(folds, scores, strict=True)]
+        return {parameter: sizes[int(np.mean(aucs, axis=0).argmax())]}
 
     def _compare(
         self,
@@ -205,4 +220,14 @@ def _fit_and_score(
     train: np.ndarray,
     test: np.ndarray,
 ) -> np.ndarray:
+    if isinstance(pipeline[-1], RandomForestClassifier):
+        return _forest_scores(pipeline, X, y, train, test, [pipeline[-1].n_estimators])[0]
     return raw_score(_fit(pipeline, X[train], y[train]), X[test])
+
+
+def _forest_scores(
+    pipeline: Pipeline, X: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray, sizes: list[int]
+) -> np.ndarray:
+    scaler, forest = pipeline
+    known, unseen = scaler.fit_transform(X[train]), scaler.transform(X[test])
+    return forest_scores(known, y[train], unseen, sizes, forest.random_state)

@@ -17,6 +17,7 @@ from DeepRadScoreLib.imaging.frame import in_lps_order
 from DeepRadScoreLib.imaging.preparing import prepare, prepare_steps
 from DeepRadScoreLib.imaging.reading import case_from_images, read_case
 from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
+from DeepRadScoreLib.imaging.shuffling import shuffled_voxels
 
 __all__ = [
     "PATCH_PIXELS",
@@ -36,4 +37,5 @@ __all__ = [
     "prepare_steps",
     "read_case",
     "read_image",
+    "shuffled_voxels",
 ]

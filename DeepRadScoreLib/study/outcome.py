@@ -60,6 +60,7 @@ class Explanation:
     names: (d,) the fused columns: "radscore_tumour", "radscore_peritumoral", then "deep_ct" or "deep_1" ... "deep_10".
     columns, shap: (n, d) their values and their Shapley values of the raw score.
     correlations: one (regions, 10) Pearson's r of RadScores with deep features for each network.
+    exact: whether the Shapley values are exact or estimated from random orders of the columns.
     """
 
     endpoint: str
@@ -68,6 +69,7 @@ class Explanation:
     columns: np.ndarray
     shap: np.ndarray
     correlations: tuple[np.ndarray, ...] = ()
+    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -130,12 +132,13 @@ class StudyOutcome:
     folds: protocol -> its outer folds.
     flows: one per endpoint asked for, in order.
     models_not_run: model or baseline -> the sentence that says why it was run for no endpoint.
-    left_out: case_id -> why this case could not be used.
+    left_out: case_id -> why this case could not be used; `failed` are those whose images could not be worked on.
     patients: how many patients, and `cases` how many cases, the cohort table has.
     settings: what was asked for, plain values.
     versions: package -> version.
     hashes: name of an input file -> SHA-256.
     synthetic: the cohort is the phantom one; every number is then "synthetic: not for patients".
+    backbones: the comparison of backbones on one endpoint, or None.
     """
 
     folds: dict[Protocol, tuple[FoldOutcome, ...]]
@@ -148,6 +151,8 @@ class StudyOutcome:
     versions: dict[str, str] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
     synthetic: bool = False
+    backbones: pd.DataFrame | None = None
+    failed: tuple[str, ...] = ()
 
     def predictions(self) -> pd.DataFrame:
         """Test predictions of every protocol and fold, `PREDICTION_COLUMNS`."""

@@ -32,3 +32,15 @@ def each_kept(
     for done, result in enumerate(parallel(joblib.delayed(kept)(**task) for task in tasks), start=1):
         progress(label, done, len(tasks))
         yield result
+
+
+def kept(path: Path, make: Callable[[], Result]) -> Result:
+    """What `make` gives, kept in the file `path` (written under another name, then renamed)."""
+    if path.is_file():
+        return joblib.load(path)
+    result = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".part")
+    joblib.dump(result, unfinished)
+    unfinished.replace(path)
+    return result

@@ -69,7 +69,7 @@ class ModelCard(Card):
 
 
 class Comparison(Card):
-    """Deep-RadScore's AUC less that of another model, with DeLong's p and Holm's p over the endpoints."""
+    """The reference model's AUC less that of another, with DeLong's p and Holm's p over the endpoints."""
 
     difference: float
     p: float | None
@@ -86,10 +86,11 @@ class CorrelationCard(Card):
 
 
 class EndpointResult(Card):
-    """One endpoint under one protocol."""
+    """One endpoint under one protocol; `delong` compares the others with `delong_reference` (Deep-RadScore if run)."""
 
     models: dict[str, ModelCard]
     delong: dict[str, Comparison] = {}
+    delong_reference: str | None = None
     delong_method: str | None = None
     events_per_variable: float | None = None
     correlation: CorrelationCard | None = None

@@ -1,16 +1,38 @@
-"""A training run from a cohort table to a bundle on disk."""
+"""Whole runs, from a cohort table to a bundle or to a study's findings; what a killed run had is taken up again."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import joblib
+import numpy as np
+import pandas as pd
+
 from DeepRadScoreLib.bundle import write_bundle
-from DeepRadScoreLib.study.cohort import read_cohort
-from DeepRadScoreLib.study.features import CaseRecord, cache_folder, extract_cohort
+from DeepRadScoreLib.study.backbones import compare_backbones
+from DeepRadScoreLib.study.cohort import Cohort, read_cohort
+from DeepRadScoreLib.study.evaluation import evaluate
+from DeepRadScoreLib.study.features import cache_folder, installed_version
+from DeepRadScoreLib.study.gathering import (
+    Gathered,
+    StudyInputs,
+    extracted,
+    gather,
+    has_images,
+    models_not_run,
+    read_labels,
+)
+from DeepRadScoreLib.study.outcome import StudyOutcome
+from DeepRadScoreLib.study.outer import EvaluationPlan, StudyCases, outer_parts
 from DeepRadScoreLib.study.parts import Progress
 from DeepRadScoreLib.study.protocols import TrainingPlan
-from DeepRadScoreLib.study.training import TrainingResult, check_plan, train_bundle, work_key
+from DeepRadScoreLib.study.training import TrainingResult, check_plan, plain_settings, train_bundle, work_key
+
+LEARNING = ("DeepRadScore", "numpy", "pandas", "scipy", "scikit-learn", "statsmodels", "torch", "torchvision", "shap")
+EXTRACTING = ("pyradiomics-bhklab", "SimpleITK")
 
 
 def train_from_table(
@@ -19,16 +41,111 @@ def train_from_table(
     """Train on a cohort table and write the bundle; returns the result and the cases that were left out, with why."""
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
     check_plan(plan)
-
-    def case_done(done: int, total: int, record: CaseRecord) -> None:
-        progress("regions and features", done, total)
-
-    computed = extract_cohort(
-        cohort, preprocessing=plan.preprocessing, shell_mm=plan.shell_mm, jobs=jobs, progress=case_done
-    )
+    computed = extracted(cohort, plan, "features", jobs, progress)
     work = cache_folder() / "runs" / work_key(cohort, computed, plan)
     work.mkdir(parents=True, exist_ok=True)
     result = train_bundle(cohort, computed, plan, work=work, jobs=jobs, progress=progress)
     write_bundle(result.bundle, out)
     shutil.rmtree(work)
     return result, computed.failed
+
+
+def evaluate_from_table(
+    inputs: StudyInputs, plan: EvaluationPlan, *, jobs: int, progress: Progress
+) -> tuple[StudyOutcome, Cohort, Path]:
+    """Evaluate the method on a cohort table; returns what was found, the cases used, and the run's work folder.
+
+    The work folder is the caller's to remove once the findings are written.
+
+    Raises
+    ------
+    CohortError: the tables cannot be used, or no endpoint can be evaluated.
+    InputError: settings that cannot work (see `check_plan`).
+    """
+    cohort = read_labels(inputs)
+    if has_images(cohort):
+        for protocol in plan.protocols:
+            check_plan(replace(plan.training, protocol=protocol))
+    gathered = gather(inputs, cohort, plan.training, jobs, progress)
+    work = cache_folder() / "runs" / f"study-{_study_key(gathered.cases, plan, inputs)}"
+    work.mkdir(parents=True, exist_ok=True)
+    problems = dict(cohort.bad_labels)
+    folds, flows = evaluate(gathered.cases, plan, problems, work=work, jobs=jobs, progress=progress)
+    evaluated = [flow.endpoint for flow in flows if not flow.not_run]
+    files = [inputs.table] if inputs.features is None else [inputs.table, inputs.features]
+    outcome = StudyOutcome(
+        folds=folds,
+        flows=flows,
+        models_not_run=models_not_run(gathered.cases),
+        left_out=gathered.left_out,
+        patients=int(cohort.table["patient_id"].nunique()),
+        cases=len(cohort),
+        settings=_settings(inputs, plan, cohort, gathered),
+        versions={name: installed_version(name) for name in (*LEARNING, *EXTRACTING)},
+        hashes={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+        synthetic=gathered.synthetic,
+        failed=gathered.failed,
+        backbones=_backbones(inputs, gathered.cases, plan, evaluated, work, jobs, progress),
+    )
+    return outcome, replace(cohort, table=cohort.table.iloc[gathered.rows]), work
+
+
+def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathered: Gathered) -> dict:
+    training = plain_settings(plan.training)
+    del training["protocol"], training["held_out_share"]
+    return {
+        "cohort": inputs.table.name,
+        "features": None if inputs.features is None else inputs.features.name,
+        "feature_columns_left_out": gathered.columns_left_out,
+        "protocols": list(plan.protocols),
+        "split": plan.split,
+        "outer_folds": plan.folds,
+        "endpoints": [str(key) for key in cohort.labels],
+        "covariates": list(inputs.covariates),
+        "backbones": list(inputs.backbones),
+        "pdl1_rules": cohort.pdl1_rules,
+        "cd8a_cut": None if np.isnan(cohort.cd8a_cut) else cohort.cd8a_cut,
+        **training,
+    }
+
+
+def _backbones(
+    inputs: StudyInputs,
+    cases: StudyCases,
+    plan: EvaluationPlan,
+    endpoints: list[str],
+    work: Path,
+    jobs: int,
+    progress: Progress,
+) -> pd.DataFrame | None:
+    if not inputs.backbones or not endpoints:
+        return None
+    parts = outer_parts(cases, plan, plan.protocols[0])
+    folds = [(part.train, part.test) for part in parts]
+    return compare_backbones(
+        cases.data, endpoints[0], folds, plan.training, inputs.backbones, work=work, jobs=jobs, progress=progress
+    )
+
+
+def _study_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> str:
+    """Names the work folder of a study: another plan, other data or other versions never take up its parts."""
+    data = cases.data
+    clinical = None if cases.clinical is None else cases.clinical.to_csv()
+    everything = (
+        plain_settings(plan.training),
+        {name: value for name, value in asdict(plan).items() if name != "training"},
+        inputs.backbones,
+        [str(name) for name in data.features.columns],
+        data.features.to_numpy(),
+        data.patches,
+        data.repeats,
+        [str(key) for key in data.labels],
+        data.labels.to_numpy(),
+        [str(patient) for patient in data.patients],
+        None if cases.shuffled is None else cases.shuffled.to_numpy(),
+        clinical,
+        [str(cell) for cell in cases.split],
+        [str(cell) for cell in cases.site],
+        [installed_version(name) for name in LEARNING],
+    )
+    return joblib.hash(everything)[:16]

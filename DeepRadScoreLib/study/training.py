@@ -225,7 +225,7 @@ def _manifest(
         shell_mm=plan.shell_mm,
         seed=plan.seed,
         synthetic=computed.synthetic,
-        settings=_plain(plan),
+        settings=plain_settings(plan),
         trained_on={
             "cohort": cohort.path.name,
             "training_patients": len(set(training.patients)),
@@ -243,7 +243,8 @@ def _manifest(
     )
 
 
-def _plain(plan: TrainingPlan) -> dict:
+def plain_settings(plan: TrainingPlan) -> dict:
+    """The plan as plain values, without paths and without the device: what decides the result."""
     weights = plan.network.weights
     named = weights if weights in ("none", "imagenet") else Path(weights).name
     return asdict(replace(plan, network=replace(plan.network, weights=named, device="")))
@@ -251,7 +252,7 @@ def _plain(plan: TrainingPlan) -> dict:
 
 def work_key(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan) -> str:
     """Names the work folder of a run: another plan or other data never take up its parts."""
-    digest = hashlib.sha256(repr(_plain(plan)).encode())
+    digest = hashlib.sha256(repr(plain_settings(plan)).encode())
     digest.update(computed.features.to_numpy().tobytes())
     digest.update(computed.patches.tobytes())
     digest.update(cohort.labels.to_numpy().tobytes())

@@ -15,11 +15,11 @@ import pytest
 import skops.io
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.utils.estimator_checks import check_estimator
 
 from DeepRadScoreLib.errors import BundleError, TooFewPositivesError
@@ -27,6 +27,7 @@ from DeepRadScoreLib.fusion.calibration import platt, sigmoid
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, GRIDS, candidate
 from DeepRadScoreLib.fusion.explain import contribution_shares, correlation, explain, import_shap
 from DeepRadScoreLib.fusion.folds import grouped_folds
+from DeepRadScoreLib.fusion.forest import forest_scores
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.fusion.storage import types_in
 from DeepRadScoreLib.study.statistics import auc_interval
@@ -102,6 +103,32 @@ def test_the_search_is_that_of_a_plain_loop():
     assert best[found["C"], found.get("gamma", "scale"), found["kernel"]] == pytest.approx(
         max(best.values()), abs=1e-12
     )
+
+
+@pytest.mark.parametrize("d", [1, 2, 12])
+def test_forests_of_several_sizes_are_scikit_learns_to_the_bit(d):
+    columns, y, _ = logistic_data(150, d=d)
+    columns = np.round(columns, 1)
+    ours = forest_scores(columns[:100], y[:100], columns[100:], [1, 20, 60], seed=7)
+    for size, scores in zip([1, 20, 60], ours, strict=True):
+        forest = RandomForestClassifier(size, random_state=7).fit(columns[:100], y[:100])
+        np.testing.assert_array_equal(scores, forest.predict_proba(columns[100:])[:, 1])
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_search_of_forests_and_their_comparison_are_scikit_learns(seed):
+    columns, y, _ = logistic_data(90, slope=0.7, seed=seed)
+    model = FusionModel("coarse", folds=3, repeats=1, seed=seed, classifiers=("RF",)).fit(columns, y)
+    pipeline, grid = candidate("RF", seed)
+    folds, other_folds = (grouped_folds(y, np.arange(90), 3, (seed, number)) for number in (0, 1))
+    search = GridSearchCV(pipeline, grid, scoring="roc_auc", cv=folds, refit=False).fit(columns, y)
+    assert model.best_params_["RF"] == {"n_estimators": search.best_params_["estimator__n_estimators"]}
+    pipeline.set_params(**search.best_params_)
+    expected = [
+        roc_auc_score(y[test], pipeline.fit(columns[train], y[train]).predict_proba(columns[test])[:, 1])
+        for train, test in other_folds
+    ]
+    np.testing.assert_array_equal(model.cv_auc_["RF"], expected)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

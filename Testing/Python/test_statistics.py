@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
@@ -10,6 +14,8 @@ from sklearn.metrics import roc_auc_score
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.study.splits import holdout, stratified_folds
 from DeepRadScoreLib.study.statistics import auc_interval, delong, delong_test, youden_threshold
+
+REFERENCES = Path(__file__).parent / "references"
 
 
 def binormal(seed, positives, negatives, models=1, shift=1.0, correlation=0.6):
@@ -59,6 +65,26 @@ def test_delong_agrees_with_a_published_package(seed):
         np.testing.assert_allclose([ours.low, ours.high], interval, rtol=1e-9)
 
 
+@pytest.mark.parametrize("source", ["statistics_r.json", "statistics_python.json"])
+@pytest.mark.parametrize("name", ["plain", "ties", "rare"])
+def test_delong_is_that_of_proc_and_of_pauc(name, source):
+    """Values stored with the scripts that made them: R's pROC 1.18.0 and the Python package pauc 0.2.2."""
+    cases = pd.read_csv(REFERENCES / "statistics_cases.csv").query("case == @name")
+    theirs = json.loads((REFERENCES / source).read_text(encoding="utf-8"))[name]
+    y, a, b = (cases[column].to_numpy() for column in ("y", "a", "b"))
+    auc, covariance = delong(y, np.stack([a, b]))
+    np.testing.assert_allclose(auc, theirs["auc"], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(covariance, theirs["covariance"], rtol=1e-9)
+    difference, p = delong_test(y, a, b)
+    assert difference == pytest.approx(theirs["auc"][0] - theirs["auc"][1], abs=1e-12)
+    assert p == pytest.approx(theirs["paired_p"], rel=1e-9)
+    estimate = auc_interval(y, a)
+    assert estimate.method == ("delong-logit" if name == "rare" else "delong")
+    assert estimate.note == ("interval not calibrated (12 events)" if name == "rare" else None)
+    if name != "rare":
+        np.testing.assert_allclose([estimate.low, estimate.high], np.array(theirs["ci_a"])[[0, -1]], rtol=1e-9)
+
+
 def test_delong_gives_what_proc_gives_for_the_wfns_grade():
     """Counts of outcome by WFNS grade 1 to 5 (Turck 2010, doi 10.1007/s00134-009-1641-y), pROC's var(roc) of them."""
     good, poor = [37, 20, 3, 8, 4], [2, 12, 1, 8, 18]
@@ -89,7 +115,12 @@ def test_paired_p_is_uniform_where_the_models_are_equal():
 
 @pytest.mark.parametrize(
     ("positives", "negatives", "auc", "method"),
-    [(40, 60, 0.75, "delong"), (10, 60, 0.75, "delong-logit"), (60, 60, 0.97, "delong-logit")],
+    [
+        (40, 60, 0.75, "delong"),
+        (10, 60, 0.75, "delong-logit"),
+        (30, 270, 0.9, "delong-logit"),
+        (60, 60, 0.97, "delong-logit"),
+    ],
 )
 def test_intervals_cover_the_true_auc(positives, negatives, auc, method):
     """500 binormal draws of known AUC; 95 % less three standard errors of the count at least."""

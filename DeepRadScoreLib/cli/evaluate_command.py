@@ -1,0 +1,136 @@
+"""`evaluate`: judge the method on a cohort and leave what a journal asks for."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from DeepRadScoreLib.cli.progress import shown_progress
+from DeepRadScoreLib.errors import InputError
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.study.results import Results
+
+
+def evaluate(
+    cohort: Annotated[Path, typer.Argument(metavar="COHORT.csv", help="The cohort table.")],
+    out: Annotated[Path, typer.Option(help="Folder for results.json, report.html, tables, figures, predictions.csv.")],
+    protocol: Annotated[
+        Literal["strict", "paper", "both"],
+        typer.Option(help="strict: nested; paper: as published; both."),
+    ] = "strict",
+    features: Annotated[
+        Path | None, typer.Option(help="A feature table from elsewhere: CSV, Parquet or Excel, one row per case.")
+    ] = None,
+    case_column: Annotated[str | None, typer.Option(help="The feature table's case column, if not case_id.")] = None,
+    tumour_prefix: Annotated[
+        str | None, typer.Option(help='Prefix of the tumour\'s columns in the feature table; "" for none.')
+    ] = None,
+    peritumoral_prefix: Annotated[str | None, typer.Option(help="Prefix of the peritumoral columns.")] = None,
+    endpoints: Annotated[str, typer.Option(help="Comma-separated: keys of the ten, or other 0/1 columns.")] = "",
+    covariates: Annotated[str, typer.Option(help="Comma-separated columns of the clinical baseline.")] = "",
+    split: Annotated[
+        Literal["cv", "column", "site"], typer.Option(help="Outer folds, the table's split, or each site left out.")
+    ] = "cv",
+    folds: Annotated[int, typer.Option(min=2, help="Outer and inner folds.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats of the classifiers' cross-validation.")] = 10,
+    preprocessing: Annotated[
+        Literal["canonical", "pyradiomics"], typer.Option(help="How cases are prepared.")
+    ] = "canonical",
+    network: Annotated[
+        Literal["shared", "per-endpoint", "frozen"], typer.Option(help="One trunk, ten networks, or no fine-tuning.")
+    ] = "shared",
+    backbone: Annotated[str, typer.Option(help="densenet121, resnet50, resnet101, vgg19 or inception_v3.")] = (
+        "densenet121"
+    ),
+    backbones: Annotated[
+        Literal["all"] | None, typer.Option(help="all: also compare the five backbones on the first endpoint.")
+    ] = None,
+    weights: Annotated[str, typer.Option(help="imagenet (needs the network once), none, or a file.")] = "imagenet",
+    weights_sha256: Annotated[str | None, typer.Option(help="SHA-256 of a weight file with a name of its own.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="At most this many epochs for each network.")] = 60,
+    pixels: Annotated[
+        int, typer.Option(min=32, max=160, help="The 160 x 160 patch is averaged to this many pixels.")
+    ] = 160,
+    cd8a_cut: Annotated[float | None, typer.Option(help="CD8A expression above which PDL1 counts as positive.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same results.")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks are trained.")] = "auto",
+    jobs: Annotated[int, typer.Option(help="Parallel processes; -1: one for each core.")] = -1,
+) -> None:
+    """Train and judge the method on a cohort, with baselines, tables and figures; a killed run goes on where it was.
+
+    Example: `deepradscore evaluate cohort.csv --protocol both --covariates age,sex --out study`
+    """
+    from DeepRadScoreLib.deepct.backbones import BACKBONES
+    from DeepRadScoreLib.report.writing import check_folder
+    from DeepRadScoreLib.study.gathering import StudyInputs
+    from DeepRadScoreLib.study.networks import NetworkPlan
+    from DeepRadScoreLib.study.outer import EvaluationPlan
+    from DeepRadScoreLib.study.protocols import TrainingPlan
+    from DeepRadScoreLib.study.report.writing import write_study
+    from DeepRadScoreLib.study.run import evaluate_from_table
+    from DeepRadScoreLib.study.summary import summarise
+
+    check_folder(out.absolute())
+    training = TrainingPlan(
+        preprocessing=preprocessing,
+        network=NetworkPlan(network, backbone, weights, weights_sha256, pixels, epochs, device=device),
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+    )
+    plan = EvaluationPlan(("strict", "paper") if protocol == "both" else (protocol,), training, split, folds)
+    inputs = StudyInputs(
+        cohort,
+        features,
+        case_column,
+        _prefixes(features, tumour_prefix, peritumoral_prefix),
+        _names(endpoints),
+        _names(covariates),
+        cd8a_cut,
+        tuple(BACKBONES) if backbones else (),
+    )
+    with shown_progress() as report:
+        outcome, used, work = evaluate_from_table(inputs, plan, jobs=jobs, progress=report)
+        results = summarise(outcome)
+        write_study(outcome, results, used.table, out, report)
+    shutil.rmtree(work)
+    _print_findings(results)
+    for case_id in outcome.failed:
+        typer.echo(f"left out: {case_id}: {outcome.left_out[case_id]}", err=True)
+    typer.echo(f"report: {out / 'report.html'}")
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _prefixes(features: Path | None, tumour: str | None, peritumoral: str | None) -> dict[str, str] | None:
+    given = {
+        region: prefix for region, prefix in (("tumour", tumour), ("peritumoral", peritumoral)) if prefix is not None
+    }
+    if given and features is None:
+        raise InputError("prefixes are for a feature table", where="--tumour-prefix", mend="give --features too")
+    return given or None
+
+
+def _print_findings(results: Results) -> None:
+    for protocol, found in results.protocols.items():
+        typer.echo(f"\n{protocol} protocol ({found.split})" + (f"; {results.label}" if results.label else ""))
+        for key, endpoint in found.endpoints.items():
+            for name, card in endpoint.models.items():
+                if card.auc is None or card.auc_ci is None:
+                    continue
+                low, high = card.auc_ci
+                note = f"   {card.auc_note}" if card.auc_note else ""
+                typer.echo(f"  {key:10s}{name:18s}{card.auc:.3f} [{low:.3f}, {high:.3f}]{note}")
+    for key, flow in results.flow.items():
+        if flow.not_run:
+            typer.echo(f"not evaluated: {key}: {flow.not_run}")
+    for name, reason in results.models_not_run.items():
+        typer.echo(f"not run: {name}: {reason}")

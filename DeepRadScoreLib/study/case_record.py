@@ -1,0 +1,225 @@
+"""What one case gives a study, computed from its files or found in the cache by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import platformdirs
+
+from DeepRadScoreLib.errors import DeepRadScoreError, OutputError
+from DeepRadScoreLib.imaging import Case, PreparedCase, Preprocessing, prepare, read_case, shuffled_voxels
+from DeepRadScoreLib.imaging.origin import is_synthetic
+from DeepRadScoreLib.radscore.engine import extract_features
+from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
+
+CACHE_VERSION = 1
+Wants = Literal["features", "patches", "shuffled"]
+"""Features and patch; the patch alone; the features of the case with shuffled voxels, and the patch as it is."""
+
+
+@dataclass(frozen=True)
+class CaseTask:
+    """All that decides what a case gives: its files (paths, empty where there is none), segment and settings.
+
+    `seed` is that of the shuffled voxels and decides nothing else.
+    """
+
+    case_id: str
+    ct: str
+    mask: str
+    segment: str
+    lung_mask: str
+    repeat_mask: str
+    preprocessing: Preprocessing
+    shell_mm: float
+    wants: Wants = "features"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """What one case gives a study: 1702 features (none if only the patch was wanted), the patch (160, 160) in HU,
+    features from the second mask, quality codes; or the error."""
+
+    case_id: str
+    features: np.ndarray = field(default_factory=lambda: np.empty(0))
+    patch: np.ndarray = field(default_factory=lambda: np.empty(0))
+    repeat: np.ndarray | None = None
+    quality: tuple[str, ...] = ()
+    synthetic: bool = False
+    error: str = ""
+
+
+def cache_folder() -> Path:
+    """Where computed cases are kept: $DEEPRADSCORE_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("DEEPRADSCORE_CACHE") or platformdirs.user_cache_path("deepradscore"))
+
+
+def check_cache() -> None:
+    """Make the cache folder.
+
+    Raises
+    ------
+    OutputError: it cannot be made or written.
+    """
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        writable = os.access(cache_folder(), os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise OutputError(
+            "computed cases cannot be kept there",
+            where=str(cache_folder()),
+            mend="set DEEPRADSCORE_CACHE to a folder that can be written",
+        )
+
+
+def compute_case(task: CaseTask) -> CaseRecord:
+    """One case from its files, or from the cache if the same files were computed with the same settings before.
+
+    A patch is also taken from the cache of the same case with its features.
+    """
+    try:
+        digests = _digests(task)
+        stored = _stored(task, digests, task.wants)
+        found = _from_cache(stored, task.case_id)
+        if found is None and task.wants == "patches":
+            found = _without_features(_from_cache(_stored(task, digests, "features"), task.case_id))
+        if found is not None:
+            return found
+        record = _compute(task)
+        _to_cache(stored, record)
+    except DeepRadScoreError as error:
+        return CaseRecord(task.case_id, error=str(error))
+    except OSError as error:
+        return CaseRecord(task.case_id, error=f"{error.filename}: the file cannot be read ({error.strerror}).")
+    return record
+
+
+def installed_version(name: str) -> str:
+    """The version of an installed distribution, or "unknown"."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _compute(task: CaseTask) -> CaseRecord:
+    case, prepared = _prepared(task, task.mask)
+    features, repeat = np.empty(0), None
+    if task.wants != "patches":
+        features = _features(task, prepared)
+        repeat = _features(task, _prepared(task, task.repeat_mask)[1]) if task.repeat_mask else None
+    return CaseRecord(
+        task.case_id,
+        features=features,
+        patch=prepared.patch.hu,
+        repeat=repeat,
+        quality=tuple(note.code for note in prepared.quality),
+        synthetic=is_synthetic(case.ct),
+    )
+
+
+def _prepared(task: CaseTask, mask: str) -> tuple[Case, PreparedCase]:
+    case = read_case(
+        Path(task.ct),
+        Path(mask),
+        case_id=task.case_id,
+        segment=task.segment or None,
+        lung_mask=Path(task.lung_mask) if task.lung_mask else None,
+    )
+    return case, prepare(case, preprocessing=task.preprocessing, shell_mm=task.shell_mm)
+
+
+def _features(task: CaseTask, prepared: PreparedCase) -> np.ndarray:
+    features = extract_features(shuffled_voxels(prepared, task.seed) if task.wants == "shuffled" else prepared)
+    return np.array([features[column] for column in FEATURE_COLUMNS])
+
+
+def _without_features(record: CaseRecord | None) -> CaseRecord | None:
+    if record is None:
+        return None
+    return CaseRecord(record.case_id, patch=record.patch, quality=record.quality, synthetic=record.synthetic)
+
+
+def _versions() -> dict[str, str]:
+    packages = ("DeepRadScore", "pyradiomics-bhklab", "SimpleITK", "PyWavelets")
+    return {"cache": str(CACHE_VERSION), **{name: installed_version(name) for name in packages}}
+
+
+def _digests(task: CaseTask) -> dict[str, bytes]:
+    """SHA-256 of each file of the case, empty where it is not there."""
+    files = {"ct": task.ct, "mask": task.mask, "lung": task.lung_mask, "repeat": task.repeat_mask}
+    digests = dict.fromkeys(files, b"")
+    for role, name in files.items():
+        path = Path(name)
+        if name and path.is_file():
+            with path.open("rb") as stream:
+                digests[role] = hashlib.file_digest(stream, "sha256").digest()
+    return digests
+
+
+def _stored(task: CaseTask, digests: dict[str, bytes], wants: Wants) -> Path:
+    """Where the cache keeps that of the case: named by all that decides it, and by nothing else."""
+    settings = {"segment": task.segment, "preprocessing": task.preprocessing, "shell_mm": task.shell_mm, **_versions()}
+    if wants != "features":
+        settings["wants"] = wants
+    if wants == "shuffled":
+        settings["seed"] = task.seed
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for role, content in digests.items():
+        digest.update(f"|{role}:".encode())
+        if wants != "patches" or role != "repeat":
+            digest.update(content)
+    key = digest.hexdigest()
+    return cache_folder() / "cases" / key[:2] / f"{key}.npz"
+
+
+def _from_cache(stored: Path, case_id: str) -> CaseRecord | None:
+    if not stored.is_file():
+        return None
+    try:
+        with np.load(stored, allow_pickle=False) as data:
+            return CaseRecord(
+                case_id,
+                features=data["features"],
+                patch=data["patch"],
+                repeat=data["repeat"] if data["repeat"].size else None,
+                quality=tuple(data["quality"].tolist()),
+                synthetic=bool(data["synthetic"]),
+            )
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        return None  # damaged by a crash: it is computed and written anew
+
+
+def _to_cache(stored: Path, record: CaseRecord) -> None:
+    part = stored.with_name(f"{stored.name}.{os.getpid()}.part")
+    try:
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as stream:
+            np.savez(
+                stream,
+                features=record.features,
+                patch=record.patch,
+                repeat=np.empty(0) if record.repeat is None else record.repeat,
+                quality=np.array(record.quality, dtype=str),
+                synthetic=record.synthetic,
+            )
+        part.replace(stored)
+    except OSError as error:
+        raise OutputError(
+            f"the computed case cannot be kept ({error.strerror})",
+            where=str(stored.parent),
+            mend="free some space, or set DEEPRADSCORE_CACHE to a folder that can be written",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,115 @@
+"""Judge the method on a cohort: every outer fold of every protocol, and what became of every endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.radscore.selection import Rule
+from DeepRadScoreLib.study.baselines import with_shuffled_labels
+from DeepRadScoreLib.study.fitting import rules_of
+from DeepRadScoreLib.study.fold import OuterFold
+from DeepRadScoreLib.study.outcome import EndpointFlow, FoldOutcome, Protocol
+from DeepRadScoreLib.study.outer import EvaluationPlan, Part, StudyCases, disjoint, outer_parts
+from DeepRadScoreLib.study.parts import Progress, kept
+from DeepRadScoreLib.study.protocols import StudyData
+from DeepRadScoreLib.study.screening import endpoint_problem, likely_leaks
+
+
+def evaluate(
+    cases: StudyCases,
+    plan: EvaluationPlan,
+    problems: dict[str, str],
+    *,
+    work: Path,
+    jobs: int,
+    progress: Progress,
+) -> tuple[dict[Protocol, tuple[FoldOutcome, ...]], tuple[EndpointFlow, ...]]:
+    """Every outer fold of every protocol, and what became of every endpoint.
+
+    `problems` (endpoint -> sentence) names endpoints that are not to be evaluated; endpoints with too few patients and
+    those that one column alone separates are added. `work` keeps finished folds and parts of folds.
+
+    Raises
+    ------
+    CohortError: the cohort cannot be split as asked, or no endpoint can be evaluated; every endpoint's sentence is
+        repeated.
+    """
+    problems = _all_problems(cases, plan, problems)
+    parts = {protocol: outer_parts(cases, plan, protocol) for protocol in plan.protocols}
+    rules: dict[Protocol, list[dict[str, Rule]]] = {}
+    warnings: dict[str, list[str]] = {}
+    for protocol in plan.protocols:
+        rules[protocol], reasons = _rules(cases.data, parts[protocol], problems)
+        for key, reason in reasons.items():
+            warnings.setdefault(key, []).append(f"{protocol} protocol: {reason}")
+    for key, sentences in warnings.items():
+        if len(sentences) == len(plan.protocols):
+            problems[key] = sentences[0]
+    if not any(rules[protocol][0] for protocol in plan.protocols):
+        raise CohortError(
+            "no endpoint can be evaluated: " + " ".join(f"{key}: {reason}" for key, reason in problems.items()),
+            mend="add labelled cases",
+        )
+    total = sum(len(each) for each in parts.values())
+    folds: dict[Protocol, tuple[FoldOutcome, ...]] = {}
+    done = 0
+    for protocol in plan.protocols:
+        outcomes: list[FoldOutcome] = []
+        training = replace(plan.training, protocol=protocol)
+        shuffled = with_shuffled_labels(cases.data, disjoint(parts[protocol]), plan.training.seed)
+        for part, part_rules in zip(parts[protocol], rules[protocol], strict=True):
+            progress(f"outer folds: {protocol} {part.name}", done, total)
+            where = work / f"{protocol}-{len(outcomes) + 1}"
+            fold = OuterFold(cases, shuffled, part, part_rules, training, where, jobs, progress)
+            outcomes.append(kept(where / "outcome.joblib", fold.outcome))
+            done += 1
+        folds[protocol] = tuple(outcomes)
+    progress("outer folds", total, total)
+    return folds, _flows(cases.data, problems, warnings)
+
+
+def _all_problems(cases: StudyCases, plan: EvaluationPlan, problems: dict[str, str]) -> dict[str, str]:
+    found = dict(problems)
+    features = cases.data.features if cases.data.features.shape[1] else None
+    leaks = likely_leaks(features, cases.clinical, cases.data.labels)
+    folds = plan.folds if plan.split == "cv" and "strict" in plan.protocols else 2
+    for key in cases.data.labels.columns:
+        problem = endpoint_problem(cases.data.labels[key], cases.data.patients, folds)
+        sentences = [problem] if problem else leaks.get(key, [])
+        if key not in found and sentences:
+            found[key] = " ".join(sentences)
+    return found
+
+
+def _rules(
+    data: StudyData, parts: list[Part], problems: dict[str, str]
+) -> tuple[list[dict[str, Rule]], dict[str, str]]:
+    """Each part's rules for the endpoints that can be modelled in all parts, and why the others cannot."""
+    wanted = replace(data, labels=data.labels[[key for key in data.labels if key not in problems]])
+    each: list[dict[str, Rule]] = []
+    reasons: dict[str, str] = {}
+    for part in parts:
+        rules, refused = rules_of(wanted.part(part.train))
+        each.append(rules)
+        for key, reason in refused.items():
+            reasons.setdefault(key, f"training part {part.name}: {reason}")
+    return [{key: rule for key, rule in rules.items() if key not in reasons} for rules in each], reasons
+
+
+def _flows(data: StudyData, problems: dict[str, str], warnings: dict[str, list[str]]) -> tuple[EndpointFlow, ...]:
+    flows = []
+    for key in data.labels:
+        of_patient = data.labels[key].groupby(data.patients).max()
+        flows.append(
+            EndpointFlow(
+                str(key),
+                len(of_patient),
+                int(of_patient.notna().sum()),
+                int(of_patient.sum()),
+                not_run=problems.get(key, ""),
+                warnings=() if key in problems else tuple(warnings.get(key, ())),
+            )
+        )
+    return tuple(flows)

@@ -1,0 +1,195 @@
+"""One outer fold of one protocol: fitted on its training part, judged and explained on its test part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from DeepRadScoreLib.fusion.model import FusionModel
+from DeepRadScoreLib.radscore.selection import Rule
+from DeepRadScoreLib.study.baselines import clinical_columns, volume_column
+from DeepRadScoreLib.study.explaining import cam_examples, explain_cases, explanation_task
+from DeepRadScoreLib.study.fitting import FittedPart, fit_fusion, fit_part, fusion_task
+from DeepRadScoreLib.study.outcome import SELECTED_COLUMNS, Explanation, Fit, FoldOutcome
+from DeepRadScoreLib.study.outer import Part, StudyCases
+from DeepRadScoreLib.study.parts import Progress, each_kept
+from DeepRadScoreLib.study.protocols import StudyData, TrainingPlan
+
+BASELINE_CLASSIFIERS = ("LR",)
+
+
+@dataclass(frozen=True)
+class OuterFold:
+    """One outer fold of one protocol, from its cases to its outcome."""
+
+    cases: StudyCases
+    shuffled_labels: StudyData
+    part: Part
+    rules: dict[str, Rule]
+    plan: TrainingPlan
+    work: Path
+    jobs: int
+    progress: Progress
+
+    def outcome(self) -> FoldOutcome:
+        data = self.cases.data
+        fitted, training, testing = self._fit(data, "models")
+        outputs = fitted.outputs(testing.patches)
+        columns = fitted.columns(testing, outputs)
+        predictions, fits = _predictions(fitted, columns, testing, {})
+        selected = _selected(fitted)
+        explanations = self._explanations(fitted, testing, columns, outputs[0])
+        cams = tuple(
+            example
+            for stage in fitted.stages.stages
+            if "deep-radscore" in stage.columns
+            for example in self._cams(fitted, stage.key, columns, testing)
+        )
+        for rows, more in self._baselines(training, testing):
+            predictions += rows
+            fits += more
+        return FoldOutcome(
+            self.part.name,
+            pd.concat(predictions, ignore_index=True) if predictions else pd.DataFrame(),
+            tuple(fits),
+            selected,
+            explanations,
+            cams,
+        )
+
+    def _fit(self, data: StudyData, name: str) -> tuple[FittedPart, StudyData, StudyData]:
+        data = replace(data, labels=data.labels[list(self.rules)])
+        training, testing = data.part(self.part.train), data.part(self.part.test)
+        work = self.work / name
+        return fit_part(training, self.rules, self.plan, work, self.jobs, self.progress), training, testing
+
+    def _explanations(
+        self, fitted: FittedPart, testing: StudyData, columns: dict[str, dict[str, np.ndarray]], outputs: list
+    ) -> tuple[Explanation, ...]:
+        tasks = []
+        for stage in fitted.stages.stages:
+            known = testing.labels[stage.key].notna().to_numpy()
+            fusion = fitted.fusions[stage.key].get("deep-radscore")
+            if fusion is not None and known.any():
+                values = columns[stage.key]["deep-radscore"]
+                tasks.append(explanation_task(stage, fusion, testing, values, outputs))
+        label = "explaining the test cases"
+        return tuple(each_kept(self.work, explain_cases, tasks, jobs=self.jobs, label=label, progress=self.progress))
+
+    def _cams(
+        self, fitted: FittedPart, key: str, columns: dict[str, dict[str, np.ndarray]], testing: StudyData
+    ) -> tuple:
+        known = testing.labels[key].notna().to_numpy()
+        stage = next(stage for stage in fitted.stages.stages if stage.key == key)
+        probability = fitted.fusions[key]["deep-radscore"].predict_proba(columns[key]["deep-radscore"][known])[:, 1]
+        labels = testing.labels[key].to_numpy()[known]
+        return cam_examples(fitted, stage, testing.part(known), labels, probability)
+
+    def _baselines(self, training: StudyData, testing: StudyData) -> Iterable[tuple[list[pd.DataFrame], list[Fit]]]:
+        data = self.cases.data
+        if data.features.shape[1]:
+            fitted, _, other = self._fit(self.shuffled_labels, "shuffled-labels")
+            yield self._named(fitted, other, "shuffled-labels")
+        if self.cases.shuffled is not None:
+            voxels = replace(data, features=self.cases.shuffled, patches=None, repeats=None)
+            fitted, _, other = self._fit(voxels, "shuffled-voxels")
+            yield self._named(fitted, other, "shuffled-voxels")
+        volume = volume_column(data.features)
+        if volume is not None:
+            yield self._simple("volume", volume[self.part.train], volume[self.part.test], training, testing)
+        if self.cases.clinical is not None:
+            clinical = self.cases.clinical
+            made = clinical_columns(clinical.iloc[self.part.train], clinical.iloc[self.part.test])
+            yield self._simple("clinical", *made, training, testing)
+
+    def _named(self, fitted: FittedPart, testing: StudyData, name: str) -> tuple[list[pd.DataFrame], list[Fit]]:
+        """The Radiomics-Score of a baseline's own features or labels, under the baseline's name."""
+        columns = fitted.columns(testing, ([], []))
+        return _predictions(fitted, columns, testing, {"radiomics-score": name})
+
+    def _simple(
+        self, name: str, train: np.ndarray, test: np.ndarray, training: StudyData, testing: StudyData
+    ) -> tuple[list[pd.DataFrame], list[Fit]]:
+        """A logistic regression on the columns of a baseline (n, d)."""
+        known = {key: training.labels[key].notna().to_numpy() for key in self.rules}
+        tasks = [
+            fusion_task(
+                train[rows],
+                training.labels[key].to_numpy()[rows].astype(int),
+                training.patients[rows],
+                self.plan,
+                BASELINE_CLASSIFIERS,
+            )
+            for key, rows in known.items()
+        ]
+        label = f"baseline {name}"
+        fusions = each_kept(self.work, fit_fusion, tasks, jobs=self.jobs, label=label, progress=self.progress)
+        tables, fits = [], []
+        for key, fusion, task in zip(known, fusions, tasks, strict=True):
+            tables.append(_table(key, name, fusion, test, testing))
+            fits.append(_fit(key, name, fusion, task["labels"]))
+        return tables, fits
+
+
+def _predictions(
+    fitted: FittedPart,
+    columns: dict[str, dict[str, np.ndarray]],
+    testing: StudyData,
+    names: dict[str, str],
+) -> tuple[list[pd.DataFrame], list[Fit]]:
+    """Test predictions and fits of every endpoint and model; `names` renames models."""
+    tables, fits = [], []
+    for stage in fitted.stages.stages:
+        for model, fusion in fitted.fusions[stage.key].items():
+            name = names.get(model, model)
+            tables.append(_table(stage.key, name, fusion, columns[stage.key][model], testing))
+            fits.append(_fit(stage.key, name, fusion, stage.labels))
+    return tables, fits
+
+
+def _table(key: str, model: str, fusion: FusionModel, columns: np.ndarray, testing: StudyData) -> pd.DataFrame:
+    known = testing.labels[key].notna().to_numpy()
+    if not known.any():
+        return pd.DataFrame()
+    probability = fusion.predict_proba(columns[known])[:, 1]
+    return pd.DataFrame(
+        {
+            "case_id": testing.features.index[known],
+            "patient_id": testing.patients[known],
+            "endpoint": key,
+            "model": model,
+            "label": testing.labels[key].to_numpy()[known].astype(int),
+            "score": fusion.decision_function(columns[known]),
+            "probability": probability,
+            "decision": (probability >= fusion.threshold_).astype(int),
+        }
+    )
+
+
+def _fit(key: str, model: str, fusion: FusionModel, labels: np.ndarray) -> Fit:
+    return Fit(
+        key,
+        model,
+        fusion.classifier_,
+        fusion.cv_auc_,
+        float(fusion.threshold_),
+        bool(fusion.no_signal_),
+        labels,
+        fusion.oof_score_,
+        int(fusion.n_features_in_),
+    )
+
+
+def _selected(fitted: FittedPart) -> pd.DataFrame:
+    rows = []
+    for stage in fitted.stages.stages:
+        for region, radscore in ({} if stage.regions is None else stage.regions.radscores).items():
+            chosen = zip(radscore.selected_names, radscore.coef_, radscore.mean_, radscore.scale_, strict=True)
+            for name, coefficient, mean, sd in chosen:
+                feature = name.removeprefix(f"{region}_")
+                rows.append((stage.key, region, feature, coefficient, mean, sd, radscore.rule_))
+    return pd.DataFrame(rows, columns=list(SELECTED_COLUMNS))

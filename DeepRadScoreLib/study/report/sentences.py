@@ -1,0 +1,259 @@
+"""What the numbers of a study say, in sentences: nothing stands here that `Results` does not hold."""
+
+from __future__ import annotations
+
+from DeepRadScoreLib.endpoints import BY_KEY
+from DeepRadScoreLib.study.outcome import BASELINES, MODELS
+from DeepRadScoreLib.study.results import Comparison, EndpointResult, ModelCard, ProtocolResult, Results
+
+MODEL_NAMES: dict[str, str] = {
+    "radiomics-score": "Radiomics-Score",
+    "deep-ct": "Deep-CT",
+    "deep-radscore": "Deep-RadScore",
+    "volume": "Volume alone",
+    "clinical": "Clinical variables alone",
+    "shuffled-voxels": "Shuffled voxels",
+    "shuffled-labels": "Shuffled labels",
+}
+BASELINE_MEANINGS: dict[str, str] = {
+    "volume": "The tumour's volume and nothing else. A model that is no better has measured size.",
+    "clinical": "Only the columns named by --covariates. A model that is no better adds nothing to the record.",
+    "shuffled-voxels": "Features of the same tumour with its voxels permuted inside the mask: shape and histogram "
+    "stay, texture is destroyed. A model that is no better does not read texture.",
+    "shuffled-labels": "The Radiomics-Score trained on labels dealt out at random. It should give 0.5; if it does not, "
+    "something leaks or the interval is too narrow.",
+}
+DASH = "—"
+SIGNIFICANT = 0.05
+FEW_PER_VARIABLE = 10.0
+
+
+def endpoint_name(key: str) -> str:
+    """The endpoint's name in full; the name of a column that is none of the ten stands as it is."""
+    return BY_KEY[key].name if key in BY_KEY else key
+
+
+def model_name(model: str) -> str:
+    return MODEL_NAMES.get(model, model)
+
+
+def decimals(value: float | None, places: int = 2) -> str:
+    """A number with a true minus sign, "—" for null; a rounded zero has no sign."""
+    if value is None:
+        return DASH
+    text = f"{value:.{places}f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "\u2212")
+
+
+def interval(ci: tuple[float, float] | None) -> str:
+    """ "[0.75, 0.90]", "—" for null."""
+    return DASH if ci is None else f"[{decimals(ci[0])}, {decimals(ci[1])}]"
+
+
+def with_interval(value: float | None, ci: tuple[float, float] | None) -> str:
+    """ "0.83 [0.75, 0.90]"; without the brackets where there is no interval."""
+    return decimals(value) if ci is None else f"{decimals(value)} {interval(ci)}"
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals, "< 0.001" below that, "—" for null."""
+    if p is None:
+        return DASH
+    return "< 0.001" if p < 0.001 else decimals(p, 3)
+
+
+def difference_text(difference: float | None) -> str:
+    """A difference of two AUCs with its sign; a rounded zero has none."""
+    if difference is None:
+        return DASH
+    text = f"{difference:+.2f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "\u2212")
+
+
+def judged_model(endpoint: EndpointResult) -> str | None:
+    """The model that an endpoint is judged by, fixed before any result: the most complete one that was run."""
+    model = endpoint.delong_reference
+    return model if model in endpoint.models and endpoint.models[model].auc is not None else None
+
+
+def verdict(card: ModelCard) -> str:
+    """The side of 0.5 on which the whole interval lies: "above", "below", "unclear"; "open" without a sound one."""
+    if card.auc_ci is None or card.auc_note is not None:
+        return "open"
+    if card.auc_ci[0] > 0.5:
+        return "above"
+    return "below" if card.auc_ci[1] < 0.5 else "unclear"
+
+
+VERDICTS: dict[str, str] = {
+    "above": "better than chance",
+    "unclear": "not told from chance",
+    "below": "worse than chance",
+    "open": "interval not to be relied on",
+}
+
+
+def leading_protocol(results: Results) -> str | None:
+    """The protocol whose figures stand first: the strict one where it was run."""
+    return "strict" if "strict" in results.protocols else next(iter(results.protocols), None)
+
+
+def answer(results: Results) -> list[str]:
+    """The first screen: what was found, how far it can be trusted, what speaks against it."""
+    name = leading_protocol(results)
+    if name is None:
+        return ["No endpoint could be evaluated; the flow of patients says why."]
+    return [
+        _count_sentence(name, results.protocols[name]),
+        "On labels that mean nothing, about 1 endpoint in 40 would.",
+        *_open_sentence(results.protocols[name]),
+        *_baseline_answer(results.protocols[name]),
+        *_gap_answer(results),
+    ]
+
+
+def _count_sentence(name: str, protocol: ProtocolResult) -> str:
+    judged = [v for v in (_judged_verdict(e) for e in protocol.endpoints.values()) if v is not None]
+    total, above = len(judged), judged.count("above")
+    if total == 0:
+        return f"No endpoint has an AUC under the {name} protocol."
+    verb = "has" if above == 1 else "have"
+    return (
+        f"Of {total} {_plural(total, 'endpoint')} evaluated, {above or 'none'} {verb} an AUC under the {name} protocol "
+        "whose 95 % interval lies above 0.5."
+    )
+
+
+def _open_sentence(protocol: ProtocolResult) -> list[str]:
+    judged = {key: _judged_verdict(endpoint) for key, endpoint in protocol.endpoints.items()}
+    doubtful = [endpoint_name(key) for key, v in judged.items() if v == "open"]
+    if not doubtful:
+        return []
+    return [f"Not counted among these, because the interval cannot be relied on: {_listed(doubtful)}."]
+
+
+def _baseline_answer(protocol: ProtocolResult) -> list[str]:
+    compared = {key: e.delong["volume"] for key, e in protocol.endpoints.items() if e.delong.get("volume") is not None}
+    if not compared:
+        return []
+    models = list(dict.fromkeys(model_name(str(protocol.endpoints[key].delong_reference)) for key in compared))
+    better = [key for key, comparison in compared.items() if _is_above(comparison)]
+    total = len(compared)
+    return [
+        f"{_listed(models, 'or')} is better than the tumour's volume alone (p < {SIGNIFICANT} after Holm) in "
+        f"{len(better) or 'none'} of {total} {_plural(total, 'endpoint')}."
+    ]
+
+
+def _gap_answer(results: Results) -> list[str]:
+    gaps = optimism_gaps(results)
+    if not gaps:
+        return []
+    return [
+        f"The inner cross-validated AUC of the paper protocol lies {_above_by(sum(gaps) / len(gaps))} the strict AUC "
+        f"on average over {len(gaps)} {_plural(len(gaps), 'endpoint')}."
+    ]
+
+
+def optimism_gaps(results: Results) -> list[float]:
+    """Gap of the model that each endpoint is judged by, where there is one."""
+    strict = results.protocols.get("strict")
+    if strict is None:
+        return []
+    judged = {key: judged_model(endpoint) for key, endpoint in strict.endpoints.items()}
+    cards = [results.optimism.get(key, {}).get(model) for key, model in judged.items() if model is not None]
+    return [card.optimism_gap for card in cards if card is not None and card.optimism_gap is not None]
+
+
+def optimism_sentence(results: Results) -> str:
+    """One sentence on what the gap between the protocols means here."""
+    gaps = optimism_gaps(results)
+    if not gaps:
+        return "No endpoint has all three figures, so the gap cannot be given."
+    mean = sum(gaps) / len(gaps)
+    meaning = (
+        "its selection and scores were fitted on the very patients that then judge them, which flatters"
+        if mean > 0
+        else "here the paper protocol's inner figure does not flatter"
+    )
+    return (
+        f"The paper protocol's inner AUC lies {_above_by(mean)} the strict AUC on average "
+        f"(from {difference_text(min(gaps))} to {difference_text(max(gaps))}): {meaning}."
+    )
+
+
+def baseline_sentences(endpoint: EndpointResult) -> list[str]:
+    """Per baseline that was run: whether the model that the endpoint is judged by does better, in words."""
+    model = judged_model(endpoint)
+    if model is None:
+        return []
+    sentences = []
+    for baseline in BASELINES:
+        card = endpoint.models.get(baseline)
+        if card is None or card.auc is None:
+            continue
+        if baseline == "shuffled-labels":
+            sentences.append(_shuffled_labels(card))
+        else:
+            sentences.append(_against(model, endpoint.models[model], baseline, card, endpoint.delong.get(baseline)))
+    return sentences
+
+
+def _against(
+    model: str, card: ModelCard, baseline: str, baseline_card: ModelCard, comparison: Comparison | None
+) -> str:
+    name = model_name(model)
+    figures = f"{model_name(baseline)}: {decimals(baseline_card.auc)} against {decimals(card.auc)} of {name}"
+    if comparison is None:
+        place = card.auc_ci is not None and card.auc_ci[0] <= (baseline_card.auc or 0.0) <= card.auc_ci[1]
+        return f"{figures}, {'within' if place else 'outside'} the interval of {name}; no paired test was made."
+    test = f"difference {difference_text(comparison.difference)}, {_p_words(comparison)}"
+    if comparison.difference <= 0:
+        return f"{figures} ({test}). {name} is no better."
+    if _is_above(comparison):
+        return f"{figures} ({test}). {name} is better."
+    return f"{figures} ({test}). That {name} is better is not shown."
+
+
+def _shuffled_labels(card: ModelCard) -> str:
+    if card.auc_ci is None:
+        return f"Shuffled labels: {decimals(card.auc)}, no interval."
+    figures = with_interval(card.auc, card.auc_ci)
+    if card.auc_ci[0] <= 0.5 <= card.auc_ci[1]:
+        return f"Shuffled labels give chance, as they should: {figures}."
+    return f"Shuffled labels do not give 0.5: {figures}. One time in 20 this is chance; else something leaks."
+
+
+def _judged_verdict(endpoint: EndpointResult) -> str | None:
+    model = judged_model(endpoint)
+    return None if model is None else verdict(endpoint.models[model])
+
+
+def _is_above(comparison: Comparison) -> bool:
+    p = comparison.p if comparison.p_holm is None else comparison.p_holm
+    return comparison.difference > 0 and p is not None and p < SIGNIFICANT
+
+
+def _p_words(comparison: Comparison) -> str:
+    if comparison.p is None:
+        return "no p"
+    text = f"p {p_value(comparison.p)}"
+    return text if comparison.p_holm is None else f"{text}, after Holm {p_value(comparison.p_holm)}"
+
+
+def _above_by(difference: float) -> str:
+    return f"{decimals(abs(difference))} {'above' if difference >= 0 else 'below'}"
+
+
+def _plural(number: int, word: str) -> str:
+    return word if number == 1 else word + "s"
+
+
+def _listed(words: list[str], last: str = "and") -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def order_of(models: dict[str, ModelCard]) -> list[str]:
+    """The models that stand in a result, in the order of the paper, baselines last."""
+    known = [name for name in (*MODELS, *BASELINES) if name in models]
+    return known + [name for name in models if name not in known]

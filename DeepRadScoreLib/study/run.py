@@ -85,14 +85,16 @@ def evaluate_from_table(
         hashes={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
         synthetic=gathered.synthetic,
         failed=gathered.failed,
-        backbones=_backbones(inputs, gathered.cases, plan, evaluated, work, jobs, progress),
+        backbones=_backbones(inputs, gathered.cases, plan, evaluated, work, progress),
     )
     return outcome, replace(cohort, table=cohort.table.iloc[gathered.rows]), work
 
 
 def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathered: Gathered) -> dict:
     training = plain_settings(plan.training)
+    network = training.pop("network")
     del training["protocol"], training["held_out_share"]
+    used = network if gathered.cases.data.patches is not None else dict.fromkeys(network)
     return {
         "cohort": inputs.table.name,
         "features": None if inputs.features is None else inputs.features.name,
@@ -105,7 +107,9 @@ def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathere
         "backbones": list(inputs.backbones),
         "pdl1_rules": cohort.pdl1_rules,
         "cd8a_cut": None if np.isnan(cohort.cd8a_cut) else cohort.cd8a_cut,
+        "network": used.pop("form"),
         **training,
+        **{name: value for name, value in used.items() if name != "device"},
     }
 
 
@@ -115,7 +119,6 @@ def _backbones(
     plan: EvaluationPlan,
     endpoints: list[str],
     work: Path,
-    jobs: int,
     progress: Progress,
 ) -> pd.DataFrame | None:
     if not inputs.backbones or not endpoints:
@@ -123,7 +126,7 @@ def _backbones(
     parts = outer_parts(cases, plan, plan.protocols[0])
     folds = [(part.train, part.test) for part in parts]
     return compare_backbones(
-        cases.data, endpoints[0], folds, plan.training, inputs.backbones, work=work, jobs=jobs, progress=progress
+        cases.data, endpoints[0], folds, plan.training, inputs.backbones, work=work, progress=progress
     )
 
 

@@ -79,19 +79,18 @@ def _protocol(outcome: StudyOutcome, protocol: Protocol, folds: tuple[FoldOutcom
     ]
     endpoints = {key: _endpoint(key, folds, outcome.models_not_run, seed) for key in evaluated}
     return ProtocolResult(
-        split=_split_words(folds),
+        split=_split_words(folds, str(outcome.settings.get("split"))),
         folds={fold.name: _sizes(fold) for fold in folds},
         endpoints=_with_holm(endpoints),
     )
 
 
-def _split_words(folds: tuple[FoldOutcome, ...]) -> str:
-    names = [fold.name for fold in folds]
-    if names == ["test"]:
+def _split_words(folds: tuple[FoldOutcome, ...], split: str) -> str:
+    if len(folds) == 1:
         return "one held-out part"
-    if names == [str(number) for number in range(1, len(names) + 1)]:
-        return f"{len(names)} outer folds, stratified, grouped by patient"
-    return "each site left out in turn: " + ", ".join(names)
+    if split == "site":
+        return "each site left out in turn: " + ", ".join(fold.name for fold in folds)
+    return f"{len(folds)} outer folds, stratified, grouped by patient"
 
 
 def _sizes(fold: FoldOutcome) -> dict[str, int]:

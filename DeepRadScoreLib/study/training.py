@@ -42,11 +42,12 @@ def train_bundle(
 ) -> TrainingResult:
     """Train on the cohort, judge on its held-out part, and return the bundle. `work` keeps what a killed run had.
 
+    The plan is one that `check_plan` lets pass.
+
     Raises
     ------
     CohortError: no endpoint has enough patients, or the training or the held-out part is empty.
     """
-    check_plan(plan)
     data = StudyData.of(cohort, computed)
     test = _held_out_rows(cohort, computed, data, plan)
     training, testing = data.part(~test), data.part(test)

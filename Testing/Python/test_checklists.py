@@ -173,6 +173,7 @@ def test_with_a_feature_table_from_elsewhere_nothing_is_said_of_images_and_extra
         ("preprocessing", "CLEAR", "22"),
         ("weights", "CLEAR", "34"),
         ("backbone", "METRICS", "13"),
+        ("network", "METRICS", "20"),
     ],
 )
 def test_a_setting_that_is_not_there_opens_its_items(missing: str, checklist: str, item: str, whole: Study) -> None:
@@ -185,6 +186,8 @@ def test_a_network_trained_end_to_end_opens_what_it_would_need(whole: Study) -> 
     frozen, trained = filled(*whole), filled(*changed(whole, SETTINGS | {"network": "shared"}))
     assert row(frozen, "METRICS", "17")["status"] == NOT_APPLICABLE
     assert row(trained, "METRICS", "17")["status"] == OPEN
+    unknown = filled(*changed(whole, {name: value for name, value in SETTINGS.items() if name != "network"}))
+    assert row(unknown, "METRICS", "17")["status"] == OPEN
     assert row(frozen, "METRICS", "20")["status"] == ANSWERED
     assert row(trained, "METRICS", "20")["status"] == OPEN
 

@@ -101,6 +101,9 @@ def test_a_fold_with_one_class_is_left_out_and_it_is_said():
     whole, more = mean_auc(folds), mean_auc([*folds, lone])
     assert more.auc == whole.auc
     assert (more.n, more.positives) == (whole.n, whole.positives) == (508, 150)
+    variances = np.array(stored("plain")[1]["folds"]).T[2]
+    half = Z * np.sqrt(variance_of_mean(variances, [len(y) for y, _ in folds], 508 + 9))
+    assert more.high - more.auc == pytest.approx(half, rel=1e-9)
     assert more.note == "1 of 6 folds have one class and give no AUC"
     with pytest.raises(ValueError, match="cases of both classes"):
         mean_auc([lone, lone])

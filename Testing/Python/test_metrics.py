@@ -146,7 +146,8 @@ def test_calibration_of_what_has_none():
     assert constant.slope is None
     assert constant.intercept == pytest.approx(logit(0.5) - logit(0.2), abs=1e-9)
     assert constant.curve == [(pytest.approx(0.2), 0.5, 6)]
-    for probability in (y * 1.0, 1.0 - y, 0.2 + 0.6 * y, np.where(y == 1, 0.5, np.arange(6) / 10)):
+    touching = np.array([0.1, 0.5, 0.5, 0.8, 0.2, 0.5])
+    for probability in (y * 1.0, 1.0 - y, 0.2 + 0.6 * y, touching, 1 - touching):
         assert calibration(y, probability).slope is None
     one_class = calibration(np.zeros(6, int), np.arange(6) / 6)
     assert (one_class.slope, one_class.intercept) == (None, None)

@@ -262,6 +262,16 @@ def test_table3_holds_every_model_with_the_results_figures(study) -> None:
     assert table.query("protocol == 'strict'")["auc_bootstrap"].isna().all()
 
 
+def test_training_metrics_are_those_of_the_training_parts(study) -> None:
+    _, results, tables = study
+    table = tables["training_metrics"].set_index(["protocol", "endpoint", "model"])
+    for (protocol, endpoint, model), row in table.iterrows():
+        card = results.protocols[protocol].endpoints[endpoint].models[model]
+        for name, estimate in card.training_metrics.items():
+            assert row[name] == estimate.value, (protocol, endpoint, model, name)
+    assert len(table) == 28
+
+
 def test_confusion_counts_give_the_metrics_back(study) -> None:
     table = study[2]["table3_models"]
     tp, fp, tn, fn = (table[name] for name in ("tp", "fp", "tn", "fn"))

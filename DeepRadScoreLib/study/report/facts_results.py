@@ -37,10 +37,7 @@ def class_balance(outcome: StudyOutcome, results: Results) -> str | None:
 
 
 def split(outcome: StudyOutcome, results: Results) -> str | None:
-    texts = [
-        f"{name}: {protocol.split} ({len(protocol.folds)} outer {'part' if len(protocol.folds) == 1 else 'parts'})"
-        for name, protocol in results.protocols.items()
-    ]
+    texts = [f"{name}: {protocol.split}" for name, protocol in results.protocols.items()]
     return f"{'; '.join(texts)}. Whole patients only." if texts else None
 
 
@@ -217,10 +214,14 @@ def non_radiomic_performance(outcome: StudyOutcome, results: Results) -> str | N
 
 def non_radiomic_tested(outcome: StudyOutcome, results: Results) -> str | None:
     texts = [
-        f"{name}, {key}, {model_name(model)}: difference {decimals(card.difference)}, p {p_value(card.p)}"
+        f"{name}, {key}, {model_name(model)}: difference {decimals(card.difference)}, {_p_text(card)}"
         for name, key, model, card in _tested(results, NON_RADIOMIC)
     ]
     return f"{'; '.join(texts)}." if texts else None
+
+
+def _p_text(card: Comparison) -> str:
+    return f"p {p_value(card.p)}" if card.p_holm is None else f"p after Holm {p_value(card.p_holm)}"
 
 
 def simple_model_tested(outcome: StudyOutcome, results: Results) -> str | None:
@@ -267,7 +268,8 @@ def selected_counts(outcome: StudyOutcome, results: Results) -> str | None:
     if not folds:
         return None
     counts = [len(rows) for fold in folds for _, rows in fold.selected.groupby(["endpoint", "region"])]
-    return f"{min(counts)} to {max(counts)} features per RadScore; coefficients and scaling of each: coefficients."
+    features = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{counts[0]}"
+    return f"{features} features per RadScore; coefficients and scaling of each: coefficients."
 
 
 def events_per_variable(outcome: StudyOutcome, results: Results) -> str | None:
@@ -280,6 +282,6 @@ def events_per_variable(outcome: StudyOutcome, results: Results) -> str | None:
 
 
 def warnings(outcome: StudyOutcome, results: Results) -> str | None:
-    found = [text for card in results.flow.values() for text in card.warnings]
-    found += [text for *_, result in _results(results) for text in result.warnings]
+    found = [f"{key}: {text}" for key, card in results.flow.items() for text in card.warnings]
+    found += [f"{name}, {key}: {text}" for name, key, result in _results(results) for text in result.warnings]
     return "; ".join(dict.fromkeys(found)) or None

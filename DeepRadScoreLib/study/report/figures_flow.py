@@ -16,7 +16,6 @@ from DeepRadScoreLib.study.report.figures_page import (
     GREY,
     LINE_MM,
     LOOKS,
-    MEDIUM,
     PROTOCOL_TITLES,
     SMALL,
     Page,
@@ -31,6 +30,7 @@ BOX_MM, GAP_MM, MARGIN_MM = 41.4, 2.8, 2.0
 PER_ROW = 4
 MOST_REASONS = 8
 PAD_MM = 1.3
+HEAD = 7.5
 BOX_GREY = "#f4f4f4"
 REFUSED = "#e4e4e4"
 
@@ -144,7 +144,7 @@ def _endpoint_box(key: str, card: FlowCard, x: float, y: float) -> Box:
         x,
         y,
         BOX_MM,
-        fitted(endpoint_name(key), room, MEDIUM, bold=True),
+        fitted(endpoint_name(key), room, HEAD, bold=True),
         tuple(lines),
         REFUSED if card.not_run else BOX_GREY,
     )
@@ -164,7 +164,7 @@ def _draw_box(page: Page, box: Box) -> None:
     size = (box.width / page.width, box.height / page.height)
     style: dict[str, Any] = {"facecolor": box.colour, "edgecolor": BLACK, "linewidth": 0.7}
     page.figure.add_artist(Rectangle(corner, *size, transform=page.figure.transFigure, **style))
-    page.text(box.x + PAD_MM, box.y + PAD_MM, box.head, fontsize=MEDIUM, weight="bold")
+    page.text(box.x + PAD_MM, box.y + PAD_MM, box.head, fontsize=HEAD, weight="bold")
     for number, line in enumerate(box.lines):
         page.text(box.x + PAD_MM, box.y + PAD_MM + 3.9 + LINE_MM * number, line)
 

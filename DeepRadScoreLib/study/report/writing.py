@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -28,8 +29,8 @@ Progress = Callable[[str, int, int], None]
 RESULTS = "results.json"
 LISTING = "files.sha256"
 LISTED_FOLDERS = ("tables", "figures")
-PAGE_DPI = 150
-"""Resolution of a figure that stands in the page as pixels."""
+PAGE_COLOURS = 256
+"""Colours of a figure that stands in the page as pixels."""
 
 
 def write_study(
@@ -45,7 +46,7 @@ def write_study(
     Parameters
     ----------
     cohort_table: the cohort's table as text, one row per case.
-    progress: called with what is being done, how many of the files are done, and how many there are.
+    progress: called after each figure, the slow part, with its name.
 
     Raises
     ------
@@ -78,11 +79,10 @@ def _write_files(
         write_atomically(folder / "tables" / f"{file_name(name)}.csv", _csv(table))
     write_atomically(folder / "predictions.csv", _csv(outcome.predictions()))
     write_atomically(folder / RESULTS, results.to_json())
-    drawn = list(study_figures(outcome, results))
     pictures = {}
-    for done, (name, figure) in enumerate(drawn, start=1):
+    for name, figure in study_figures(outcome, results):
         pictures[name] = _write_figure(figure, folder / "figures", file_name(name))
-        progress("drawing the figures", done, len(drawn))
+        progress(f"drawing {name}", 1, 1)
     write_atomically(folder / "report.html", to_study_html(outcome, results, tables, pictures))
     write_atomically(folder / LISTING, _listing(folder))
 
@@ -93,14 +93,24 @@ def _csv(table: pd.DataFrame) -> str:
 
 
 def _write_figure(figure: Figure, folder: Path, name: str) -> str:
-    """Write SVG and PNG; returns what the page shows: the SVG, or a PNG of `PAGE_DPI` where that is smaller."""
+    """Write SVG and PNG; returns what the page shows: the SVG, or the PNG in fewer colours where that is smaller."""
     from DeepRadScoreLib.study.report.figures import to_png, to_svg
 
-    svg, pixels = to_svg(figure).encode(), to_png(figure, PAGE_DPI)
+    svg, png = to_svg(figure).encode(), to_png(figure)
     write_atomically(folder / f"{name}.svg", svg)
-    write_atomically(folder / f"{name}.png", to_png(figure))
-    kind, shown = ("svg+xml", svg) if len(svg) <= len(pixels) else ("png", pixels)
+    write_atomically(folder / f"{name}.png", png)
+    small = _in_few_colours(png)
+    kind, shown = ("svg+xml", svg) if len(svg) <= len(small) else ("png", small)
     return f"data:image/{kind};base64," + base64.b64encode(shown).decode("ascii")
+
+
+def _in_few_colours(png: bytes) -> bytes:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(PAGE_COLOURS, dither=Image.Dither.NONE)
+    picture.save(stream, "PNG", optimize=True)
+    return stream.getvalue()
 
 
 def _listing(folder: Path) -> str:

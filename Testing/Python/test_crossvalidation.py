@@ -146,6 +146,7 @@ def test_perfect_folds_have_the_bound_of_their_pairs():
     estimate = mean_auc([(y, y + 0.1 * np.arange(10))] * 5)
     assert (estimate.auc, estimate.high, estimate.method) == (1.0, 1.0, "exact-pairs")
     assert estimate.low == pytest.approx(0.025 ** (1 / 20))
+    assert mean_auc([(1 - y, -y - 0.1 * np.arange(10))] * 5).low == pytest.approx(0.025 ** (1 / 20))
 
 
 @pytest.mark.parametrize("y", [[0, 1, 2, 1], [0, 1, 1, 0]])

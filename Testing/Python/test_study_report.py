@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
+import io
 import json
 import re
 from dataclasses import replace
@@ -14,6 +16,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from study_outcome import made_up_outcome
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
@@ -592,13 +595,20 @@ class TestFiles:
             self.write(small, tmp_path / "out")
         assert contents(tmp_path).keys() == {"out"}
 
-    @pytest.mark.parametrize("points", [10, 20000])
-    def test_the_smaller_picture_stands_in_the_page(self, tmp_path, points):
+    @pytest.mark.parametrize(("points", "mark", "kind"), [(40, "-", "svg+xml"), (20000, "x", "png")])
+    def test_the_smaller_picture_stands_in_the_page(self, tmp_path, points, mark, kind):
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(4, 4))
-        rng = np.random.default_rng(0)
-        figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[]).plot(*rng.normal(size=(2, points)), "x")
+        axes = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[])
+        axes.plot(*np.random.default_rng(0).normal(size=(2, points)), mark)
         source = writing._write_figure(figure, tmp_path, "x")
-        assert source.startswith("data:image/svg+xml;" if points == 10 else "data:image/png;")
+        head, data = source.split(",", 1)
+        assert head == f"data:image/{kind};base64"
         assert sorted(path.name for path in tmp_path.iterdir()) == ["x.png", "x.svg"]
+        if kind == "png":
+            shown = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")
+            whole = Image.open(tmp_path / "x.png").convert("RGB")
+            np.testing.assert_allclose(np.asarray(shown, int), np.asarray(whole, int), atol=16)
+        else:
+            assert base64.b64decode(data) == (tmp_path / "x.svg").read_bytes()

@@ -25,7 +25,9 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from DeepRadScoreLib.study.cohort import read_cohort
 from DeepRadScoreLib.study.collections import lung1, nsclc_radiogenomics
+from DeepRadScoreLib.study.report.characteristics import formatted_table_one, table_one
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "Testing" / "Python"))
@@ -101,6 +103,7 @@ def evaluate(name: str, out: Path, options: list[str]) -> None:
             f"  {volumes} delineated volumes: {volumes - len(features)} are not their patient's largest and left out."
         )
         print(f"  {len(lung1.absent_features(features))} of the 851 features are not in the table.")
+    write_table_one(folder)
     call = [sys.executable, "-m", "DeepRadScoreLib.cli.main", "evaluate", str(folder / "cohort.csv")]
     call += ["--features", str(folder / "features.csv"), "--out", str(folder / "study"), "--protocol", "both"]
     call += ["--endpoints", ",".join(ENDPOINTS[name]), *options]
@@ -110,6 +113,17 @@ def evaluate(name: str, out: Path, options: list[str]) -> None:
         raise SystemExit(code)
     print(f"  {time.perf_counter() - begin:.0f} s")
     print_aucs(json.loads((folder / "study" / "results.json").read_text()))
+
+
+def write_table_one(folder: Path) -> None:
+    """Table 1 of all patients of the cohort table, by site, with the PD-1/PD-L1 labels if CD8A gives any."""
+    cohort = read_cohort(folder / "cohort.csv", needs=("case_id", "patient_id"))
+    table = cohort.table
+    if cohort.pdl1_rules["CD8A"]:
+        table = table.assign(PDL1=cohort.labels["PDL1"].map({0.0: "0", 1.0: "1"}).fillna(""))
+        print(f"  PD-1/PD-L1 labels by CD8A: {cohort.pdl1_rules['CD8A']}, cut {cohort.cd8a_cut:.3f} FPKM.")
+    described = table_one(table, table.get("site"), None, table["patient_id"])
+    formatted_table_one(described).to_csv(folder / "table1.csv", index=False)
 
 
 def print_aucs(results: dict) -> None:

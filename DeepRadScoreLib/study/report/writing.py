@@ -120,7 +120,7 @@ def _listing(folder: Path) -> str:
 def _names(folder: Path) -> list[str]:
     """The files below a folder as POSIX paths, in the order in which they are moved: listing and results last."""
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    return sorted(names, key=lambda name: (name != RESULTS, name == LISTING, name))
+    return sorted(names, key=lambda name: (name == RESULTS, name == LISTING, name))
 
 
 def _digest(path: Path) -> str:

@@ -208,16 +208,17 @@ def test_swarm_keeps_points_of_one_bin_apart() -> None:
     assert np.abs(offsets).max() <= 1
 
 
-def test_gradcam_takes_the_extremes_over_all_folds() -> None:
+def test_gradcam_takes_the_extremes_about_the_threshold_over_all_folds() -> None:
     outcome = made_up_outcome(endpoints=("EGFR",))
     folds = []
-    for number, fold in enumerate(outcome.folds["strict"]):
-        at = {"most certain": 0.35 + 0.1 * number, "least certain": 0.35 - 0.02 * (5 - number)}
+    most_at, least_at = (0.4, 0.0, 0.75, 0.3, 0.4), (0.5, 0.2, 0.34, 0.6, 0.2)
+    for fold, *at_both in zip(outcome.folds["strict"], most_at, least_at, strict=True):
+        at = dict(zip(("most certain", "least certain"), at_both, strict=True))
         folds.append(replace(fold, cams=tuple(replace(cam, probability=at[cam.kind]) for cam in fold.cams)))
     most, least = cam_pairs(folds)["EGFR"]
     assert isinstance(most, CamExample)
     assert isinstance(least, CamExample)
-    assert (most.probability, least.probability) == (pytest.approx(0.75), pytest.approx(0.33))
+    assert (most.probability, least.probability) == (0.75, 0.34)
 
 
 def test_gradcam_shows_patch_and_map(drawn: Drawn) -> None:

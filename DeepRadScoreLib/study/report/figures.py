@@ -44,7 +44,7 @@ def study_figures(outcome: StudyOutcome, results: Results) -> Iterator[tuple[str
 def to_svg(figure: Figure) -> str:
     """The figure as SVG text, letters as outlines."""
     stream = io.StringIO()
-    _save(figure, stream, "svg", SVG_DPI, {"Creator": None})
+    _save(figure, stream, "svg", SVG_DPI, {"Date": None, "Creator": None})
     return stream.getvalue()
 
 

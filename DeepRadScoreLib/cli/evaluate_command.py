@@ -120,6 +120,7 @@ def _prefixes(features: Path | None, tumour: str | None, peritumoral: str | None
 
 
 def _print_findings(results: Results) -> None:
+    width = max((len(key) for key in results.flow), default=0)
     for protocol, found in results.protocols.items():
         typer.echo(f"\n{protocol} protocol ({found.split})" + (f"; {results.label}" if results.label else ""))
         for key, endpoint in found.endpoints.items():
@@ -128,7 +129,7 @@ def _print_findings(results: Results) -> None:
                     continue
                 low, high = card.auc_ci
                 note = f"   {card.auc_note}" if card.auc_note else ""
-                typer.echo(f"  {key:10s}{name:18s}{card.auc:.3f} [{low:.3f}, {high:.3f}]{note}")
+                typer.echo(f"  {key:{width}s}  {name:18s}{card.auc:.3f} [{low:.3f}, {high:.3f}]{note}")
     for key, flow in results.flow.items():
         if flow.not_run:
             typer.echo(f"not evaluated: {key}: {flow.not_run}")

@@ -9,7 +9,8 @@ import typer
 from DeepRadScoreLib.cli import case_commands, cohort_commands, demo_command, doctor_command, evaluate_command
 from DeepRadScoreLib.errors import DeepRadScoreError
 
-SOME_FAILED, COULD_NOT = 1, 2
+COULD_NOT = 2
+TYPER_INTERRUPTED = 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,9 +39,11 @@ def main() -> None:
         reason = f"{error.filename or 'a file'}: {error.strerror or error}"
         print(f"deepradscore: {reason}; check the path, its permissions and the space left.", file=sys.stderr)
         sys.exit(COULD_NOT)
-    except KeyboardInterrupt:
-        print("deepradscore: stopped; the same command goes on from what is finished.", file=sys.stderr)
-        sys.exit(COULD_NOT)
+    except SystemExit as end:
+        if end.code == TYPER_INTERRUPTED:
+            print("deepradscore: stopped; the same command goes on from what is finished.", file=sys.stderr)
+            sys.exit(COULD_NOT)
+        raise
 
 
 if __name__ == "__main__":

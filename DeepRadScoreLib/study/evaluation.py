@@ -52,10 +52,12 @@ def evaluate(
             "no endpoint can be evaluated: " + " ".join(f"{key}: {reason}" for key, reason in problems.items()),
             mend="add labelled cases",
         )
-    total = sum(len(each) for each in parts.values())
+    total = sum(len(parts[protocol]) for protocol in plan.protocols if rules[protocol][0])
     folds: dict[Protocol, tuple[FoldOutcome, ...]] = {}
     done = 0
     for protocol in plan.protocols:
+        if not rules[protocol][0]:
+            continue
         outcomes: list[FoldOutcome] = []
         training = replace(plan.training, protocol=protocol)
         shuffled = with_shuffled_labels(cases.data, disjoint(parts[protocol]), plan.training.seed)

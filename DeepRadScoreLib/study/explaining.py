@@ -61,13 +61,13 @@ def cam_examples(
 ) -> tuple[CamExample, ...]:
     """Grad-CAM of the cases whose probability lies furthest from the threshold and nearest to it.
 
-    `labels` and `probability` are those of the `cases` (n,), from Deep-RadScore.
+    `labels` and `probability` are those of the `cases` (n,), from Deep-RadScore; none where it found no signal.
     """
     from DeepRadScoreLib.deepct.gradcam import cells, grad_cams
 
     fusion = part.fusions[stage.key]["deep-radscore"]
     networks = _networks_of(part.stages.networks, stage.key)
-    if fusion.no_signal_ or cases.patches is None or stage.deep is None or len(cases.labels) < 2:
+    if fusion.no_signal_ or cases.patches is None or stage.deep is None:
         return ()
     distance = np.abs(probability - fusion.threshold_)
     readouts = None if stage.deep.readout is None else {stage.key: stage.deep.readout}

@@ -14,10 +14,10 @@ from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.baselines import clinical_columns, volume_column
 from DeepRadScoreLib.study.explaining import cam_examples, explain_cases, explanation_task
 from DeepRadScoreLib.study.fitting import FittedPart, fit_fusion, fit_part, fusion_task
-from DeepRadScoreLib.study.outcome import SELECTED_COLUMNS, Explanation, Fit, FoldOutcome
+from DeepRadScoreLib.study.outcome import SELECTED_COLUMNS, CamExample, Explanation, Fit, FoldOutcome
 from DeepRadScoreLib.study.outer import Part, StudyCases
 from DeepRadScoreLib.study.parts import Progress, each_kept
-from DeepRadScoreLib.study.protocols import StudyData, TrainingPlan
+from DeepRadScoreLib.study.protocols import Stage, StudyData, TrainingPlan
 
 BASELINE_CLASSIFIERS = ("LR",)
 
@@ -36,6 +36,7 @@ class OuterFold:
     progress: Progress
 
     def outcome(self) -> FoldOutcome:
+        """Fit, judge, explain; then the baselines."""
         data = self.cases.data
         fitted, training, testing = self._fit(data, "models")
         outputs = fitted.outputs(testing.patches)
@@ -47,7 +48,7 @@ class OuterFold:
             example
             for stage in fitted.stages.stages
             if "deep-radscore" in stage.columns
-            for example in self._cams(fitted, stage.key, columns, testing)
+            for example in _cams(fitted, stage, columns[stage.key]["deep-radscore"], testing)
         )
         for rows, more in self._baselines(training, testing):
             predictions += rows
@@ -79,15 +80,6 @@ class OuterFold:
                 tasks.append(explanation_task(stage, fusion, testing, values, outputs))
         label = "explaining the test cases"
         return tuple(each_kept(self.work, explain_cases, tasks, jobs=self.jobs, label=label, progress=self.progress))
-
-    def _cams(
-        self, fitted: FittedPart, key: str, columns: dict[str, dict[str, np.ndarray]], testing: StudyData
-    ) -> tuple:
-        known = testing.labels[key].notna().to_numpy()
-        stage = next(stage for stage in fitted.stages.stages if stage.key == key)
-        probability = fitted.fusions[key]["deep-radscore"].predict_proba(columns[key]["deep-radscore"][known])[:, 1]
-        labels = testing.labels[key].to_numpy()[known]
-        return cam_examples(fitted, stage, testing.part(known), labels, probability)
 
     def _baselines(self, training: StudyData, testing: StudyData) -> Iterable[tuple[list[pd.DataFrame], list[Fit]]]:
         data = self.cases.data
@@ -182,6 +174,14 @@ def _fit(key: str, model: str, fusion: FusionModel, labels: np.ndarray) -> Fit:
         fusion.oof_score_,
         int(fusion.n_features_in_),
     )
+
+
+def _cams(fitted: FittedPart, stage: Stage, columns: np.ndarray, testing: StudyData) -> tuple[CamExample, ...]:
+    known = testing.labels[stage.key].notna().to_numpy()
+    if known.sum() < 2:
+        return ()
+    probability = fitted.fusions[stage.key]["deep-radscore"].predict_proba(columns[known])[:, 1]
+    return cam_examples(fitted, stage, testing.part(known), testing.labels[stage.key].to_numpy()[known], probability)
 
 
 def _selected(fitted: FittedPart) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from DeepRadScoreLib.study.gathering import (
 )
 from DeepRadScoreLib.study.outcome import StudyOutcome
 from DeepRadScoreLib.study.outer import EvaluationPlan, StudyCases, outer_parts
-from DeepRadScoreLib.study.parts import Progress
+from DeepRadScoreLib.study.parts import Progress, code_digest
 from DeepRadScoreLib.study.protocols import TrainingPlan
 from DeepRadScoreLib.study.training import TrainingResult, check_plan, plain_settings, train_bundle, work_key
 
@@ -135,6 +135,7 @@ def _study_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> 
     data = cases.data
     clinical = None if cases.clinical is None else cases.clinical.to_csv()
     everything = (
+        code_digest(),
         plain_settings(plan.training),
         {name: value for name, value in asdict(plan).items() if name != "training"},
         inputs.backbones,

@@ -20,7 +20,7 @@ from DeepRadScoreLib.study.cohort import Cohort
 from DeepRadScoreLib.study.features import CohortFeatures, installed_version
 from DeepRadScoreLib.study.fitting import FittedPart, fit_part, one_label_per_patient, rules_of
 from DeepRadScoreLib.study.networks import Networks
-from DeepRadScoreLib.study.parts import Progress
+from DeepRadScoreLib.study.parts import Progress, code_digest
 from DeepRadScoreLib.study.protocols import Stage, StudyData, TrainingPlan
 from DeepRadScoreLib.study.splits import holdout
 from DeepRadScoreLib.study.statistics import auc_interval
@@ -253,7 +253,7 @@ def plain_settings(plan: TrainingPlan) -> dict:
 
 def work_key(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan) -> str:
     """Names the work folder of a run: another plan or other data never take up its parts."""
-    digest = hashlib.sha256(repr(plain_settings(plan)).encode())
+    digest = hashlib.sha256((code_digest() + repr(plain_settings(plan))).encode())
     digest.update(computed.features.to_numpy().tobytes())
     digest.update(computed.patches.tobytes())
     digest.update(cohort.labels.to_numpy().tobytes())

@@ -103,7 +103,7 @@ def _both_classes(y: np.ndarray) -> bool:
 
 
 def _left_out(folds: int, used: int) -> str | None:
-    return f"{folds - used} of {folds} folds have one class and give no AUC" if used < folds else None
+    return f"{folds - used} of {folds} folds have labels of one class or none and give no AUC" if used < folds else None
 
 
 def _mean_and_variance(folds: Sequence[tuple[np.ndarray, np.ndarray]], n: int) -> tuple[float, float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.baselines import with_shuffled_labels
@@ -75,7 +77,12 @@ def evaluate(
 def _all_problems(cases: StudyCases, plan: EvaluationPlan, problems: dict[str, str]) -> dict[str, str]:
     found = dict(problems)
     features = cases.data.features if cases.data.features.shape[1] else None
-    leaks = likely_leaks(features, cases.clinical, cases.data.labels)
+    first = ~pd.Series(cases.data.patients).duplicated().to_numpy()
+    leaks = likely_leaks(
+        None if features is None else features[first],
+        None if cases.clinical is None else cases.clinical[first],
+        cases.data.labels[first],
+    )
     folds = plan.folds if plan.split == "cv" and "strict" in plan.protocols else 2
     for key in cases.data.labels.columns:
         problem = endpoint_problem(cases.data.labels[key], cases.data.patients, folds)
@@ -97,6 +104,9 @@ def _rules(
         each.append(rules)
         for key, reason in refused.items():
             reasons.setdefault(key, f"training part {part.name}: {reason}")
+    for key in wanted.labels:
+        if not any(wanted.labels[key].iloc[part.test].notna().any() for part in parts):
+            reasons.setdefault(str(key), "no case of the test part has a label.")
     return [{key: rule for key, rule in rules.items() if key not in reasons} for rules in each], reasons
 
 

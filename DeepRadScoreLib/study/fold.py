@@ -14,7 +14,14 @@ from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.baselines import clinical_columns, volume_column
 from DeepRadScoreLib.study.explaining import cam_examples, explain_cases, explanation_task
 from DeepRadScoreLib.study.fitting import FittedPart, fit_fusion, fit_part, fusion_task
-from DeepRadScoreLib.study.outcome import SELECTED_COLUMNS, CamExample, Explanation, Fit, FoldOutcome
+from DeepRadScoreLib.study.outcome import (
+    PREDICTION_COLUMNS,
+    SELECTED_COLUMNS,
+    CamExample,
+    Explanation,
+    Fit,
+    FoldOutcome,
+)
 from DeepRadScoreLib.study.outer import Part, StudyCases
 from DeepRadScoreLib.study.parts import Progress, each_kept
 from DeepRadScoreLib.study.protocols import Stage, StudyData, TrainingPlan
@@ -41,7 +48,7 @@ class OuterFold:
         fitted, training, testing = self._fit(data, "models")
         outputs = fitted.outputs(testing.patches)
         columns = fitted.columns(testing, outputs)
-        predictions, fits = _predictions(fitted, columns, testing, {})
+        predictions, fits = _predictions(fitted, columns, training, testing, {})
         selected = _selected(fitted)
         explanations = self._explanations(fitted, testing, columns, outputs[0])
         cams = tuple(
@@ -84,12 +91,10 @@ class OuterFold:
     def _baselines(self, training: StudyData, testing: StudyData) -> Iterable[tuple[list[pd.DataFrame], list[Fit]]]:
         data = self.cases.data
         if data.features.shape[1]:
-            fitted, _, other = self._fit(self.shuffled_labels, "shuffled-labels")
-            yield self._named(fitted, other, "shuffled-labels")
+            yield self._named(*self._fit(self.shuffled_labels, "shuffled-labels"), "shuffled-labels")
         if self.cases.shuffled is not None:
             voxels = replace(data, features=self.cases.shuffled, patches=None, repeats=None)
-            fitted, _, other = self._fit(voxels, "shuffled-voxels")
-            yield self._named(fitted, other, "shuffled-voxels")
+            yield self._named(*self._fit(voxels, "shuffled-voxels"), "shuffled-voxels")
         volume = volume_column(data.features)
         if volume is not None:
             yield self._simple("volume", volume[self.part.train], volume[self.part.test], training, testing)
@@ -98,16 +103,19 @@ class OuterFold:
             made = clinical_columns(clinical.iloc[self.part.train], clinical.iloc[self.part.test])
             yield self._simple("clinical", *made, training, testing)
 
-    def _named(self, fitted: FittedPart, testing: StudyData, name: str) -> tuple[list[pd.DataFrame], list[Fit]]:
+    def _named(
+        self, fitted: FittedPart, training: StudyData, testing: StudyData, name: str
+    ) -> tuple[list[pd.DataFrame], list[Fit]]:
         """The Radiomics-Score of a baseline's own features or labels, under the baseline's name."""
         columns = fitted.columns(testing, ([], []))
-        return _predictions(fitted, columns, testing, {"radiomics-score": name})
+        return _predictions(fitted, columns, training, testing, {"radiomics-score": name})
 
     def _simple(
         self, name: str, train: np.ndarray, test: np.ndarray, training: StudyData, testing: StudyData
     ) -> tuple[list[pd.DataFrame], list[Fit]]:
-        """A logistic regression on the columns of a baseline (n, d)."""
+        """A logistic regression on the columns of a baseline (n, d), for the endpoints in whose cases they vary."""
         known = {key: training.labels[key].notna().to_numpy() for key in self.rules}
+        known = {key: rows for key, rows in known.items() if np.ptp(train[rows], axis=0).any()}
         tasks = [
             fusion_task(
                 train[rows],
@@ -123,13 +131,14 @@ class OuterFold:
         tables, fits = [], []
         for key, fusion, task in zip(known, fusions, tasks, strict=True):
             tables.append(_table(key, name, fusion, test, testing))
-            fits.append(_fit(key, name, fusion, task["labels"]))
+            fits.append(_fit(key, name, fusion, task["labels"], task["patients"]))
         return tables, fits
 
 
 def _predictions(
     fitted: FittedPart,
     columns: dict[str, dict[str, np.ndarray]],
+    training: StudyData,
     testing: StudyData,
     names: dict[str, str],
 ) -> tuple[list[pd.DataFrame], list[Fit]]:
@@ -139,30 +148,31 @@ def _predictions(
         for model, fusion in fitted.fusions[stage.key].items():
             name = names.get(model, model)
             tables.append(_table(stage.key, name, fusion, columns[stage.key][model], testing))
-            fits.append(_fit(stage.key, name, fusion, stage.labels))
+            fits.append(_fit(stage.key, name, fusion, stage.labels, training.patients[stage.rows]))
     return tables, fits
 
 
 def _table(key: str, model: str, fusion: FusionModel, columns: np.ndarray, testing: StudyData) -> pd.DataFrame:
+    """One row per patient: of several cases the mean score and probability, positive where one of them is."""
     known = testing.labels[key].notna().to_numpy()
-    if not known.any():
-        return pd.DataFrame()
-    probability = fusion.predict_proba(columns[known])[:, 1]
-    return pd.DataFrame(
+    none = np.empty(0)
+    cases = pd.DataFrame(
         {
-            "case_id": testing.features.index[known],
+            "case_id": testing.features.index[known].astype(str),
             "patient_id": testing.patients[known],
-            "endpoint": key,
-            "model": model,
             "label": testing.labels[key].to_numpy()[known].astype(int),
-            "score": fusion.decision_function(columns[known]),
-            "probability": probability,
-            "decision": (probability >= fusion.threshold_).astype(int),
+            "score": fusion.decision_function(columns[known]) if known.any() else none,
+            "probability": fusion.predict_proba(columns[known])[:, 1] if known.any() else none,
         }
     )
+    rules = {"case_id": " + ".join, "label": "max", "score": "mean", "probability": "mean"}
+    table = cases.groupby("patient_id", sort=False, as_index=False).agg(rules)
+    table = table.assign(endpoint=key, model=model, decision=(table["probability"] >= fusion.threshold_).astype(int))
+    return table[[name for name in PREDICTION_COLUMNS if name in table]]
 
 
-def _fit(key: str, model: str, fusion: FusionModel, labels: np.ndarray) -> Fit:
+def _fit(key: str, model: str, fusion: FusionModel, labels: np.ndarray, patients: np.ndarray) -> Fit:
+    training = pd.DataFrame({"label": labels, "probability": fusion.oof_score_}).groupby(patients)
     return Fit(
         key,
         model,
@@ -170,8 +180,8 @@ def _fit(key: str, model: str, fusion: FusionModel, labels: np.ndarray) -> Fit:
         fusion.cv_auc_,
         float(fusion.threshold_),
         bool(fusion.no_signal_),
-        labels,
-        fusion.oof_score_,
+        training["label"].max().to_numpy(),
+        training["probability"].mean().to_numpy(),
         int(fusion.n_features_in_),
     )
 

@@ -52,14 +52,15 @@ class Gathered:
     ----------
     rows: their positions in the cohort table.
     left_out: case_id -> why a case cannot be used; `failed` are those whose images could not be worked on.
-    columns_left_out: how many columns of the feature table cannot be used.
+    columns_left_out, rows_of_others: of a feature table from elsewhere, see `FeatureTable`.
     """
 
     cases: StudyCases
     rows: np.ndarray
     left_out: dict[str, str]
     failed: tuple[str, ...]
-    columns_left_out: int
+    columns_left_out: dict[str, str]
+    rows_of_others: int
     synthetic: bool
 
 
@@ -135,8 +136,15 @@ def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, jobs: int, p
         cohort.column("split").to_numpy()[rows],
         cohort.column("site").to_numpy()[rows],
     )
-    dropped = 0 if table is None else len(table.dropped)
-    return Gathered(cases, rows, left_out, tuple(failed), dropped, images is not None and images.synthetic)
+    return Gathered(
+        cases,
+        rows,
+        left_out,
+        tuple(failed),
+        {} if table is None else table.dropped,
+        0 if table is None else table.extra,
+        images is not None and images.synthetic,
+    )
 
 
 def _common_rows(sources: list[FeatureTable | CohortFeatures]) -> np.ndarray:

@@ -36,7 +36,7 @@ class Fit:
     cv_auc: classifier -> AUC of each inner fold of each repeat, (repeats x folds,).
     threshold: a case is called positive from this probability on; frozen before the test part is seen.
     no_signal: the training scores do not rise with the label.
-    labels, probability: (n,) of the training cases; the probabilities are inner out-of-fold ones.
+    labels, probability: (n,) of the training patients; the probabilities are inner out-of-fold ones.
     columns: how many columns the classifier has.
     """
 
@@ -57,7 +57,7 @@ class Explanation:
 
     Attributes
     ----------
-    names: (d,) the fused columns: "radscore_tumour", "radscore_peritumoral", then "deep_ct" or "deep_1" ... "deep_10".
+    names: (d,) the fused columns: "deep_ct" or "deep_1" ... "deep_10", then those of the RadScores.
     columns, shap: (n, d) their values and their Shapley values of the raw score.
     correlations: one (regions, 10) Pearson's r of RadScores with deep features for each network.
     exact: whether the Shapley values are exact or estimated from random orders of the columns.
@@ -96,7 +96,8 @@ class FoldOutcome:
     Attributes
     ----------
     name: "1" to "5", "test" for a single held-out part, or the site that was left out.
-    predictions: of the test cases, `PREDICTION_COLUMNS` without protocol and fold.
+    predictions: one row per test patient, endpoint and model, `PREDICTION_COLUMNS` without protocol and fold; a patient
+        with several cases has their mean score and probability, and their names joined in `case_id`.
     selected: features of the RadScores fitted on the training part, `SELECTED_COLUMNS`.
     """
 
@@ -139,6 +140,8 @@ class StudyOutcome:
     hashes: name of an input file -> SHA-256.
     synthetic: the cohort is the phantom one; every number is then "synthetic: not for patients".
     backbones: the comparison of backbones on one endpoint, or None.
+    columns_left_out: column of the feature table -> why it could not be used.
+    rows_of_others: how many rows of the feature table belong to no case of the cohort.
     """
 
     folds: dict[Protocol, tuple[FoldOutcome, ...]]
@@ -153,6 +156,8 @@ class StudyOutcome:
     synthetic: bool = False
     backbones: pd.DataFrame | None = None
     failed: tuple[str, ...] = ()
+    columns_left_out: dict[str, str] = field(default_factory=dict)
+    rows_of_others: int = 0
 
     def predictions(self) -> pd.DataFrame:
         """Test predictions of every protocol and fold, `PREDICTION_COLUMNS`."""

@@ -24,7 +24,10 @@ class Estimate(Card):
 
 
 class CalibrationCard(Card):
-    """Slope and intercept of the logistic recalibration, and the curve: mean predicted, share observed, cases."""
+    """Slope of the logistic recalibration, calibration-in-the-large, and the curve: mean predicted, share observed, n.
+
+    Over several folds the test patients are pooled: each has a probability of its own fold's calibrated model.
+    """
 
     slope: float | None
     intercept: float | None
@@ -69,15 +72,20 @@ class ModelCard(Card):
 
 
 class Comparison(Card):
-    """The reference model's AUC less that of another, with DeLong's p and Holm's p over the endpoints."""
+    """The reference model's AUC less that of another, with DeLong's p and Holm's p over the endpoints.
+
+    `reference` is null where it is the endpoint's own; shuffled voxels, which are radiomics alone, are held against the
+    Radiomics-Score.
+    """
 
     difference: float
     p: float | None
     p_holm: float | None = None
+    reference: str | None = None
 
 
 class CorrelationCard(Card):
-    """|r| of RadScores with deep features over all networks: largest, mean, SD."""
+    """|r| of RadScores with deep features, taken together over all networks: largest, mean, SD."""
 
     largest: float | None
     mean: float | None
@@ -86,7 +94,11 @@ class CorrelationCard(Card):
 
 
 class EndpointResult(Card):
-    """One endpoint under one protocol; `delong` compares the others with `delong_reference` (Deep-RadScore if run)."""
+    """One endpoint under one protocol.
+
+    `delong` compares the others with `delong_reference` (Deep-RadScore if run); `selected` holds region -> feature ->
+    the coefficient in each fold whose RadScore has it.
+    """
 
     models: dict[str, ModelCard]
     delong: dict[str, Comparison] = {}
@@ -95,6 +107,7 @@ class EndpointResult(Card):
     events_per_variable: float | None = None
     correlation: CorrelationCard | None = None
     contributions: dict[str, float] = {}
+    selected: dict[str, dict[str, list[float]]] = {}
     warnings: list[str] = []
 
 
@@ -135,6 +148,7 @@ class Results(Card):
     left_out: dict[str, str]
     flow: dict[str, FlowCard]
     models_not_run: dict[str, str]
+    backbones: list[dict[str, str | int | float | None]] = []
     protocols: dict[str, ProtocolResult]
     optimism: dict[str, dict[str, GapCard]] = {}
     settings: dict

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import asdict, replace
+from functools import reduce
 from pathlib import Path
 
 import joblib
@@ -12,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from DeepRadScoreLib.bundle import write_bundle
+from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.study.backbones import compare_backbones
-from DeepRadScoreLib.study.cohort import Cohort, read_cohort
+from DeepRadScoreLib.study.cohort import FILE_COLUMNS, Cohort, read_cohort
 from DeepRadScoreLib.study.evaluation import evaluate
 from DeepRadScoreLib.study.features import cache_folder, installed_version
 from DeepRadScoreLib.study.gathering import (
@@ -31,7 +33,18 @@ from DeepRadScoreLib.study.parts import Progress, code_digest
 from DeepRadScoreLib.study.protocols import TrainingPlan
 from DeepRadScoreLib.study.training import TrainingResult, check_plan, plain_settings, train_bundle, work_key
 
-LEARNING = ("DeepRadScore", "numpy", "pandas", "scipy", "scikit-learn", "statsmodels", "torch", "torchvision", "shap")
+LEARNING = (
+    "DeepRadScore",
+    "numpy",
+    "pandas",
+    "scipy",
+    "scikit-learn",
+    "iterative-stratification",
+    "statsmodels",
+    "torch",
+    "torchvision",
+    "shap",
+)
 EXTRACTING = ("pyradiomics-bhklab", "SimpleITK")
 
 
@@ -63,29 +76,50 @@ def evaluate_from_table(
     InputError: settings that cannot work (see `check_plan`).
     """
     cohort = read_labels(inputs)
+    if inputs.backbones and not has_images(cohort):
+        raise InputError(
+            "comparing backbones needs images",
+            where="--backbones",
+            mend="give the cohort table the columns ct and mask",
+        )
     if has_images(cohort):
+        for backbone in inputs.backbones:
+            check_plan(replace(plan.training, network=replace(plan.training.network, backbone=backbone)))
         for protocol in plan.protocols:
             check_plan(replace(plan.training, protocol=protocol))
     gathered = gather(inputs, cohort, plan.training, jobs, progress)
     work = cache_folder() / "runs" / f"study-{_study_key(gathered.cases, plan, inputs)}"
     work.mkdir(parents=True, exist_ok=True)
-    problems = dict(cohort.bad_labels)
+    problems = {key: reason.replace(str(inputs.table), inputs.table.name) for key, reason in cohort.bad_labels.items()}
     folds, flows = evaluate(gathered.cases, plan, problems, work=work, jobs=jobs, progress=progress)
     evaluated = [flow.endpoint for flow in flows if not flow.not_run]
-    files = [inputs.table] if inputs.features is None else [inputs.table, inputs.features]
+    not_run = models_not_run(gathered.cases)
+    backbones = None
+    if inputs.backbones and evaluated:
+        try:
+            backbones = _backbones(inputs, gathered.cases, plan, evaluated[0], work, progress)
+        except CohortError as error:
+            not_run["backbones"] = str(error)
+    files = {"cohort": inputs.table, "features": inputs.features, "weights": Path(plan.training.network.weights)}
     outcome = StudyOutcome(
         folds=folds,
         flows=flows,
-        models_not_run=models_not_run(gathered.cases),
-        left_out=gathered.left_out,
+        models_not_run=not_run,
+        left_out=_without_folders(gathered.left_out, cohort),
         patients=int(cohort.table["patient_id"].nunique()),
         cases=len(cohort),
         settings=_settings(inputs, plan, cohort, gathered),
         versions={name: installed_version(name) for name in (*LEARNING, *EXTRACTING)},
-        hashes={path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+        hashes={
+            f"{role} ({path.name})": hashlib.sha256(path.read_bytes()).hexdigest()
+            for role, path in files.items()
+            if path is not None and path.is_file()
+        },
         synthetic=gathered.synthetic,
         failed=gathered.failed,
-        backbones=_backbones(inputs, gathered.cases, plan, evaluated, work, progress),
+        columns_left_out=gathered.columns_left_out,
+        rows_of_others=gathered.rows_of_others,
+        backbones=backbones,
     )
     return outcome, replace(cohort, table=cohort.table.iloc[gathered.rows]), work
 
@@ -95,10 +129,13 @@ def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathere
     network = training.pop("network")
     del training["protocol"], training["held_out_share"]
     used = network if gathered.cases.data.patches is not None else dict.fromkeys(network)
+    if inputs.features is not None:
+        training |= dict.fromkeys(("preprocessing", "shell_mm"))
     return {
         "cohort": inputs.table.name,
         "features": None if inputs.features is None else inputs.features.name,
-        "feature_columns_left_out": gathered.columns_left_out,
+        "case_column": inputs.case_column,
+        "prefixes": None if inputs.prefixes is None else dict(inputs.prefixes),
         "protocols": list(plan.protocols),
         "split": plan.split,
         "outer_folds": plan.folds,
@@ -114,20 +151,22 @@ def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathere
 
 
 def _backbones(
-    inputs: StudyInputs,
-    cases: StudyCases,
-    plan: EvaluationPlan,
-    endpoints: list[str],
-    work: Path,
-    progress: Progress,
-) -> pd.DataFrame | None:
-    if not inputs.backbones or not endpoints:
-        return None
-    parts = outer_parts(cases, plan, plan.protocols[0])
-    folds = [(part.train, part.test) for part in parts]
-    return compare_backbones(
-        cases.data, endpoints[0], folds, plan.training, inputs.backbones, work=work, progress=progress
-    )
+    inputs: StudyInputs, cases: StudyCases, plan: EvaluationPlan, key: str, work: Path, progress: Progress
+) -> pd.DataFrame:
+    """The comparison of backbones on one endpoint, under the outer folds of the first protocol."""
+    folds = [(part.train, part.test) for part in outer_parts(cases, plan, plan.protocols[0])]
+    table = compare_backbones(cases.data, key, folds, plan.training, inputs.backbones, work=work, progress=progress)
+    return table.assign(endpoint=key)[["endpoint", *table.columns]]
+
+
+def _without_folders(sentences: dict[str, str], cohort: Cohort) -> dict[str, str]:
+    """The same sentences with the names of the cases' files in place of their paths."""
+    shortened = {}
+    for case_id, sentence in sentences.items():
+        row = cohort.table[cohort.table["case_id"] == case_id].iloc[0]
+        paths = [row[column] for column in FILE_COLUMNS if column in cohort.table and row[column]]
+        shortened[case_id] = reduce(lambda text, path: text.replace(path, Path(path).name), paths, sentence)
+    return shortened
 
 
 def _study_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> str:
@@ -139,7 +178,10 @@ def _study_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> 
         plain_settings(plan.training),
         {name: value for name, value in asdict(plan).items() if name != "training"},
         inputs.backbones,
+        plan.training.network.device,
+        _weights_digest(plan.training),
         [str(name) for name in data.features.columns],
+        [str(case_id) for case_id in data.features.index],
         data.features.to_numpy(),
         data.patches,
         data.repeats,
@@ -153,3 +195,9 @@ def _study_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> 
         [installed_version(name) for name in LEARNING],
     )
     return joblib.hash(everything)[:16]
+
+
+def _weights_digest(plan: TrainingPlan) -> str:
+    """SHA-256 of a weight file, empty where there is none."""
+    path = Path(plan.network.weights)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

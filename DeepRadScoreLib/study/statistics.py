@@ -95,8 +95,12 @@ def interval(
 ) -> tuple[float, float, Literal["normal", "logit", "exact-pairs"]]:
     """Interval of an AUC from its variance, and its form, by the rules that `auc_interval` states.
 
+    Scores that do not vary have no variance and say nothing: 0 to 1.
+
     pairs: cases of the rarer class, each of which can be paired with a case of its own of the other class.
     """
+    if variance <= ROUNDING and 0.0 < auc < 1.0:
+        return 0.0, 1.0, "normal"
     reach = ndtri(0.5 + level / 2.0) * np.sqrt(variance)
     if auc in (0.0, 1.0):
         bound = ((1.0 - level) / 2.0) ** (1.0 / pairs)

@@ -35,7 +35,6 @@ from DeepRadScoreLib.study.results import (
 
 THRESHOLDS = tuple(float(value) for value in np.round(np.arange(0.01, 1.0, 0.01), 2))
 FEWEST_EVENTS_PER_VARIABLE = 10
-SHUFFLED_LABELS = "shuffled-labels"
 DELONG_HELD_OUT = "DeLong's paired test on the held-out part"
 DELONG_FOLDS = "mean of the folds' AUC differences; p from the folds' paired DeLong covariances, summed"
 
@@ -50,6 +49,7 @@ def summarise(outcome: StudyOutcome) -> Results:
         patients=outcome.patients,
         cases=outcome.cases,
         left_out=outcome.left_out,
+        backbones=_plain_rows(outcome.backbones),
         flow={
             flow.endpoint: FlowCard(
                 patients=flow.patients,
@@ -69,6 +69,13 @@ def summarise(outcome: StudyOutcome) -> Results:
     )
 
 
+def _plain_rows(table: pd.DataFrame | None) -> list[dict]:
+    """A table's rows as plain values, null for NaN."""
+    if table is None:
+        return []
+    return table.astype(object).where(table.notna(), None).to_dict("records")
+
+
 def _protocol(outcome: StudyOutcome, protocol: Protocol, folds: tuple[FoldOutcome, ...]) -> ProtocolResult:
     seed = int(outcome.settings.get("seed", 0))
     evaluated = [
@@ -79,15 +86,17 @@ def _protocol(outcome: StudyOutcome, protocol: Protocol, folds: tuple[FoldOutcom
     ]
     endpoints = {key: _endpoint(key, folds, outcome.models_not_run, seed) for key in evaluated}
     return ProtocolResult(
-        split=_split_words(folds, str(outcome.settings.get("split"))),
+        split=_split_words(protocol, folds, str(outcome.settings.get("split"))),
         folds={fold.name: _sizes(fold) for fold in folds},
         endpoints=_with_holm(endpoints),
     )
 
 
-def _split_words(folds: tuple[FoldOutcome, ...], split: str) -> str:
-    if len(folds) == 1:
-        return "one held-out part"
+def _split_words(protocol: Protocol, folds: tuple[FoldOutcome, ...], split: str) -> str:
+    if split == "column":
+        return "one held-out part, by the table's column split"
+    if protocol == "paper":
+        return "one held-out part, 30 % of the patients by seed"
     if split == "site":
         return "each site left out in turn: " + ", ".join(fold.name for fold in folds)
     return f"{len(folds)} outer folds, stratified, grouped by patient"
@@ -95,7 +104,6 @@ def _split_words(folds: tuple[FoldOutcome, ...], split: str) -> str:
 
 def _sizes(fold: FoldOutcome) -> dict[str, int]:
     return {
-        "test_cases": int(fold.predictions["case_id"].nunique()),
         "test_patients": int(fold.predictions["patient_id"].nunique()),
     }
 
@@ -103,10 +111,13 @@ def _sizes(fold: FoldOutcome) -> dict[str, int]:
 def _endpoint(key: str, folds: tuple[FoldOutcome, ...], not_run: dict[str, str], seed: int) -> EndpointResult:
     models = {}
     for model in (*MODELS, *BASELINES):
+        fitted = [any((fit.endpoint, fit.model) == (key, model) for fit in fold.fits) for fold in folds]
         if model in not_run:
             models[model] = ModelCard(not_run=not_run[model])
-        elif any(_rows(fold, key, model).size for fold in folds):
+        elif all(fitted):
             models[model] = _model(key, model, folds, seed)
+        else:
+            models[model] = ModelCard(not_run="its columns do not vary in a training part")
     reference = next((model for model in reversed(MODELS) if models[model].not_run is None), MODELS[0])
     fits = [_the_fit(fold, key, reference) for fold in folds]
     ratio = min(events_per_variable(_rarer(fit.labels), fit.columns) for fit in fits)
@@ -118,7 +129,15 @@ def _endpoint(key: str, folds: tuple[FoldOutcome, ...], not_run: dict[str, str],
         delong_method=DELONG_HELD_OUT if len(folds) == 1 else DELONG_FOLDS,
         events_per_variable=ratio,
         correlation=_correlation(explanations),
-        contributions=_contributions(explanations),
+        contributions=_contributions(
+            [
+                each
+                for fold, fit in zip(folds, fits, strict=True)
+                for each in fold.explanations
+                if each.endpoint == key and not fit.no_signal
+            ]
+        ),
+        selected=_selected(key, folds),
         warnings=_warnings(models, reference, ratio),
     )
 
@@ -211,14 +230,17 @@ def _comparisons(
 ) -> dict[str, Comparison]:
     found = {}
     for model, card in models.items():
-        if model in (reference, SHUFFLED_LABELS) or card.auc is None or models[reference].auc is None:
+        against = MODELS[0] if model == "shuffled-voxels" else reference
+        if model in (against, "shuffled-labels") or card.auc is None or models[against].auc is None:
             continue
         pairs = []
         for fold in folds:
-            a, b = (_rows(fold, key, name).set_index("case_id") for name in (reference, model))
+            a, b = (_rows(fold, key, name).set_index("patient_id") for name in (against, model))
             pairs.append((a["label"].to_numpy(), a["score"].to_numpy(), b.loc[a.index, "score"].to_numpy()))
         difference, p = mean_auc_difference(pairs)
-        found[model] = Comparison(difference=difference, p=None if np.isnan(p) else p)
+        found[model] = Comparison(
+            difference=difference, p=None if np.isnan(p) else p, reference=None if against == reference else against
+        )
     return found
 
 
@@ -254,7 +276,7 @@ def _correlation(explanations: list[Explanation]) -> CorrelationCard | None:
 
 
 def _contributions(explanations: list[Explanation]) -> dict[str, float]:
-    """Shares of the RadScores and of all deep columns together, averaged over the folds."""
+    """Shares of the RadScores and of all deep columns together, averaged over the folds with a signal."""
     shares: dict[str, list[float]] = {}
     for each in explanations:
         of_fold: dict[str, float] = {}
@@ -266,10 +288,24 @@ def _contributions(explanations: list[Explanation]) -> dict[str, float]:
     return {source: float(np.mean(values)) for source, values in shares.items()}
 
 
+def _selected(key: str, folds: tuple[FoldOutcome, ...]) -> dict[str, dict[str, list[float]]]:
+    """Region -> feature -> its coefficient in each fold that chose it; the most chosen first."""
+    table = pd.concat([fold.selected for fold in folds])
+    found: dict[str, dict[str, list[float]]] = {}
+    for (region, feature), rows in table[table["endpoint"] == key].groupby(["region", "feature"], sort=True):
+        found.setdefault(str(region), {})[str(feature)] = [float(value) for value in rows["coefficient"]]
+    return {
+        region: dict(sorted(features.items(), key=lambda item: (-len(item[1]), item[0])))
+        for region, features in found.items()
+    }
+
+
 def _warnings(models: dict[str, ModelCard], reference: str, ratio: float) -> list[str]:
     found = []
     if ratio < FEWEST_EVENTS_PER_VARIABLE:
-        found.append(f"{ratio:.1f} training events per column of {reference}, under {FEWEST_EVENTS_PER_VARIABLE}")
+        found.append(
+            f"{ratio:.1f} training events per column of {reference}'s classifier, under {FEWEST_EVENTS_PER_VARIABLE}"
+        )
     card = models[reference]
     if card.auc_note:
         found.append(card.auc_note)

@@ -33,7 +33,7 @@ def write_small_cohort(folder: Path, n: int = 90, seed: int = 0) -> tuple[Path, 
         rng.normal(size=(n, 2 * len(COLUMNS))),
         columns=[f"{region}_{name}" for region in ("tumour", "peritumoral") for name in COLUMNS],
     )
-    features["tumour_original_firstorder_F0"] += 1.6 * egfr
+    features["tumour_original_firstorder_F0"] += 2.2 * egfr
     features["tumour_original_shape_VoxelVolume"] = np.exp(rng.normal(8, 1, n))
     features.insert(0, "case_id", cohort["case_id"])
     cohort.to_csv(folder / "cohort.csv", index=False)

@@ -16,10 +16,10 @@ MODEL_NAMES: dict[str, str] = {
     "shuffled-labels": "Shuffled labels",
 }
 BASELINE_MEANINGS: dict[str, str] = {
-    "volume": "The tumour's volume and nothing else. A model that is no better has measured size.",
-    "clinical": "Only the columns named by --covariates. A model that is no better adds nothing to the record.",
+    "volume": "The tumour's volume and nothing else. A model that is no better is not shown to see more than size.",
+    "clinical": "Only the columns named by --covariates. Whether the model adds to them is another question.",
     "shuffled-voxels": "Features of the same tumour with its voxels permuted inside the mask: shape and histogram "
-    "stay, texture is destroyed. A model that is no better does not read texture.",
+    "stay, texture is destroyed. A Radiomics-Score that is no better is not shown to read texture.",
     "shuffled-labels": "The Radiomics-Score trained on labels dealt out at random. It should give 0.5; if it does not, "
     "something leaks or the interval is too narrow.",
 }
@@ -195,7 +195,9 @@ def baseline_sentences(endpoint: EndpointResult) -> list[str]:
         if baseline == "shuffled-labels":
             sentences.append(_shuffled_labels(card))
         else:
-            sentences.append(_against(model, endpoint.models[model], baseline, card, endpoint.delong.get(baseline)))
+            comparison = endpoint.delong.get(baseline)
+            against = model if comparison is None or comparison.reference is None else comparison.reference
+            sentences.append(_against(against, endpoint.models[against], baseline, card, comparison))
     return sentences
 
 

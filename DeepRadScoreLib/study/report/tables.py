@@ -38,9 +38,10 @@ def study_tables(outcome: StudyOutcome, results: Results, cohort_table: pd.DataF
     inner_auc: distribution of each classifier's inner cross-validated AUCs over all folds, and how many folds chose it.
     optimism: the paper protocol's inner and test AUC, the strict AUC, and the gap (inner less strict).
     flow, events_per_variable, models_not_run, left_out: who and what was left out, and why.
+    table2_backbones: where backbones were compared, AUC and decisions of each in training, validation and test part.
     correlation: |r| of RadScores with deep features. contributions: share of each source in the SHAP values.
     """
-    return {
+    tables = {
         "table1_cohort": _table1(outcome, cohort_table),
         "table3_models": _models(outcome, results),
         "training_metrics": _training_metrics(results),
@@ -55,6 +56,9 @@ def study_tables(outcome: StudyOutcome, results: Results, cohort_table: pd.DataF
         "models_not_run": _pairs(results.models_not_run, ["model", "why"]),
         "left_out": _pairs(results.left_out, ["case_id", "why"]),
     }
+    if outcome.backbones is not None:
+        tables["table2_backbones"] = outcome.backbones
+    return tables
 
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
@@ -189,7 +193,7 @@ def _comparison(result: EndpointResult, model: str) -> dict[str, float | str]:
         "difference": comparison.difference,
         "p": _number(comparison.p),
         "p_holm": _number(comparison.p_holm),
-        "compared_with": result.delong_reference or "",
+        "compared_with": comparison.reference or result.delong_reference or "",
         "delong_method": result.delong_method or "",
     }
 

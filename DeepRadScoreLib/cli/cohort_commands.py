@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.study.features import CaseRecord
 
 Preprocessing = Literal["canonical", "pyradiomics"]
-Jobs = Annotated[int, typer.Option(help="Parallel processes; -1: one for each core.")]
+
+
+def _not_zero(jobs: int) -> int:
+    if jobs == 0:
+        raise InputError(
+            "no process cannot do it", where="--jobs 0", mend="give a number from 1 on, or -1 for every core"
+        )
+    return jobs
+
+
+Jobs = Annotated[int, typer.Option(callback=_not_zero, help="Parallel processes; -1: one for each core.")]
 CohortTable = Annotated[Path, typer.Argument(metavar="COHORT.csv", help="The cohort table.")]
 
 

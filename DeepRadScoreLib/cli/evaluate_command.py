@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from DeepRadScoreLib.cli.cohort_commands import Jobs
 from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.errors import InputError
 
@@ -35,7 +36,7 @@ def evaluate(
     split: Annotated[
         Literal["cv", "column", "site"], typer.Option(help="Outer folds, the table's split, or each site left out.")
     ] = "cv",
-    folds: Annotated[int, typer.Option(min=2, help="Outer and inner folds.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Outer folds, and inner ones for what classifiers learn from.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Repeats of the classifiers' cross-validation.")] = 10,
     preprocessing: Annotated[
         Literal["canonical", "pyradiomics"], typer.Option(help="How cases are prepared.")
@@ -58,7 +59,7 @@ def evaluate(
     cd8a_cut: Annotated[float | None, typer.Option(help="CD8A expression above which PDL1 counts as positive.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same results.")] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks are trained.")] = "auto",
-    jobs: Annotated[int, typer.Option(help="Parallel processes; -1: one for each core.")] = -1,
+    jobs: Jobs = -1,
 ) -> None:
     """Train and judge the method on a cohort, with baselines, tables and figures; a killed run goes on where it was.
 
@@ -75,6 +76,7 @@ def evaluate(
     from DeepRadScoreLib.study.summary import summarise
 
     check_folder(out.absolute())
+    _check_table_options(features, case_column, tumour_prefix, peritumoral_prefix)
     training = TrainingPlan(
         preprocessing=preprocessing,
         network=NetworkPlan(network, backbone, weights, weights_sha256, pixels, epochs, device=device),
@@ -87,7 +89,7 @@ def evaluate(
         cohort,
         features,
         case_column,
-        _prefixes(features, tumour_prefix, peritumoral_prefix),
+        _prefixes(tumour_prefix, peritumoral_prefix),
         _names(endpoints),
         _names(covariates),
         cd8a_cut,
@@ -101,6 +103,11 @@ def evaluate(
     _print_findings(results)
     for case_id in outcome.failed:
         typer.echo(f"left out: {case_id}: {outcome.left_out[case_id]}", err=True)
+    without = len(outcome.left_out) - len(outcome.failed)
+    if without:
+        typer.echo(f"left out: {without} of {outcome.cases} cases have no usable row in {features}", err=True)
+    if outcome.columns_left_out:
+        typer.echo(f"left out: {len(outcome.columns_left_out)} columns of {features}; the report says why", err=True)
     typer.echo(f"report: {out / 'report.html'}")
     if outcome.failed:
         raise typer.Exit(1)
@@ -110,13 +117,18 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _prefixes(features: Path | None, tumour: str | None, peritumoral: str | None) -> dict[str, str] | None:
+def _prefixes(tumour: str | None, peritumoral: str | None) -> dict[str, str] | None:
     given = {
         region: prefix for region, prefix in (("tumour", tumour), ("peritumoral", peritumoral)) if prefix is not None
     }
-    if given and features is None:
-        raise InputError("prefixes are for a feature table", where="--tumour-prefix", mend="give --features too")
     return given or None
+
+
+def _check_table_options(features: Path | None, *given: str | None) -> None:
+    if features is None and any(option is not None for option in given):
+        raise InputError(
+            "case column and prefixes describe a feature table", where="--case-column", mend="give --features too"
+        )
 
 
 def _print_findings(results: Results) -> None:
@@ -125,7 +137,10 @@ def _print_findings(results: Results) -> None:
         typer.echo(f"\n{protocol} protocol ({found.split})" + (f"; {results.label}" if results.label else ""))
         for key, endpoint in found.endpoints.items():
             for name, card in endpoint.models.items():
+                if card.not_run is not None:
+                    continue
                 if card.auc is None or card.auc_ci is None:
+                    typer.echo(f"  {key:{width}s}  {name:18s}{card.auc_note}")
                     continue
                 low, high = card.auc_ci
                 note = f"   {card.auc_note}" if card.auc_note else ""

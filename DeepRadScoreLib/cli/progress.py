@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+SHOWN_FROM_S = 5.0
 Report = Callable[[str, int, int], None]
 
 
@@ -41,19 +44,27 @@ def shown_progress() -> Iterator[Report]:
             stage = label.split(":", maxsplit=1)[0]
             if stage not in tasks:
                 tasks[stage] = bars.add_task(label, total=total)
+            elif done < bars.tasks[tasks[stage]].completed:
+                bars.reset(tasks[stage])
             bars.update(tasks[stage], description=label, completed=done, total=total)
 
         yield report
 
 
 def _plain_lines(console: Console) -> Report:
+    """A line for every tenth of a stage, with the time left reckoned from what it took so far."""
     last: dict[str, int] = {}
+    begun: dict[str, float] = {}
 
     def report(label: str, done: int, total: int) -> None:
         stage = label.split(":", maxsplit=1)[0]
         tenth = 10 * done // max(total, 1)
+        if stage not in last or tenth < last[stage]:
+            begun[stage] = time.monotonic()
         if last.get(stage) != tenth:
             last[stage] = tenth
-            console.print(f"{label} ({done}/{total})", highlight=False)
+            seconds = (time.monotonic() - begun[stage]) * (total - done) / max(done, 1)
+            left = f", about {timedelta(seconds=round(seconds))} left" if seconds >= SHOWN_FROM_S else ""
+            console.print(f"{label} ({done}/{total}{left})", highlight=False)
 
     return report

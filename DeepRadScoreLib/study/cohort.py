@@ -12,6 +12,7 @@ import pandas as pd
 
 from DeepRadScoreLib.endpoints import KEYS, parse_label, pdl1_label
 from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.study.table_files import separator_of
 
 FILE_COLUMNS = ("ct", "mask", "repeat_mask", "lung_mask")
 SPLITS = ("train", "test", "")
@@ -162,14 +163,16 @@ def _read_text_table(path: Path) -> pd.DataFrame:
         raise CohortError("the file does not exist", where=str(path), mend="give the path of a cohort table (CSV)")
     if path.is_dir():
         raise CohortError("this is a folder", where=str(path), mend="give the path of a cohort table (CSV)")
-    _check_widths(path)
+    separator = _checked_separator(path)
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+        table = pd.read_csv(
+            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True
+        )
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
         raise CohortError(
             f"this is not a readable CSV table ({str(error).splitlines()[0]})",
             where=str(path),
-            mend="save the table as comma-separated UTF-8 text",
+            mend="save the table as UTF-8 text separated by commas or semicolons",
         ) from error
     if table.empty:
         raise CohortError("the table has no rows", where=str(path), mend="add one row per case")
@@ -177,21 +180,27 @@ def _read_text_table(path: Path) -> pd.DataFrame:
     return table.apply(lambda column: column.str.strip())
 
 
-def _check_widths(path: Path) -> None:
-    """Refuse rows wider than the header and doubled column names: pandas would shift or rename columns instead."""
+def _checked_separator(path: Path) -> str:
+    """The table's separator; rows wider than the header and doubled column names are refused.
+
+    pandas would shift or rename columns instead.
+    """
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
-        rows = csv.reader(stream)
+        separator = separator_of(stream.readline())
+        stream.seek(0)
+        rows = csv.reader(stream, delimiter=separator)
         header = [name.strip() for name in next(rows, [])]
         for number, row in enumerate(rows, start=2):
             if len(row) > len(header):
                 raise CohortError(
                     f"row {number} has {len(row)} cells, the header has {len(header)}",
                     where=str(path),
-                    mend="remove the extra commas",
+                    mend="remove the extra separators",
                 )
     doubled = [name for name in header if name and header.count(name) > 1]
     if doubled:
         raise CohortError(f'the column "{doubled[0]}" stands twice', where=str(path), mend="keep one of them")
+    return separator
 
 
 def _rows_of(table: pd.DataFrame, case_id: str) -> str:

@@ -51,8 +51,9 @@ def evaluate(
             problems[key] = sentences[0]
     if not any(rules[protocol][0] for protocol in plan.protocols):
         raise CohortError(
-            "no endpoint can be evaluated: " + " ".join(f"{key}: {reason}" for key, reason in problems.items()),
-            mend="add labelled cases",
+            "no endpoint can be evaluated: "
+            + "; ".join(f"{key}: {reason.rstrip('.').replace('; ', ', ')}" for key, reason in problems.items()),
+            mend="mend these or name others by --endpoints",
         )
     total = sum(len(parts[protocol]) for protocol in plan.protocols if rules[protocol][0])
     folds: dict[Protocol, tuple[FoldOutcome, ...]] = {}

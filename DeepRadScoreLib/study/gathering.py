@@ -71,16 +71,19 @@ def read_labels(inputs: StudyInputs) -> Cohort:
     ------
     CohortError: the table cannot be read, lacks a column, or has no endpoint.
     """
-    needs: tuple[str, ...] = ("case_id", "patient_id")
-    if inputs.features is None:
-        needs = (*needs, "ct", "mask")
     cohort = read_cohort(
         inputs.table,
-        needs=needs,
+        needs=("case_id", "patient_id"),
         cd8a_cut=inputs.cd8a_cut,
         endpoints=inputs.endpoints or KEYS,
         one_bad_label_stops=False,
     )
+    if inputs.features is None and not has_images(cohort):
+        raise CohortError(
+            'the columns "ct" and "mask" are missing',
+            where=str(inputs.table),
+            mend="add them, or give a table of features by --features",
+        )
     if inputs.endpoints:
         return cohort
     present = [key for key in KEYS if key in cohort.table or (key == "PDL1" and set(PDL1_SOURCES) & set(cohort.table))]
@@ -114,7 +117,7 @@ def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, jobs: int, p
         shuffled = extracted(cohort, plan, "shuffled", jobs, progress) if table is None else None
     radiomics = images if table is None else table
     if radiomics is None:
-        raise CohortError("there are neither images nor features", where=str(inputs.table), mend="give one of them")
+        raise ValueError("a cohort without images needs a feature table")
     failed = {case_id: why for each in (images, shuffled) if each is not None for case_id, why in each.failed.items()}
     left_out = ({} if table is None else dict(table.missing)) | failed
     rows = _common_rows([each for each in (table, images, shuffled) if each is not None])

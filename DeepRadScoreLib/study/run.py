@@ -91,7 +91,10 @@ def evaluate_from_table(
     work = cache_folder() / "runs" / f"study-{_study_key(gathered.cases, plan, inputs)}"
     work.mkdir(parents=True, exist_ok=True)
     problems = {key: reason.replace(str(inputs.table), inputs.table.name) for key, reason in cohort.bad_labels.items()}
-    folds, flows = evaluate(gathered.cases, plan, problems, work=work, jobs=jobs, progress=progress)
+    try:
+        folds, flows = evaluate(gathered.cases, plan, problems, work=work, jobs=jobs, progress=progress)
+    except CohortError as error:
+        raise CohortError(error.what, where=str(inputs.table), mend=error.mend) from error
     evaluated = [flow.endpoint for flow in flows if not flow.not_run]
     not_run = models_not_run(gathered.cases)
     backbones = None
@@ -145,6 +148,7 @@ def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathere
         "pdl1_rules": cohort.pdl1_rules,
         "cd8a_cut": None if np.isnan(cohort.cd8a_cut) else cohort.cd8a_cut,
         "network": used.pop("form"),
+        "inner_folds": training.pop("folds"),
         **training,
         **{name: value for name, value in used.items() if name != "device"},
     }

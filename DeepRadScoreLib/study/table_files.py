@@ -59,6 +59,11 @@ def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
     return table.dropna(how="all"), sha256
 
 
+def separator_of(header: str) -> str:
+    """Comma, semicolon or tab: which of them the header line has most of."""
+    return max(SEPARATORS, key=header.count)
+
+
 def any_of(words: Iterable[str]) -> str:
     """`"a" or "b"`."""
     return " or ".join(f'"{word}"' for word in words)
@@ -83,7 +88,7 @@ def _read(path: Path, ending: str, text_column: str) -> pd.DataFrame:
 def _read_text(path: Path, text_column: str) -> pd.DataFrame:
     with path.open(encoding="utf-8-sig", newline="") as stream:
         header = stream.readline()
-    separator = max(SEPARATORS, key=header.count)
+    separator = separator_of(header)
     names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
     doubled = [name for name in names if name and names.count(name) > 1]
     if doubled:

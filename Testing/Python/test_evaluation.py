@@ -207,3 +207,51 @@ def test_results_hold_no_path_and_are_described_by_their_schema(both):
     text = summarise(both).to_json()
     assert str(Path.cwd()) not in text and "/tmp" not in text
     jsonschema.validate(json.loads(text), Results.model_json_schema(by_alias=True))
+
+
+def changed(inputs: StudyInputs, folder: Path, change) -> StudyInputs:
+    """The same inputs with `change(cohort table)` in place of the cohort table."""
+    change(pd.read_csv(inputs.table)).to_csv(folder / "cohort.csv", index=False)
+    return dataclasses.replace(inputs, table=folder / "cohort.csv")
+
+
+def test_more_cases_of_the_same_patients_make_nobody_surer(inputs, tmp_path, own_cache):
+    """Every case twice, as another case of the same patient: the same number of patients stands behind each figure."""
+    table, features = pd.read_csv(inputs.table), pd.read_csv(inputs.features)
+    for each, name in ((table, "cohort.csv"), (features, "features.csv")):
+        again = each.assign(case_id=each["case_id"] + "-again")
+        pd.concat([each, again]).to_csv(tmp_path / name, index=False)
+    twice = dataclasses.replace(inputs, table=tmp_path / "cohort.csv", features=tmp_path / "features.csv")
+    plan = EvaluationPlan(("strict",), QUICK, "column")
+    once, again = (
+        summarise(run(each, plan)).protocols["strict"].endpoints["EGFR"].models["volume"] for each in (inputs, twice)
+    )
+    assert (once.n, once.positives) == (again.n, again.positives)
+    assert (again.auc, *again.auc_ci) == pytest.approx((once.auc, *once.auc_ci), abs=0.02)
+
+
+def test_a_site_without_labels_and_a_constant_covariate_stop_nothing(inputs, tmp_path, own_cache):
+    def change(cohort):
+        third = cohort["patient_id"].str[-1].isin(["7", "8"])
+        cohort.loc[third, ["site", "EGFR", "KRAS"]] = ["east", None, None]
+        return cohort.assign(country="x").assign(sex="f")
+
+    plan = EvaluationPlan(("strict",), QUICK, "site")
+    covariates = dataclasses.replace(changed(inputs, tmp_path, change), covariates=("country", "sex"))
+    results = summarise(run(covariates, plan))
+    card = results.protocols["strict"].endpoints["EGFR"].models
+    assert card["radiomics-score"].fold_aucs["east"] is None
+    assert card["radiomics-score"].auc is not None
+    assert "do not vary" in card["clinical"].not_run
+
+
+def test_a_protocol_without_enough_patients_leaves_the_other(inputs, tmp_path, own_cache):
+    def change(cohort):
+        positive = cohort["patient_id"][cohort["EGFR"] == 1].unique()[:13]
+        return cohort.assign(EGFR=cohort["patient_id"].isin(positive).astype(int))
+
+    plan = EvaluationPlan(("strict", "paper"), dataclasses.replace(QUICK, seed=1), "cv", 5)
+    found = run(dataclasses.replace(changed(inputs, tmp_path, change), endpoints=("EGFR",)), plan)
+    results = summarise(found)
+    assert list(results.protocols) == ["strict"]
+    assert any("paper protocol" in sentence for sentence in results.flow["EGFR"].warnings)

@@ -232,8 +232,9 @@ def test_more_cases_of_the_same_patients_make_nobody_surer(inputs, tmp_path, own
 
 def test_a_site_without_labels_and_a_constant_covariate_stop_nothing(inputs, tmp_path, own_cache):
     def change(cohort):
-        third = cohort["patient_id"].str[-1].isin(["7", "8"])
-        cohort.loc[third, ["site", "EGFR", "KRAS"]] = ["east", None, None]
+        number = cohort["patient_id"].str[1:].astype(int)
+        cohort["site"] = np.where(number % 2 == 0, "north", "south")
+        cohort.loc[number % 10 == 7, ["site", "EGFR", "KRAS"]] = ["east", None, None]
         return cohort.assign(country="x").assign(sex="f")
 
     plan = EvaluationPlan(("strict",), QUICK, "site")

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import math
-import re
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from DeepRadScoreLib.analysis import Finding, MolecularProfile
 from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS, Endpoint
 from DeepRadScoreLib.radscore.names import REGIONS, Region
 from DeepRadScoreLib.report import figures
+from DeepRadScoreLib.report.page import embedded, environment
 from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument, profile_label, to_document
 from DeepRadScoreLib.report.wording import NOT_BETTER_THAN_CHANCE, flag_sentence, grouped_shap
 
-TEMPLATES = Path(__file__).parent / "templates"
 TOP_FEATURES = 5
 GROUP_TITLES = {"risk factors": "Risk factors", "mutations": "Mutations", "immune": "Immune"}
 
 
 def to_report_html(profile: MolecularProfile) -> str:
     """The page as text: styles and pictures inside, no script, nothing fetched; equal profiles give equal texts."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(percent=_percent, signed=_signed, decimals=_decimals, wrappable=_wrappable)
-    return environment.get_template("profile.html.j2").render(**_content(profile))
+    return environment().get_template("profile.html.j2").render(**_content(profile))
 
 
 def _content(profile: MolecularProfile) -> dict[str, Any]:
@@ -50,9 +35,9 @@ def _content(profile: MolecularProfile) -> dict[str, Any]:
         "label": label,
         "groups": groups,
         "explained": _explained(profile, document, label),
-        "slice": _embedded(figures.slice_picture(profile.prepared, label=label)),
-        "zoom": _embedded(figures.zoom_picture(profile.prepared, label=label)),
-        "patch": _embedded(figures.patch_picture(profile.prepared, label=label)),
+        "slice": embedded(figures.slice_picture(profile.prepared, label=label)),
+        "zoom": embedded(figures.zoom_picture(profile.prepared, label=label)),
+        "patch": embedded(figures.patch_picture(profile.prepared, label=label)),
         "heat_from": figures.HEAT_FROM,
     }
 
@@ -77,7 +62,7 @@ def _explained(profile: MolecularProfile, document: ProfileDocument, label: str 
         panels.append(
             {
                 "finding": _finding(BY_KEY[key], entry),
-                "heat": None if picture is None else _embedded(picture),
+                "heat": None if picture is None else embedded(picture),
                 "shap": _bars(grouped_shap(entry.shap or {})),
                 "drivers": [_drivers(profile.findings[key], region, entry) for region in REGIONS],
             }
@@ -105,29 +90,3 @@ def _drivers(finding: Finding, region: Region, entry: EndpointEntry) -> dict[str
         "features": _bars(shown),
         "total": len(drivers),
     }
-
-
-def _embedded(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def _percent(share: float) -> str:
-    """A probability as a whole percentage; never 0 % or 100 %, which would claim certainty."""
-    if share < 0.005:
-        return "<1\u202f%"
-    if share >= 0.995:
-        return ">99\u202f%"
-    return f"{100 * share:.0f}\u202f%"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "\u2212")
-
-
-def _decimals(value: float, places: int = 2) -> str:
-    return f"{value:.{places}f}".replace("-", "\u2212")
-
-
-def _wrappable(name: str) -> Markup:
-    """A feature's name that may break after an underscore and before a capital."""
-    return Markup("<wbr>").join(re.split(r"(?<=_)|(?<=[a-z])(?=[A-Z])", name))

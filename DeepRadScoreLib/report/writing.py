@@ -1,4 +1,4 @@
-"""The files of one case, written whole or not at all."""
+"""Folders and files written whole or not at all, and the files of one case."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import shutil
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -64,6 +65,52 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         ) from error
 
 
+def write_folder(
+    folder: Path,
+    write: Callable[[Path], None],
+    outdated: Callable[[Path, set[str]], Iterable[str]],
+    last: Sequence[str] = (),
+) -> list[str]:
+    """Leave what `write` writes in a folder: all of it, or what was there before.
+
+    All is made in a temporary folder beside it (or in it, if it is there). A new folder then comes with one move; into
+    an old one the files are moved one by one, undone if one of the moves fails. Files with other names stay.
+
+    Parameters
+    ----------
+    write: fills the empty folder that it is given.
+    outdated: (old folder, names of the new files) -> names of the files to be removed from it.
+    last: names of files that are moved last, in this order.
+
+    Returns
+    -------
+    The files' names, as POSIX paths below the folder, in the order in which they are moved.
+
+    Raises
+    ------
+    OutputError: the folder cannot be written.
+    """
+    check_folder(folder)
+    target = folder.absolute()
+    part = _existing(target) / f".deepradscore.{uuid4().hex}.part"
+    try:
+        try:
+            fresh = part / "new"
+            fresh.mkdir(parents=True)
+            write(fresh)
+            found = [path.relative_to(fresh).as_posix() for path in fresh.rglob("*") if path.is_file()]
+            names = [*sorted(set(found) - set(last)), *(name for name in last if name in found)]
+            if target.exists():
+                _exchange(fresh, target, part / "old", names, list(outdated(target, set(names))))
+            else:
+                _place(fresh, target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"the results cannot be written ({error.strerror})", where=str(folder), mend=MEND) from error
+    return names
+
+
 def write_profile(profile: MolecularProfile, folder: Path) -> list[Path]:
     """Leave the results of one case in a folder: all of them, or what was there before.
 
@@ -78,26 +125,7 @@ def write_profile(profile: MolecularProfile, folder: Path) -> list[Path]:
     ------
     OutputError: the folder cannot be written.
     """
-    check_folder(folder)
-    target = folder.absolute()
-    place = _existing(target)
-    part = place / f".deepradscore.{uuid4().hex}.part"
-    try:
-        try:
-            part.mkdir()
-            fresh = part / "new"
-            fresh.mkdir()
-            _write_files(profile, fresh)
-            names = sorted(file.name for file in fresh.iterdir())
-            if target.exists():
-                _exchange(fresh, target, part / "old")
-            else:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                fresh.replace(target)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(f"the results cannot be written ({error.strerror})", where=str(folder), mend=MEND) from error
+    names = write_folder(folder, lambda fresh: _write_files(profile, fresh), _outdated)
     return [folder / name for name in names]
 
 
@@ -134,27 +162,63 @@ def _write_image(image: sitk.Image, path: Path, label: str | None) -> None:
         raise OSError(None, "the image could not be stored", str(path)) from error
 
 
-def _exchange(fresh: Path, target: Path, old: Path) -> None:
-    """Move every file of `fresh` into `target`, outdated heat maps out of it; undone if one of the moves fails."""
-    names = [file.name for file in fresh.iterdir()]
-    outdated = {f"gradcam_{key}.nrrd" for key in KEYS} - set(names)
-    old.mkdir()
+def _outdated(target: Path, names: set[str]) -> list[str]:
+    """Heat maps of an older result that the new one lacks."""
+    maps = (f"gradcam_{key}.nrrd" for key in KEYS)
+    return [name for name in maps if name not in names and (target / name).is_file()]
+
+
+def _place(fresh: Path, target: Path) -> None:
+    """Make `fresh` the folder `target`, which is not there; parents made for it go again if that fails."""
+    made = [place for place in reversed(target.parents) if not place.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh.replace(target)
+    except BaseException:
+        _remove_empty(made)
+        raise
+
+
+def _exchange(fresh: Path, target: Path, old: Path, names: list[str], outdated: list[str]) -> None:
+    """Move every file of `fresh` into `target`, outdated ones out of it; undone if one of the moves fails."""
     saved: list[str] = []
     placed: list[str] = []
+    made = [place for place in dict.fromkeys((target / name).parent for name in names) if not place.exists()]
     try:
-        for name in (*names, *sorted(outdated)):
-            if (target / name).is_file():
-                (target / name).replace(old / name)
-                saved.append(name)
+        for name in outdated:
+            _move(target / name, old / name)
+            saved.append(name)
         for name in names:
-            (fresh / name).replace(target / name)
+            if (target / name).is_file():
+                _copy(target / name, old / name)
+                saved.append(name)
+            _move(fresh / name, target / name)
             placed.append(name)
     except BaseException:
-        for name in placed:
-            (target / name).unlink()
         for name in saved:
-            (old / name).replace(target / name)
+            _move(old / name, target / name)
+        for name in placed:
+            if name not in saved:
+                (target / name).unlink()
+        _remove_empty(made)
         raise
+
+
+def _copy(source: Path, destination: Path) -> None:
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, destination)
+
+
+def _move(source: Path, destination: Path) -> None:
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(destination)
+
+
+def _remove_empty(places: list[Path]) -> None:
+    """Remove those of these folders that are there and empty, the last one first."""
+    for place in reversed(places):
+        if place.is_dir() and not any(place.iterdir()):
+            place.rmdir()
 
 
 def _existing(path: Path) -> Path:

@@ -138,6 +138,7 @@ def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathere
         "cohort": inputs.table.name,
         "features": None if inputs.features is None else inputs.features.name,
         "case_column": inputs.case_column,
+        "feature_columns": int(gathered.cases.data.features.shape[1]),
         "prefixes": None if inputs.prefixes is None else dict(inputs.prefixes),
         "protocols": list(plan.protocols),
         "split": plan.split,

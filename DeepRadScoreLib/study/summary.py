@@ -188,7 +188,7 @@ def _auc_fields(tables: Sequence[pd.DataFrame], seed: int) -> dict:
     try:
         estimate = mean_auc(folds)
     except ValueError:
-        return {"auc_note": "no AUC: too few cases of one class in the test parts"}
+        return {"auc_note": "no AUC: too few patients of one class in the test parts"}
     fields = {
         "auc": estimate.auc,
         "auc_ci": (estimate.low, estimate.high),
@@ -310,7 +310,8 @@ def _warnings(models: dict[str, ModelCard], reference: str, ratio: float) -> lis
     if card.auc_note:
         found.append(card.auc_note)
     if card.no_signal:
-        found.append(f"{reference} found no signal in the training part of fold {', '.join(card.no_signal)}")
+        folds = "fold" if len(card.no_signal) == 1 else "folds"
+        found.append(f"{reference} found no signal in the training part of {folds} {', '.join(card.no_signal)}")
     if card.auc_ci is not None and card.auc_ci[0] <= 0.5:
         found.append(f"{reference} is not shown to be better than chance")
     volume = models.get("volume")

@@ -1,4 +1,7 @@
-"""A made-up study outcome for tests of what is written from it: two endpoints evaluated, one not."""
+"""A made-up study outcome for tests of what is written from it: two endpoints evaluated, one not.
+
+Patient p000 has two cases, all others one; case-x could not be used.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def made_up_outcome(
         models_not_run={},
         left_out={"case-x": "case-x.nrrd: the mask is empty; outline the tumour."},
         patients=n,
-        cases=n + 1,
+        cases=n + 2,
         settings={"seed": seed, "folds": 5, "repeats": 10, "network": "frozen", "protocol": "both"},
         versions={"DeepRadScore": "0.1", "numpy": "2"},
         hashes={"cohort.csv": "0" * 64},
@@ -65,7 +68,7 @@ def _fold(rng: np.random.Generator, name: str, labels: dict[str, np.ndarray], te
             predictions.append(
                 pd.DataFrame(
                     {
-                        "case_id": [f"case-{i:03d}" for i in test],
+                        "case_id": ["case-000 + case-000-b" if i == 0 else f"case-{i:03d}" for i in test],
                         "patient_id": [f"p{i:03d}" for i in test],
                         "endpoint": key,
                         "model": model,

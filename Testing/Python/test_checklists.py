@@ -19,7 +19,7 @@ from DeepRadScoreLib.study.report.checklists import (
     fact,
     filled,
     items,
-    metrics_range,
+    metrics_score,
     metrics_sentence,
 )
 from DeepRadScoreLib.study.results import ModelCard, Results
@@ -149,10 +149,11 @@ def test_answers_hold_the_figures_of_the_results(whole: Study) -> None:
     fold = outcome.folds["strict"][0]
     fit = next(fit for fit in fold.fits if fit.endpoint == "EGFR")
     test = fold.predictions.query("endpoint == 'EGFR' and model == 'volume'")
-    counts = (
-        f"strict 1, EGFR: training and tuning {len(fit.labels)} cases ({fit.labels.sum()} positive), test {len(test)}"
-    )
-    assert counts in row(tables, "TRIPOD+AI", "21")["answer"]
+    sizes = f"{len(fit.labels)} patients ({fit.labels.sum()} positive), test {len(test)}"
+    assert f"strict 1, EGFR: training and tuning {sizes}" in row(tables, "TRIPOD+AI", "21")["answer"]
+    variables = row(tables, "METRICS", "16")["answer"]
+    assert variables.startswith("Events per variable, per column of the classifier; 1702 features were screened.")
+    assert "of Deep-RadScore's classifier" in row(tables, "CLEAR", "52")["answer"]
     assert "ALK: 130 of 150 patients labelled, 2 positive, not run" in row(tables, "TRIPOD+AI", "20a")["answer"]
 
 
@@ -248,10 +249,10 @@ def test_the_metrics_score_counts_what_is_established_alone(whole: Study) -> Non
     weights = dict(zip(table["item"], METRICS_WEIGHTS, strict=True))
     answered = table.loc[table["status"] == ANSWERED, "item"]
     expected = sum(weights[item] for item in answered) / (sum(METRICS_WEIGHTS) - weights["17"])
-    assert metrics_range(table) == (pytest.approx(expected), 1.0)
+    assert metrics_score(table) == pytest.approx(expected)
     assert f"{100 * expected:.1f} of 100 %" in metrics_sentence(table)
     nothing = table.assign(status=OPEN)
-    assert metrics_range(nothing) == (0.0, 1.0)
+    assert metrics_score(nothing) == 0.0
 
 
 def test_items_come_back_from_csv(whole: Study, tmp_path) -> None:

@@ -17,18 +17,20 @@ from matplotlib.text import Text
 from sklearn.metrics import roc_auc_score, roc_curve
 from study_outcome import CLASSIFIERS, made_up_outcome
 
+from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.study.outcome import MODELS, CamExample, StudyOutcome
-from DeepRadScoreLib.study.report.figures import study_figures, to_png, to_svg
+from DeepRadScoreLib.study.outcome import MODELS, CamExample, FoldOutcome, StudyOutcome
+from DeepRadScoreLib.study.report.figure_canvas import STYLE, text_width, wrapped
+from DeepRadScoreLib.study.report.figures import figure_names, study_figures, to_png, to_svg
 from DeepRadScoreLib.study.report.figures_explain import mean_absolute
 from DeepRadScoreLib.study.report.figures_gradcam import cam_pairs
 from DeepRadScoreLib.study.report.figures_models import average_roc
-from DeepRadScoreLib.study.report.figures_page import STYLE, SYNTHETIC, text_width, wrapped
 from DeepRadScoreLib.study.report.figures_shap import shap_rows, swarm
 from DeepRadScoreLib.study.results import ModelCard, Results
 from DeepRadScoreLib.study.summary import summarise
 
 SHOWN = (*MODELS, "volume")
+SILENT = ("EGFR", "deep-radscore")
 Drawn = tuple[StudyOutcome, Results, dict[str, Figure]]
 
 
@@ -56,6 +58,7 @@ def test_the_figures_and_their_order(drawn: Drawn) -> None:
     kinds = ("roc", "inner_auc", "calibration", "decision", "correlation", "contributions")
     of_protocol = lambda p: [*(f"{k}_{p}" for k in kinds), f"shap_{p}_EGFR", f"shap_{p}_LVI", f"gradcam_{p}"]  # noqa: E731
     assert list(drawn[2]) == ["patient_flow", "auc_overview", *of_protocol("strict"), *of_protocol("paper")]
+    assert figure_names(*drawn[:2]) == list(drawn[2])
 
 
 def test_figures_are_drawn_one_at_a_time(drawn: Drawn) -> None:
@@ -140,6 +143,17 @@ def test_overview_shows_the_optimism_gap_from_strict_to_inner(drawn: Drawn) -> N
     assert axes.get_xlim()[0] <= max(low, 0.4)
 
 
+def test_overview_marks_what_is_not_to_be_relied_on_in_both_protocols(drawn: Drawn) -> None:
+    _, results, figures = drawn
+    texts = {text.get_text() for text in figures["auc_overview"].findobj(Text)}
+    for protocol, text in (("strict", "{:.2f} [{:.2f}, {:.2f}]"), ("paper", "{:.2f}")):
+        for endpoint in results.protocols[protocol].endpoints.values():
+            for card in (endpoint.models[model] for model in SHOWN):
+                shown = text.format(card.auc, *card.auc_ci)
+                assert shown + ("†" if card.auc_note else "") in texts
+    assert all(e.models["deep-ct"].auc_note for e in results.protocols["paper"].endpoints.values())
+
+
 def test_correlation_is_the_mean_over_networks(drawn: Drawn) -> None:
     outcome, results, figures = drawn
     networks = [e.correlations[0] for f in outcome.folds["strict"] for e in f.explanations if e.endpoint == "EGFR"]
@@ -185,6 +199,27 @@ def test_shap_of_one_part_shows_every_column_and_its_sign(drawn: Drawn) -> None:
     for j, row in enumerate(rows):
         r = np.corrcoef(explanation.columns[:, j], explanation.shap[:, j])[0, 1]
         assert (row.rising, row.falling) == ((1, 0) if r > 0 else (0, 1))
+
+
+def test_shap_leaves_folds_without_a_signal_out_and_says_so(drawn: Drawn) -> None:
+    outcome, results, _ = drawn
+
+    def silent(fold: FoldOutcome) -> FoldOutcome:
+        return replace(
+            fold, fits=tuple(replace(fit, no_signal=(fit.endpoint, fit.model) == SILENT) for fit in fold.fits)
+        )
+
+    first, second, *others = outcome.folds["strict"]
+    outcome = replace(outcome, folds={"strict": (silent(first), silent(second), *others)})
+    names = figure_names(outcome, results)
+    figure = dict(study_figures(outcome, results))["shap_strict_EGFR"]
+    (points,) = [c for c in figure.axes[0].collections if c.get_gid() == "Tumour RadScore"]
+    each = [e for fold in others for e in fold.explanations if e.endpoint == "EGFR"]
+    scaled = np.concatenate([e.shap / np.abs(e.shap).sum(axis=1).mean() for e in each])
+    np.testing.assert_allclose(points.get_offsets()[:, 0], scaled[:, 0])
+    assert "Left out: 2 of 5 folds, without a signal." in words(figure).replace("\n", " ")
+    everywhere = replace(outcome, folds={"strict": tuple(map(silent, outcome.folds["strict"]))})
+    assert set(names) - set(figure_names(everywhere, results)) == {"shap_strict_EGFR"}
 
 
 def test_shap_rows_put_the_radscores_first_whatever_the_order() -> None:
@@ -238,15 +273,23 @@ def test_flow_names_who_was_left_out_and_why(drawn: Drawn) -> None:
     assert "Not evaluated: 2 patients" in text
 
 
+def test_flow_says_why_backbones_were_not_compared(drawn: Drawn) -> None:
+    outcome, results, _ = drawn
+    changed = results.model_copy(update={"models_not_run": {"backbones": "one class only.", "deep-ct": "no images"}})
+    text = words(dict(study_figures(replace(outcome, folds={}), changed))["patient_flow"]).replace("\n", " ")
+    assert "The backbones were not compared: one class only." in text
+    assert "Deep-CT not run: no images" in text
+
+
 def test_every_figure_of_the_phantom_cohort_says_so(drawn: Drawn) -> None:
-    assert all(SYNTHETIC in words(figure) for figure in drawn[2].values())
+    assert all(SYNTHETIC_LABEL in words(figure) for figure in drawn[2].values())
 
 
 def test_figures_of_patients_do_not_say_synthetic(drawn: Drawn) -> None:
     outcome, results, _ = drawn
     strict_alone = {"strict": outcome.folds["strict"]}
     figures = dict(study_figures(replace(outcome, folds=strict_alone, synthetic=False), results))
-    assert not any(SYNTHETIC in words(figure) for figure in figures.values())
+    assert not any(SYNTHETIC_LABEL in words(figure) for figure in figures.values())
 
 
 def test_equal_inputs_give_equal_bytes_whatever_the_users_settings(drawn: Drawn) -> None:

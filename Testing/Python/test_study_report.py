@@ -21,13 +21,14 @@ from study_outcome import made_up_outcome
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.errors import OutputError
+from DeepRadScoreLib.report import number_text
 from DeepRadScoreLib.report import writing as case_writing
 from DeepRadScoreLib.study.outcome import StudyOutcome
 from DeepRadScoreLib.study.report import figures as study_figures_module
 from DeepRadScoreLib.study.report import sentences, writing
 from DeepRadScoreLib.study.report.checklists import CHECKLISTS, filled
 from DeepRadScoreLib.study.report.html import CHECKLIST_PREFIX, to_study_html
-from DeepRadScoreLib.study.report.page_parts import INTERVAL_METHODS, file_name, warnings_of
+from DeepRadScoreLib.study.report.page_rows import INTERVAL_METHODS, file_name, warnings_of
 from DeepRadScoreLib.study.report.tables import study_tables
 from DeepRadScoreLib.study.report.writing import write_study
 from DeepRadScoreLib.study.results import Comparison, EndpointResult, ModelCard, Results
@@ -47,9 +48,10 @@ def nothing(label: str, done: int, total: int) -> None:
 
 
 def cohort_of(outcome: StudyOutcome) -> pd.DataFrame:
+    """The cases that were used: patient p000 has two."""
     n = outcome.patients
     rng = np.random.default_rng(3)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "case_id": [f"case-{i:03d}" for i in range(n)],
             "patient_id": [f"p{i:03d}" for i in range(n)],
@@ -57,6 +59,7 @@ def cohort_of(outcome: StudyOutcome) -> pd.DataFrame:
             "sex": rng.choice(["female", "male"], n),
         }
     )
+    return pd.concat([table, table.iloc[:1].assign(case_id="case-000-b")], ignore_index=True)
 
 
 def tables_of(outcome: StudyOutcome, results: Results) -> dict[str, pd.DataFrame]:
@@ -248,8 +251,10 @@ class TestPage:
                 rows for caption, rows in read(page).tables.items() if caption.startswith(start) and protocol in caption
             ]
             cards = [endpoint.models[name] for endpoint in result.endpoints.values() for name in endpoint.models]
-            assert len(rows) - 1 == len(cards) == 14
-            for row, card in zip(rows[1:], cards, strict=True):
+            assert [row[0] for row in rows if len(row) == 1] == list(map(sentences.endpoint_name, result.endpoints))
+            rows = [row for row in rows[1:] if len(row) > 1]
+            assert len(rows) == len(cards) == 14
+            for row, card in zip(rows, cards, strict=True):
                 given = list(getattr(card, field).values())
                 for cell, estimate in zip(row[-len(given) :], given, strict=True):
                     np.testing.assert_allclose(numbers(cell), [estimate.value, *(estimate.ci or ())], atol=0.00501)
@@ -332,9 +337,37 @@ class TestPage:
 
     def test_table_2_where_it_was_made(self, outcome, results, tables, page):
         assert "Five backbones" not in page
-        backbones = pd.DataFrame({"backbone": ["vgg19"], "auc": [0.5], "auc_low": [0.4], "auc_high": [0.61]})
-        page = to_study_html(outcome, results, tables | {"table2_backbones": backbones}, {})
-        assert read(page).table("Table 2")[1] == ["vgg19", "0.50 [0.40, 0.61]"]
+        row = {"endpoint": "EGFR", "backbone": "vgg19", "weights": "none", "part": "validation", "threshold": np.nan}
+        row |= {"n": 22.5, "auc": 0.5, "auc_low": 0.4, "auc_high": 0.61, "auc_method": "mean", "ppv": np.nan}
+        row |= {"ppv_low": np.nan, "ppv_high": np.nan}
+        backbones = pd.DataFrame([row | {"fold": fold, "auc_note": "few events"} for fold in ("all", "1", "2")])
+        outcome = replace(outcome, backbones=backbones, settings=outcome.settings | {"network": "shared"})
+        reader = read(to_study_html(outcome, results, tables | {"table2_backbones": backbones}, {}))
+        assert reader.table("Table 2. Deep-CT with each backbone; starting weights: none. †: few events") == [
+            ["Backbone", "Part", "n", "AUC", "PPV"],
+            ["vgg19", "validation", "22.5", "0.50 [0.40,\u00a00.61]†", "—"],
+        ]
+        assert "EGFR mutation: Deep-CT alone, one backbone after the other on the same splits" in reader.words
+        assert "Validation figures flatter: epoch and threshold were chosen on these patients." in reader.words
+
+    def test_why_table_2_was_not_made(self, outcome, results, tables):
+        changed = without(results, models_not_run={"backbones": "a validation part has one class only."})
+        reader = read(to_study_html(outcome, changed, tables, {}))
+        assert "Five backbones The backbones were not compared: a validation part has one class only." in reader.words
+        assert "backbones:" not in reader.words
+
+    def test_columns_left_out_are_counted_by_reason(self, outcome, results, tables, page):
+        assert "feature table" not in read(page).words
+        columns = {f"tumour_{i}": f"it has no value in {i} of 90 cases." for i in range(1, 4)}
+        columns |= {"tumour_c": "it has the same value in every case."}
+        outcome = replace(outcome, columns_left_out=columns, rows_of_others=2)
+        words = read(to_study_html(outcome, results, tables, {})).words
+        assert "2 rows of the feature table belong to no case of the cohort and were passed over." in words
+        assert "left out: 4 3: it has no value in some of 90 cases. 1: it has the same value in every case." in words
+        assert "tumour_2 it has no value in 2 of 90 cases." in words
+
+    def test_table_1_says_of_how_many(self, page):
+        assert read(page).table("Table 1. Characteristics of the patients used, n = 150")[1][2] == "150"
 
     def test_paper_protocol_alone_says_what_is_missing(self, outcome, results):
         outcome = replace(outcome, folds={"paper": outcome.folds["paper"]})
@@ -386,7 +419,14 @@ class TestSentences:
         first, _, not_counted, volume = sentences.answer(three)
         assert first.startswith("Of 3 endpoints evaluated, 1 has an AUC under the strict protocol whose 95 % interval")
         assert not_counted.endswith(": ALK mutation.")
-        assert "in 1 of 3 endpoints" in volume
+        assert "in 1 of 2 endpoints" in volume
+
+    def test_no_endpoint_with_a_sound_interval_is_compared_with_nothing(self, three):
+        strict = three.protocols["strict"]
+        alone = strict.model_copy(update={"endpoints": {"ALK": strict.endpoints["ALK"]}})
+        said = sentences.answer(three.model_copy(update={"protocols": {"strict": alone}}))
+        assert said[0].startswith("Of 1 endpoint evaluated, none has an AUC")
+        assert not any("volume" in each for each in said)
 
     def test_baselines_in_words(self, three):
         said = {key: sentences.baseline_sentences(e) for key, e in three.protocols["strict"].endpoints.items()}
@@ -395,7 +435,16 @@ class TestSentences:
             "Deep-RadScore is better."
         ]
         assert said["LVI"][0].endswith("Deep-RadScore is no better.")
-        assert said["ALK"][0].endswith("That Deep-RadScore is better is not shown.")
+        assert said["ALK"] == [
+            "Volume alone: 0.60 against 0.90 of Deep-RadScore; no verdict: interval not calibrated (5 events)."
+        ]
+
+    def test_that_a_model_is_better_may_not_be_shown(self):
+        models = {"deep-radscore": card(0.7, 0.6, 0.8), "volume": card(0.6, 0.5, 0.7)}
+        judged = endpoint(models, volume=Comparison(difference=0.1, p=0.03, p_holm=0.06))
+        assert sentences.baseline_sentences(judged)[0].endswith("That Deep-RadScore is better is not shown.")
+        noted = endpoint(models | {"volume": card(0.6, 0.5, 0.7, "too few")}, volume=judged.delong["volume"])
+        assert sentences.baseline_sentences(noted)[0].endswith("; no verdict: too few.")
 
     def test_no_paired_test(self):
         models = {"radiomics-score": card(0.65, 0.55, 0.75), "volume": card(0.6, 0.5, 0.7)}
@@ -416,15 +465,49 @@ class TestSentences:
         found = warnings_of(three.model_copy(update={"protocols": {"strict": strict}}))
         assert found["LVI"] == ["Strict protocol: w."]
 
-    @pytest.mark.parametrize(
-        ("value", "text"), [(None, "—"), (0.12345, "0.12"), (-0.126, "\u22120.13"), (-0.001, "0.00"), (1.0, "1.00")]
-    )
-    def test_numbers(self, value, text):
-        assert sentences.decimals(value) == text
+    def test_warnings_call_models_and_folds_by_name(self, three):
+        silent = card(0.6, 0.5, 0.7).model_copy(update={"no_signal": ["1", "2"]})
+        judged = endpoint({"deep-radscore": card(0.8, 0.7, 0.9), "radiomics-score": silent})
+        judged = judged.model_copy(update={"warnings": ["deep-radscore is not shown to be better than chance"]})
+        strict = three.protocols["strict"].model_copy(update={"endpoints": {"EGFR": judged}})
+        assert warnings_of(three.model_copy(update={"protocols": {"strict": strict}}))["EGFR"] == [
+            "Strict protocol: Deep-RadScore is not shown to be better than chance.",
+            "Strict protocol: Radiomics-Score: the training scores did not rise with the label in folds 1, 2.",
+        ]
 
-    @pytest.mark.parametrize(("p", "text"), [(None, "—"), (0.0004, "< 0.001"), (0.0412, "0.041"), (1.0, "1.000")])
+    @pytest.mark.parametrize(
+        ("value", "text", "signed"),
+        [
+            (None, "—", "—"),
+            (float("nan"), "—", "—"),
+            (0.12345, "0.12", "+0.12"),
+            (-0.126, "\u22120.13", "\u22120.13"),
+            (-0.001, "0.00", "0.00"),
+            (0.001, "0.00", "0.00"),
+            (1.0, "1.00", "+1.00"),
+        ],
+    )
+    def test_numbers(self, value, text, signed):
+        assert number_text.decimals(value) == text
+        assert number_text.signed(value) == signed
+
+    @pytest.mark.parametrize(
+        ("p", "text"), [(None, "—"), (float("nan"), "—"), (0.0004, "< 0.001"), (0.0412, "0.041"), (1.0, "1.000")]
+    )
     def test_p(self, p, text):
-        assert sentences.p_value(p) == text
+        assert number_text.p_value(p) == text
+
+    @pytest.mark.parametrize(
+        ("value", "bounds", "text"),
+        [
+            (0.5, (-0.1, 0.612), "0.50 [\u22120.10, 0.61]"),
+            (0.5, None, "0.50"),
+            (0.5, (0.4, float("nan")), "0.50"),
+            (None, (0.4, 0.6), "—"),
+        ],
+    )
+    def test_interval(self, value, bounds, text):
+        assert number_text.with_interval(value, bounds) == text
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -457,6 +540,7 @@ class TestFiles:
                 yield f"shap_strict_{key}", Figure(figsize=(1, 1))
 
         monkeypatch.setattr(study_figures_module, "study_figures", few)
+        monkeypatch.setattr(study_figures_module, "figure_names", lambda *study: [name for name, _ in few(*study)])
 
     @staticmethod
     def write(study: tuple[StudyOutcome, Results], folder: Path) -> None:
@@ -479,6 +563,11 @@ class TestFiles:
         tables = {Path(name).stem for name in names if name.startswith("tables/")}
         assert tables == set(tables_of(*small))
         assert list(tmp_path.iterdir()) == [tmp_path / "new"]
+
+    def test_progress_is_one_bar(self, small, tmp_path):
+        seen = []
+        write_study(*small, cohort_of(small[0]), tmp_path, lambda *each: seen.append(each))
+        assert seen == [("drawing figures: patient_flow", 1, 2), ("drawing figures: shap_strict_EGFR", 2, 2)]
 
     def test_files_say_what_the_results_say(self, small, tmp_path):
         self.write(small, tmp_path)
@@ -564,7 +653,7 @@ class TestFiles:
         moved = Path.replace
 
         def refuse(path: Path, destination: Path):
-            if Path(destination) == folder / "report.html" and "new" in path.parts:
+            if Path(destination) in (folder, folder / "report.html") and "new" in path.parts:
                 raise PermissionError(errno.EACCES, "Permission denied")
             return moved(path, destination)
 
@@ -576,11 +665,12 @@ class TestFiles:
         assert not list(tmp_path.glob(".*"))
 
     def test_results_come_last(self, small, tmp_path, monkeypatch):
+        (tmp_path / "out").mkdir()
         order = []
         moved = Path.replace
 
         def note(path: Path, destination: Path):
-            if tmp_path / "out" in Path(destination).parents:
+            if "new" in path.parts and ".part" not in str(destination):
                 order.append(Path(destination).name)
             return moved(path, destination)
 

@@ -231,6 +231,45 @@ def test_the_held_out_part_is_what_the_paper_protocol_predicted(study) -> None:
     assert [patients["held out: count"], patients["not held out: count"]] == [held_out, 150 - held_out]
 
 
+def test_held_out_patients_without_a_label_are_not_called_not_held_out(study) -> None:
+    outcome, results, _ = study
+    labelled = [f"p{i:03d}" for i in range(150)]
+    cohort = pd.DataFrame({"patient_id": [*labelled, "unlabelled"], "split": ["train"] * 100 + ["test"] * 51})
+    cohort["case_id"] = cohort["patient_id"]
+    held_out = outcome.folds["paper"][0].predictions["patient_id"].nunique()
+
+    def groups(**changes) -> dict[str, int]:
+        table = study_tables(StudyOutcome(**(vars(outcome) | changes)), results, cohort)["table1_cohort"]
+        row = rows_of(table, "patients").iloc[0]
+        return {name.removesuffix(": count"): row[name] for name in table if name.endswith(": count")}
+
+    paper = {"paper": outcome.folds["paper"]}
+    assert groups() == {ALL: 151, "held out": held_out, "not held out": 150 - held_out}
+    assert groups(folds=paper) == {
+        ALL: 151,
+        "held out": held_out,
+        "not held out, or without a label": 151 - held_out,
+    }
+    by_column = outcome.settings | {"split": "column"}
+    assert groups(folds=paper, settings=by_column) == {ALL: 151, "held out": 51, "not held out": 100}
+
+
+def test_columns_left_out_are_a_table_where_there_are_any(study) -> None:
+    outcome, results, tables = study
+    cohort = pd.DataFrame({"case_id": ["a"], "patient_id": ["a"]})
+    left_out = StudyOutcome(**(vars(outcome) | {"columns_left_out": {"tumour_x": "it has gaps."}}))
+    found = study_tables(left_out, results, cohort)["columns_left_out"]
+    assert found.to_dict("records") == [{"column": "tumour_x", "why": "it has gaps."}]
+    assert "columns_left_out" not in tables
+
+
+def test_why_backbones_were_not_compared_is_no_models_row(study) -> None:
+    outcome, results, _ = study
+    cohort = pd.DataFrame({"case_id": ["a"], "patient_id": ["a"]})
+    changed = results.model_copy(update={"models_not_run": {"backbones": "why", "volume": "no volume"}})
+    assert study_tables(outcome, changed, cohort)["models_not_run"]["model"].tolist() == ["volume"]
+
+
 def test_without_a_held_out_part_the_sites_are_the_groups(study) -> None:
     outcome, results, _ = study
     only_strict = StudyOutcome(**{**vars(outcome), "folds": {"strict": outcome.folds["strict"]}})
@@ -374,3 +413,7 @@ def test_formatted_joins_a_figure_with_its_interval() -> None:
     assert text.columns.tolist() == ["endpoint", "n", "auc", "p", "tp", "difference"]
     assert text.iloc[0].tolist() == ["EGFR", "150", "0.83 [0.75, 0.90]", "< 0.001", "3", "\u22120.05"]
     assert text.iloc[1].tolist() == ["ALK", "20", "—", "—", "—", "—"]
+    assert formatted(pd.DataFrame({"n": [67.2, 60.0], "x": [None, 0.5]})).to_numpy().tolist() == [
+        ["67.2", "—"],
+        ["60", "0.50"],
+    ]

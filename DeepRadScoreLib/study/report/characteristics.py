@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import MonteCarloMethod, chi2_contingency, fisher_exact, kruskal, mannwhitneyu
 from scipy.stats.contingency import expected_freq
 
-from DeepRadScoreLib.study.report.number_text import number_text, p_text
+from DeepRadScoreLib.report.number_text import measured, p_value
 
 ALL = "all patients"
 NOT_CHARACTERISTICS = frozenset(
@@ -149,7 +149,7 @@ def formatted_table_one(table: pd.DataFrame) -> pd.DataFrame:
         result[group] = [_cell(row, group) for _, row in table.iterrows()]
     missing = zip(table[f"{ALL}: missing"], result["variable"], strict=True)
     result["missing"] = [f"{value:.0f}" if name and not pd.isna(value) else "" for value, name in missing]
-    result["p"] = [p_text(p) if test else "" for p, test in zip(table["p"], table["test"], strict=True)]
+    result["p"] = [p_value(p) if test else "" for p, test in zip(table["p"], table["test"], strict=True)]
     return result.assign(method=table["test"])
 
 
@@ -158,5 +158,5 @@ def _cell(row: pd.Series, group: str) -> str:
     if row["kind"] == "count":
         return f"{count:.0f}"
     if row["kind"] == "continuous":
-        return f"{number_text(median)} [{number_text(q1)}, {number_text(q3)}]" if n else ""
+        return f"{measured(median)} [{measured(q1)}, {measured(q3)}]" if n else ""
     return f"{count:.0f} ({percent:.1f} %)" if n and row["kind"] in ("ordinal", "category") else ""

@@ -58,24 +58,24 @@ def fact(name: str) -> Fact:
     raise KeyError(name)
 
 
-def metrics_range(table: pd.DataFrame) -> tuple[float, float]:
-    """The METRICS score from 0 to 1 that is established, and the one if every open item were met as well.
+def metrics_score(table: pd.DataFrame) -> float:
+    """The METRICS score from 0 to 1 that is established; it would be 1 if every open item were met as well.
 
     The score is the sum of the weights of the items met over that of the items that apply (Kocak et al. 2024). The item
     on fully automated segmentation, which may not apply, counts as applying and open.
     """
     of_status = table.groupby("status")["weight"].sum()
     answered, open_ = (float(of_status.get(status, 0.0)) for status in (ANSWERED, OPEN))
-    return answered / (answered + open_), 1.0
+    return answered / (answered + open_)
 
 
 def metrics_sentence(table: pd.DataFrame) -> str:
     """What of the METRICS score is established, in one sentence."""
-    low, _ = metrics_range(table)
     counts = table["status"].value_counts()
     return (
-        f"METRICS: {100 * low:.1f} of 100 % are established by the program ({counts.get(ANSWERED, 0)} items); "
-        f"{counts.get(OPEN, 0)} items are open and not counted until the author has answered them."
+        f"METRICS: {100 * metrics_score(table):.1f} of 100 % are established by the program "
+        f"({counts.get(ANSWERED, 0)} items); {counts.get(OPEN, 0)} items are open "
+        "and not counted until the author has answered them."
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from DeepRadScoreLib.endpoints import BY_KEY
 from DeepRadScoreLib.radscore.engine import SETTINGS
-from DeepRadScoreLib.radscore.names import FEATURES_OF_CLASS, REGIONS
+from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, FEATURES_OF_CLASS, REGIONS
 from DeepRadScoreLib.radscore.selection import HIGHEST_CORRELATION, HIGHEST_P, LOWEST_ICC
 from DeepRadScoreLib.study.outcome import MODELS, StudyOutcome
 from DeepRadScoreLib.study.report.sentences import model_name
@@ -86,12 +86,17 @@ def feature_classes(outcome: StudyOutcome, results: Results) -> str | None:
     return ", ".join(f"{name} ({len(features)})" for name, features in FEATURES_OF_CLASS.items()) + "."
 
 
+def features_screened(outcome: StudyOutcome) -> int | None:
+    """How many features of a case the RadScores chose from; None where there are none or the number is not known."""
+    if not has_radscores(outcome) or _preprocessing(outcome) is None:
+        return None
+    return len(FEATURE_COLUMNS)
+
+
 def feature_count(outcome: StudyOutcome, results: Results) -> str | None:
     if _preprocessing(outcome) is None:
         return None
-    per_image = sum(len(features) for name, features in FEATURES_OF_CLASS.items() if name != "shape")
-    count = len(FEATURES_OF_CLASS["shape"]) + 9 * per_image
-    return f"{count} per region, {len(REGIONS) * count} per case."
+    return f"{len(FEATURE_COLUMNS) // len(REGIONS)} per region, {len(FEATURE_COLUMNS)} per case."
 
 
 def regions(outcome: StudyOutcome, results: Results) -> str | None:
@@ -138,7 +143,7 @@ def input_files(outcome: StudyOutcome, results: Results) -> str | None:
 
 
 def missing_data(outcome: StudyOutcome, results: Results) -> str | None:
-    text = "A case without a label is left out of that endpoint alone; a case that cannot be computed is left out."
+    text = "A patient without a label is left out of that endpoint alone; a case that cannot be computed is left out."
     if outcome.settings.get("covariates"):
         text += " Missing covariates: median of the training part, for categories a level of their own."
     return text
@@ -187,7 +192,7 @@ def no_updating(outcome: StudyOutcome, results: Results) -> str | None:
 def predictions(outcome: StudyOutcome, results: Results) -> str | None:
     if not outcome.folds:
         return None
-    return "By the models of the training part that the case was not in; every one is in predictions.csv."
+    return "By the models of the training part that the patient was not in; every one is in predictions.csv."
 
 
 def program(outcome: StudyOutcome, results: Results) -> str | None:

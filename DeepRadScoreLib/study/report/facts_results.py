@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from DeepRadScoreLib.report.number_text import decimals, p_value, with_interval
 from DeepRadScoreLib.study.outcome import MODELS, Fit, StudyOutcome
-from DeepRadScoreLib.study.report.facts_method import trains_end_to_end
-from DeepRadScoreLib.study.report.number_text import interval_text
-from DeepRadScoreLib.study.report.sentences import decimals, judged_model, model_name, p_value
+from DeepRadScoreLib.study.report.facts_method import features_screened, trains_end_to_end
+from DeepRadScoreLib.study.report.sentences import judged_model, model_name, with_model_names
 from DeepRadScoreLib.study.results import Comparison, EndpointResult, ModelCard, Results
 
 NON_RADIOMIC = ("volume", "clinical")
@@ -53,10 +53,10 @@ def analysis_counts(outcome: StudyOutcome, results: Results) -> str | None:
         for fold in folds:
             fits = {fit.endpoint: fit for fit in fold.fits if fit.model in MODELS}
             for key, fit in fits.items():
-                rows = fold.predictions[fold.predictions["endpoint"] == key].drop_duplicates("case_id")
+                rows = fold.predictions[fold.predictions["endpoint"] == key].drop_duplicates("patient_id")
                 texts.append(
-                    f"{name} {fold.name}, {key}: training and tuning {len(fit.labels)} cases ({int(fit.labels.sum())} "
-                    f"positive), test {len(rows)} ({int(rows['label'].sum())})"
+                    f"{name} {fold.name}, {key}: training and tuning {len(fit.labels)} patients "
+                    f"({int(fit.labels.sum())} positive), test {len(rows)} ({int(rows['label'].sum())})"
                 )
     return "; ".join(texts) + "." if texts else None
 
@@ -131,9 +131,7 @@ def _judged(results: Results) -> Iterator[tuple[str, str, str, ModelCard]]:
 
 
 def _auc_text(card: ModelCard) -> str:
-    low, high = card.auc_ci or (float("nan"), float("nan"))
-    value = float("nan") if card.auc is None else card.auc
-    return f"AUC {interval_text(value, low, high)}" + (f" ({card.auc_note})" if card.auc_note else "")
+    return f"AUC {with_interval(card.auc, card.auc_ci)}" + (f" ({card.auc_note})" if card.auc_note else "")
 
 
 def performance(outcome: StudyOutcome, results: Results) -> str | None:
@@ -278,10 +276,14 @@ def events_per_variable(outcome: StudyOutcome, results: Results) -> str | None:
         for name, key, result in _results(results)
         if result.events_per_variable is not None
     ]
-    return f"Events per variable. {'; '.join(texts)}." if texts else None
+    if not texts:
+        return None
+    screened = features_screened(outcome)
+    beside = "" if screened is None else f"; {screened} features were screened"
+    return f"Events per variable, per column of the classifier{beside}. {'; '.join(texts)}."
 
 
 def warnings(outcome: StudyOutcome, results: Results) -> str | None:
     found = [f"{key}: {text}" for key, card in results.flow.items() for text in card.warnings]
     found += [f"{name}, {key}: {text}" for name, key, result in _results(results) for text in result.warnings]
-    return "; ".join(dict.fromkeys(found)) or None
+    return with_model_names("; ".join(dict.fromkeys(found))) or None

@@ -14,12 +14,12 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from DeepRadScoreLib.study.outcome import FoldOutcome, StudyOutcome
+from DeepRadScoreLib.study.report.figure_canvas import STYLE
 from DeepRadScoreLib.study.report.figures_explain import contributions, correlation
 from DeepRadScoreLib.study.report.figures_flow import patient_flow
 from DeepRadScoreLib.study.report.figures_gradcam import gradcam_pages
 from DeepRadScoreLib.study.report.figures_models import inner_auc, roc
 from DeepRadScoreLib.study.report.figures_overview import auc_overview
-from DeepRadScoreLib.study.report.figures_page import STYLE
 from DeepRadScoreLib.study.report.figures_probability import calibration, decision
 from DeepRadScoreLib.study.report.figures_shap import shap_endpoints, shap_figure
 from DeepRadScoreLib.study.results import ProtocolResult, Results
@@ -39,6 +39,11 @@ def study_figures(outcome: StudyOutcome, results: Results) -> Iterator[tuple[str
         with matplotlib.style.context(STYLE, after_reset=True):
             figure = draw()
         yield name, figure
+
+
+def figure_names(outcome: StudyOutcome, results: Results) -> list[str]:
+    """The names of `study_figures`, without drawing."""
+    return [name for name, _ in _planned(outcome, results)]
 
 
 def to_svg(figure: Figure) -> str:

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from DeepRadScoreLib.report.wording import COLUMN_NAMES
 from DeepRadScoreLib.study.outcome import Explanation, FoldOutcome
-from DeepRadScoreLib.study.report.figures_page import (
+from DeepRadScoreLib.study.report.figure_canvas import (
     BLUE,
     FULL_WIDTH,
     GREY,
@@ -55,7 +55,7 @@ def mean_absolute(correlations: Sequence[np.ndarray]) -> np.ndarray:
 
 def correlation(protocol: str, result: ProtocolResult, folds: Sequence[FoldOutcome], synthetic: bool) -> Figure:
     """Heat map per endpoint: |r| of each RadScore with each deep feature, averaged over networks."""
-    found = {key: _explained(folds, key) for key in result.endpoints}
+    found = {key: _explanations(folds, key) for key in result.endpoints}
     found = {key: [e for e in each if e.correlations] for key, each in found.items()}
     height, row, gap, left, plot = 0.0, 4.8, 7.0, 34.0, 92.0
     heights = {key: row * (each[0].correlations[0].shape[0] if each else 1) for key, each in found.items()}
@@ -117,7 +117,8 @@ def contributions(protocol: str, result: ProtocolResult, synthetic: bool) -> Fig
     page = new_page(
         f"Contributions to Deep-RadScore, {PROTOCOL_TITLES[protocol]}",
         "Share of each column in the mean |Shapley value| of the test cases, columns of one source added up, averaged "
-        "over the outer folds. A share says what the score rests on, not whether the score is any good.",
+        "over the outer folds in which it found a signal. A share says what the score rests on, not whether the score "
+        "is any good.",
         body,
         synthetic=synthetic,
         legend=[Patch(facecolor=c, edgecolor="white", hatch=h, label=n) for n, c, h in SOURCES.values()],
@@ -144,7 +145,7 @@ def _stacked_bar(axes: Axes, y: int, endpoint: EndpointResult) -> list[float]:
     for column, share in endpoint.contributions.items():
         shares[source_of(column)] += share
     if sum(shares.values()) == 0:
-        axes.text(0.01, y, "Deep-RadScore: not run, or it gives every case the same score", va="center", color=GREY)
+        axes.text(0.01, y, "Deep-RadScore: not run, or without a signal in any fold", va="center", color=GREY)
         return []
     start = 0.0
     for source, share in shares.items():
@@ -163,5 +164,5 @@ def _note(axes: Axes, text: str) -> None:
     axes.axhline(0.02, color=PALE, linewidth=0.4)
 
 
-def _explained(folds: Sequence[FoldOutcome], key: str) -> list[Explanation]:
+def _explanations(folds: Sequence[FoldOutcome], key: str) -> list[Explanation]:
     return [e for fold in folds for e in fold.explanations if e.endpoint == key]

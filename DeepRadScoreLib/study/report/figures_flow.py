@@ -10,12 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from DeepRadScoreLib.study.report.figures_page import (
+from DeepRadScoreLib.study.report.figure_canvas import (
     BLACK,
     FULL_WIDTH,
     GREY,
     LINE_MM,
-    LOOKS,
     PROTOCOL_TITLES,
     SMALL,
     Page,
@@ -23,7 +22,7 @@ from DeepRadScoreLib.study.report.figures_page import (
     new_page,
     wrapped,
 )
-from DeepRadScoreLib.study.report.sentences import endpoint_name
+from DeepRadScoreLib.study.report.sentences import BACKBONES, NO_TABLE_2, endpoint_name, model_name
 from DeepRadScoreLib.study.results import FlowCard, Results
 
 BOX_MM, GAP_MM, MARGIN_MM = 41.4, 2.8, 2.0
@@ -94,8 +93,8 @@ def _upper_boxes(results: Results) -> tuple[Box, Box | None, Box]:
 def _used(results: Results, x: float, y: float, width: float) -> Box:
     lines = [_count(results.cases - len(results.left_out), "case")]
     for model, reason in results.models_not_run.items():
-        name = LOOKS[model].name if model in LOOKS else model
-        lines.extend(wrapped(f"{name} not run: {reason}", width - 2 * PAD_MM, SMALL))
+        text = f"{NO_TABLE_2}: {reason}" if model == BACKBONES else f"{model_name(model)} not run: {reason}"
+        lines.extend(wrapped(text, width - 2 * PAD_MM, SMALL))
     return Box(x, y, width, "Used", tuple(lines))
 
 

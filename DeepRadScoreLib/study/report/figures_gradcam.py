@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from DeepRadScoreLib.report.figures import HEAT_FROM, HEAT_MAP, NETWORK_WINDOW
 from DeepRadScoreLib.study.outcome import CamExample, FoldOutcome
-from DeepRadScoreLib.study.report.figures_page import (
+from DeepRadScoreLib.study.report.figure_canvas import (
     FULL_WIDTH,
     GREY,
     PROTOCOL_TITLES,

@@ -16,18 +16,20 @@ from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import roc_curve
 
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS
+from DeepRadScoreLib.report.number_text import with_interval
 from DeepRadScoreLib.study.outcome import MODELS, FoldOutcome
-from DeepRadScoreLib.study.report.figures_page import (
+from DeepRadScoreLib.study.report.figure_canvas import (
     BLACK,
     GREY,
     LOOKS,
     PALE,
     PROTOCOL_TITLES,
     absence,
+    interval_methods,
     model_legend,
+    noted,
 )
-from DeepRadScoreLib.study.report.figures_panels import NO_LINE, panel_page, unit_square, value_legend
-from DeepRadScoreLib.study.report.sentences import with_interval
+from DeepRadScoreLib.study.report.figure_panels import NO_LINE, panel_page, unit_square, value_legend
 from DeepRadScoreLib.study.results import EndpointResult, ModelCard, ProtocolResult
 
 SPECIFICITY_GRID = np.linspace(0.0, 1.0, 201)
@@ -61,15 +63,15 @@ def roc(protocol: str, result: ProtocolResult, folds: Sequence[FoldOutcome], syn
     """ROC per endpoint: the three models and tumour volume, folds averaged vertically with a band of 1 SD."""
     shown = (*MODELS, "volume")
     several = len(folds) > 1
-    methods = _listed(c.auc_method for e in result.endpoints.values() for c in e.models.values() if c.auc_method)
+    methods = interval_methods(c for e in result.endpoints.values() for c in e.models.values())
     how = (
         f"ROC curves of the {len(folds)} test parts averaged vertically; bands: ± 1 SD over the test parts. "
         "Legends: mean AUC over the test parts (95 % interval). "
         if several
         else "ROC curves of the held-out part. Legends: AUC (95 % interval). "
     )
-    noted = any(_noted(c) for e in result.endpoints.values() for m, c in e.models.items() if m in shown)
-    dagger = " †: this interval is not to be relied on; the table of AUCs says why." if noted else ""
+    with_dagger = any(noted(c) for e in result.endpoints.values() for m, c in e.models.items() if m in shown)
+    dagger = " †: this interval is not to be relied on; the table of AUCs says why." if with_dagger else ""
     page, panels = panel_page(
         f"ROC, {PROTOCOL_TITLES[protocol]}",
         f"{how}{f'Method of the interval: {methods}. ' if methods else ''}Split: {result.split}.{dagger}",
@@ -95,7 +97,7 @@ def roc(protocol: str, result: ProtocolResult, folds: Sequence[FoldOutcome], syn
 
 def _draw_roc(axes: Axes, key: str, model: str, card: ModelCard, folds: Sequence[FoldOutcome], several: bool) -> Line2D:
     parts = [_of(fold, key, model) for fold in folds]
-    label = with_interval(card.auc, card.auc_ci) + ("†" if _noted(card) else "")
+    label = with_interval(card.auc, card.auc_ci) + ("†" if noted(card) else "")
     style, order = LOOKS[model].line_style(), 3 if model == "deep-radscore" else 2
     if several:
         x, mean, sd, _ = average_roc(parts)
@@ -111,10 +113,6 @@ def _of(fold: FoldOutcome, key: str, model: str) -> tuple[np.ndarray, np.ndarray
     table = fold.predictions
     rows = table[(table["endpoint"] == key) & (table["model"] == model)]
     return rows["label"].to_numpy(), rows["score"].to_numpy()
-
-
-def _noted(card: ModelCard) -> bool:
-    return card.auc_note is not None and card.auc_ci is not None
 
 
 def inner_auc(protocol: str, result: ProtocolResult, synthetic: bool) -> Figure:
@@ -201,7 +199,3 @@ def _tint(colour: str) -> tuple[float, float, float]:
 
     red, green, blue = (0.55 + 0.45 * part for part in to_rgb(colour))
     return red, green, blue
-
-
-def _listed(texts: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(texts))

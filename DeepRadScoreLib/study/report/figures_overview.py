@@ -11,17 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from DeepRadScoreLib.report.number_text import decimals, signed, with_interval
 from DeepRadScoreLib.study.outcome import MODELS
-from DeepRadScoreLib.study.report.figures_page import (
+from DeepRadScoreLib.study.report.figure_canvas import (
     FULL_WIDTH,
     GREY,
     LOOKS,
     Page,
     absence,
     heading,
+    interval_methods,
     new_page,
+    noted,
 )
-from DeepRadScoreLib.study.report.sentences import difference_text, with_interval
 from DeepRadScoreLib.study.results import ModelCard, Results
 
 ROWS = (*MODELS, "volume")
@@ -84,7 +86,7 @@ def _axes(page: Page, body: float, lowest: float) -> Axes:
 def _columns(protocols: Sequence[str]) -> list[tuple[float, str]]:
     x = NAMES_MM + PLOT_MM + 2
     if len(protocols) == 1:
-        return [(x, f"{protocols[0].capitalize()}\nAUC (95 % interval)"), (x + 36, "n, positive")]
+        return [(x, f"{protocols[0].capitalize()}\nAUC (95 % interval)"), (x + 36, "Patients,\npositive")]
     return [
         (x, "Strict\nAUC (95 % interval)"),
         (x + 31.5, "Paper\ntest"),
@@ -112,7 +114,7 @@ def _row(
         page.text(columns[0], y, missing.split(": ")[1] if missing else "", color=GREY, **middle)
     else:
         _marker(axes, main, y - (0.5 if len(protocols) > 1 else 0), {"marker": "o", **_filled(look.colour)}, 1.2)
-        text = with_interval(main.auc, main.auc_ci) + ("†" if main.auc_note and main.auc_ci else "")
+        text = with_interval(main.auc, main.auc_ci) + ("†" if noted(main) else "")
         page.text(columns[0], y, text, **middle)
     if len(protocols) == 1:
         if main is not None and not missing:
@@ -121,7 +123,7 @@ def _row(
     paper = cards["paper"]
     if paper is not None and paper.auc is not None:
         _marker(axes, paper, y + 0.6, {"marker": "s", **_hollow(look.colour)}, 0.7)
-        page.text(columns[1], y, f"{paper.auc:.2f}", **middle)
+        page.text(columns[1], y, decimals(paper.auc) + ("†" if noted(paper) else ""), **middle)
     _gap(page, axes, results, key, model, y, columns)
 
 
@@ -129,13 +131,13 @@ def _gap(page: Page, axes: Axes, results: Results, key: str, model: str, y: floa
     gap = results.optimism.get(key, {}).get(model)
     if gap is None or gap.paper_inner_auc is None:
         return
-    page.text(columns[2], y, f"{gap.paper_inner_auc:.2f}", va="center_baseline")
+    page.text(columns[2], y, decimals(gap.paper_inner_auc), va="center_baseline")
     if gap.strict_auc is not None:
         ends = [gap.strict_auc, gap.paper_inner_auc]
         axes.plot(ends, [y - 0.5, y - 0.5], color=GAP_COLOUR, linewidth=3.2, alpha=0.45, zorder=1, gid=f"gap {model}")
     axes.plot([gap.paper_inner_auc], [y - 0.5], marker="x", markersize=4, color="black", markeredgewidth=0.9, zorder=4)
     if gap.optimism_gap is not None:
-        page.text(columns[3], y, difference_text(gap.optimism_gap), va="center_baseline")
+        page.text(columns[3], y, signed(gap.optimism_gap), va="center_baseline")
 
 
 def _marker(axes: Axes, card: ModelCard, y: float, style: dict[str, Any], width: float) -> None:
@@ -175,8 +177,9 @@ def _legend(protocols: Sequence[str]) -> list[Artist]:
 
 
 def _caption(results: Results, protocols: Sequence[str]) -> str:
-    cards = [c for p in protocols for e in results.protocols[p].endpoints.values() for c in e.models.values()]
-    methods = "; ".join(dict.fromkeys(c.auc_method for c in cards if c.auc_method))
+    endpoints = [e for p in protocols for e in results.protocols[p].endpoints.values()]
+    cards = [e.models[model] for e in endpoints for model in ROWS if model in e.models]
+    methods = interval_methods(cards)
     parts = ["AUC with its 95 % interval; the grey upright line is chance."]
     if methods:
         parts.append(f"Methods of the intervals: {methods}.")
@@ -184,7 +187,7 @@ def _caption(results: Results, protocols: Sequence[str]) -> str:
         parts.append(
             "Optimism gap: what the paper protocol's inner cross-validation promises less what the strict one finds."
         )
-    if any(c.auc_note and c.auc_ci for c in cards):
+    if any(map(noted, cards)):
         parts.append("†: this interval is not to be relied on; the table of AUCs says why.")
     parts.extend(f"{p.capitalize()}: {results.protocols[p].split}." for p in protocols)
     return " ".join(parts)

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from DeepRadScoreLib.report.number_text import decimals
 from DeepRadScoreLib.study.outcome import MODELS, FoldOutcome
-from DeepRadScoreLib.study.report.figures_page import BLACK, GREY, LOOKS, PALE, PROTOCOL_TITLES, absence, model_legend
-from DeepRadScoreLib.study.report.figures_panels import NO_LINE, panel_page, unit_square, value_legend
-from DeepRadScoreLib.study.report.sentences import decimals
+from DeepRadScoreLib.study.report.figure_canvas import BLACK, GREY, LOOKS, PALE, PROTOCOL_TITLES, absence, model_legend
+from DeepRadScoreLib.study.report.figure_panels import NO_LINE, panel_page, unit_square, value_legend
 from DeepRadScoreLib.study.results import EndpointResult, ProtocolResult
 
 HISTOGRAM_BINS = np.linspace(0.0, 1.0, 21)
@@ -24,7 +24,7 @@ def calibration(protocol: str, result: ProtocolResult, folds: Sequence[FoldOutco
     """Observed share against predicted probability, slope and intercept, and the spread of the probabilities."""
     page, panels = panel_page(
         f"Calibration, {PROTOCOL_TITLES[protocol]}",
-        "Share of positive patients against mean predicted probability, in groups of test cases; grey line: perfect "
+        "Share of positive patients against mean predicted probability, in groups of test patients; grey line: perfect "
         "calibration. Legends: slope / intercept of the logistic recalibration (perfect: 1 / 0). Below: "
         "how the predicted probabilities are spread.",
         result,

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from DeepRadScoreLib.report.wording import COLUMN_NAMES
 from DeepRadScoreLib.study.outcome import Explanation, FoldOutcome
-from DeepRadScoreLib.study.report.figures_page import (
+from DeepRadScoreLib.study.report.figure_canvas import (
     BLUE,
     FULL_WIDTH,
     GREY,
@@ -57,13 +57,19 @@ class ShapRow:
 
 
 def shap_endpoints(folds: Sequence[FoldOutcome]) -> list[str]:
-    """Endpoints with Shapley values that are not all zero."""
-    return [key for key in dict.fromkeys(e.endpoint for f in folds for e in f.explanations) if _explained(folds, key)]
+    """Endpoints with Shapley values of a fold with a signal."""
+    return [key for key in dict.fromkeys(e.endpoint for f in folds for e in f.explanations) if _with_signal(folds, key)]
 
 
-def _explained(folds: Sequence[FoldOutcome], key: str) -> list[Explanation]:
-    """One endpoint's explanations, less those whose Shapley values are all zero."""
-    found = [e for fold in folds for e in fold.explanations if e.endpoint == key]
+def _with_signal(folds: Sequence[FoldOutcome], key: str) -> list[Explanation]:
+    """One endpoint's explanations, less those of folds whose Deep-RadScore found no signal and those that are all 0."""
+    silent = {
+        fold.name
+        for fold in folds
+        for fit in fold.fits
+        if (fit.endpoint, fit.model) == (key, "deep-radscore") and fit.no_signal
+    }
+    found = [e for fold in folds if fold.name not in silent for e in fold.explanations if e.endpoint == key]
     return [e for e in found if np.abs(e.shap).sum() > 0]
 
 
@@ -117,11 +123,11 @@ def swarm(values: np.ndarray, span: float) -> np.ndarray:
 
 def shap_figure(protocol: str, key: str, folds: Sequence[FoldOutcome], synthetic: bool) -> Figure:
     """Beeswarm, mean |SHAP| and sign of every column of one endpoint's Deep-RadScore."""
-    used = _explained(folds, key)
+    used = _with_signal(folds, key)
     rows = shap_rows(used)
     page = new_page(
         f"{endpoint_name(key)}: SHAP of Deep-RadScore, {PROTOCOL_TITLES[protocol]}",
-        _caption(rows, used),
+        _caption(rows, used, len(folds)),
         ROW_MM * len(rows) + 10,
         synthetic=synthetic,
     )
@@ -131,7 +137,7 @@ def shap_figure(protocol: str, key: str, folds: Sequence[FoldOutcome], synthetic
     return page.figure
 
 
-def _caption(rows: Sequence[ShapRow], used: Sequence[Explanation]) -> str:
+def _caption(rows: Sequence[ShapRow], used: Sequence[Explanation], parts_in_all: int) -> str:
     cases, estimated = len(rows[0].shap), sum(not each.exact for each in used)
     several = len(used) > 1
     parts = [
@@ -142,6 +148,8 @@ def _caption(rows: Sequence[ShapRow], used: Sequence[Explanation]) -> str:
         "+: the score rises with the column, −: it falls (sign of Pearson's r of value and Shapley value)"
         f"{', and in how many folds' if several else ''}.",
     ]
+    if len(used) < parts_in_all:
+        parts.append(f"Left out: {parts_in_all - len(used)} of {parts_in_all} folds, without a signal.")
     if any(row.name == UNALIGNED for row in rows):
         parts.append(
             "Deep features of different folds' networks are not aligned: they are added up case by case, and their sum "

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
-from DeepRadScoreLib.report.html import TEMPLATES as CASE_TEMPLATES
-from DeepRadScoreLib.report.html import _wrappable as wrappable
+from DeepRadScoreLib.report.number_text import decimals, with_interval
+from DeepRadScoreLib.report.page import environment
+from DeepRadScoreLib.study.backbones import ALL_FOLDS
 from DeepRadScoreLib.study.outcome import StudyOutcome
-from DeepRadScoreLib.study.report import page_parts, sentences
-from DeepRadScoreLib.study.report.characteristics import formatted_table_one
+from DeepRadScoreLib.study.report import page_rows, sentences
+from DeepRadScoreLib.study.report.characteristics import ALL, formatted_table_one
 from DeepRadScoreLib.study.report.checklists import CHECKLISTS, OPEN, metrics_sentence
-from DeepRadScoreLib.study.report.selected import selected_features
+from DeepRadScoreLib.study.report.fold_tables import selected_groups
 from DeepRadScoreLib.study.report.tables import formatted
 from DeepRadScoreLib.study.results import Results
+from DeepRadScoreLib.study.summary import FEWEST_EVENTS_PER_VARIABLE
 
 TEMPLATES = Path(__file__).parent / "templates"
 CHECKLIST_PREFIX = "checklist_"
@@ -80,64 +80,71 @@ def to_study_html(
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader([TEMPLATES, CASE_TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(
-        auc=lambda card: sentences.with_interval(card.auc, card.auc_ci),
-        figure=sentences.decimals,
-        range=sentences.interval,
-        p=sentences.p_value,
-        difference=sentences.difference_text,
+    made = environment(TEMPLATES)
+    made.filters.update(
+        auc=lambda card: with_interval(card.auc, card.auc_ci),
         endpoint=sentences.endpoint_name,
         model=sentences.model_name,
-        metric=page_parts.metric_name,
+        sentence=sentences.sentence,
+        metric=page_rows.metric_name,
         plain=_plain,
         heading=_heading,
-        wrappable=wrappable,
     )
-    return environment
+    return made
 
 
 def _content(
     outcome: StudyOutcome, results: Results, tables: Mapping[str, pd.DataFrame], figures: Mapping[str, str]
 ) -> dict[str, Any]:
     leading = sentences.leading_protocol(results)
-    backbones = [
-        _shown(name, formatted(table), "Table 2. Backbones")
-        for name, table in tables.items()
-        if name.startswith("table2")
-    ]
-    left_out = {name for name, there in (("optimism", results.optimism), ("backbones", backbones)) if not there}
+    compared = _backbones(tables)
+    asked = compared is not None or sentences.BACKBONES in results.models_not_run
+    left_out = {name for name, there in (("optimism", results.optimism), ("backbones", asked)) if not there}
     return {
         "results": results,
         "label": SYNTHETIC_LABEL if outcome.synthetic else results.label,
         "titles": {name: title for name, title in SECTIONS.items() if name not in left_out},
         "leading": leading,
-        "summary": page_parts.summary_rows(results, None if leading is None else results.protocols[leading]),
+        "summary": page_rows.summary_rows(results, None if leading is None else results.protocols[leading]),
         "characteristics": _characteristics(tables),
-        "backbones": backbones,
-        "selected": selected_features(tables.get("selected_features")),
+        "columns_left_out": outcome.columns_left_out,
+        "rows_of_others": outcome.rows_of_others,
+        "backbones": compared,
+        "backbone_sentences": [] if compared is None else sentences.backbone_sentences(outcome),
+        "selected": selected_groups(outcome),
+        "few_per_variable": FEWEST_EVENTS_PER_VARIABLE,
         "checklists": _checklists(tables),
         "open_item": OPEN,
         "tables": list(tables),
         "figures": figures,
-        "parts": page_parts,
+        "rows": page_rows,
         "sentences": sentences,
     }
 
 
 def _characteristics(tables: Mapping[str, pd.DataFrame]) -> ShownTable | None:
-    if "table1_cohort" not in tables:
+    if TABLE_1 not in tables:
         return None
-    return _shown(
-        "table1_cohort", formatted_table_one(tables["table1_cohort"]), "Table 1. Characteristics of the cohort"
-    )
+    patients = int(tables[TABLE_1][f"{ALL}: count"].iloc[0])
+    title = f"Table 1. Characteristics of the patients used, n = {patients}"
+    return _shown(TABLE_1, formatted_table_one(tables[TABLE_1]), title)
+
+
+def _backbones(tables: Mapping[str, pd.DataFrame]) -> ShownTable | None:
+    """Table 2 over all folds, without what the sentences above it say."""
+    if TABLE_2 not in tables:
+        return None
+    table = tables[TABLE_2]
+    table = table[table["fold"] == ALL_FOLDS].drop(columns=["endpoint", "fold", "threshold", "auc_method"])
+    remarks = table.pop("auc_note").fillna("")
+    title = "Table 2. Deep-CT with each backbone"
+    if table["weights"].nunique() == 1:
+        title += f"; starting weights: {table.pop('weights').iloc[0]}"
+    shown = formatted(table).replace(", ", ",\u00a0", regex=True).rename(columns=page_rows.METRIC_NAMES)
+    if remarks.any():
+        title += f". †: {'; '.join(dict.fromkeys(remarks[remarks != '']))}"
+        shown["AUC"] += ["†" if remark else "" for remark in remarks]
+    return _shown(TABLE_2, shown, title)
 
 
 def _checklists(tables: Mapping[str, pd.DataFrame]) -> list[ShownChecklist]:
@@ -147,8 +154,15 @@ def _checklists(tables: Mapping[str, pd.DataFrame]) -> list[ShownChecklist]:
         if name in tables:
             counts = tables[name]["status"].value_counts(sort=False).to_dict()
             remark = metrics_sentence(tables[name]) if "weight" in tables[name] else ""
-            found.append(ShownChecklist(_shown(name, tables[name], title), counts, remark))
+            found.append(ShownChecklist(_shown(name, _as_text(tables[name]), title), counts, remark))
     return found
+
+
+def _as_text(checklist: pd.DataFrame) -> pd.DataFrame:
+    """Weights with three decimals; all else is text."""
+    if "weight" not in checklist:
+        return checklist
+    return checklist.assign(weight=[decimals(weight, 3) for weight in checklist["weight"]])
 
 
 def _shown(name: str, table: pd.DataFrame, title: str) -> ShownTable:
@@ -156,19 +170,8 @@ def _shown(name: str, table: pd.DataFrame, title: str) -> ShownTable:
         name,
         title,
         [_heading(str(column)) for column in table.columns],
-        [[cell_text(value) for value in row] for row in table.itertuples(index=False, name=None)],
+        [list(row) for row in table.itertuples(index=False, name=None)],
     )
-
-
-def cell_text(value: Any) -> str:
-    """One cell as it is shown: text as it stands, a dash where there is nothing, fractions with three decimals."""
-    if value is None or value is pd.NA or (isinstance(value, Real) and math.isnan(value)):
-        return sentences.DASH
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Integral) or not isinstance(value, Real):
-        return str(value)
-    return sentences.decimals(float(value), 3)
 
 
 def _heading(name: str) -> str:

@@ -1,9 +1,12 @@
-"""What the numbers of a study say, in sentences: nothing stands here that `Results` does not hold."""
+"""What the numbers of a study say, in sentences: nothing stands here that the study does not hold."""
 
 from __future__ import annotations
 
+import re
+
 from DeepRadScoreLib.endpoints import BY_KEY
-from DeepRadScoreLib.study.outcome import BASELINES, MODELS
+from DeepRadScoreLib.report.number_text import decimals, p_value, signed, with_interval
+from DeepRadScoreLib.study.outcome import BASELINES, MODELS, StudyOutcome
 from DeepRadScoreLib.study.results import Comparison, EndpointResult, ModelCard, ProtocolResult, Results
 
 MODEL_NAMES: dict[str, str] = {
@@ -23,9 +26,11 @@ BASELINE_MEANINGS: dict[str, str] = {
     "shuffled-labels": "The Radiomics-Score trained on labels dealt out at random. It should give 0.5; if it does not, "
     "something leaks or the interval is too narrow.",
 }
-DASH = "—"
+BACKBONES = "backbones"
+"""Name in `models_not_run` under which stands why Table 2 was not made."""
+NO_TABLE_2 = "The backbones were not compared"
 SIGNIFICANT = 0.05
-FEW_PER_VARIABLE = 10.0
+_MODEL_IN_TEXT = re.compile(rf"\b({'|'.join(name for name in MODEL_NAMES if '-' in name)})\b")
 
 
 def endpoint_name(key: str) -> str:
@@ -37,37 +42,20 @@ def model_name(model: str) -> str:
     return MODEL_NAMES.get(model, model)
 
 
-def decimals(value: float | None, places: int = 2) -> str:
-    """A number with a true minus sign, "—" for null; a rounded zero has no sign."""
-    if value is None:
-        return DASH
-    text = f"{value:.{places}f}"
-    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "\u2212")
+def with_model_names(text: str) -> str:
+    """A text in which models are called by their names."""
+    return _MODEL_IN_TEXT.sub(lambda found: MODEL_NAMES[found[0]], text)
 
 
-def interval(ci: tuple[float, float] | None) -> str:
-    """ "[0.75, 0.90]", "—" for null."""
-    return DASH if ci is None else f"[{decimals(ci[0])}, {decimals(ci[1])}]"
+def sentence(text: str) -> str:
+    """The same with a capital at its start."""
+    named = with_model_names(text)
+    return named[:1].upper() + named[1:]
 
 
-def with_interval(value: float | None, ci: tuple[float, float] | None) -> str:
-    """ "0.83 [0.75, 0.90]"; without the brackets where there is no interval."""
-    return decimals(value) if ci is None else f"{decimals(value)} {interval(ci)}"
-
-
-def p_value(p: float | None) -> str:
-    """Three decimals, "< 0.001" below that, "—" for null."""
-    if p is None:
-        return DASH
-    return "< 0.001" if p < 0.001 else decimals(p, 3)
-
-
-def difference_text(difference: float | None) -> str:
-    """A difference of two AUCs with its sign; a rounded zero has none."""
-    if difference is None:
-        return DASH
-    text = f"{difference:+.2f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "\u2212")
+def folds_named(names: list[str]) -> str:
+    """ "fold 1", "folds 1, 2"."""
+    return f"{_plural(len(names), 'fold')} {', '.join(names)}"
 
 
 def judged_model(endpoint: EndpointResult) -> str | None:
@@ -117,7 +105,7 @@ def _count_sentence(name: str, protocol: ProtocolResult) -> str:
     total, above = len(judged), judged.count("above")
     if total == 0:
         return f"No endpoint has an AUC under the {name} protocol."
-    verb = "has" if above == 1 else "have"
+    verb = "have" if above > 1 else "has"
     return (
         f"Of {total} {_plural(total, 'endpoint')} evaluated, {above or 'none'} {verb} an AUC under the {name} protocol "
         "whose 95 % interval lies above 0.5."
@@ -133,7 +121,11 @@ def _open_sentence(protocol: ProtocolResult) -> list[str]:
 
 
 def _baseline_answer(protocol: ProtocolResult) -> list[str]:
-    compared = {key: e.delong["volume"] for key, e in protocol.endpoints.items() if e.delong.get("volume") is not None}
+    compared = {
+        key: e.delong["volume"]
+        for key, e in protocol.endpoints.items()
+        if "volume" in e.delong and _judged_verdict(e) != "open" and e.models["volume"].auc_note is None
+    }
     if not compared:
         return []
     models = list(dict.fromkeys(model_name(str(protocol.endpoints[key].delong_reference)) for key in compared))
@@ -178,8 +170,24 @@ def optimism_sentence(results: Results) -> str:
     )
     return (
         f"The paper protocol's inner AUC lies {_above_by(mean)} the strict AUC on average "
-        f"(from {difference_text(min(gaps))} to {difference_text(max(gaps))}): {meaning}."
+        f"(from {signed(min(gaps))} to {signed(max(gaps))}): {meaning}."
     )
+
+
+def backbone_sentences(outcome: StudyOutcome) -> list[str]:
+    """What Table 2 compares, and how its figures are to be read."""
+    if outcome.backbones is None:
+        return []
+    endpoint = _listed([endpoint_name(str(key)) for key in outcome.backbones["endpoint"].unique()])
+    chosen = "the threshold was" if outcome.settings.get("network") == "frozen" else "epoch and threshold were"
+    return [
+        f"{endpoint}: Deep-CT alone, one backbone after the other on the same splits, validation parts and seeds "
+        f"({next(iter(outcome.folds), 'first')} protocol).",
+        f"Validation figures flatter: {chosen} chosen on these patients. Training figures are of the patients that the "
+        "network was fitted on. Test patients were judged once, with all frozen.",
+        "Over several folds the test AUC is the mean over folds and the decisions are pooled; training and validation "
+        "parts overlap, so there sizes, figures and bounds are means over folds. Each fold stands in the file.",
+    ]
 
 
 def baseline_sentences(endpoint: EndpointResult) -> list[str]:
@@ -206,10 +214,13 @@ def _against(
 ) -> str:
     name = model_name(model)
     figures = f"{model_name(baseline)}: {decimals(baseline_card.auc)} against {decimals(card.auc)} of {name}"
+    note = card.auc_note or baseline_card.auc_note
+    if note is not None:
+        return f"{figures}; no verdict: {note}."
     if comparison is None:
         place = card.auc_ci is not None and card.auc_ci[0] <= (baseline_card.auc or 0.0) <= card.auc_ci[1]
         return f"{figures}, {'within' if place else 'outside'} the interval of {name}; no paired test was made."
-    test = f"difference {difference_text(comparison.difference)}, {_p_words(comparison)}"
+    test = f"difference {signed(comparison.difference)}, {_p_words(comparison)}"
     if comparison.difference <= 0:
         return f"{figures} ({test}). {name} is no better."
     if _is_above(comparison):
@@ -221,6 +232,8 @@ def _shuffled_labels(card: ModelCard) -> str:
     if card.auc_ci is None:
         return f"Shuffled labels: {decimals(card.auc)}, no interval."
     figures = with_interval(card.auc, card.auc_ci)
+    if card.auc_note is not None:
+        return f"Shuffled labels: {figures}; no verdict: {card.auc_note}."
     if card.auc_ci[0] <= 0.5 <= card.auc_ci[1]:
         return f"Shuffled labels give chance, as they should: {figures}."
     return f"Shuffled labels do not give 0.5: {figures}. One time in 20 this is chance; else something leaks."

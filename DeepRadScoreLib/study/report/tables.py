@@ -7,18 +7,19 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.study.outcome import BASELINES, MODELS, StudyOutcome
+from DeepRadScoreLib.report.number_text import decimals, measured, p_value, with_interval
+from DeepRadScoreLib.study.outcome import BASELINES, MODELS, FoldOutcome, StudyOutcome
 from DeepRadScoreLib.study.report.characteristics import table_one
-from DeepRadScoreLib.study.report.fold_tables import coefficients, inner_auc, selected_features
-from DeepRadScoreLib.study.report.number_text import figure_text, interval_text, p_text
+from DeepRadScoreLib.study.report.fold_tables import IDENTITY, coefficients, inner_auc, selected_features
 from DeepRadScoreLib.study.results import EndpointResult, Estimate, Interval, ModelCard, Results
 
 METRICS: tuple[str, ...] = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auprc", "brier")
-HELD_OUT = ("held out", "not held out")
+HELD_OUT, NOT_HELD_OUT = "held out", "not held out"
+NOT_KNOWN_HELD_OUT = "not held out, or without a label"
 MOST_SITES = 6
-IDENTITY = ["protocol", "endpoint"]
 P_COLUMNS = ("p", "p_holm")
 COUNTS = ("tp", "fp", "tn", "fn")
+SIZES = ("n", "positives")
 
 
 def study_tables(outcome: StudyOutcome, results: Results, cohort_table: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -26,11 +27,13 @@ def study_tables(outcome: StudyOutcome, results: Results, cohort_table: pd.DataF
 
     Intervals stand in two columns, `X_low` and `X_high`, beside `X`. Missing figures are NaN, missing texts "".
 
-    table1_cohort: see `table_one`; its groups are the held-out part and the rest where there is one held-out part,
-        else the sites (2 to 6 of them), else none. Cases that could not be used are counted like the others.
+    table1_cohort: the patients of `cohort_table`, see `table_one`. Where there is one held-out part its groups are
+        "held out" and "not held out"; in a part drawn by seed only patients with a label of an evaluated endpoint are
+        known to be held out, so the others belong to no group if the strict protocol says who they are, else the second
+        group is "not held out, or without a label". Elsewhere the groups are the sites (2 to 6 of them), or none.
     table3_models: one row per protocol, endpoint and model or baseline; `classifiers` says how many folds chose which;
         `difference` is the AUC of `compared_with` (Deep-RadScore if it ran) less that of the row, with `p`, `p_holm`.
-        `tp`, `fp`, `tn`, `fn` are cases of all test parts at the frozen thresholds.
+        `n`, `positives`, `tp`, `fp`, `tn`, `fn` are patients of all test parts at the frozen thresholds.
     training_metrics: the training parts' out-of-fold probabilities at the same thresholds.
     selected_features: in how many of the endpoint's folds a feature was chosen; mean and SD (n - 1) of its coefficients
         over the folds that chose it, and each fold's coefficient; coefficients are of z-scores.
@@ -38,8 +41,13 @@ def study_tables(outcome: StudyOutcome, results: Results, cohort_table: pd.DataF
     inner_auc: distribution of each classifier's inner cross-validated AUCs over all folds, and how many folds chose it.
     optimism: the paper protocol's inner and test AUC, the strict AUC, and the gap (inner less strict).
     flow, events_per_variable, models_not_run, left_out: who and what was left out, and why.
+    columns_left_out: columns of a feature table from elsewhere that could not be used, if there are any.
     table2_backbones: where backbones were compared, AUC and decisions of each in training, validation and test part.
     correlation: |r| of RadScores with deep features. contributions: share of each source in the SHAP values.
+
+    Parameters
+    ----------
+    cohort_table: the cases that were used, one row each, cells as text; `case_id` and `patient_id` are there.
     """
     tables = {
         "table1_cohort": _table1(outcome, cohort_table),
@@ -53,9 +61,11 @@ def study_tables(outcome: StudyOutcome, results: Results, cohort_table: pd.DataF
         "events_per_variable": _events_per_variable(results),
         "correlation": _correlation(results),
         "contributions": _contributions(results),
-        "models_not_run": _pairs(results.models_not_run, ["model", "why"]),
+        "models_not_run": _pairs(_models_not_run(results), ["model", "why"]),
         "left_out": _pairs(results.left_out, ["case_id", "why"]),
     }
+    if outcome.columns_left_out:
+        tables["columns_left_out"] = _pairs(outcome.columns_left_out, ["column", "why"])
     if outcome.backbones is not None:
         tables["table2_backbones"] = outcome.backbones
     return tables
@@ -63,14 +73,15 @@ def study_tables(outcome: StudyOutcome, results: Results, cohort_table: pd.DataF
 
 def formatted(table: pd.DataFrame) -> pd.DataFrame:
     """A table as text for a page: `X`, `X_low`, `X_high` become one column "0.83 [0.75, 0.90]", p values two digits,
-    other fractions two decimals, whole numbers whole, missing ones a dash. For Table 1: `formatted_table_one`.
+    other fractions two decimals, whole numbers whole (mean sizes with three digits), missing ones a dash. For Table 1:
+    `formatted_table_one`.
     """
     result = {}
     for name in table:
         low, high = f"{name}_low", f"{name}_high"
         if low in table:
-            figures = zip(table[name], table[low], table[high], strict=True)
-            result[name] = [interval_text(*(float(figure) for figure in row)) for row in figures]
+            bounds = zip(table[low], table[high], strict=True)
+            result[name] = [with_interval(*figures) for figures in zip(table[name], bounds, strict=True)]
         elif not _is_bound(name, table):
             result[name] = [_text(name, value) for value in table[name]]
     return pd.DataFrame(result, index=table.index)
@@ -83,11 +94,13 @@ def _is_bound(name: str, table: pd.DataFrame) -> bool:
 def _text(name: str, value: object) -> str:
     if isinstance(value, str):
         return value
-    number = float(value)  # type: ignore[arg-type]
+    number = float("nan") if value is None else float(value)  # type: ignore[arg-type]
     if name in P_COLUMNS:
-        return p_text(number)
+        return p_value(number)
+    if name in SIZES:
+        return measured(number)
     whole = isinstance(value, int | np.integer) or (number.is_integer() and name in COUNTS)
-    return f"{number:.0f}" if whole else figure_text(number)
+    return f"{number:.0f}" if whole else decimals(number)
 
 
 def _table1(outcome: StudyOutcome, cohort_table: pd.DataFrame) -> pd.DataFrame:
@@ -98,12 +111,22 @@ def _table1(outcome: StudyOutcome, cohort_table: pd.DataFrame) -> pd.DataFrame:
 def _groups(outcome: StudyOutcome, cohort_table: pd.DataFrame, patients: pd.Series) -> pd.Series | None:
     for folds in outcome.folds.values():
         if [fold.name for fold in folds] == ["test"]:
-            held_out = patients.isin(folds[0].predictions["patient_id"])
-            return pd.Series(np.where(held_out, *HELD_OUT), index=cohort_table.index)
+            return _held_out(outcome, cohort_table, patients, folds[0])
     sites = cohort_table.get("site")
     if sites is not None and 2 <= sites[sites != ""].nunique() <= MOST_SITES:
         return sites
     return None
+
+
+def _held_out(outcome: StudyOutcome, cohort_table: pd.DataFrame, patients: pd.Series, fold: FoldOutcome) -> pd.Series:
+    """The group of each case where there is one held-out part; "" where it is not known."""
+    if outcome.settings.get("split") == "column":
+        return pd.Series(np.where(cohort_table["split"] == "test", HELD_OUT, NOT_HELD_OUT), index=patients.index)
+    held_out = patients.isin(fold.predictions["patient_id"])
+    if "strict" not in outcome.folds:
+        return pd.Series(np.where(held_out, HELD_OUT, NOT_KNOWN_HELD_OUT), index=patients.index)
+    labelled = patients.isin(outcome.predictions()["patient_id"])
+    return pd.Series(np.where(held_out, HELD_OUT, np.where(labelled, NOT_HELD_OUT, "")), index=patients.index)
 
 
 def _models(outcome: StudyOutcome, results: Results) -> pd.DataFrame:
@@ -234,7 +257,7 @@ def _flow(results: Results) -> pd.DataFrame:
 
 def _events_per_variable(results: Results) -> pd.DataFrame:
     rows = [
-        (protocol, endpoint, _number(result.events_per_variable), " ".join(result.warnings))
+        (protocol, endpoint, _number(result.events_per_variable), "; ".join(result.warnings))
         for protocol, endpoint, result in _endpoints(results)
     ]
     return pd.DataFrame(rows, columns=[*IDENTITY, "events_per_variable", "warnings"])
@@ -256,6 +279,10 @@ def _contributions(results: Results) -> pd.DataFrame:
         for source, share in result.contributions.items()
     ]
     return pd.DataFrame(rows, columns=[*IDENTITY, "source", "share"])
+
+
+def _models_not_run(results: Results) -> dict[str, str]:
+    return {model: why for model, why in results.models_not_run.items() if model in (*MODELS, *BASELINES)}
 
 
 def _pairs(found: dict[str, str], header: list[str]) -> pd.DataFrame:

@@ -1,17 +1,21 @@
-"""The parts of a study's page, taken from the results: rows and pictures in the order in which they are shown."""
+"""The rows and pictures of a study's page, taken from the results, in the order in which they are shown."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from DeepRadScoreLib.study.report.sentences import (
+    BACKBONES,
     VERDICTS,
     endpoint_name,
+    folds_named,
     judged_model,
     model_name,
     order_of,
+    sentence,
     verdict,
 )
 from DeepRadScoreLib.study.results import CorrelationCard, EndpointResult, Estimate, ModelCard, ProtocolResult, Results
@@ -87,7 +91,7 @@ def _summary_row(key: str, not_run: str | None, protocol: ProtocolResult | None)
     endpoint = None if protocol is None else protocol.endpoints.get(key)
     model = None if endpoint is None else judged_model(endpoint)
     if endpoint is None or model is None:
-        return SummaryRow(key, not_run=not_run or "No model was run for this endpoint.")
+        return SummaryRow(key, not_run=sentence(not_run or "no model was run for this endpoint."))
     card = endpoint.models[model]
     side = verdict(card)
     low, high = card.auc_ci or (card.auc, card.auc)
@@ -145,13 +149,19 @@ def correlations_of(protocol: ProtocolResult) -> dict[str, CorrelationCard]:
 
 def absences(results: Results) -> list[str]:
     """Which model was not run, where and why, a sentence each."""
-    texts = [f"{model_name(model)}: {why}" for model, why in results.models_not_run.items()]
+    texts = [f"{model_name(model)}: {why}" for model, why in results.models_not_run.items() if model != BACKBONES]
     for name, protocol in results.protocols.items():
         for key, endpoint in protocol.endpoints.items():
             for model, card in endpoint.models.items():
                 if card.not_run and results.models_not_run.get(model) != card.not_run:
                     texts.append(f"{model_name(model)} for {endpoint_name(key)}, {name} protocol: {card.not_run}")
     return texts
+
+
+def reasons_of(columns_left_out: Mapping[str, str]) -> dict[str, int]:
+    """Why columns were left out -> how many, the most frequent first; counts of cases within a reason stand aside."""
+    reasons = (re.sub(r"\b\d+ of (?=\d+ cases)", "some of ", why) for why in columns_left_out.values())
+    return dict(Counter(reasons).most_common())
 
 
 def metrics_of(endpoint: EndpointResult, *, training: bool) -> list[tuple[str, dict[str, Estimate]]]:
@@ -196,7 +206,7 @@ def warnings_of(results: Results) -> dict[str, list[str]]:
         for key, endpoint in protocol.endpoints.items():
             texts = (*endpoint.warnings, *_notes(endpoint))
             found.setdefault(key, []).extend(f"{name.capitalize()} protocol: {text}." for text in texts)
-    return {key: list(dict.fromkeys(texts)) for key, texts in found.items() if texts}
+    return {key: list(dict.fromkeys(map(sentence, texts))) for key, texts in found.items() if texts}
 
 
 def _notes(endpoint: EndpointResult) -> list[str]:
@@ -209,6 +219,6 @@ def _notes(endpoint: EndpointResult) -> list[str]:
         if card.auc_note:
             texts.append(f"{model_name(model)}: {card.auc_note}")
         if card.no_signal and model != "shuffled-labels":
-            folds = ", ".join(card.no_signal)
-            texts.append(f"{model_name(model)}: the training scores did not rise with the label in fold {folds}")
+            folds = folds_named(card.no_signal)
+            texts.append(f"{model_name(model)}: the training scores did not rise with the label in {folds}")
     return texts

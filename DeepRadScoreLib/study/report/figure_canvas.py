@@ -1,4 +1,4 @@
-"""The page all figures of a study share: sizes in mm as printed, colours, line styles, wording."""
+"""The canvas all figures of a study share: sizes in mm as printed, colours, line styles, wording."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 
+from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.study.report.sentences import MODEL_NAMES, endpoint_name
 from DeepRadScoreLib.study.results import ModelCard
 
-SYNTHETIC = "synthetic: not for patients"
 FONT = "DejaVu Sans"
 SMALL, MEDIUM, LARGE = 7.0, 8.0, 9.0
 STYLE: dict[str, Any] = {
@@ -118,7 +118,7 @@ def new_page(
     page = Page(figure, width, height, top)
     page.text(2, 2 - top, "\n".join(above), fontsize=LARGE, weight="bold", linespacing=1.25)
     if synthetic:
-        page.text(2, title_end + 0.4 - top, SYNTHETIC, fontsize=MEDIUM, weight="bold", color=VERMILION)
+        page.text(2, title_end + 0.4 - top, SYNTHETIC_LABEL, fontsize=MEDIUM, weight="bold", color=VERMILION)
     if legend:
         figure.legend(
             handles=list(legend),
@@ -140,56 +140,6 @@ def _legend_columns(legend: Sequence[Artist], width: float) -> int:
     if sum(widths) <= width:
         return max(len(widths), 1)
     return next((n for n in range(len(widths), 1, -1) if n * max(widths) <= width), 1)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Panels of equal size, one per endpoint: `columns` of them beside each other on a page `width` mm wide.
-
-    `plot_width` and `plot_height` are of the axes, `cell_height` with title and tick labels, mm.
-    """
-
-    columns: int
-    rows: int
-    width: float
-    plot_width: float
-    plot_height: float
-
-    LEFT, RIGHT, ABOVE, BELOW = 13.0, 3.0, 8.0, 5.6
-
-    @classmethod
-    def of(cls, count: int, height_share: float = 1.0) -> Grid:
-        """The grid for so many panels; `height_share` is the height of a plot over its width."""
-        columns = {1: 1, 2: 2, 4: 2}.get(count, 3)
-        width = HALF_WIDTH if columns == 1 else FULL_WIDTH
-        plot, rows = width / columns - cls.LEFT - cls.RIGHT, -(-count // columns)
-        tallest = MOST_BODY / rows - cls.ABOVE - cls.BELOW
-        return cls(columns, rows, width, plot, min(plot * height_share, tallest))
-
-    @property
-    def cell_height(self) -> float:
-        return self.ABOVE + self.plot_height + self.BELOW
-
-    @property
-    def body(self) -> float:
-        """Height of all panels and the axis label below, mm."""
-        return self.rows * self.cell_height + 3.5
-
-    def panels(self, page: Page, titles: Sequence[tuple[str, str]], x_label: str, y_label: str) -> list[Axes]:
-        """Axes titled by endpoint and a line below; `titles` are (key, line). Axis labels stand at the outer panels."""
-        panels = []
-        for number, (key, below) in enumerate(titles):
-            row, column = divmod(number, self.columns)
-            x, y = column * (self.width / self.columns), row * self.cell_height
-            axes = page.axes(x + self.LEFT, y + self.ABOVE, self.plot_width, self.plot_height)
-            room = self.plot_width + self.RIGHT
-            heading(page, x + self.LEFT, y + 0.8, key, room)
-            page.text(x + self.LEFT, y + 4.4, fitted(below, room, SMALL), color=GREY)
-            axes.set_ylabel(y_label if column == 0 else "")
-            axes.yaxis.set_label_coords(-9.2 / self.plot_width, 0.5)
-            axes.set_xlabel(x_label if number + self.columns >= len(titles) else "")
-            panels.append(axes)
-        return panels
 
 
 def heading(page: Page, x: float, y: float, key: str, room: float) -> None:
@@ -242,6 +192,16 @@ def wrapped(text: str, width: float, points: float, bold: bool = False) -> list[
 def model_legend(models: Iterable[str]) -> list[Artist]:
     """One legend line per model."""
     return [Line2D([], [], label=LOOKS[model].name, **LOOKS[model].line_style()) for model in models]
+
+
+def noted(card: ModelCard) -> bool:
+    """Whether something speaks against the interval of an AUC: it then has a dagger."""
+    return card.auc_note is not None and card.auc_ci is not None
+
+
+def interval_methods(cards: Iterable[ModelCard]) -> str:
+    """The methods of the AUCs' intervals, each once."""
+    return "; ".join(dict.fromkeys(card.auc_method for card in cards if card.auc_method))
 
 
 def absence(model: str, card: ModelCard | None) -> str | None:

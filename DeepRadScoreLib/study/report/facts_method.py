@@ -88,9 +88,9 @@ def feature_classes(outcome: StudyOutcome, results: Results) -> str | None:
 
 def features_screened(outcome: StudyOutcome) -> int | None:
     """How many features of a case the RadScores chose from; None where there are none or the number is not known."""
-    if not has_radscores(outcome) or _preprocessing(outcome) is None:
+    if not has_radscores(outcome):
         return None
-    return len(FEATURE_COLUMNS)
+    return outcome.settings.get("feature_columns", None if _preprocessing(outcome) is None else len(FEATURE_COLUMNS))
 
 
 def feature_count(outcome: StudyOutcome, results: Results) -> str | None:

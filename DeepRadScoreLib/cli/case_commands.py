@@ -22,11 +22,19 @@ Preprocessing = Literal["canonical", "pyradiomics"]
 
 
 def analyze(
-    ct: Annotated[Path, typer.Option(help="The CT: NRRD or NIfTI, in HU.")],
-    mask: Annotated[Path, typer.Option(help="The tumour: a labelmap (NRRD, NIfTI) or Slicer's .seg.nrrd.")],
+    ct: Annotated[Path, typer.Option(help="The CT in HU: NRRD, NIfTI, or a folder of DICOM files.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    segment: Annotated[str | None, typer.Option(help="Name of the tumour's segment in a .seg.nrrd.")] = None,
-    label: Annotated[int | None, typer.Option(help="Value of the tumour in a labelmap with several.")] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            help="The tumour: NRRD, NIfTI, Slicer's .seg.nrrd, DICOM SEG or RTSTRUCT; none: the one in the CT's folder."
+        ),
+    ] = None,
+    series: Annotated[str | None, typer.Option(help="SeriesInstanceUID of the CT, where DICOM holds several.")] = None,
+    segment: Annotated[str | None, typer.Option(help="Name of the tumour's segment or ROI.")] = None,
+    label: Annotated[
+        int | None, typer.Option(help="The tumour's value in a labelmap, or its segment number.")
+    ] = None,
     model: Annotated[Path | None, typer.Option(help="A bundle made by `train`; none: no findings.")] = None,
     shell_mm: Annotated[float, typer.Option(help="Thickness of the peritumoral shell in mm.")] = 3.0,
     lung_mask: Annotated[Path | None, typer.Option(help="A lung labelmap that confines the shell.")] = None,
@@ -41,7 +49,7 @@ def analyze(
     """
     from DeepRadScoreLib.analysis import steps
     from DeepRadScoreLib.bundle import read_bundle
-    from DeepRadScoreLib.imaging import file_stem, read_case
+    from DeepRadScoreLib.imaging import read_case
     from DeepRadScoreLib.report.writing import check_folder, write_profile
     from DeepRadScoreLib.stepping import run_to_end
 
@@ -53,12 +61,15 @@ def analyze(
             where="--shell-mm",
             mend="leave the option out",
         )
-    name = case_id or file_stem(ct)
-    case = read_case(ct, mask, case_id=name, segment=segment, label=label, lung_mask=lung_mask)
     with shown_progress() as report:
+        report("reading the case", 0, 1)
+        case = read_case(
+            ct, mask, case_id=case_id or "", segment=segment, label=label, lung_mask=lung_mask, series=series
+        )
+        report("reading the case", 1, 1)
         profile = run_to_end(
             steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm),
-            lambda step: report(f"analysing {name}: {step.label}", round(100 * step.fraction), 100),
+            lambda step: report(f"analysing {case.case_id}: {step.label}", round(100 * step.fraction), 100),
         )
     write_profile(profile, out)
     _print_profile(profile)

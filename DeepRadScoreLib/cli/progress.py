@@ -65,6 +65,6 @@ def _plain_lines(console: Console) -> Report:
             last[stage] = tenth
             seconds = (time.monotonic() - begun[stage]) * (total - done) / max(done, 1)
             left = f", about {timedelta(seconds=round(seconds))} left" if seconds >= SHOWN_FROM_S else ""
-            console.print(f"{label} ({done}/{total}{left})", highlight=False)
+            console.print(f"{label} ({done}/{total}{left})", highlight=False, soft_wrap=True)
 
     return report

@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from DeepRadScoreLib.errors import InputError
 
 SUFFIXES = (".nrrd", ".nii", ".nii.gz")
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".zip")
 MAX_BYTES = 16 * 2**30
 DEFLATE_MAX_RATIO = 1032
 """No deflate stream expands further than this (zlib's technical notes)."""
@@ -38,6 +39,19 @@ def read_image(path: Path) -> sitk.Image:
                 "the image data is damaged or cut short", where=str(path), mend="copy or export the file again"
             ) from error
     return _three_dimensional(image, path)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a path is to be read as DICOM: a folder, a file with the DICOM mark or a name that says so, a zip."""
+    path = Path(path)
+    if path.is_dir():
+        return True
+    if not path.is_file() or path.name.lower().endswith(SUFFIXES):
+        return False
+    if path.suffix.lower() in DICOM_SUFFIXES or path.name.upper() == "DICOMDIR":
+        return True
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
 
 
 def file_stem(path: Path) -> str:

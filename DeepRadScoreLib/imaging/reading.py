@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import Case, QualityNote
-from DeepRadScoreLib.imaging.files import file_stem, read_image
+from DeepRadScoreLib.imaging.files import file_stem, is_dicom, read_image
 from DeepRadScoreLib.imaging.geometry import direction_of, index_map, labels_on_grid, same_grid
 from DeepRadScoreLib.imaging.segments import MaskContent, Segment, choose, mask_content
 
@@ -21,38 +22,89 @@ OUTSIDE_SHARE = 0.001
 
 def read_case(
     ct: Path,
-    mask: Path,
+    mask: Path | None = None,
     *,
     case_id: str = "",
     segment: str | None = None,
     label: int | None = None,
     lung_mask: Path | None = None,
+    series: str | None = None,
 ) -> Case:
-    """Read a CT (HU) and its tumour mask from NRRD, NIfTI or, the mask, Slicer's `.seg.nrrd`.
+    """Read a CT (HU) and its tumour mask.
 
     Parameters
     ----------
-    case_id: default: the name of the CT file.
-    segment, label: which segment (name or id) or which label is the tumour; needed where the mask holds several. The
-        other labels of a labelmap, and the other segments whose names say tumour, tumor, GTV, lesion or nodule, become
+    ct: a NRRD or NIfTI file; or DICOM: a folder, searched with all folders in it, a multi-frame image, a DICOMDIR.
+    mask: a NRRD or NIfTI file, Slicer's `.seg.nrrd`; for a CT in DICOM also a DICOM SEG or RTSTRUCT, a folder that
+        holds one of them, or None where the folder of the CT does.
+    case_id: default: the name of the CT file; of a CT in DICOM, whose folders may be named after patients, "case-" and
+        twelve digits made of its SeriesInstanceUID.
+    segment, label: which segment (name, id, coded type or, of an RTSTRUCT, ROI name or regular expression) or which
+        label, segment number or ROI number is the tumour; needed where the mask holds several. The other labels of a
+        labelmap, and the other segments whose names say tumour, tumor, GTV, lesion or nodule, become
         `Case.other_tumours`.
-    lung_mask: mask (all that is not 0) to which the peritumoral shell is confined.
+    lung_mask: mask (NRRD or NIfTI, all that is not 0) to which the peritumoral shell is confined.
+    series: SeriesInstanceUID of the CT in DICOM; needed where there are several and the mask refers to none of them.
 
     Raises
     ------
     InputError: a file that cannot be read, or a CT that is not a finite 3-D scalar image in HU.
     RegionError: a mask from which no tumour can be taken.
     """
+    lung = None if lung_mask is None else read_image(lung_mask)
+    if is_dicom(ct):
+        return _dicom_case(
+            ct, mask, case_id, segment, label, series=series, lung_mask=lung, lung_name=str(lung_mask or "")
+        )
+    if series is not None:
+        raise InputError("a series can be chosen only in DICOM", where=str(ct), mend="leave the series out")
+    if mask is None:
+        raise InputError("no mask was given", where=str(ct), mend="give the mask that was drawn on this CT")
+    if is_dicom(mask):
+        raise InputError(
+            "this is a folder or a DICOM object, which can be placed only on a CT in DICOM",
+            where=str(mask),
+            mend="give the folder of the CT's DICOM files as the CT, or the mask as a NRRD or NIfTI file",
+        )
     return case_from_images(
         read_image(ct),
         read_image(mask),
         case_id=case_id or file_stem(ct),
         segment=segment,
         label=label,
-        lung_mask=None if lung_mask is None else read_image(lung_mask),
+        lung_mask=lung,
         ct_name=str(ct),
         mask_name=str(mask),
         lung_name=str(lung_mask or ""),
+    )
+
+
+def _dicom_case(
+    ct: Path,
+    mask: Path | None,
+    case_id: str,
+    segment: str | None,
+    label: int | None,
+    *,
+    series: str | None,
+    lung_mask: sitk.Image | None,
+    lung_name: str,
+) -> Case:
+    from DeepRadScoreLib.imaging.dicom.pairing import read_pair
+
+    pair = read_pair(Path(ct), None if mask is None else Path(mask), series=series, segment=segment)
+    check_ct(pair.ct.image, where=str(ct))
+    notes = pair.ct.notes if pair.content is None else (*pair.ct.notes, *pair.content.notes)
+    return _assembled(
+        pair.ct.image,
+        _content(read_image(pair.mask), str(pair.mask)) if pair.content is None else pair.content,
+        case_id=case_id or f"case-{hashlib.sha256(pair.ct.series_uid.encode()).hexdigest()[:12]}",
+        segment=segment,
+        label=label,
+        lung_mask=lung_mask,
+        ct_name=str(ct),
+        lung_name=lung_name,
+        notes=notes,
     )
 
 
@@ -70,28 +122,59 @@ def case_from_images(
 ) -> Case:
     """The same from images in memory; the names stand in error messages. See `read_case`."""
     check_ct(ct, where=ct_name)
-    _check_axes(mask, where=mask_name)
-    content = mask_content(mask, where=mask_name)
+    return _assembled(
+        ct,
+        _content(mask, mask_name),
+        case_id=case_id,
+        segment=segment,
+        label=label,
+        lung_mask=lung_mask,
+        ct_name=ct_name,
+        lung_name=lung_name,
+        notes=(),
+    )
+
+
+def _content(mask: sitk.Image, where: str) -> MaskContent:
+    _check_axes(mask, where=where)
+    return mask_content(mask, where=where)
+
+
+def _assembled(
+    ct: sitk.Image,
+    content: MaskContent,
+    *,
+    case_id: str,
+    segment: str | None,
+    label: int | None,
+    lung_mask: sitk.Image | None,
+    ct_name: str,
+    lung_name: str,
+    notes: tuple[QualityNote, ...],
+) -> Case:
+    """The tumour that is meant, the others and the lung, put on the CT's grid."""
     chosen = choose(content, segment=segment, label=label)
-    notes: list[QualityNote] = []
+    remarks = list(notes)
     outside = _share_outside(content.binary(chosen), ct)
     if outside == 1.0:
         raise RegionError(
-            "the tumour lies outside the CT", where=mask_name, mend=f"give the mask that was drawn on {ct_name}"
+            "the tumour lies outside the CT", where=content.where, mend=f"give the mask that was drawn on {ct_name}"
         )
     if outside > OUTSIDE_SHARE:
-        notes.append(
+        remarks.append(
             QualityNote("mask_outside_ct", "warning", f"{outside:.0%} of the tumour mask lies outside the CT.")
         )
-    if not same_grid(mask, ct):
-        notes.append(
+    if not same_grid(content.layers[chosen.layer], ct):
+        remarks.append(
             QualityNote(
                 "mask_resampled", "info", "The mask is on another grid and was put onto the CT's (nearest neighbour)."
             )
         )
     tumour = _on_ct(content.binary(chosen), ct)
     if not sitk.GetArrayViewFromImage(tumour).any():
-        raise RegionError("the tumour has no voxel on the CT's grid", where=mask_name, mend=f"outline it on {ct_name}")
+        raise RegionError(
+            "the tumour has no voxel on the CT's grid", where=content.where, mend=f"outline it on {ct_name}"
+        )
     others = [s for s in content.segments if s != chosen and s.counts_as_tumour]
     return Case(
         case_id=case_id,
@@ -99,7 +182,7 @@ def case_from_images(
         tumour=tumour,
         other_tumours=_union(content, others, ct),
         lung=None if lung_mask is None else _lung(lung_mask, ct, lung_name),
-        notes=tuple(notes),
+        notes=tuple(remarks),
     )
 
 
@@ -177,8 +260,7 @@ def _union(content: MaskContent, segments: Sequence[Segment], ct: sitk.Image) ->
 
 
 def _lung(mask: sitk.Image, ct: sitk.Image, where: str) -> sitk.Image:
-    _check_axes(mask, where=where)
-    content = mask_content(mask, where=where)
+    content = _content(mask, where)
     lung = _union(content, content.segments, ct)
     if lung is None or not sitk.GetArrayViewFromImage(lung).any():
         raise RegionError("the lung mask lies outside the CT", where=where, mend="give the mask drawn on the CT")

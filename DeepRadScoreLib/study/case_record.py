@@ -27,8 +27,9 @@ Wants = Literal["features", "patches", "shuffled"]
 
 @dataclass(frozen=True)
 class CaseTask:
-    """All that decides what a case gives: its files (paths, empty where there is none), segment and settings.
+    """All that decides what a case gives: its files or folders (empty where there is none), segment and settings.
 
+    `series` is the CT's SeriesInstanceUID where its DICOM folder holds several, else empty.
     `seed` is that of the shuffled voxels and decides nothing else.
     """
 
@@ -40,6 +41,7 @@ class CaseTask:
     repeat_mask: str
     preprocessing: Preprocessing
     shell_mm: float
+    series: str = ""
     wants: Wants = "features"
     seed: int = 0
 
@@ -136,6 +138,7 @@ def _prepared(task: CaseTask, mask: str) -> tuple[Case, PreparedCase]:
         case_id=task.case_id,
         segment=task.segment or None,
         lung_mask=Path(task.lung_mask) if task.lung_mask else None,
+        series=task.series or None,
     )
     return case, prepare(case, preprocessing=task.preprocessing, shell_mm=task.shell_mm)
 
@@ -157,20 +160,29 @@ def _versions() -> dict[str, str]:
 
 
 def _digests(task: CaseTask) -> dict[str, bytes]:
-    """SHA-256 of each file of the case, empty where it is not there."""
+    """SHA-256 of each file or folder of the case, empty where it is not there."""
     files = {"ct": task.ct, "mask": task.mask, "lung": task.lung_mask, "repeat": task.repeat_mask}
     digests = dict.fromkeys(files, b"")
     for role, name in files.items():
-        path = Path(name)
-        if name and path.is_file():
-            with path.open("rb") as stream:
-                digests[role] = hashlib.file_digest(stream, "sha256").digest()
+        if name and Path(name).exists():
+            digests[role] = _digest(Path(name))
     return digests
+
+
+def _digest(path: Path) -> bytes:
+    """SHA-256 of a file; of a folder, of what its files hold, whatever they are called."""
+    if path.is_dir():
+        each = sorted(_digest(inner) for inner in path.rglob("*") if inner.is_file())
+        return hashlib.sha256(b"".join(each)).digest()
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _stored(task: CaseTask, digests: dict[str, bytes], wants: Wants) -> Path:
     """Where the cache keeps that of the case: named by all that decides it, and by nothing else."""
     settings = {"segment": task.segment, "preprocessing": task.preprocessing, "shell_mm": task.shell_mm, **_versions()}
+    if task.series:
+        settings["series"] = task.series
     if wants != "features":
         settings["wants"] = wants
     if wants == "shuffled":

@@ -90,6 +90,7 @@ def extract_cohort(
             repeat_mask=cohort.column("repeat_mask")[row],
             preprocessing=preprocessing,
             shell_mm=shell_mm,
+            series=cohort.column("series")[row],
             wants=wants,
             seed=seed,
         )

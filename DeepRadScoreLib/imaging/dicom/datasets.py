@@ -1,0 +1,214 @@
+"""One DICOM file: its header, and later its pixels, each part of the file read once.
+
+Nothing here puts a value of the patient module into a message; pydicom's own warnings, which could, are kept back.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from pydicom import config, dcmread
+from pydicom.datadict import keyword_dict
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.filereader import read_dataset
+from pydicom.multival import MultiValue
+from pydicom.pixels import pixel_array
+from pydicom.tag import Tag
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from DeepRadScoreLib.errors import InputError
+
+UNCOMPRESSED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+PIXEL_DATA = "(7FE0,0010) PixelData"
+HEADER_KEYWORDS = (
+    *("SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "PatientID"),
+    *("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "InstanceNumber", "NumberOfFrames"),
+    *("AcquisitionNumber", "AcquisitionTime", "AcquisitionDateTime", "TemporalPositionIdentifier"),
+    *("NominalPercentageOfCardiacPhase", "TriggerTime", "ConvolutionKernel", "SliceThickness"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns"),
+    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "PixelRepresentation"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("RescaleSlope", "RescaleIntercept", "RescaleType", "LossyImageCompression"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+)
+DAMAGED = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OSError, NotImplementedError),
+    *(OverflowError, RuntimeError, MemoryError, zlib.error, struct.error, BytesLengthException, InvalidDicomError),
+)
+"""What pydicom and its decoders raise on damaged files."""
+
+
+@dataclass(frozen=True, eq=False)
+class DicomFile:
+    """One file: the header elements of `HEADER_KEYWORDS`, and where in the file its pixel data element begins."""
+
+    path: Path
+    header: Dataset
+    pixel_offset: int
+
+    @property
+    def instance(self) -> str:
+        """The instance number as stored, "?" where there is none; for messages."""
+        return text(self.header, "InstanceNumber") or "?"
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Neither warnings nor log lines of pydicom, which may quote values of the patient module.
+
+    Whoever reads DICOM stands inside this; the functions of this file do not enter it anew for each value.
+    """
+    logger = logging.getLogger("pydicom")
+    disabled, mode = logger.disabled, config.settings.reading_validation_mode
+    logger.disabled, config.settings.reading_validation_mode = True, config.IGNORE
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled, config.settings.reading_validation_mode = disabled, mode
+
+
+def read_header(path: Path) -> DicomFile | None:
+    """The header of a DICOM file, with or without the 128-byte preamble; None where the file is no DICOM.
+
+    Raises
+    ------
+    InputError: it begins as DICOM and is damaged.
+    """
+    try:
+        with path.open("rb") as stream:
+            if not _looks_like_dicom(stream):
+                return None
+            header = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(HEADER_KEYWORDS))
+            offset = stream.tell()
+    except DAMAGED as error:
+        raise InputError("the DICOM header is damaged", where=str(path), mend="export the file again") from error
+    if "TransferSyntaxUID" not in header.file_meta:
+        header.file_meta.TransferSyntaxUID = _guessed_syntax(header)
+    return DicomFile(path, header, offset)
+
+
+def read_pixels(file: DicomFile) -> np.ndarray:
+    """The stored values, (frames, rows, columns), integers, before rescale.
+
+    Raises
+    ------
+    InputError: the pixel data is missing, cut short, damaged, in colour or compressed in a way that cannot be decoded.
+    """
+    try:
+        values = pixel_array(_with_pixels(file))
+    except (*DAMAGED, AssertionError) as error:
+        raise _pixel_error(file) from error
+    shape = (int(file.header.Rows), int(file.header.Columns))
+    if values.ndim not in (2, 3) or values.shape[-2:] != shape or not np.issubdtype(values.dtype, np.integer):
+        raise InputError(
+            f"{PIXEL_DATA} does not hold one whole number per voxel (a colour image?)",
+            where=str(file.path),
+            mend="give the CT itself",
+        )
+    return values.reshape(-1, *shape)
+
+
+def tag_name(keyword: str) -> str:
+    """ "(0028,1053) RescaleSlope"."""
+    tag = Tag(keyword_dict[keyword])
+    return f"({tag.group:04X},{tag.element:04X}) {keyword}"
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    """A value as text, "" where it is missing, empty or damaged; several values joined by a backslash."""
+    try:
+        value = dataset.get(keyword)
+    except DAMAGED:
+        return ""
+    if value is None:
+        return ""
+    if isinstance(value, MultiValue):
+        return "\\".join(str(item) for item in value)
+    return str(value).strip()
+
+
+def numbers(dataset: Dataset, keyword: str, count: int, file: DicomFile) -> tuple[float, ...]:
+    """The finite numbers of an element.
+
+    Raises
+    ------
+    InputError: it is missing, or does not hold `count` finite numbers; names file, instance and tag.
+    """
+    try:
+        value = dataset.get(keyword)
+        items = value if isinstance(value, MultiValue) else [] if value is None else [value]
+        found = tuple(float(item) for item in items)
+    except DAMAGED:
+        found = (math.nan,)
+    if len(found) == count and all(map(math.isfinite, found)):
+        return found
+    wrong = "is missing" if not found else f"does not hold {count} number{'s' * (count > 1)}"
+    raise InputError(
+        f"{tag_name(keyword)} {wrong} (instance {file.instance})",
+        where=str(file.path),
+        mend="export the series again from the scanner or the archive, as original CT images",
+    )
+
+
+def _looks_like_dicom(stream: BinaryIO) -> bool:
+    """A preamble, or else a file that begins with an element of group 0002 or 0008 of sensible length."""
+    start = stream.read(132)
+    stream.seek(0)
+    if start[128:132] == b"DICM":
+        return True
+    group, element = int.from_bytes(start[:2], "little"), int.from_bytes(start[2:4], "little")
+    if len(start) < 132 or group not in (2, 8) or element > 0x0100:
+        return False
+    return start[4:6].isalpha() or int.from_bytes(start[4:8], "little") < 128
+
+
+def _guessed_syntax(header: Dataset) -> UID:
+    implicit, little = header.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def _with_pixels(file: DicomFile) -> Dataset:
+    meta: FileMetaDataset = file.header.file_meta
+    if meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
+        return dcmread(file.path)
+    implicit, little = file.header.original_encoding
+    with file.path.open("rb") as stream:
+        stream.seek(file.pixel_offset)
+        pixels = read_dataset(stream, bool(implicit), bool(little))
+    whole = Dataset()
+    whole.update(file.header)
+    whole.update(pixels)
+    whole.file_meta = meta
+    return whole
+
+
+def _pixel_error(file: DicomFile) -> InputError:
+    syntax = UID(file.header.file_meta.TransferSyntaxUID)
+    how = f" ({syntax.name})" if syntax not in UNCOMPRESSED else ""
+    return InputError(
+        f"{PIXEL_DATA} is missing, cut short, damaged or compressed in a way that cannot be decoded{how} "
+        f"(instance {file.instance})",
+        where=str(file.path),
+        mend="copy or export the file again, uncompressed if it can be chosen",
+    )

@@ -1,0 +1,98 @@
+"""A CT and its mask where the CT is DICOM: which series is meant, and which SEG or RTSTRUCT belongs to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct
+from DeepRadScoreLib.imaging.dicom.datasets import text
+from DeepRadScoreLib.imaging.dicom.masks import KINDS, DicomMask, References, mask_kind, mask_references
+from DeepRadScoreLib.imaging.dicom.rtstruct import read_rtstruct
+from DeepRadScoreLib.imaging.dicom.seg import read_seg
+from DeepRadScoreLib.imaging.dicom.series import SeriesIndex, find_series
+from DeepRadScoreLib.imaging.files import SUFFIXES
+
+MASK_MEND = "give the path of a DICOM SEG, an RTSTRUCT, or a NRRD or NIfTI file"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A CT and the file of its mask; `content` is None where that file is NRRD or NIfTI and still to be read."""
+
+    ct: CtSeries
+    mask: Path
+    content: DicomMask | None
+
+
+def read_pair(ct: Path, mask: Path | None, *, series: str | None, segment: str | None) -> Pair:
+    """Read a CT from DICOM, and its mask where that is DICOM too.
+
+    Parameters
+    ----------
+    mask: a file; or a folder, or None for the folder of the CT, that holds one SEG or RTSTRUCT (of several, the one
+        that refers to `series`).
+    series: as in `read_ct`; None: the series that the mask refers to, or the only one.
+    segment: the ROI of an RTSTRUCT that is meant, as in `read_rtstruct`.
+
+    Raises
+    ------
+    InputError, RegionError: as `read_ct`, `read_seg` and `read_rtstruct`; no mask, or several and none chosen.
+    """
+    index = find_series(ct)
+    if mask is None or mask.is_dir():
+        mask = _only_mask(index if mask is None else find_series(mask), series)
+    if mask.name.lower().endswith(SUFFIXES):
+        return Pair(read_ct(index, series=series), mask, None)
+    kind = _kind(mask)
+    references = mask_references(mask)
+    volume = read_ct(
+        index, series=series, referenced=_referenced(index, references), referenced_sops=tuple(references.images)
+    )
+    content = read_seg(mask, volume) if kind == "seg" else read_rtstruct(mask, volume, roi=segment)
+    return Pair(volume, mask, content)
+
+
+def _kind(mask: Path) -> str:
+    if not mask.is_file():
+        raise InputError("the file does not exist", where=str(mask), mend=MASK_MEND)
+    kind = mask_kind(mask)
+    if kind is None:
+        raise InputError(
+            "this is no mask: neither a DICOM SEG nor an RTSTRUCT, see (0008,0016) SOPClassUID",
+            where=str(mask),
+            mend=MASK_MEND,
+        )
+    return kind
+
+
+def _only_mask(index: SeriesIndex, series: str | None) -> Path:
+    found = [
+        member.path for one in index.values() for member in one.members if text(member.header, "SOPClassUID") in KINDS
+    ]
+    if series is not None and len(found) > 1:
+        uid = series.partition("/")[0]
+        found = [path for path in found if uid in mask_references(path).series] or found
+    if not found:
+        raise InputError("there is no DICOM SEG or RTSTRUCT in the folder", where=str(index.source), mend=MASK_MEND)
+    if len(found) > 1:
+        listed = ", ".join(str(path.relative_to(index.source)) for path in sorted(found)[:6])
+        raise InputError(
+            f"there are {len(found)} DICOM SEG or RTSTRUCT files in the folder and none was chosen",
+            where=str(index.source),
+            mend=f"give the file of one: {listed}",
+        )
+    return found[0]
+
+
+def _referenced(index: SeriesIndex, references: References) -> str | None:
+    """The one CT series of the index that the mask refers to, by series or else by its images."""
+    images = [one for one in index.of_modality("CT") if one.images]
+    by_series = [one.uid for one in images if one.uid in references.series]
+    by_images = [
+        one.uid
+        for one in images
+        if any(text(member.header, "SOPInstanceUID") in references.images for member in one.images)
+    ]
+    return next((found[0] for found in (by_series, by_images) if len(found) == 1), None)

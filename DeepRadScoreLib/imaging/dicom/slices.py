@@ -1,0 +1,146 @@
+"""The slices of a series: one record per image or per frame of a multi-frame image, with what places it in space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.imaging.dicom.datasets import DAMAGED, DicomFile, numbers, tag_name, text
+
+PHASE_KEYWORDS = (
+    *("AcquisitionNumber", "TemporalPositionIdentifier", "TemporalPositionIndex", "NominalPercentageOfCardiacPhase"),
+    *("TriggerTime", "AcquisitionDateTime", "AcquisitionTime", "FrameAcquisitionNumber", "ConvolutionKernel"),
+)
+"""What tells apart the phases (or kernels) that some scanners store in one series, in the order tried."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """One slice.
+
+    Attributes
+    ----------
+    file, frame: where its pixels are; frame counts from 0.
+    name: "7", or "1 frame 7" in a multi-frame image; for messages.
+    position: (3,) centre of its first pixel in LPS, mm.
+    orientation: (2, 3) unit vectors along its rows (x of the image) and along its columns (y).
+    spacing: mm between columns (x) and between rows (y).
+    size: columns, rows.
+    sources: where its values stand: functional groups of the frame, then the header.
+    """
+
+    file: DicomFile
+    frame: int
+    name: str
+    sop_uid: str
+    position: np.ndarray
+    orientation: np.ndarray
+    spacing: tuple[float, float]
+    size: tuple[int, int]
+    slope: float
+    intercept: float
+    rescale_type: str
+    sources: tuple[Dataset, ...]
+
+    @property
+    def normal(self) -> np.ndarray:
+        """(3,) unit vector: rows x columns."""
+        return np.cross(self.orientation[0], self.orientation[1])
+
+    def value(self, keyword: str) -> str:
+        """What the header, or the functional groups of the frame, say; "" where they do not."""
+        return text(_holder(self.sources, keyword), keyword)
+
+
+def slices_of(file: DicomFile) -> list[Slice]:
+    """The slice of an image, or the slices of an enhanced multi-frame image (per-frame functional groups).
+
+    Raises
+    ------
+    InputError: a tag that places or scales it is missing or damaged.
+    """
+    if "PerFrameFunctionalGroupsSequence" not in file.header:
+        return [_slice(file, 0, [file.header], file.instance)]
+    try:
+        shared = list(file.header.get("SharedFunctionalGroupsSequence") or [])
+        frames = list(file.header.PerFrameFunctionalGroupsSequence)
+        declared = int(file.header.get("NumberOfFrames") or 1)
+    except DAMAGED as error:
+        raise InputError(
+            f"{tag_name('PerFrameFunctionalGroupsSequence')} is damaged",
+            where=str(file.path),
+            mend="export the file again",
+        ) from error
+    if len(frames) != declared:
+        raise InputError(
+            f"{tag_name('PerFrameFunctionalGroupsSequence')} describes {len(frames)} frames, "
+            f"{tag_name('NumberOfFrames')} says {declared}",
+            where=str(file.path),
+            mend="export the file again",
+        )
+    if shared:
+        shared = _groups(shared[0])
+    return [
+        _slice(file, n, [*_groups(frame), *shared, file.header], f"{file.instance} frame {n + 1}")
+        for n, frame in enumerate(frames)
+    ]
+
+
+def _groups(item: Dataset) -> list[Dataset]:
+    """The single items of the functional groups of one frame."""
+    return [element.value[0] for element in item if element.VR == "SQ" and len(element.value) > 0]
+
+
+def _slice(file: DicomFile, frame: int, sources: Sequence[Dataset], name: str) -> Slice:
+    def values(keyword: str, count: int) -> tuple[float, ...]:
+        return numbers(_holder(sources, keyword), keyword, count, file)
+
+    row, column = np.reshape(values("ImageOrientationPatient", 6), (2, 3))
+    between_rows, between_columns = values("PixelSpacing", 2)
+    slope = values("RescaleSlope", 1)[0]
+    size = int(values("Columns", 1)[0]), int(values("Rows", 1)[0])
+    _check(slope != 0, "RescaleSlope", "is 0", file, name)
+    _check(min(between_rows, between_columns) > 0, "PixelSpacing", "is not positive", file, name)
+    _check(min(size) > 0, "Rows", "or Columns is 0", file, name)
+    _check(
+        bool(max(abs(row @ row - 1), abs(column @ column - 1)) < 0.02 and abs(row @ column) < 0.001),
+        "ImageOrientationPatient",
+        "does not hold two unit vectors at right angles",
+        file,
+        name,
+    )
+    return Slice(
+        file=file,
+        frame=frame,
+        name=name,
+        sop_uid=text(file.header, "SOPInstanceUID"),
+        position=np.array(values("ImagePositionPatient", 3)),
+        orientation=_orthonormal(row, column),
+        spacing=(between_columns, between_rows),
+        size=size,
+        slope=slope,
+        intercept=values("RescaleIntercept", 1)[0],
+        rescale_type=text(_holder(sources, "RescaleType"), "RescaleType").upper(),
+        sources=tuple(sources),
+    )
+
+
+def _orthonormal(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    row = row / np.linalg.norm(row)
+    column = column - (column @ row) * row
+    return np.stack([row, column / np.linalg.norm(column)])
+
+
+def _holder(sources: Sequence[Dataset], keyword: str) -> Dataset:
+    return next((source for source in sources if keyword in source), sources[-1])
+
+
+def _check(good: bool, keyword: str, wrong: str, file: DicomFile, name: str) -> None:
+    if not good:
+        raise InputError(
+            f"{tag_name(keyword)} {wrong} (instance {name})", where=str(file.path), mend="export the series again"
+        )

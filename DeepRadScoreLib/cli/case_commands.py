@@ -32,9 +32,7 @@ def analyze(
     ] = None,
     series: Annotated[str | None, typer.Option(help="SeriesInstanceUID of the CT, where DICOM holds several.")] = None,
     segment: Annotated[str | None, typer.Option(help="Name of the tumour's segment or ROI.")] = None,
-    label: Annotated[
-        int | None, typer.Option(help="The tumour's value in a labelmap, or its segment number.")
-    ] = None,
+    label: Annotated[int | None, typer.Option(help="The tumour's value in a labelmap, or its segment number.")] = None,
     model: Annotated[Path | None, typer.Option(help="A bundle made by `train`; none: no findings.")] = None,
     shell_mm: Annotated[float, typer.Option(help="Thickness of the peritumoral shell in mm.")] = 3.0,
     lung_mask: Annotated[Path | None, typer.Option(help="A lung labelmap that confines the shell.")] = None,

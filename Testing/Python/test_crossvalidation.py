@@ -104,7 +104,7 @@ def test_a_fold_with_one_class_is_left_out_and_it_is_said():
     variances = np.array(stored("plain")[1]["folds"]).T[2]
     half = Z * np.sqrt(variance_of_mean(variances, [len(y) for y, _ in folds], 508 + 9))
     assert more.high - more.auc == pytest.approx(half, rel=1e-9)
-    assert more.note == "1 of 6 folds have one class and give no AUC"
+    assert more.note == "1 of 6 folds have labels of one class or none and give no AUC"
     with pytest.raises(ValueError, match="cases of both classes"):
         mean_auc([lone, lone])
 

@@ -90,18 +90,19 @@ def test_an_interrupt_ends_it_with_a_word_on_how_to_go_on(cohort, tmp_path, monk
     monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path / "cache"))
     table, features = cohort
     call = ["evaluate", table, "--features", features, "--out", tmp_path / "out", "--jobs", "2"]
-    run = subprocess.Popen(
-        [sys.executable, "-m", "DeepRadScoreLib.cli.main", *map(str, call)],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    while "comparing seven classifiers" not in run.stderr.readline():
+    said = tmp_path / "stderr.txt"
+    with said.open("w") as stream:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "DeepRadScoreLib.cli.main", *map(str, call)],
+            stderr=stream,
+            stdout=subprocess.DEVNULL,
+        )
+    while "comparing seven classifiers" not in said.read_text():
         assert run.poll() is None
-        time.sleep(0.01)
+        time.sleep(0.05)
     run.send_signal(signal.SIGINT)
-    _, words = run.communicate(timeout=60)
-    assert run.returncode == 2
+    assert run.wait(timeout=60) == 2
+    words = said.read_text()
     assert "the same command goes on" in words
     assert "Traceback" not in words
     assert not (tmp_path / "out").exists()

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 
 import pandas as pd
 import pytest
@@ -83,26 +79,4 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(change, words, cohort, tmp
     assert last.startswith("deepradscore: ")
     for word in words:
         assert word in last
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_interrupt_ends_it_with_a_word_on_how_to_go_on(cohort, tmp_path, monkeypatch):
-    monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path / "cache"))
-    table, features = cohort
-    call = ["evaluate", table, "--features", features, "--out", tmp_path / "out", "--jobs", "2"]
-    said = tmp_path / "stderr.txt"
-    with said.open("w") as stream:
-        run = subprocess.Popen(
-            [sys.executable, "-m", "DeepRadScoreLib.cli.main", *map(str, call)],
-            stderr=stream,
-            stdout=subprocess.DEVNULL,
-        )
-    while "comparing seven classifiers" not in said.read_text():
-        assert run.poll() is None
-        time.sleep(0.05)
-    run.send_signal(signal.SIGINT)
-    assert run.wait(timeout=60) == 2
-    words = said.read_text()
-    assert "the same command goes on" in words
-    assert "Traceback" not in words
     assert not (tmp_path / "out").exists()

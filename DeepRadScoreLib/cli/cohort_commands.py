@@ -29,6 +29,17 @@ def _not_zero(jobs: int) -> int:
 
 Jobs = Annotated[int, typer.Option(callback=_not_zero, help="Parallel processes; -1: one for each core.")]
 CohortTable = Annotated[Path, typer.Argument(metavar="COHORT.csv", help="The cohort table.")]
+RepeatsOption = Annotated[int, typer.Option(min=1, help="Repeats of the classifiers' cross-validation.")]
+NetworkOption = Annotated[
+    Literal["shared", "per-endpoint", "frozen"], typer.Option(help="One trunk, ten networks, or no fine-tuning.")
+]
+BackboneOption = Annotated[str, typer.Option(help="densenet121, resnet50, resnet101, vgg19 or inception_v3.")]
+WeightsOption = Annotated[str, typer.Option(help="imagenet (needs the network once), none, or a file.")]
+WeightsHash = Annotated[str | None, typer.Option(help="SHA-256 of a weight file with a name of its own.")]
+Epochs = Annotated[int, typer.Option(min=1, help="At most this many epochs for each network.")]
+Pixels = Annotated[int, typer.Option(min=32, max=160, help="The 160 x 160 patch is averaged to this many pixels.")]
+Cd8aCut = Annotated[float | None, typer.Option(help="CD8A expression above which PDL1 counts as positive.")]
+DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks are trained.")]
 
 
 def extract(
@@ -67,23 +78,17 @@ def train(
     protocol: Annotated[Literal["strict", "paper"], typer.Option(help="strict: out of fold; paper: as published.")] = (
         "strict"
     ),
-    network: Annotated[
-        Literal["shared", "per-endpoint", "frozen"], typer.Option(help="One trunk, ten networks, or no fine-tuning.")
-    ] = "shared",
-    backbone: Annotated[str, typer.Option(help="densenet121, resnet50, resnet101, vgg19 or inception_v3.")] = (
-        "densenet121"
-    ),
-    weights: Annotated[str, typer.Option(help="imagenet (needs the network once), none, or a file.")] = "imagenet",
-    weights_sha256: Annotated[str | None, typer.Option(help="SHA-256 of a weight file with a name of its own.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="At most this many epochs for each network.")] = 60,
-    pixels: Annotated[
-        int, typer.Option(min=32, max=160, help="The 160 x 160 patch is averaged to this many pixels.")
-    ] = 160,
+    network: NetworkOption = "shared",
+    backbone: BackboneOption = "densenet121",
+    weights: WeightsOption = "imagenet",
+    weights_sha256: WeightsHash = None,
+    epochs: Epochs = 60,
+    pixels: Pixels = 160,
     folds: Annotated[int, typer.Option(min=2, help="Folds for the out-of-fold scores.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="Repeats of the classifiers' cross-validation.")] = 10,
-    cd8a_cut: Annotated[float | None, typer.Option(help="CD8A expression above which PDL1 counts as positive.")] = None,
+    repeats: RepeatsOption = 10,
+    cd8a_cut: Cd8aCut = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bundle.")] = 0,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks are trained.")] = "auto",
+    device: DeviceOption = "auto",
     jobs: Jobs = -1,
 ) -> None:
     """Train a bundle on a cohort and judge it on its held-out part; a killed run goes on where it was.

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from DeepRadScoreLib.cli.cohort_commands import Jobs
+from DeepRadScoreLib.cli.cohort_commands import (
+    BackboneOption,
+    Cd8aCut,
+    CohortTable,
+    DeviceOption,
+    Epochs,
+    Jobs,
+    NetworkOption,
+    Pixels,
+    RepeatsOption,
+    WeightsHash,
+    WeightsOption,
+)
 from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.errors import InputError
 
@@ -17,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    cohort: Annotated[Path, typer.Argument(metavar="COHORT.csv", help="The cohort table.")],
+    cohort: CohortTable,
     out: Annotated[Path, typer.Option(help="Folder for results.json, report.html, tables, figures, predictions.csv.")],
     protocol: Annotated[
         Literal["strict", "paper", "both"],
@@ -37,28 +49,22 @@ def evaluate(
         Literal["cv", "column", "site"], typer.Option(help="Outer folds, the table's split, or each site left out.")
     ] = "cv",
     folds: Annotated[int, typer.Option(min=2, help="Outer folds, and inner ones for what classifiers learn from.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="Repeats of the classifiers' cross-validation.")] = 10,
+    repeats: RepeatsOption = 10,
     preprocessing: Annotated[
         Literal["canonical", "pyradiomics"], typer.Option(help="How cases are prepared.")
     ] = "canonical",
-    network: Annotated[
-        Literal["shared", "per-endpoint", "frozen"], typer.Option(help="One trunk, ten networks, or no fine-tuning.")
-    ] = "shared",
-    backbone: Annotated[str, typer.Option(help="densenet121, resnet50, resnet101, vgg19 or inception_v3.")] = (
-        "densenet121"
-    ),
+    network: NetworkOption = "shared",
+    backbone: BackboneOption = "densenet121",
     backbones: Annotated[
         Literal["all"] | None, typer.Option(help="all: also compare the five backbones on the first endpoint.")
     ] = None,
-    weights: Annotated[str, typer.Option(help="imagenet (needs the network once), none, or a file.")] = "imagenet",
-    weights_sha256: Annotated[str | None, typer.Option(help="SHA-256 of a weight file with a name of its own.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="At most this many epochs for each network.")] = 60,
-    pixels: Annotated[
-        int, typer.Option(min=32, max=160, help="The 160 x 160 patch is averaged to this many pixels.")
-    ] = 160,
-    cd8a_cut: Annotated[float | None, typer.Option(help="CD8A expression above which PDL1 counts as positive.")] = None,
+    weights: WeightsOption = "imagenet",
+    weights_sha256: WeightsHash = None,
+    epochs: Epochs = 60,
+    pixels: Pixels = 160,
+    cd8a_cut: Cd8aCut = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same results.")] = 0,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks are trained.")] = "auto",
+    device: DeviceOption = "auto",
     jobs: Jobs = -1,
 ) -> None:
     """Train and judge the method on a cohort, with baselines, tables and figures; a killed run goes on where it was.

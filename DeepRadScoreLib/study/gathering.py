@@ -176,7 +176,8 @@ def models_not_run(cases: StudyCases) -> dict[str, str]:
     """Model or baseline -> why it cannot be run with these sources."""
     reasons: dict[str, str] = {}
     if not cases.data.features.shape[1]:
-        reasons |= dict.fromkeys((MODELS[0], MODELS[2], *BASELINES), "there are no radiomics features")
+        of_radiomics = (MODELS[0], MODELS[2], *(name for name in BASELINES if name != "clinical"))
+        reasons |= dict.fromkeys(of_radiomics, "there are no radiomics features")
     if cases.data.patches is None:
         reasons |= dict.fromkeys(MODELS[1:], "the cohort table has no images (columns ct and mask)")
     if cases.shuffled is None:
@@ -185,6 +186,4 @@ def models_not_run(cases: StudyCases) -> dict[str, str]:
         reasons["volume"] = "the feature table has no volume of the tumour"
     if cases.clinical is None:
         reasons["clinical"] = "no covariates were named"
-    elif "clinical" in reasons:
-        del reasons["clinical"]
     return reasons

@@ -114,7 +114,7 @@ def evaluate_from_table(
         settings=_settings(inputs, plan, cohort, gathered),
         versions={name: installed_version(name) for name in (*LEARNING, *EXTRACTING)},
         hashes={
-            f"{role} ({path.name})": hashlib.sha256(path.read_bytes()).hexdigest()
+            f"{role} ({path.name})": _sha256(path)
             for role, path in files.items()
             if path is not None and path.is_file()
         },
@@ -184,7 +184,7 @@ def _study_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> 
         {name: value for name, value in asdict(plan).items() if name != "training"},
         inputs.backbones,
         plan.training.network.device,
-        _weights_digest(plan.training),
+        _sha256(Path(plan.training.network.weights)),
         [str(name) for name in data.features.columns],
         [str(case_id) for case_id in data.features.index],
         data.features.to_numpy(),
@@ -202,7 +202,6 @@ def _study_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> 
     return joblib.hash(everything)[:16]
 
 
-def _weights_digest(plan: TrainingPlan) -> str:
-    """SHA-256 of a weight file, empty where there is none."""
-    path = Path(plan.network.weights)
+def _sha256(path: Path) -> str:
+    """SHA-256 of a file, empty where there is none."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

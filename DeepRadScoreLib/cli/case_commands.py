@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +17,7 @@ from DeepRadScoreLib.errors import InputError
 if TYPE_CHECKING:
     from DeepRadScoreLib.analysis import MolecularProfile
     from DeepRadScoreLib.bundle import EndpointCard, Manifest
+    from DeepRadScoreLib.imaging import Case
 
 
 Preprocessing = Literal["canonical", "pyradiomics"]
@@ -40,6 +42,12 @@ def analyze(
         Preprocessing, typer.Option(help="canonical or pyradiomics (a bundle brings its own).")
     ] = "canonical",
     case_id: Annotated[str | None, typer.Option(help="Name of the case in the results (default: the CT's).")] = None,
+    dicom_out: Annotated[
+        bool, typer.Option("--dicom-out", help="Also write DICOM SEG, SR and parametric maps for the CT's study.")
+    ] = False,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="With --dicom-out: pseudonyms in place of the patient, study and UIDs.")
+    ] = False,
 ) -> None:
     """Analyse one case and write its profile, report, features, shell, patch and heat maps.
 
@@ -51,6 +59,7 @@ def analyze(
     from DeepRadScoreLib.report.writing import check_folder, write_profile
     from DeepRadScoreLib.stepping import run_to_end
 
+    _check_dicom_options(ct, dicom_out, anonymous)
     check_folder(out)
     bundle = None if model is None else read_bundle(model)
     if bundle is not None and shell_mm != bundle.manifest.shell_mm:
@@ -64,14 +73,63 @@ def analyze(
         case = read_case(
             ct, mask, case_id=case_id or "", segment=segment, label=label, lung_mask=lung_mask, series=series
         )
+        objects = _dicom_maker(case, ct, mask, series, segment, out, anonymous) if dicom_out else None
         report("reading the case", 1, 1)
         profile = run_to_end(
             steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm),
             lambda step: report(f"analysing {case.case_id}: {step.label}", round(100 * step.fraction), 100),
         )
+        files = None if objects is None else objects(profile)
     write_profile(profile, out)
+    if files is not None:
+        _write_dicom(files, out)
     _print_profile(profile)
     typer.echo(f"report: {out / 'report.html'}")
+
+
+def _check_dicom_options(ct: Path, dicom_out: bool, anonymous: bool) -> None:
+    from DeepRadScoreLib.imaging.files import is_dicom
+
+    if anonymous and not dicom_out:
+        raise InputError(
+            "only DICOM objects can be made anonymous, all else names nobody",
+            where="--anonymous",
+            mend="add --dicom-out, or leave the option out",
+        )
+    if dicom_out and ct.exists() and not is_dicom(ct):
+        raise InputError(
+            "DICOM objects can be made only for a CT that is read from DICOM",
+            where=str(ct),
+            mend="give the folder of the CT's DICOM files as --ct, or leave --dicom-out out",
+        )
+
+
+def _dicom_maker(
+    case: Case, ct: Path, mask: Path | None, series: str | None, segment: str | None, out: Path, anonymous: bool
+) -> Callable[[MolecularProfile], dict[str, bytes]]:
+    """What makes the DICOM objects of a profile; all that could be missing for it is looked up now."""
+    from DeepRadScoreLib.imaging.dicom.source import read_source
+    from DeepRadScoreLib.report.dicom.pseudonyms import Pseudonyms, pseudonym_key
+    from DeepRadScoreLib.report.dicom.writing import FOLDER, to_dicom
+    from DeepRadScoreLib.report.writing import check_folder
+
+    source = read_source(ct, mask, series=series, segment=segment)
+    folder = (out / FOLDER).resolve()
+    if any(path.resolve().is_relative_to(folder) for path in (*source.files, source.mask)):
+        raise InputError(
+            "the DICOM objects would be written among the files that they are made from",
+            where=str(out / FOLDER),
+            mend="choose another folder for the results",
+        )
+    check_folder(out / FOLDER)
+    hidden = Pseudonyms(pseudonym_key()) if anonymous else None
+    return lambda profile: to_dicom(profile, case.tumour, source, hidden=hidden)
+
+
+def _write_dicom(files: dict[str, bytes], out: Path) -> None:
+    from DeepRadScoreLib.report.dicom.writing import FOLDER, write_dicom
+
+    write_dicom(files, out / FOLDER)
 
 
 def _print_profile(profile: MolecularProfile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import SimpleITK as sitk
 from DeepRadScoreLib.errors import InputError, RegionError
 
 TUMOUR_WORDS = ("tumour", "tumor", "gtv", "lesion", "nodule")
+AROUND_WORDS = ("peritumour", "peritumor")
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,15 @@ class Segment:
     @property
     def counts_as_tumour(self) -> bool:
         """Every label of a plain labelmap; a named segment whose name holds one of `TUMOUR_WORDS`."""
-        return self.identity == "" or any(word in self.name.lower() for word in TUMOUR_WORDS)
+        return self.identity == "" or names_tumour(self.name)
+
+
+def names_tumour(text: str, words: Sequence[str] = TUMOUR_WORDS) -> bool:
+    """Whether a name says that it is a tumour; "peritumoral" does not."""
+    plain = text.casefold()
+    for around in AROUND_WORDS:
+        plain = plain.replace(around, "")
+    return any(word in plain for word in words)
 
 
 @dataclass(frozen=True)

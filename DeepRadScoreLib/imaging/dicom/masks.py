@@ -19,7 +19,7 @@ from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import QualityNote
 from DeepRadScoreLib.imaging.dicom.datasets import DAMAGED, quiet_pydicom, read_header, tag_name, text
-from DeepRadScoreLib.imaging.segments import TUMOUR_WORDS, MaskContent, Segment
+from DeepRadScoreLib.imaging.segments import TUMOUR_WORDS, MaskContent, Segment, names_tumour
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.imaging.dicom.ct import CtSeries
@@ -233,7 +233,7 @@ def public_name(name: str, fallback: str, dataset: Dataset) -> str:
 
 def says_tumour(*texts: str) -> bool:
     """Whether a name or a coded meaning says tumour."""
-    return any(word in one.casefold() for one in texts for word in CODED_TUMOUR_WORDS)
+    return any(names_tumour(one, CODED_TUMOUR_WORDS) for one in texts)
 
 
 def pack(masks: Iterable[tuple[int, np.ndarray]], grid: sitk.Image) -> tuple[tuple[sitk.Image, ...], dict[int, int]]:

@@ -1,0 +1,70 @@
+"""Keyed hashes in place of what identifies: the same on one machine every time, of no use to whoever lacks its key."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+import platformdirs
+from pydicom.uid import UID, generate_uid
+
+from DeepRadScoreLib.errors import OutputError
+
+KEY_BYTES = 32
+
+
+def key_file() -> Path:
+    """Where the key is kept: $DEEPRADSCORE_KEY, or a file in the user's data folder."""
+    return Path(os.environ.get("DEEPRADSCORE_KEY") or platformdirs.user_data_path("deepradscore") / "pseudonym.key")
+
+
+def pseudonym_key() -> bytes:
+    """The key of this user on this machine, made at its first use.
+
+    Raises
+    ------
+    OutputError: it can be neither read nor made, or is too short to be one.
+    """
+    path = key_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+                stream.write(secrets.token_bytes(KEY_BYTES))
+        except FileExistsError:
+            pass
+        key = path.read_bytes()
+    except OSError as error:
+        raise OutputError(
+            f"the key of the pseudonyms cannot be read or made ({error.strerror})",
+            where=str(path),
+            mend="set DEEPRADSCORE_KEY to a file in a folder that you may write to",
+        ) from error
+    if len(key) < KEY_BYTES:
+        raise OutputError(
+            f"the key of the pseudonyms has {len(key)} bytes, not {KEY_BYTES}",
+            where=str(path),
+            mend="remove the file, so that a new key is made (pseudonyms then change)",
+        )
+    return key
+
+
+class Pseudonyms:
+    """Names and UIDs by keyed hash (HMAC-SHA-256): one and the same value gets one and the same pseudonym."""
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+
+    def uid(self, original: str) -> UID:
+        """In place of a UID."""
+        return generate_uid(entropy_srcs=[self._hash("uid", original)])
+
+    def patient(self, original: str) -> str:
+        """In place of a patient's ID and name: "ANON-" and sixteen characters."""
+        return f"ANON-{self._hash('patient', original)[:16].upper()}"
+
+    def _hash(self, kind: str, value: str) -> str:
+        return hmac.new(self.key, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()

@@ -14,24 +14,37 @@ from DeepRadScoreLib.imaging.carriers import (
 from DeepRadScoreLib.imaging.describe import describe_image
 from DeepRadScoreLib.imaging.files import file_stem, read_image
 from DeepRadScoreLib.imaging.frame import in_lps_order
-from DeepRadScoreLib.imaging.preparing import prepare, prepare_steps
-from DeepRadScoreLib.imaging.reading import case_from_images, read_case
+from DeepRadScoreLib.imaging.preparing import lattice_regions, prepare, prepare_steps
+from DeepRadScoreLib.imaging.reading import (
+    anonymous_case_id,
+    case_from_images,
+    case_from_segments,
+    masks_from_segments,
+    read_case,
+)
 from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
+from DeepRadScoreLib.imaging.segments import MaskContent, Segment
 from DeepRadScoreLib.imaging.shuffling import shuffled_voxels
 
 __all__ = [
     "PATCH_PIXELS",
     "Case",
     "DeepPatch",
+    "MaskContent",
     "PreparedCase",
     "Preprocessing",
     "QualityNote",
+    "Segment",
     "Severity",
+    "anonymous_case_id",
     "case_from_images",
+    "case_from_segments",
     "deep_patch",
     "describe_image",
     "file_stem",
     "in_lps_order",
+    "lattice_regions",
+    "masks_from_segments",
     "peritumoral_shell",
     "prepare",
     "prepare_steps",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,15 +52,28 @@ class Lattice:
         return (self.direction @ np.array(self.first, dtype=float)).tolist()
 
 
+@dataclass(frozen=True)
+class Masks:
+    """The masks of a case on one grid: uint8 images of 0 and 1."""
+
+    tumour: sitk.Image
+    other_tumours: sitk.Image | None
+    lung: sitk.Image | None
+
+    def each(self, change: Callable[[sitk.Image], sitk.Image]) -> Masks:
+        """The masks after the same change to each."""
+        return Masks(*(None if mask is None else change(mask) for mask in (self.tumour, self.other_tumours, self.lung)))  # type: ignore[arg-type]
+
+
+def masks_of(case: Case) -> Masks:
+    """The masks of a case, without its CT."""
+    return Masks(case.tumour, case.other_tumours, case.lung)
+
+
 def in_lps_order(case: Case) -> Case:
     """The case with all its images in LPS order and with rounded geometry (method: canonical frame, 1)."""
-    return replace(
-        case,
-        ct=to_lps(case.ct),
-        tumour=to_lps(case.tumour),
-        other_tumours=None if case.other_tumours is None else to_lps(case.other_tumours),
-        lung=None if case.lung is None else to_lps(case.lung),
-    )
+    masks = masks_of(case).each(to_lps)
+    return replace(case, ct=to_lps(case.ct), tumour=masks.tumour, other_tumours=masks.other_tumours, lung=masks.lung)
 
 
 def voxel_centres(image: sitk.Image) -> list[np.ndarray]:

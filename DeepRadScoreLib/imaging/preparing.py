@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import numpy as np
@@ -11,14 +12,17 @@ import SimpleITK as sitk
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import Case, PreparedCase, Preprocessing
 from DeepRadScoreLib.imaging.frame import (
+    Lattice,
+    Masks,
     canonical_lattice,
     ct_on_lattice,
     in_lps_order,
     mask_like,
     mask_on_lattice,
+    masks_of,
     pyradiomics_frame,
 )
-from DeepRadScoreLib.imaging.geometry import index_box
+from DeepRadScoreLib.imaging.geometry import index_box, to_lps
 from DeepRadScoreLib.imaging.quality import case_notes, intensity_notes, patch_notes, shell_notes
 from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
 from DeepRadScoreLib.stepping import run_to_end
@@ -53,19 +57,12 @@ def prepare_steps(
     yield "Resampling the CT to 1 mm"
     if preprocessing == "canonical":
         lattice = canonical_lattice(lps.tumour, shell_mm)
-        image, tumour = ct_on_lattice(lps.ct, lattice), mask_on_lattice(lps.tumour, lattice)
-        others, lung = (
-            None if mask is None else mask_on_lattice(mask, lattice) for mask in (lps.other_tumours, lps.lung)
-        )
+        image, masks = ct_on_lattice(lps.ct, lattice), _on_lattice(masks_of(lps), lattice)
     else:
         image, tumour = pyradiomics_frame(case, shell_mm)
-        others, lung = (None if mask is None else mask_like(mask, image) for mask in (case.other_tumours, case.lung))
-    _check_region(tumour, "the tumour", case.case_id)
+        masks = replace(masks_of(case).each(lambda mask: mask_like(mask, image)), tumour=tumour)
     yield "Drawing the peritumoral shell"
-    geometric = peritumoral_shell(tumour, shell_mm)
-    without_others = geometric if others is None else sitk.And(geometric, others == 0)
-    shell = without_others if lung is None else sitk.And(without_others, lung)
-    _check_region(shell, "the peritumoral shell", case.case_id)
+    shells = _shells(masks, shell_mm, case.case_id)
     yield "Cutting the deep patch"
     patch = deep_patch(lps)
     k = patch.centre_ijk[2]
@@ -73,22 +70,61 @@ def prepare_steps(
     quality = (
         *case.notes,
         *case_notes(lps, shell_mm),
-        *shell_notes(geometric, without_others, shell, lung=lung is not None),
+        *shell_notes(shells.geometric, shells.without_others, shells.kept, lung=masks.lung is not None),
         *patch_notes(lps, patch),
-        *intensity_notes(image, tumour, shell),
+        *intensity_notes(image, masks.tumour, shells.kept),
     )
     return PreparedCase(
         case_id=case.case_id,
         preprocessing=preprocessing,
         shell_mm=shell_mm,
         image=image,
-        tumour=tumour,
-        peritumoral=shell,
+        tumour=masks.tumour,
+        peritumoral=shells.kept,
         patch=patch,
         slice_ct=lps.ct[:, :, k : k + 1],
         slice_tumour=lps.tumour[:, :, k : k + 1],
         quality=quality,
     )
+
+
+def lattice_regions(case: Case, shell_mm: float) -> tuple[sitk.Image, sitk.Image]:
+    """Tumour and peritumoral shell in the canonical frame, as `prepare` makes them, without touching the CT's voxels.
+
+    Returns
+    -------
+    Two uint8 images of 0 and 1 on the 1 mm lattice.
+
+    Raises
+    ------
+    InputError, RegionError: as `prepare_steps`.
+    """
+    _check_options("canonical", shell_mm)
+    masks = masks_of(case).each(to_lps)
+    masks = _on_lattice(masks, canonical_lattice(masks.tumour, shell_mm))
+    return masks.tumour, _shells(masks, shell_mm, case.case_id).kept
+
+
+@dataclass(frozen=True)
+class _Shells:
+    """The shell: as the distance alone gives it, without the other tumours, and what the lung mask leaves of that."""
+
+    geometric: sitk.Image
+    without_others: sitk.Image
+    kept: sitk.Image
+
+
+def _on_lattice(masks: Masks, lattice: Lattice) -> Masks:
+    return masks.each(lambda mask: mask_on_lattice(mask, lattice))
+
+
+def _shells(masks: Masks, shell_mm: float, case_id: str) -> _Shells:
+    _check_region(masks.tumour, "the tumour", case_id)
+    geometric = peritumoral_shell(masks.tumour, shell_mm)
+    without_others = geometric if masks.other_tumours is None else sitk.And(geometric, masks.other_tumours == 0)
+    kept = without_others if masks.lung is None else sitk.And(without_others, masks.lung)
+    _check_region(kept, "the peritumoral shell", case_id)
+    return _Shells(geometric, without_others, kept)
 
 
 def _check_options(preprocessing: str, shell_mm: float) -> None:

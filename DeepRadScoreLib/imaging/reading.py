@@ -98,7 +98,7 @@ def _dicom_case(
     return _assembled(
         pair.ct.image,
         _content(read_image(pair.mask), str(pair.mask)) if pair.content is None else pair.content,
-        case_id=case_id or f"case-{hashlib.sha256(pair.ct.series_uid.encode()).hexdigest()[:12]}",
+        case_id=case_id or anonymous_case_id(pair.ct.series_uid),
         segment=segment,
         label=label,
         lung_mask=lung_mask,
@@ -133,6 +133,40 @@ def case_from_images(
         lung_name=lung_name,
         notes=(),
     )
+
+
+def case_from_segments(ct: sitk.Image, content: MaskContent, *, case_id: str, segment: str) -> Case:
+    """The same from the segments of a segmentation in memory, as if read from its `.seg.nrrd`. See `read_case`.
+
+    Parameters
+    ----------
+    content: segments that are not needed may be missing.
+    segment: id or name of the tumour's segment.
+    """
+    check_ct(ct, where="the CT")
+    return masks_from_segments(ct, content, case_id=case_id, segment=segment)
+
+
+def masks_from_segments(grid: sitk.Image, content: MaskContent, *, case_id: str, segment: str) -> Case:
+    """The same where only the CT's grid is known: an image of its size and place stands for it, its voxels unread."""
+    for layer in content.layers:
+        _check_axes(layer, where=content.where)
+    return _assembled(
+        grid,
+        content,
+        case_id=case_id,
+        segment=segment,
+        label=None,
+        lung_mask=None,
+        ct_name="the CT",
+        lung_name="",
+        notes=(),
+    )
+
+
+def anonymous_case_id(identity: str) -> str:
+    """ "case-" and twelve digits made of what identifies a series and must not be shown, as its SeriesInstanceUID."""
+    return f"case-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def _content(mask: sitk.Image, where: str) -> MaskContent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from typing import Any
 
 from DeepRadScoreLib.analysis import Finding, MolecularProfile
@@ -12,6 +13,7 @@ from DeepRadScoreLib.report import figures
 from DeepRadScoreLib.report.page import embedded, environment
 from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument, profile_label, to_document
 from DeepRadScoreLib.report.wording import NOT_BETTER_THAN_CHANCE, flag_sentence, grouped_shap
+from DeepRadScoreLib.stepping import run_to_end
 
 TOP_FEATURES = 5
 GROUP_TITLES = {"risk factors": "Risk factors", "mutations": "Mutations", "immune": "Immune"}
@@ -19,25 +21,42 @@ GROUP_TITLES = {"risk factors": "Risk factors", "mutations": "Mutations", "immun
 
 def to_report_html(profile: MolecularProfile) -> str:
     """The page as text: styles and pictures inside, no script, nothing fetched; equal profiles give equal texts."""
-    return environment().get_template("profile.html.j2").render(**_content(profile))
+    return run_to_end(report_steps(profile))
 
 
-def _content(profile: MolecularProfile) -> dict[str, Any]:
+def report_steps(profile: MolecularProfile) -> Generator[str, None, str]:
+    """The same in short steps: yields what is drawn next, returns the page."""
+    yield "loading the drawing library"
+    import matplotlib.figure  # noqa: F401 - so that its time is not the first picture's
+
+    content = yield from _content(profile)
+    yield "putting the report together"
+    return environment().get_template("profile.html.j2").render(**content)
+
+
+def _content(profile: MolecularProfile) -> Generator[str, None, dict[str, Any]]:
     document = to_document(profile)
     label = profile_label(profile)
     groups = []
     for group, title in GROUP_TITLES.items():
         members = [endpoint for endpoint in ENDPOINTS if endpoint.group == group]
         groups.append({"title": title, "findings": [_finding(e, document.endpoints[e.key]) for e in members]})
+    explained = yield from _explained(profile, document, label)
+    pictures = {}
+    for name, draw in (
+        ("slice", figures.slice_picture),
+        ("zoom", figures.zoom_picture),
+        ("patch", figures.patch_picture),
+    ):
+        yield f"drawing the {name}"
+        pictures[name] = embedded(draw(profile.prepared, label=label))
     return {
         "profile": profile,
         "document": document,
         "label": label,
         "groups": groups,
-        "explained": _explained(profile, document, label),
-        "slice": embedded(figures.slice_picture(profile.prepared, label=label)),
-        "zoom": embedded(figures.zoom_picture(profile.prepared, label=label)),
-        "patch": embedded(figures.patch_picture(profile.prepared, label=label)),
+        "explained": explained,
+        **pictures,
         "heat_from": figures.HEAT_FROM,
     }
 
@@ -51,12 +70,15 @@ def _finding(endpoint: Endpoint, entry: EndpointEntry) -> dict[str, Any]:
     return {"endpoint": endpoint, "entry": entry, "by_chance": by_chance, "remarks": remarks}
 
 
-def _explained(profile: MolecularProfile, document: ProfileDocument, label: str | None) -> list[dict[str, Any]]:
+def _explained(
+    profile: MolecularProfile, document: ProfileDocument, label: str | None
+) -> Generator[str, None, list[dict[str, Any]]]:
     """The findings that have a probability, each with its heat map, SHAP bars and strongest RadScore features."""
     panels = []
     for key, entry in document.endpoints.items():
         if entry.probability is None:
             continue
+        yield f"drawing the Grad-CAM of {BY_KEY[key].name}"
         heat = profile.gradcam.get(key)
         picture = None if heat is None else figures.gradcam_picture(profile.prepared, heat, label=label)
         panels.append(

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: setup demo demo-check test lint bench clean
+.PHONY: setup demo demo-check test lint bench screenshots clean
 
 setup: $(READY)
 
@@ -29,6 +29,10 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python Testing/benchmarks/analyze_benchmark.py
+	$(BIN)/python Testing/benchmarks/steps_benchmark.py
+
+screenshots: $(READY)
+	$(BIN)/python Testing/Slicer/screenshots.py --out Resources/screenshots
 
 clean:
 	rm -rf $(VENV) demo-out demo-check-out

@@ -165,14 +165,14 @@ def _digests(task: CaseTask) -> dict[str, bytes]:
     digests = dict.fromkeys(files, b"")
     for role, name in files.items():
         if name and Path(name).exists():
-            digests[role] = _digest(Path(name))
+            digests[role] = content_digest(Path(name))
     return digests
 
 
-def _digest(path: Path) -> bytes:
+def content_digest(path: Path) -> bytes:
     """SHA-256 of a file; of a folder, of what its files hold, whatever they are called."""
     if path.is_dir():
-        each = sorted(_digest(inner) for inner in path.rglob("*") if inner.is_file())
+        each = sorted(content_digest(inner) for inner in path.rglob("*") if inner.is_file())
         return hashlib.sha256(b"".join(each)).digest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").digest()

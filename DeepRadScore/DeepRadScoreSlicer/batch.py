@@ -1,0 +1,144 @@
+"""Analyse every case of a cohort table without a window, and end Slicer.
+
+    Slicer --no-splash --no-main-window --python-script .../DeepRadScoreSlicer/batch.py
+        --cohort cases.csv --model model.zip --out results
+
+Leaves results/<case_id>/ with the files that `deepradscore analyze` writes and results/summary.csv; prints one line per
+case. A run that was ended goes on where it was. Exit code 0, 1 (some cases failed) or 2 (it could not be done). Nothing
+is shown or asked. Works in Slicer's Python without the application, too.
+
+This file holds ASCII only: Slicer reads a script in the system's own encoding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.study.case_folders import CaseOutcome
+
+SOME_FAILED, COULD_NOT = 1, 2
+HERE = Path(__file__).resolve().parent
+
+
+def main(arguments: list[str]) -> int:
+    """Run the batch; raises nothing but what ends the program itself, and returns the exit code."""
+    _find_packages()
+    try:
+        options = _parser().parse_args(arguments)
+        return _run(options.cohort, options.model, options.out)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else COULD_NOT
+    except Exception as error:
+        if not _meant_for_the_user(error):
+            traceback.print_exc()
+        _say(f"DeepRadScore: {error}", sys.stderr)
+        return COULD_NOT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="batch.py",
+        description="Analyse every case of a cohort table. Not a medical device.",
+        epilog="Example: Slicer --no-splash --no-main-window --python-script batch.py "
+        "--cohort cases.csv --model model.zip --out results",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--cohort", type=Path, required=True, help="CSV with case_id, ct, mask; see the README.")
+    parser.add_argument("--model", type=Path, help="A bundle made by `deepradscore train`; none: no findings.")
+    parser.add_argument("--out", type=Path, required=True, help="Folder for the results.")
+    return parser
+
+
+def _run(table: Path, model: Path | None, out: Path) -> int:
+    _check_packages()
+    from DeepRadScoreLib.bundle import read_bundle
+    from DeepRadScoreLib.report.writing import check_folder
+    from DeepRadScoreLib.study.case_folders import SUMMARY, analyse_cases
+    from DeepRadScoreLib.study.cohort import read_cohort
+
+    check_folder(out)
+    cohort = read_cohort(table, needs=("case_id", "ct"), endpoints=())
+    bundle = None if model is None else read_bundle(model)
+    failed = earlier = 0
+    for number, outcome in enumerate(analyse_cases(cohort, bundle, out), start=1):
+        failed += outcome.status == "failed"
+        earlier += outcome.earlier
+        _say(f"{number}/{len(cohort)} {_line(outcome)}")
+    done = len(cohort) - failed
+    _say(f"{done} done ({earlier} of them in an earlier run), {failed} failed: {out / SUMMARY}")
+    return SOME_FAILED if failed else 0
+
+
+def _line(outcome: CaseOutcome) -> str:
+    if outcome.status == "failed":
+        return f"{outcome.case_id}: failed at: {outcome.step}: {outcome.message}"
+    label = outcome.document.label if outcome.document is not None else None
+    return f"{outcome.case_id}: done" + (" in an earlier run" if outcome.earlier else "") + (f", {label}" * bool(label))
+
+
+def _say(line: str, stream: TextIO | None = None) -> None:
+    """One line, at once; a letter that the console does not have is written as its number."""
+    stream = sys.stdout if stream is None else stream
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+
+
+def _meant_for_the_user(error: Exception) -> bool:
+    try:
+        from DeepRadScoreLib.errors import DeepRadScoreError
+    except ImportError:
+        return False
+    return isinstance(error, DeepRadScoreError)
+
+
+def _find_packages() -> None:
+    """Append the folders of the module and of the library; never in front of Slicer's own packages.
+
+    The library lies beside the module's file where it is installed, and beside the module's folder in the sources.
+    Slicer puts the folder of a script first on the path, where our files would hide others of the same names.
+    """
+    sys.path[:] = [place for place in sys.path if not place or Path(place).resolve() != HERE]
+    for place, package in ((HERE.parent, HERE.name), (HERE.parents[1], "DeepRadScoreLib")):
+        if (place / package).is_dir() and str(place) not in sys.path:
+            sys.path.append(str(place))
+
+
+def _check_packages() -> None:
+    """Refuse to begin where packages are missing, with the command that gets them."""
+    from DeepRadScoreLib.errors import MissingPackageError
+    from DeepRadScoreSlicer import packages
+
+    if _application() is not None:
+        packages.require_analysis()
+    elif missing := packages.missing():
+        raise MissingPackageError(
+            f"packages are missing ({', '.join(each.name for each in missing)})",
+            where="DeepRadScore",
+            mend=f'get them with: "{sys.executable}" -m pip install --upgrade DeepRadScore',
+        )
+
+
+def _application() -> object | None:
+    return getattr(sys.modules.get("slicer"), "app", None)
+
+
+def end(code: int) -> None:
+    """End Slicer with this exit code, or Python where there is no application."""
+    if _application() is None:
+        sys.exit(code)
+    import slicer
+
+    slicer.util.exit(code)
+
+
+if __name__ == "__main__":
+    exit_code = COULD_NOT
+    try:
+        exit_code = main(sys.argv[1:])
+    finally:
+        end(exit_code)

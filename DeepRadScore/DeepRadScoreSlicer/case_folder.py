@@ -1,0 +1,153 @@
+"""The cases of a folder: which file is a CT, which is its mask, and what cannot be told."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MASK_WORDS = ("mask", "label", "labels", "labelmap", "seg", "segmentation", "tumour", "tumor", "gtv", "roi")
+CT_WORDS = ("ct", "image", "volume", "scan")
+LUNG = re.compile(r"(^|[-_. ])lungs?([-_. ]?(mask|label|seg|segmentation))?$")
+MASK = re.compile(rf"(^|[-_. ])({'|'.join(MASK_WORDS)})$")
+CT = re.compile(rf"(^|[-_. ])({'|'.join(CT_WORDS)})$")
+CORRECTED = ".corrected"
+"""Folders with corrected masks end in it."""
+
+
+@dataclass(frozen=True)
+class FoundCase:
+    """A CT file, or the folder of a CT in DICOM, and what was found for it."""
+
+    name: str
+    ct: Path
+    mask: Path | None
+    lung_mask: Path | None
+    dicom: bool = False
+
+
+@dataclass
+class Findings:
+    """The cases of a folder in the order of their names, and a sentence for everything that could not be told."""
+
+    cases: list[FoundCase] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def find_cases(folder: Path) -> Findings:
+    """Pair CTs with their masks: files side by side, one sub-folder for each case, sub-folders with DICOM files; or,
+    where DICOM files lie in the folder itself, that one case.
+
+    A mask is known by its name: `.seg.nrrd`, or a name that is or ends in one of `MASK_WORDS` after "-", "_", "." or a
+    blank; a lung mask by "lung". It belongs to the CT whose name is what is left. In a sub-folder with one CT, every
+    mask belongs to that CT. Where several masks fit one CT, none is taken and a remark says so.
+    """
+    findings = Findings()
+    if any(_is_dicom_file(path) for path in _visible(folder)):
+        _sub_folder(folder, findings)
+        return findings
+    _pair(folder, _images(folder), findings, prefix="")
+    for place in _sub_folders(folder):
+        _sub_folder(place, findings)
+    findings.cases.sort(key=lambda case: (case.name.casefold(), case.name))
+    return findings
+
+
+def _sub_folder(place: Path, findings: Findings) -> None:
+    images = _images(place)
+    cts = [path for path in images if not _is_mask(path) and not _is_lung(path)]
+    if len(cts) > 1:
+        findings.remarks.append(f"{place.name}: {len(cts)} CTs in one folder; each is listed as a case of its own.")
+        _pair(place, images, findings, prefix=f"{place.name}-")
+        return
+    dicom = not cts
+    if dicom and next(dicom_files(place), None) is None:
+        findings.remarks.append(f"{place.name}: no CT found; the folder is left out.")
+        return
+    masks = [path for path in images if _is_mask(path)]
+    lungs = [path for path in images if _is_lung(path)]
+    ct = place if dicom else cts[0]
+    findings.cases.append(_case(place.name, ct, masks, lungs, findings, dicom=dicom))
+
+
+def _pair(place: Path, images: list[Path], findings: Findings, prefix: str) -> None:
+    masks = [path for path in images if _is_mask(path)]
+    lungs = [path for path in images if _is_lung(path)]
+    taken: set[Path] = set()
+    for ct in (path for path in images if path not in masks and path not in lungs):
+        names = {_stem(ct).casefold(), _without(CT, _stem(ct).casefold())} - {""}
+        own = [path for path in masks if _without(MASK, _stem(path).casefold()) in names]
+        own_lungs = [path for path in lungs if _without(LUNG, _stem(path).casefold()) in names]
+        taken.update(own, own_lungs)
+        findings.cases.append(_case(prefix + _stem(ct), ct, own, own_lungs, findings))
+    findings.remarks += [
+        f"{path.relative_to(place.parent).as_posix()}: no CT belongs to this mask by its name; it is left out."
+        for path in (*masks, *lungs)
+        if path not in taken
+    ]
+
+
+def _case(
+    name: str, ct: Path, masks: list[Path], lungs: list[Path], findings: Findings, dicom: bool = False
+) -> FoundCase:
+    return FoundCase(
+        name, ct, _only(name, "mask", masks, findings), _only(name, "lung mask", lungs, findings), dicom=dicom
+    )
+
+
+def _only(name: str, what: str, paths: list[Path], findings: Findings) -> Path | None:
+    if len(paths) > 1:
+        findings.remarks.append(
+            f"{name}: {len(paths)} files could be the {what} ({', '.join(path.name for path in paths)}); "
+            "none is taken: remove all but one, or list the case in a cohort table."
+        )
+    return paths[0] if len(paths) == 1 else None
+
+
+def _images(folder: Path) -> list[Path]:
+    from DeepRadScoreLib.imaging.files import SUFFIXES
+
+    return [path for path in _visible(folder) if path.is_file() and path.name.lower().endswith(SUFFIXES)]
+
+
+def _sub_folders(folder: Path) -> list[Path]:
+    return [path for path in _visible(folder) if path.is_dir()]
+
+
+def _visible(folder: Path) -> list[Path]:
+    names = (path for path in folder.iterdir() if not path.name.startswith(".") and not path.name.endswith(CORRECTED))
+    return sorted(names, key=lambda path: (path.name.casefold(), path.name))
+
+
+def dicom_files(folder: Path) -> Iterator[Path]:
+    """The DICOM files in a folder and in the folders in it, by name."""
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        yield from (Path(place, name) for name in sorted(names) if _is_dicom_file(Path(place, name)))
+
+
+def _is_dicom_file(path: Path) -> bool:
+    from DeepRadScoreLib.imaging.files import is_dicom
+
+    return path.is_file() and path.suffix.lower() != ".zip" and path.name.upper() != "DICOMDIR" and is_dicom(path)
+
+
+def _is_mask(path: Path) -> bool:
+    stem = _stem(path).casefold()
+    return not LUNG.search(stem) and (path.name.lower().endswith(".seg.nrrd") or MASK.search(stem) is not None)
+
+
+def _is_lung(path: Path) -> bool:
+    return LUNG.search(_stem(path).casefold()) is not None
+
+
+def _stem(path: Path) -> str:
+    from DeepRadScoreLib.imaging.files import file_stem
+
+    return file_stem(path)
+
+
+def _without(ending: re.Pattern[str], stem: str) -> str:
+    return ending.sub("", stem)

@@ -1,0 +1,83 @@
+"""The Segment Editor inside the module's panel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+
+TAG = "DeepRadScore"
+EFFECTS = [
+    "Paint", "Draw", "Erase", "Level tracing", "Grow from seeds", "Fill between slices", "Threshold",
+    "Margin", "Smoothing", "Scissors", "Islands", "Logical operators", "Mask volume",
+]  # fmt: skip
+
+
+class Editor:
+    """Owns a `qMRMLSegmentEditorWidget` and the parameter node that is its own, apart from the Segment Editor's.
+
+    The nodes are chosen by the panel, so the editor's own selectors are hidden. Outside Slicer's application, where
+    there is no such widget, the panel works without it.
+    """
+
+    def __init__(self, layout: Any) -> None:
+        import qSlicerSegmentationsModuleWidgetsPythonQt as widgets
+
+        self._widget = widgets.qMRMLSegmentEditorWidget()
+        self._widget.maximumNumberOfUndoStates = 10
+        self._widget.segmentationNodeSelectorVisible = False
+        self._widget.sourceVolumeNodeSelectorVisible = False
+        self._widget.switchToSegmentationsButtonVisible = False
+        self._widget.setEffectNameOrder(EFFECTS)
+        self._widget.unorderedEffectsVisible = False
+        self._entered = False
+        self._choose_node()
+        self._widget.setMRMLScene(slicer.mrmlScene)
+        layout.addWidget(self._widget)
+
+    def set_nodes(self, segmentation: Any | None, volume: Any | None, segment_id: str = "") -> None:
+        """Edit this segmentation on this volume; None for nothing to edit."""
+        if slicer.mrmlScene.IsClosing():
+            return
+        self._choose_node()
+        if self._widget.segmentationNode() != segmentation:
+            self._widget.setActiveEffect(None)
+            self._widget.setSegmentationNode(segmentation)
+        if segmentation is not None:
+            self._widget.setSourceVolumeNode(volume)
+            if segment_id:
+                self._widget.setCurrentSegmentID(segment_id)
+        self._widget.enabled = segmentation is not None and volume is not None
+
+    def enter(self) -> None:
+        """The module is shown: its keys work, the views are observed."""
+        if not self._entered:
+            self._entered = True
+            self._choose_node()
+            self._widget.installKeyboardShortcuts()
+            self._widget.setupViewObservations()
+            self._widget.updateWidgetFromMRML()
+
+    def exit(self) -> None:
+        """The module is hidden: no effect stays active in other modules."""
+        if self._entered:
+            self._entered = False
+            self._widget.setActiveEffect(None)
+            self._widget.uninstallKeyboardShortcuts()
+            self._widget.removeViewObservations()
+
+    def close(self) -> None:
+        """The scene is being closed: let go of its nodes."""
+        self._widget.setSegmentationNode(None)
+        self._widget.removeViewObservations()
+
+    def _choose_node(self) -> None:
+        """The editor's own parameter node: made where the scene has none (first use, or after it was closed)."""
+        node = slicer.mrmlScene.GetSingletonNode(TAG, "vtkMRMLSegmentEditorNode")
+        if node is None:
+            node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
+            node.UnRegister(None)
+            node.SetSingletonTag(TAG)
+            node = slicer.mrmlScene.AddNode(node)
+        if self._widget.mrmlSegmentEditorNode() != node:
+            self._widget.setMRMLSegmentEditorNode(node)

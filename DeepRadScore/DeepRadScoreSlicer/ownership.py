@@ -1,0 +1,64 @@
+"""Which nodes are ours, to which CT they belong, where they stand in the subject hierarchy, and how they go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import slicer
+
+ROLE = "DeepRadScore.Role"
+CASE_ID = "DeepRadScore.CaseId"
+VOLUME = "DeepRadScore.Volume"
+
+
+def mark(node: Any, role: str, case_id: str, volume: Any) -> None:
+    """Make a node ours: its role, the case's name, and a reference to its CT, all saved with the scene."""
+    node.SetAttribute(ROLE, role)
+    node.SetAttribute(CASE_ID, case_id)
+    node.SetNodeReferenceID(VOLUME, volume.GetID())
+
+
+def ours(scene: Any, role: str | None = None, volume: Any | None = None) -> list[Any]:
+    """Our nodes in a scene: all, or those of one role or one CT."""
+    nodes = (scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes()))
+    return [
+        node
+        for node in nodes
+        if node.GetAttribute(ROLE) is not None
+        and (role is None or node.GetAttribute(ROLE) == role)
+        and (volume is None or node.GetNodeReferenceID(VOLUME) == volume.GetID())
+    ]
+
+
+def file_with(node: Any, volume: Any) -> None:
+    """Put a node under the CT's study in the subject hierarchy, or wherever the CT stands."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(volume)
+    parent = (hierarchy.GetItemParent(item) if item else 0) or hierarchy.GetSceneItemID()
+    own = hierarchy.GetItemByDataNode(node)
+    if own:
+        hierarchy.SetItemParent(own, parent)
+    else:
+        hierarchy.CreateItem(parent, node)
+
+
+def remove_nodes(node_ids: Iterable[str]) -> None:
+    """Take nodes out of the scene with their subject hierarchy items, display nodes and storage nodes."""
+    scene = slicer.mrmlScene
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    for node_id in list(node_ids):
+        node = scene.GetNodeByID(node_id)
+        if node is None:
+            continue
+        attached = []
+        if node.IsA("vtkMRMLDisplayableNode"):
+            attached += [node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes())]
+        if node.IsA("vtkMRMLStorableNode"):
+            attached += [node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes())]
+        item = hierarchy.GetItemByDataNode(node)
+        if item:
+            hierarchy.RemoveItem(item, False, False)
+        for other in (node, *attached):
+            if other is not None and scene.IsNodePresent(other):
+                scene.RemoveNode(other)

@@ -1,0 +1,296 @@
+"""Which packages the analysis needs, which of them are missing, and how Slicer itself gets them.
+
+Packages come from PyPI into Slicer's own Python, under constraints: every distribution that is already there keeps the
+version it has, and SimpleITK and torch may not come that way at all. Why not otherwise: a private folder on `sys.path`
+would hold a second numpy and scipy, or compiled packages that meet another numpy than they were built for; a skip-list
+installs each package by itself without resolving, so that a conflict is found only when something fails to import. With
+constraints pip either finds a set that fits what Slicer has or stops before it has changed anything.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Source = Literal["PyTorch extension", "SlicerRadiomics extension", "pip"]
+REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
+TORCH = ("torch>=2.3", "torchvision>=0.18")
+SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "vtk")
+NEVER_FROM_PYPI = ("SimpleITK", "torch", "torchvision", "vtk")
+SHOWN = ("numpy", "scipy", "SimpleITK", "pydicom", "torch", "torchvision", "pandas", "scikit-learn", "shap")
+CONSENT = {
+    "pip": "from PyPI (pypi.org) into Slicer's Python, {size}: {names}. Slicer's own packages keep their versions.",
+    "PyTorch extension": "through the PyTorch extension (extensions.slicer.org and download.pytorch.org), "
+    "about 200 MB for a computer without a graphics card of NVIDIA, up to 3 GB with one: {names}.",
+    "SlicerRadiomics extension": "the extension SlicerRadiomics from the Extensions Manager (extensions.slicer.org), "
+    "some MB: {names}.",
+}
+PIP_SIZE = "50 to 110 MB to download and 150 to 350 MB on disk where all are missing"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A package that the analysis needs and that is not there, or too old.
+
+    Attributes
+    ----------
+    name: as pip writes it, with its floor ("pandas>=2.2"), or "radiomics".
+    needed_for: in a few words.
+    source: how it is got.
+    """
+
+    name: str
+    needed_for: str
+    source: Source
+
+
+def review_possible() -> bool:
+    """Whether cases can be listed, corrected and shown with their peritumoral shell: with Slicer's own packages."""
+    return all(importlib.util.find_spec(name) is not None for name in SLICERS_OWN)
+
+
+def analysis_possible() -> bool:
+    """Whether nothing is missing."""
+    return not missing()
+
+
+def missing() -> list[Missing]:
+    """What the analysis needs and does not find; nothing is imported for it."""
+    importlib.invalidate_caches()
+    found = [Missing(name, "deep features and Grad-CAM", "PyTorch extension") for name in TORCH if not _there(name)]
+    if importlib.util.find_spec("radiomics") is None:
+        found.append(Missing("radiomics", "radiomics features", "SlicerRadiomics extension"))
+    return found + [Missing(name, use, "pip") for name, use in requirements().items() if not _there(name)]
+
+
+def requirements() -> dict[str, str]:
+    """Requirement -> what it is for, from `Resources/requirements.txt`."""
+    lines = (line for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    parted = (line.partition("#") for line in lines if line.strip())
+    return {name.strip(): use.strip() for name, _, use in parted}
+
+
+def require_analysis() -> None:
+    """Raise MissingPackageError, with the exact command that gets them, where packages are missing. Never asks."""
+    from DeepRadScoreLib.errors import MissingPackageError
+
+    names = ", ".join(each.name for each in missing())
+    if names:
+        raise MissingPackageError(
+            f"packages are missing ({names})", where="DeepRadScore", mend=f"get them with: {install_command()}"
+        )
+
+
+def install_command() -> str:
+    """The command that gets everything that is missing without asking; to be run again after an extension came."""
+    import slicer
+
+    launcher = slicer.app.launcherExecutableFilePath or "Slicer"
+    here = Path(__file__).parents[1]
+    paths = f"[r'{here}', r'{here.parent}']"
+    return (
+        f'"{launcher}" --no-splash --no-main-window --python-code "import sys; sys.path += {paths}; '
+        'from DeepRadScoreSlicer import packages; packages.install_and_exit()"'
+    )
+
+
+def install_and_exit() -> None:
+    """Get what is missing, say what was done, and end Slicer: exit code 0, or 1 with the error's sentence."""
+    import slicer
+
+    from DeepRadScoreLib.errors import DeepRadScoreError
+
+    code = 1
+    try:
+        print(install([each.name for each in missing()], lambda text: True))
+        code = 0
+    except DeepRadScoreError as error:
+        print(error)
+    finally:
+        slicer.util.exit(code)
+
+
+def consent_text(names: Iterable[str]) -> str:
+    """What would be got, how big it is and from where; for the question before an installation."""
+    wanted = _chosen(names)
+    lines = ["DeepRadScore would get:"]
+    for source, text in CONSENT.items():
+        those = ", ".join(each.name for each in wanted if each.source == source)
+        if those:
+            lines.append("- " + text.format(size=PIP_SIZE, names=those))
+    return "\n".join([*lines, "Nothing about your patients leaves this computer. This can take some minutes."])
+
+
+def install(names: Iterable[str], confirm: Callable[[str], bool]) -> str:
+    """Get packages after asking, and say in a sentence what was done or what is to be done next.
+
+    Parameters
+    ----------
+    names: of `Missing.name`; others are ignored.
+    confirm: is given `consent_text`; where it says no, nothing is done.
+
+    Raises
+    ------
+    MissingPackageError: something could not be got; says which and how to get it by hand.
+    """
+    wanted = _chosen(names)
+    if not wanted:
+        return "Nothing is missing."
+    if not confirm(consent_text(names)):
+        return "Nothing was installed."
+    restart = False
+    by_source: dict[Source, list[str]] = {}
+    for each in wanted:
+        by_source.setdefault(each.source, []).append(each.name)
+    if "pip" in by_source:
+        _pip_install(by_source["pip"])
+    if "PyTorch extension" in by_source:
+        restart |= _get_torch()
+    if "SlicerRadiomics extension" in by_source:
+        _get_extension("SlicerRadiomics")
+        restart = True
+    importlib.invalidate_caches()
+    if not restart:
+        return "The packages are installed."
+    return "Restart Slicer now; if something is still missing then, press the button once more."
+
+
+def information() -> str:
+    """One line with the versions that a report of a problem needs; nothing about patients, no path, no user name."""
+    import slicer
+
+    from DeepRadScoreLib import __version__
+
+    parts = [
+        f"DeepRadScore {__version__}",
+        f"Slicer {slicer.app.applicationVersion} (revision {slicer.app.revision})",
+        f"Python {platform.python_version()}",
+        f"{platform.system()} {platform.machine()}",
+        *(f"{name} {_version(name) or 'absent'}" for name in SHOWN),
+        f"radiomics {_radiomics_version()}",
+    ]
+    return " · ".join(parts)
+
+
+def _chosen(names: Iterable[str]) -> list[Missing]:
+    names = set(names)
+    return [each for each in missing() if each.name in names]
+
+
+def _there(requirement: str) -> bool:
+    from packaging.requirements import Requirement
+
+    wanted = Requirement(requirement)
+    version = _version(wanted.name)
+    return version is not None and wanted.specifier.contains(version, prereleases=True)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        if name != "SimpleITK":
+            return None
+    import SimpleITK as sitk
+
+    return sitk.Version.VersionString()
+
+
+def _radiomics_version() -> str:
+    if importlib.util.find_spec("radiomics") is None:
+        return "absent"
+    return next((found for name in ("pyradiomics", "pyradiomics-bhklab") if (found := _version(name))), "present")
+
+
+def constraints() -> list[str]:
+    """One line for pip per distribution that must stay as it is or may not come from PyPI."""
+    there = {
+        each.metadata["Name"].lower(): f"{each.metadata['Name']}=={each.version}"
+        for each in importlib.metadata.distributions()
+        if each.metadata["Name"]
+    }
+    ours = {_bare(name) for name in requirements()}
+    kept = [line for name, line in there.items() if name not in ours]
+    return sorted(kept) + [f"{name}<0" for name in NEVER_FROM_PYPI if name.lower() not in there]
+
+
+def _bare(requirement: str) -> str:
+    from packaging.requirements import Requirement
+
+    return Requirement(requirement).name.lower()
+
+
+def _pip_install(names: list[str]) -> None:
+    import slicer
+
+    from DeepRadScoreLib.errors import MissingPackageError
+
+    with tempfile.TemporaryDirectory() as folder:
+        limits = Path(folder) / "constraints.txt"
+        limits.write_text("\n".join(constraints()) + "\n", encoding="utf-8")
+        try:
+            try:
+                from slicer.packaging import pip_install
+            except ImportError:
+                slicer.util.pip_install(["-c", str(limits), *names])
+            else:
+                pip_install(names, constraints=limits, requester="DeepRadScore")
+        except subprocess.CalledProcessError as error:
+            raise MissingPackageError(
+                f"pip could not install the packages (exit code {error.returncode})",
+                where=", ".join(names),
+                mend="look in the Python console for pip's own message; nothing was changed if it speaks of a conflict",
+            ) from error
+
+
+def _get_torch() -> bool:
+    """Whether Slicer must be restarted before torch can be got."""
+    from DeepRadScoreLib.errors import MissingPackageError
+
+    if importlib.util.find_spec("PyTorchUtils") is None:
+        _get_extension("PyTorch")
+        return True
+    from PyTorchUtils import PyTorchUtilsLogic
+
+    requirement = TORCH[0].removeprefix("torch")
+    try:
+        torch = PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=requirement)
+    except (ValueError, RuntimeError, OSError, ImportError, subprocess.CalledProcessError) as error:
+        raise MissingPackageError(
+            "the PyTorch extension could not install torch",
+            where="torch",
+            mend="open the module PyTorch Utils, press Install PyTorch there, and restart Slicer",
+        ) from error
+    if torch is None:
+        raise MissingPackageError(
+            "torch was not installed", where="torch", mend="open the module PyTorch Utils and press Install PyTorch"
+        )
+    return False
+
+
+def _get_extension(name: str) -> None:
+    """Get an extension; it is there after a restart. The user was asked before, so the manager does not ask again."""
+    import slicer
+
+    from DeepRadScoreLib.errors import MissingPackageError
+
+    mend = f"open View > Extensions Manager, search for {name}, install it, and restart Slicer"
+    if not hasattr(slicer.app, "extensionsManagerModel"):
+        raise MissingPackageError("this Slicer has no Extensions Manager", where=name, mend="use a released Slicer")
+    manager = slicer.app.extensionsManagerModel()
+    asked = manager.interactive
+    manager.interactive = False
+    try:
+        done = manager.installExtensionFromServer(name, False)
+    finally:
+        manager.interactive = asked
+    if not done:
+        raise MissingPackageError("the extension could not be installed", where=name, mend=mend)

@@ -1,0 +1,233 @@
+"""A molecular profile as rich text for Qt labels: the words and the rounding of the report, in the width of a panel.
+
+All functions take `profile.json` as parsed and return the subset of HTML that `QLabel` draws. Every number carries the
+profile's label ("synthetic: not for patients") where it has one, and is struck out where the profile is out of date.
+Text on the panel's own background has no colour of its own, so that it can be read in light and dark themes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+BLUE, ORANGE, GREY, TRACK, INK = "#1f5f99", "#b4540a", "#8a97a3", "#d5dce2", "#14202b"
+OUT_OF_DATE = "Out of date"
+BY_CHANCE = "not better than chance in validation"
+GROUP_TITLES = {"risk factors": "Risk factors", "mutations": "Mutations", "immune": "Immune"}
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How the numbers of one profile are shown: with its label, struck out where it is out of date."""
+
+    label: str | None
+    stale: bool
+
+    def shown(self, text: str) -> str:
+        """One number, or several that belong together, with the label after it."""
+        return self.struck(text) + self.tag()
+
+    def struck(self, text: str) -> str:
+        """The number alone, for a line of several that ends with the label."""
+        shown = f"<s>{escape(text)}</s>" if self.stale else escape(text)
+        return f'<span style="white-space:nowrap"><b>{shown}</b></span>'
+
+    def tag(self) -> str:
+        """The label in its own colours; nothing where there is none."""
+        if self.label is None:
+            return ""
+        words = escape(self.label).replace(" ", "&nbsp;")
+        return f' <span style="background-color:#fff1cc; color:#6b4000; font-size:small">&nbsp;{words}&nbsp;</span>'
+
+
+def banner(text: str, background: str, ink: str) -> str:
+    """A line that cannot be overlooked."""
+    return (
+        f'<table width="100%" cellpadding="6" cellspacing="0"><tr><td bgcolor="{background}">'
+        f'<span style="color:{ink}"><b>{escape(text)}</b></span></td></tr></table>'
+    )
+
+
+def head_text(document: dict[str, Any], stale: bool) -> str:
+    """What the profile is of, by which model, and whether it still holds."""
+    parts = []
+    if stale:
+        parts.append(
+            banner(
+                f"{OUT_OF_DATE}: the mask, the CT or the shell has changed since. Analyze again.", "#8a1c00", "#ffffff"
+            )
+        )
+    if document["label"] is not None:
+        parts.append(banner(document["label"], "#ffd166", "#2b1d00"))
+    case = f"<b>{escape(document['case_id'])}</b>."
+    if document["model"] is None:
+        parts.append(f"<p>{case} No trained model was given: regions, features and quality only.</p>")
+    else:
+        parts.append(
+            f"<p>{case} Findings by the model <b>{escape(document['model']['name'])}</b>. "
+            "Each is a statistical estimate from the image, not a test of tissue or blood. Not a medical device.</p>"
+            "<p>The bar is the probability, the tick on it the model's threshold, the line below it the range over the "
+            "fold models: not a confidence interval; there is no interval yet. An AUC of 0.5 is chance.</p>"
+        )
+    return "".join(parts)
+
+
+def regions_text(document: dict[str, Any], numbers: Numbers) -> str:
+    """Volumes, the slice of the deep patch, and the remarks on the case."""
+    from DeepRadScoreLib.report.number_text import decimals, percent
+
+    tumour, shell, patch = (document["regions"][name] for name in ("tumour", "peritumoral", "patch"))
+    rows = [
+        ("Tumour", numbers.shown(f"{decimals(tumour['volume_ml'])} mL")),
+        (f"Shell, {shell['thickness_mm']:g} mm", numbers.shown(f"{decimals(shell['volume_ml'])} mL")),
+        (
+            "Largest area",
+            numbers.shown(f"{decimals(patch['area_mm2'], 0)} mm²") + f" slice {patch['slice']} (from 0 at the feet)",
+        ),
+    ]
+    if patch["cut_off_share"] > 0:
+        rows.append(("Outside the patch", numbers.shown(percent(patch["cut_off_share"])) + " of that area"))
+    cells = "".join(
+        f'<tr><td style="padding-right:10px">{escape(name)}</td><td>{value}</td></tr>' for name, value in rows
+    )
+    words = {"warning": "Warning", "info": "Note"}
+    notes = "".join(
+        f"<p><b>{words[note['severity']]}:</b> {escape(note['message'])}{numbers.tag()}</p>"
+        for note in document["quality"]
+    )
+    return f'<table cellspacing="0" cellpadding="2">{cells}</table>{notes or "<p>Quality: no remarks.</p>"}'
+
+
+def remarks(entry: dict[str, Any]) -> list[str]:
+    """The flags of a finding in words."""
+    from DeepRadScoreLib.report.wording import NOT_BETTER_THAN_CHANCE, flag_sentence
+
+    sentences = [flag_sentence(code) for code in entry["flags"]]
+    if by_chance(entry) and NOT_BETTER_THAN_CHANCE not in entry["flags"]:
+        sentences.append(flag_sentence(NOT_BETTER_THAN_CHANCE))
+    return sentences
+
+
+def by_chance(entry: dict[str, Any]) -> bool:
+    """Whether the interval of the validated AUC includes 0.5."""
+    from DeepRadScoreLib.report.wording import NOT_BETTER_THAN_CHANCE
+
+    interval = entry["validation_auc_ci"]
+    return NOT_BETTER_THAN_CHANCE in entry["flags"] or (interval is not None and interval[0] <= 0.5)
+
+
+def title_text(name: str, entry: dict[str, Any], stale: bool, opened: bool) -> str:
+    """The words on a finding's button: plain text, no number."""
+    mark = "▾" if opened else "▸"
+    return f"{mark} {name}: {entry['decision'] or 'no decision'}" + (f" ({OUT_OF_DATE.lower()})" if stale else "")
+
+
+def absent_text(name: str, entry: dict[str, Any]) -> str:
+    """A finding without a probability: that there is none, and why."""
+    return f"<b>{escape(name)}: no probability.</b> " + escape(" ".join(remarks(entry)))
+
+
+def finding_text(positive: str, entry: dict[str, Any], numbers: Numbers) -> str:
+    """Probability with its bar, spread, validated AUC and flags of one finding."""
+    from DeepRadScoreLib.report.number_text import percent
+
+    threshold, spread, words = entry["threshold"], entry["spread"], remarks(entry)
+    first = f'<span style="font-size:large">{numbers.struck(percent(entry["probability"]))}</span>'
+    if threshold is not None:
+        first += f" {escape(positive)} from {numbers.struck(percent(threshold))} on"
+    between = "—" if spread is None else numbers.shown(f"{percent(spread[0])} – {percent(spread[1])}")
+    below = [f"Fold models {between}", _validation(entry, numbers)]
+    if by_chance(entry):
+        below.append(f"<b>{BY_CHANCE[0].upper()}{BY_CHANCE[1:]}.</b>")
+    if words:
+        below.append(escape(" ".join(words)))
+    bar = probability_bar(entry["probability"], threshold, spread, by_chance(entry))
+    return first + numbers.tag() + bar + "<br>".join(below)
+
+
+def _validation(entry: dict[str, Any], numbers: Numbers) -> str:
+    from DeepRadScoreLib.report.number_text import decimals
+
+    if entry["validation_auc"] is None:
+        return "AUC in validation —"
+    interval = entry["validation_auc_ci"]
+    text = f"AUC in validation {numbers.struck(decimals(entry['validation_auc']))}"
+    if interval is not None:
+        text += f" (95 % interval {numbers.struck(f'{decimals(interval[0])} – {decimals(interval[1])}')})"
+    if entry["validation_n"] is not None:
+        counts = f"{entry['validation_n']} patients, {entry['validation_positives']} positive"
+        text += f"; {numbers.struck(counts)}"
+    return text + numbers.tag()
+
+
+def evidence_text(positive: str, negative: str, entry: dict[str, Any], numbers: Numbers) -> str:
+    """What the model weighed: SHAP by source as bars to either side of zero, and the two RadScores."""
+    from DeepRadScoreLib.report.number_text import signed
+    from DeepRadScoreLib.report.wording import grouped_shap
+
+    shap = grouped_shap(entry["shap"] or {})
+    parts = ["<p><b>What the model weighed (SHAP)</b></p>"]
+    if shap:
+        parts.append(
+            f'<table width="100%" cellspacing="0"><tr><td>◀ towards {escape(negative)}</td>'
+            f'<td align="right">towards {escape(positive)} ▶</td></tr></table>'
+        )
+        largest = max(abs(value) for value in shap.values()) or 1.0
+        for name, value in shap.items():
+            parts.append(f"{escape(name)} {numbers.shown(signed(value))}{diverging_bar(value / largest)}")
+        base = "" if entry["shap_base"] is None else f" ({numbers.shown(signed(entry['shap_base']))})"
+        parts.append(f"Added to the model's base{base}, these give its score for this case before calibration.")
+    else:
+        parts.append("Not available.")
+    for region, name in (("radscore_tumour", "Tumour RadScore"), ("radscore_peritumoral", "Peritumoral RadScore")):
+        if entry[region] is not None:
+            parts.append(f"<br>{name}: {numbers.shown(signed(entry[region]))}")
+    return "".join(parts)
+
+
+def probability_bar(
+    probability: float, threshold: float | None, spread: tuple[float, float] | None, chance: bool
+) -> str:
+    """Filled up to the probability, a tick at the threshold; a thin line below for the range over the fold models."""
+    marks = [(0.0, probability, GREY if chance else BLUE), (probability, 1.0, TRACK)]
+    bar = _row(_with_tick(marks, threshold), 5)
+    if spread is not None:
+        low, high = spread
+        bar += _row([(0.0, low, ""), (low, max(high, low + 0.01), GREY), (max(high, low + 0.01), 1.0, "")], 1)
+    return bar
+
+
+def diverging_bar(value: float) -> str:
+    """A bar from the middle: to the right in blue for a value up to 1, to the left in orange for one down to -1."""
+    half = min(abs(value), 1.0) / 2
+    if value >= 0:
+        spans = [(0.0, 0.5, TRACK), (0.5, 0.5 + half, BLUE), (0.5 + half, 1.0, TRACK)]
+    else:
+        spans = [(0.0, 0.5 - half, TRACK), (0.5 - half, 0.5, ORANGE), (0.5, 1.0, TRACK)]
+    return _row(_with_tick(spans, 0.5), 5)
+
+
+TICK = 0.008
+
+
+def _with_tick(spans: list[tuple[float, float, str]], at: float | None) -> list[tuple[float, float, str]]:
+    """The spans with a narrow one of ink laid over them."""
+    if at is None:
+        return spans
+    begin = min(max(at - TICK / 2, 0.0), 1.0 - TICK)
+    end = begin + TICK
+    cut = []
+    for low, high, colour in spans:
+        cut += [(low, min(high, begin), colour), (max(low, end), high, colour)]
+    return sorted([span for span in cut if span[1] > span[0]] + [(begin, end, INK)])
+
+
+def _row(spans: list[tuple[float, float, str]], height: int) -> str:
+    cells = "".join(
+        f'<td width="{100 * (high - low):.2f}%"{f" bgcolor={colour!r}" if colour else ""}>'
+        f'<span style="font-size:{height}px">&nbsp;</span></td>'
+        for low, high, colour in spans
+        if high - low > 1e-6
+    )
+    return f'<table width="100%" cellspacing="0" cellpadding="0"><tr>{cells}</tr></table>'

@@ -1,0 +1,110 @@
+"""What a reader said of the cases of one list, kept in a JSON file between sessions."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+SCHEMA = 1
+MEND = "choose a list in a folder that you may write to, with space left"
+
+
+class ReviewFile:
+    """One JSON file with an entry for each case that was touched.
+
+    Each change reads the file again, alters the one entry and writes the whole under another name before it takes the
+    old one's place, so that neither a crash nor a second session on the same list loses what others wrote.
+
+    Attributes
+    ----------
+    path: where it is; it comes into being with the first change.
+    message: what had to be done to open it, for the user; "" if nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises InputError where the file was written by a newer version or cannot be read at all."""
+        self.path = path
+        self.message = ""
+        self._entries = self._read()
+
+    def get(self, case_id: str, field: str) -> str:
+        """A field of a case's entry, "" where there is none."""
+        return str(self._entries.get(case_id, {}).get(field, ""))
+
+    def put(self, case_id: str, **fields: str) -> None:
+        """Change fields of a case's entry and write the file. Raises OutputError; then nothing is changed."""
+        entries = self._read()
+        entries[case_id] = {**entries.get(case_id, {}), **fields}
+        text = json.dumps({"schema": SCHEMA, "cases": entries}, ensure_ascii=False, indent=1, sort_keys=True)
+        _write(self.path, text + "\n")
+        self._entries = entries
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        from DeepRadScoreLib.errors import InputError
+
+        try:
+            document = json.loads(self.path.read_text(encoding="utf-8"))
+            entries = document["cases"]
+            if not (isinstance(entries, dict) and all(isinstance(entry, dict) for entry in entries.values())):
+                raise TypeError
+            newer = int(document["schema"]) > SCHEMA
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise InputError(
+                f"the reader's notes cannot be read ({error.strerror})",
+                where=str(self.path),
+                mend="give yourself the right to read this file",
+            ) from error
+        except (ValueError, KeyError, TypeError):
+            self._set_aside()
+            return {}
+        if newer:
+            raise InputError(
+                "the reader's notes were written by a newer version of DeepRadScore",
+                where=str(self.path),
+                mend="update the DeepRadScore extension, or move this file elsewhere",
+            )
+        return entries
+
+    def _set_aside(self) -> None:
+        """Give a damaged file another name, so that it is never written over."""
+        from DeepRadScoreLib.errors import OutputError
+
+        number = 1
+        while (kept := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
+            number += 1
+        try:
+            self.path.rename(kept)
+        except OSError as error:
+            raise OutputError(
+                f"the reader's notes are damaged and cannot be set aside ({error.strerror})",
+                where=str(self.path),
+                mend="move this file elsewhere by hand",
+            ) from error
+        self.message = (
+            f"{self.path}: the reader's notes were damaged; they are kept as {kept.name}, and a new file begins."
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    from DeepRadScoreLib.errors import OutputError
+
+    part = path.with_name(f".{path.name[:100]}.{uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("x", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"the reader's notes cannot be saved ({error.strerror})", where=str(path), mend=MEND
+        ) from error

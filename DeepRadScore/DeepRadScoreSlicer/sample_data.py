@@ -1,0 +1,279 @@
+"""A synthetic case with a bundle, to try the module with: made by the library on first use, without a download.
+
+Training takes about a minute and comes in parts of seconds, too long for the application's own thread: another Python
+process makes the sample, and the steps here only look how far it is. That process ends on its own once the file `GOING`
+is gone: the program that Slicer starts as its Python is a launcher, whose end would not end what it launched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.analysis import Step
+    from DeepRadScoreLib.synthetic.sample import Sample
+    from DeepRadScoreSlicer.opening import OpenedCase
+
+NAME, CASE_ID, SCHEME = "DeepRadScoreSynthetic", "synthetic-sample", "deepradscore-sample:"
+TITLE = "Deep-RadScore: synthetic lung tumour (not for patients)"
+GOING, PROGRESS, LOG, MADE = "going", "progress.txt", "log.txt", "sample"
+LOOK_S, LEAVE_S, FORGOTTEN_S = 0.05, 5.0, 3600.0
+STAGES = {
+    "making cases": (0.02, 0.15),
+    "regions and features": (0.15, 0.70),
+    "selecting features and adding up RadScores": (0.70, 0.80),
+    "comparing seven classifiers": (0.80, 0.98),
+}
+_running: list[Any] = []
+
+
+def make_sample() -> Sample:
+    """The sample, made if it is not there; takes about a minute then."""
+    from DeepRadScoreLib.stepping import run_to_end
+
+    return run_to_end(sample_steps())
+
+
+def sample_steps() -> Generator[Step, None, Sample]:
+    """The same in steps of a twentieth of a second; closing the generator ends the making and leaves nothing behind.
+
+    Raises
+    ------
+    MissingPackageError: a package that the making needs is missing; says how to get it.
+    OutputError: the sample cannot be written, or could not be made.
+    """
+    from DeepRadScoreSlicer import packages
+
+    packages.require_analysis()
+    from DeepRadScoreLib.analysis import Step
+    from DeepRadScoreLib.synthetic.sample import Sample
+
+    folder = _folder()
+    sample = Sample.in_folder(folder)
+    if sample.complete():
+        return sample
+    yield Step("starting to make the synthetic sample", 0.0)
+    _remove_forgotten(folder.parent)
+    work = _work_folder(folder.parent)
+    process = None
+    try:
+        process = _start(work, folder)
+        while process.poll() is None:
+            label, fraction = _last_line(work / PROGRESS)
+            yield Step(label, fraction)
+            time.sleep(LOOK_S)
+        _check(process.returncode, sample, work)
+    finally:
+        _end(process, work)
+    for older in folder.parent.iterdir():
+        if older != folder and not older.name.startswith("."):
+            shutil.rmtree(older, ignore_errors=True)
+    return sample
+
+
+def load(sample: Sample) -> OpenedCase:
+    """Put the case of the sample into the scene."""
+    from DeepRadScoreSlicer.case_list import ListedCase
+    from DeepRadScoreSlicer.opening import open_case
+
+    return open_case(ListedCase(CASE_ID, sample.ct, sample.mask), sample.mask)
+
+
+def register() -> None:
+    """Offer the sample in the module Sample Data: by its button, and to `SampleData.downloadSample`.
+
+    Sample Data knows addresses only: ours have a scheme of their own, and a rule that makes the sample and puts the
+    files' addresses in their place. Its button makes the sample in steps, without stopping the application.
+    """
+    import SampleData
+
+    from DeepRadScoreLib import __version__
+
+    logic = SampleData.SampleDataLogic
+    with contextlib.suppress(AttributeError):  # from Slicer 5.12 on
+        logic.registerCustomSampleDataCategory("DeepRadScore", "Deep-RadScore")
+    logic.registerUrlRewriteRule("DeepRadScore", _address)
+    logic.registerCustomSampleDataSource(
+        category="DeepRadScore",
+        sampleName=NAME,
+        uris=[f"{SCHEME}ct", f"{SCHEME}mask"],
+        fileNames=[f"DeepRadScore-{__version__}-synthetic-{part}.nrrd" for part in ("ct", "tumour")],
+        nodeNames=[f"{CASE_ID} CT", f"{CASE_ID} tumour"],
+        loadFileTypes=["VolumeFile", "SegmentationFile"],
+        thumbnailFileName=str(Path(__file__).parents[1] / "Resources" / "Icons" / "DeepRadScore.png"),
+        customDownloader=_on_button,
+    )
+
+
+def _address(address: str) -> str:
+    if not address.startswith(SCHEME):
+        return address
+    sample = make_sample()
+    return (sample.ct if address == f"{SCHEME}ct" else sample.mask).as_uri()
+
+
+def _on_button(source: Any) -> None:
+    """Make the sample while the application goes on, then load it; a second press while it is made does nothing."""
+    import slicer
+
+    from DeepRadScoreSlicer.stepper import Stepper
+
+    if any(stepper.running for stepper in _running):
+        return
+
+    def told(error: Exception) -> None:
+        slicer.util.errorDisplay(str(error), windowTitle="Deep-RadScore")
+
+    def made(sample: Sample) -> None:
+        load(sample)
+        slicer.util.showStatusMessage(f"Synthetic, not for patients. Its model: {sample.bundle}", 10000)
+
+    stepper = Stepper(
+        sample_steps(),
+        on_step=lambda step: slicer.util.showStatusMessage(f"{step.label} ({step.fraction:.0%})", 3000),
+        on_done=made,
+        on_error=told,
+        on_cancelled=lambda: None,
+    )
+    _running[:] = [stepper]
+    stepper.start()
+
+
+def _folder() -> Path:
+    """Where the sample of this version of the program lies in the user's cache."""
+    from DeepRadScoreLib.study.case_record import cache_folder
+    from DeepRadScoreLib.study.parts import code_digest
+
+    return cache_folder().absolute() / "sample" / code_digest()[:16]
+
+
+def _work_folder(parent: Path) -> Path:
+    from DeepRadScoreLib.errors import OutputError
+
+    work = parent / f".making-{uuid4().hex}"
+    try:
+        work.mkdir(parents=True)
+        (work / GOING).touch()
+        (work / PROGRESS).touch()
+    except OSError as error:
+        raise OutputError(
+            f"the sample cannot be kept there ({error.strerror})",
+            where=str(parent),
+            mend="free some space, or set DEEPRADSCORE_CACHE to a folder that can be written",
+        ) from error
+    return work
+
+
+def _start(work: Path, folder: Path) -> subprocess.Popen[bytes]:
+    """Another Python with the same packages; in Slicer its own, which is called PythonSlicer."""
+    from DeepRadScoreLib.errors import OutputError
+
+    python = sys.executable
+    if getattr(sys.modules.get("slicer"), "app", None) is not None:
+        python = shutil.which("PythonSlicer") or python
+    try:
+        with (work / LOG).open("wb") as log:
+            return subprocess.Popen(
+                [python, __file__, json.dumps(sys.path), str(work), str(folder)],
+                env={**os.environ, "DEEPRADSCORE_CACHE": str(work / "cache")},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+    except OSError as error:
+        raise OutputError(
+            f"the process that makes the sample cannot be started ({error.strerror})",
+            where=python,
+            mend="run `deepradscore demo` in a terminal instead",
+        ) from error
+
+
+def _last_line(path: Path) -> tuple[str, float]:
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    if not lines:
+        return "starting Python", 0.0
+    fraction, _, label = lines[-1].partition(" ")
+    return label, float(fraction)
+
+
+def _check(code: int, sample: Sample, work: Path) -> None:
+    from DeepRadScoreLib.errors import OutputError
+
+    if code == 0 and sample.complete():
+        return
+    told = (work / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    raise OutputError(
+        f"it could not be made ({told[-1].rstrip('.') if told else f'exit code {code}'})",
+        where="the synthetic sample",
+        mend="mend this and try again",
+    )
+
+
+def _end(process: subprocess.Popen[bytes] | None, work: Path) -> None:
+    """Tell the process to end, wait for it, and remove its folder."""
+    (work / GOING).unlink(missing_ok=True)
+    if process is not None:
+        try:
+            process.wait(LEAVE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _remove_forgotten(parent: Path) -> None:
+    """Folders of makings that were killed with their Slicer."""
+    for work in parent.glob(".making-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - (work / PROGRESS).stat().st_mtime > FORGOTTEN_S:
+                shutil.rmtree(work, ignore_errors=True)
+
+
+def _make_in_this_process(paths: list[str], work: Path, folder: Path) -> int:
+    """What the other process does: the sample in `work`, then, whole, in `folder`."""
+    sys.path[:] = paths
+    threading.Thread(target=_end_when_told, args=(work / GOING,), daemon=True).start()
+    from DeepRadScoreLib.errors import DeepRadScoreError
+    from DeepRadScoreLib.synthetic.sample import Sample, write_sample
+
+    with (work / PROGRESS).open("a", encoding="utf-8", buffering=1) as lines:
+
+        def note(label: str, done: int, total: int) -> None:
+            if label in STAGES:
+                begin, end = STAGES[label]
+                fraction = begin + (end - begin) * done / total
+                lines.write(f"{fraction:.3f} synthetic sample: {label} ({done}/{total})\n")
+
+        try:
+            write_sample(work / MADE, note)
+        except DeepRadScoreError as error:
+            print(error)
+            return 1
+    try:
+        (work / MADE).replace(folder)
+    except OSError:
+        if not Sample.in_folder(folder).complete():
+            raise
+    return 0
+
+
+def _end_when_told(going: Path) -> None:
+    while going.exists():
+        time.sleep(LOOK_S)
+    os._exit(3)
+
+
+if __name__ == "__main__":
+    sys.exit(_make_in_this_process(json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])))

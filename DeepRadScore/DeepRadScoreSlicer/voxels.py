@@ -1,0 +1,112 @@
+"""Voxels and their place: from VTK to SimpleITK and back. MRML is RAS, SimpleITK is LPS."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+RAS_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+def array_of(data: Any) -> np.ndarray:
+    """The voxels of a vtkImageData, (z, y, x), not copied."""
+    columns, rows, slices = data.GetDimensions()
+    return vtk_to_numpy(data.GetPointData().GetScalars()).reshape(slices, rows, columns)
+
+
+def fill(data: Any, image: sitk.Image) -> Any:
+    """Give a vtkImageData a copy of an image's voxels; its place stays as it is."""
+    data.SetDimensions(*image.GetSize())
+    scalars = numpy_to_vtk(np.ascontiguousarray(sitk.GetArrayViewFromImage(image)).ravel(), deep=True)
+    scalars.SetName("ImageScalars")
+    data.GetPointData().SetScalars(scalars)
+    return data
+
+
+def set_geometry(image: sitk.Image, place: Any, first: Sequence[int]) -> None:
+    """Give an image the place (LPS) of a volume node or of Slicer's oriented image.
+
+    Parameters
+    ----------
+    first: i, j, k of the image's first voxel there.
+    """
+    directions = vtk.vtkMatrix4x4()
+    if place.IsA("vtkMRMLVolumeNode"):
+        place.GetIJKToRASDirectionMatrix(directions)
+    else:
+        place.GetDirectionMatrix(directions)
+    x, y, z, _ = index_to_ras(place) @ (*first, 1.0)
+    image.SetSpacing(place.GetSpacing())
+    image.SetOrigin((-x, -y, z))
+    image.SetDirection((RAS_LPS @ slicer.util.arrayFromVTKMatrix(directions)[:3, :3]).ravel().tolist())
+
+
+def index_to_ras(place: Any) -> np.ndarray:
+    """The 4 x 4 matrix from i, j, k to RAS mm of a volume node or of Slicer's oriented image."""
+    matrix = vtk.vtkMatrix4x4()
+    if place.IsA("vtkMRMLVolumeNode"):
+        place.GetIJKToRASMatrix(matrix)
+    else:
+        place.GetImageToWorldMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def extent_around(
+    box: Sequence[int], source: Any, target: Any, whole: Sequence[int], margin_mm: float
+) -> tuple[int, ...]:
+    """The part of a grid that holds a box of another one and all within a margin of it.
+
+    Parameters
+    ----------
+    box: first and last i, j, k on the grid of `source`.
+    whole: the extent of `target`, which is not left; where nothing of it is near, its first voxel.
+    """
+    to_target = np.linalg.inv(index_to_ras(target)) @ index_to_ras(source)
+    low, high = np.array(box[::2]) - 0.5, np.array(box[1::2]) + 0.5
+    corners = np.array([np.where(corner, high, low) for corner in np.ndindex(2, 2, 2)])
+    index = corners @ to_target[:3, :3].T + to_target[:3, 3]
+    margin = margin_mm / np.array(target.GetSpacing()) + 1.0
+    first = np.maximum(np.floor(index.min(axis=0) - margin), whole[::2]).astype(int)
+    last = np.minimum(np.ceil(index.max(axis=0) + margin), whole[1::2]).astype(int)
+    if (last < first).any():
+        first = last = np.array(whole[::2])
+    return tuple(int(end) for pair in zip(first, last, strict=True) for end in pair)
+
+
+def ras_geometry(image: sitk.Image) -> tuple[np.ndarray, tuple[float, float, float]]:
+    """Directions (3, 3) of an image's axes and position of its first voxel, in RAS."""
+    x, y, z = image.GetOrigin()
+    return RAS_LPS @ np.array(image.GetDirection()).reshape(3, 3), (-x, -y, z)
+
+
+def labelmap_of(mask: sitk.Image) -> Any:
+    """A mask as Slicer's labelmap of one segment: uint8, 1 where the mask is not 0."""
+    direction, origin = ras_geometry(mask)
+    labelmap = fill(slicer.vtkOrientedImageData(), mask != 0)
+    labelmap.SetSpacing(mask.GetSpacing())
+    labelmap.SetOrigin(origin)
+    matrix = vtk.vtkMatrix4x4()
+    for row in range(3):
+        for column in range(3):
+            matrix.SetElement(row, column, direction[row, column])
+    labelmap.SetDirectionMatrix(matrix)
+    return labelmap
+
+
+def image_hash(image: sitk.Image) -> str:
+    """SHA-256 of an image's voxels, pixel type and place; the place to 1e-5 (mm), so that saving does not change it."""
+    from DeepRadScoreLib.imaging.geometry import half_up
+
+    voxels = np.ascontiguousarray(sitk.GetArrayViewFromImage(image))
+    place = (image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    rounded = [(half_up(part, 1e-5) + 0.0).tolist() for part in place]
+    digest = hashlib.sha256(repr([voxels.dtype.str, image.GetSize(), rounded]).encode())
+    digest.update(voxels)
+    return digest.hexdigest()

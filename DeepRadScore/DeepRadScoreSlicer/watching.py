@@ -1,0 +1,117 @@
+"""Tells when the CT or the tumour mask changes: at once, and once more when the edits have paused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+import vtk
+from slicer.util import VTKObservationMixin
+
+PAUSE_MS = 700
+
+
+class ReviewWatch:
+    """Observes one CT and one segmentation while they are under review.
+
+    A change of colour, opacity or visibility is none: what is compared is the voxels, their geometry and the names by
+    which other segments count as tumour.
+
+    Parameters
+    ----------
+    on_change: called at every change, with "mask" or "volume".
+    on_pause: called `PAUSE_MS` after the last change, or when `update_soon` asked for it.
+    """
+
+    def __init__(self, on_change: Callable[[str], None], on_pause: Callable[[], None]) -> None:
+        self._on_change = on_change
+        self._observed = VTKObservationMixin()
+        self._volume: Any | None = None
+        self._segmentation: Any | None = None
+        self._seen: dict[str, Any] = {}
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(PAUSE_MS)
+        self._timer.connect("timeout()", on_pause)
+
+    def follow(self, volume: Any | None, segmentation: Any | None) -> None:
+        """Observe these two, and no others."""
+        if volume == self._volume and segmentation == self._segmentation:
+            return
+        self.stop()
+        self._volume, self._segmentation = volume, segmentation
+        if volume is not None:
+            for event in (
+                slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
+                slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
+                "ModifiedEvent",
+            ):
+                self._observed.addObserver(volume, event, self._volume_event)
+        if segmentation is not None:
+            content, kinds = segmentation.GetSegmentation(), slicer.vtkSegmentation
+            for kind in (
+                kinds.SourceRepresentationModified,
+                kinds.SegmentModified,
+                kinds.SegmentAdded,
+                kinds.SegmentRemoved,
+            ):
+                self._observed.addObserver(content, kind, self._mask_event)
+            self._observed.addObserver(
+                segmentation, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._mask_event
+            )
+        self._seen = {"volume": self._volume_state(), "mask": self._mask_state()}
+
+    def stop(self) -> None:
+        """Observe nothing; a pause that is waited for does not come."""
+        self._timer.stop()
+        self._observed.removeObservers()
+        self._volume = self._segmentation = None
+        self._seen = {}
+
+    def update_soon(self) -> None:
+        """Call `on_pause` as soon as the events at hand are worked off."""
+        self._timer.start(0)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a pause is being waited for."""
+        return bool(self._timer.active)
+
+    def _volume_event(self, _caller: Any, _event: Any) -> None:
+        self._compare("volume", self._volume_state())
+
+    def _mask_event(self, _caller: Any, _event: Any) -> None:
+        self._compare("mask", self._mask_state())
+
+    def _compare(self, what: str, state: Any) -> None:
+        if self._seen.get(what) != state:
+            self._seen[what] = state
+            self._timer.start(PAUSE_MS)
+            self._on_change(what)
+
+    def _volume_state(self) -> Any:
+        volume = self._volume
+        if volume is None:
+            return None
+        image = volume.GetImageData()
+        scalars = None if image is None else image.GetPointData().GetScalars()
+        times = (0, 0) if image is None else (image.GetMTime(), 0 if scalars is None else scalars.GetMTime())
+        matrix = vtk.vtkMatrix4x4()
+        volume.GetIJKToRASMatrix(matrix)
+        place = [matrix.GetElement(row, column) for row in range(4) for column in range(4)]
+        return (times, place, volume.GetTransformNodeID())
+
+    def _mask_state(self) -> Any:
+        segmentation = self._segmentation
+        if segmentation is None:
+            return None
+        content = segmentation.GetSegmentation()
+        states = [segmentation.GetTransformNodeID()]
+        for segment_id in content.GetSegmentIDs():
+            segment = content.GetSegment(segment_id)
+            source = segment.GetRepresentation(content.GetSourceRepresentationName())
+            time = 0 if source is None else source.GetMTime()
+            states.append((segment_id, segment.GetName(), segment.GetLabelValue(), time))
+        return states

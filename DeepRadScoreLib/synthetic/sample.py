@@ -1,0 +1,75 @@
+"""The sample: one synthetic case with a small bundle trained on other synthetic cases. Synthetic: not for patients."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
+
+TRAIN, TEST, SEED = 28, 12, 120
+"""So few cases that they are made and trained on in about a minute; with this seed every endpoint has the ten patients
+of either class that a model needs."""
+CT, MASK, BUNDLE, NOTICE = "synthetic_ct.nrrd", "synthetic_tumour.nrrd", "synthetic_model.zip", "READ_ME.txt"
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Where the sample lies: a CT and its tumour mask (NRRD), and a bundle that never saw this case."""
+
+    ct: Path
+    mask: Path
+    bundle: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Sample:
+        return cls(folder / CT, folder / MASK, folder / BUNDLE)
+
+    def complete(self) -> bool:
+        """Whether all of it is there; a folder that was made by `write_sample` holds all of it or does not exist."""
+        return all(path.is_file() for path in (self.ct, self.mask, self.bundle))
+
+
+def write_sample(folder: Path, progress: Progress | None = None) -> Sample:
+    """Make the sample in a folder that does not exist yet: all of it, or nothing. The same on every run.
+
+    `progress` is given (stage, parts done, all parts). The cases' features are kept in the cache, as of any cohort.
+
+    Raises
+    ------
+    OutputError: it cannot be written.
+    """
+    from DeepRadScoreLib.report.writing import write_folder
+
+    def write(fresh: Path) -> None:
+        _make(fresh, fresh.parent / "work", progress or (lambda label, done, total: None))
+
+    write_folder(folder, write, lambda target, names: [])
+    return Sample.in_folder(folder)
+
+
+def _make(fresh: Path, work: Path, progress: Progress) -> None:
+    from DeepRadScoreLib.study.cohort import read_cohort
+    from DeepRadScoreLib.study.networks import NetworkPlan
+    from DeepRadScoreLib.study.protocols import TrainingPlan
+    from DeepRadScoreLib.study.run import train_from_table
+    from DeepRadScoreLib.synthetic.cohort import write_cohort
+
+    table = write_cohort(
+        work / "cohort", TRAIN, TEST, SEED, jobs=1, progress=lambda done, total: progress("making cases", done, total)
+    )
+    network = NetworkPlan(form="frozen", weights="none", pixels=64, device="cpu")
+    plan = TrainingPlan(network=network, folds=2, repeats=1, search="quick", seed=SEED)
+    train_from_table(table, fresh / BUNDLE, plan, jobs=1, cd8a_cut=None, progress=progress)
+    cases = read_cohort(table, needs=("case_id", "ct", "mask"), endpoints=()).table
+    shown = cases[cases["split"] == "test"].iloc[0]
+    shutil.copyfile(shown["ct"], fresh / CT)
+    shutil.copyfile(shown["mask"], fresh / MASK)
+    (fresh / NOTICE).write_text(
+        f"{SYNTHETIC_LABEL}\n\nA made-up case and a model trained on {TRAIN} made-up cases, to try the program with.\n"
+        "This folder can be deleted; it is made anew when it is needed.\n",
+        encoding="utf-8",
+    )

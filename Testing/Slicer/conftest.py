@@ -1,0 +1,44 @@
+"""The tests of the Slicer module run in the harness: one application per process, an empty scene for each test."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+NEEDED = ("slicer_core", "PySide6")
+missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+collect_ignore_glob = ["test_*.py"] if missing else []
+
+
+def pytest_report_header() -> str:
+    return f"Testing/Slicer: not collected, {', '.join(missing)} missing" if missing else ""
+
+
+@pytest.fixture
+def slicer_app() -> Iterator[Any]:
+    """The application with an empty scene; a test fails if a slot raised or a dialog came that it did not expect."""
+    import harness
+
+    app = harness.start()
+    harness.reset()
+    yield app
+    errors = list(harness.slot_errors)
+    harness.reset()
+    assert not errors, "in a slot or dialog:\n" + "\n".join(errors)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared test data; skips where it is absent."""
+    root = Path(__file__).resolve().parents[2]
+    folder = Path(os.environ.get("DEEPRADSCORE_TEST_DATA", root.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no shared test data in {folder}; set DEEPRADSCORE_TEST_DATA")
+    return folder

@@ -1,0 +1,130 @@
+"""DICOM in Slicer's way, as far as a CT series goes: `slicer.dicomDatabase` and `DICOMLib.DICOMUtils`.
+
+After Modules/Scripted/DICOMLib/DICOMUtils.py and, for what a loaded series leaves in the scene,
+DICOMScalarVolumePlugin.py and DICOMLib/DICOMPlugin.py: instance UIDs as an attribute, patient and study as items of
+the subject hierarchy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import slicer
+import vtk
+from PySide6.QtCore import QObject
+
+from .pythonqt import unwrap, wrap
+
+
+class ctkDICOMDatabase(QObject):
+    """The files that are known, by series."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._series: dict[str, list[str]] = {}
+
+    def _register(self, folder: Path) -> None:
+        for path in sorted(Path(folder).rglob("*")):
+            if path.is_file() and pydicom.misc.is_dicom(path):
+                uid = str(pydicom.dcmread(path, stop_before_pixels=True).SeriesInstanceUID)
+                if str(path) not in self._series.setdefault(uid, []):
+                    self._series[uid].append(str(path))
+
+    def filesForSeries(self, uid: str, _limit: int = -1) -> list[str]:
+        return list(self._series.get(uid, []))
+
+    def seriesForFile(self, path: str) -> str:
+        return next((uid for uid, files in self._series.items() if path in files), "")
+
+    def fileForInstance(self, uid: str) -> str:
+        files = (path for paths in self._series.values() for path in paths)
+        return next((path for path in files if str(_header(path).SOPInstanceUID) == uid), "")
+
+    def fileValue(self, path: str, tag: str) -> str:
+        group, element = (int(part, 16) for part in tag.split(","))
+        data = _header(path)
+        return str(data[group, element].value) if (group, element) in data else ""
+
+
+def _header(path: str) -> pydicom.Dataset:
+    return pydicom.dcmread(path, stop_before_pixels=True)
+
+
+class TemporaryDICOMDatabase:
+    """Within the block `slicer.dicomDatabase` is an empty one of its own."""
+
+    def __init__(self, directory: str | None = None) -> None:
+        self.temporaryDatabaseDir = directory
+
+    def __enter__(self) -> Any:
+        self._before = slicer.dicomDatabase
+        slicer.dicomDatabase = wrap(ctkDICOMDatabase())
+        return slicer.dicomDatabase
+
+    def __exit__(self, *_: object) -> None:
+        slicer.dicomDatabase = self._before
+
+
+def importDicom(dicomDataDir: str, dicomDatabase: Any = None, copyFiles: bool = False) -> bool:
+    unwrap(dicomDatabase or slicer.dicomDatabase)._register(Path(dicomDataDir))
+    return True
+
+
+def allSeriesUIDsInDatabase(database: Any = None) -> list[str]:
+    return list(unwrap(database or slicer.dicomDatabase)._series)
+
+
+def seriesUIDsForFiles(files: list[str]) -> set[str]:
+    found = (slicer.dicomDatabase.seriesForFile(file) for file in files)
+    return {uid for uid in found if uid}
+
+
+def loadSeriesByUID(seriesUIDs: list[str]) -> list[str]:
+    """Node IDs of the CT series that are in the database; the volumes' names are made of patient's and series' data."""
+    if not isinstance(seriesUIDs, list):
+        raise ValueError("loadSeriesByUID requires a list of series UIDs")
+    loaded = [_load(slicer.dicomDatabase.filesForSeries(uid)) for uid in seriesUIDs]
+    return [node.GetID() for node in loaded if node is not None]
+
+
+def _load(files: tuple[str, ...]) -> Any:
+    headers = {path: _header(path) for path in files}
+    if not files or any(header.Modality != "CT" for header in headers.values()):
+        return None
+    first = headers[files[0]]
+    ordered = sorted(files, key=lambda path: float(headers[path].ImagePositionPatient[2]))
+    names = vtk.vtkStringArray()
+    for path in ordered:
+        names.InsertNextValue(path)
+    name = f"{first.get('SeriesNumber', '')}: {first.get('SeriesDescription', '')} {first.PatientName}"
+    node = slicer.modules.volumes.logic().AddArchetypeVolume(ordered[0], name, 0, names)
+    if node is not None:
+        node.SetAttribute("DICOM.instanceUIDs", " ".join(str(headers[path].SOPInstanceUID) for path in ordered))
+        _place(node, first)
+    return node
+
+
+def _place(node: Any, header: pydicom.Dataset) -> None:
+    """The node's item under its study, the study under its patient."""
+    constants = slicer.vtkMRMLSubjectHierarchyConstants
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    parent = hierarchy.GetSceneItemID()
+    for uid, name, make in (
+        (str(header.PatientID), str(header.PatientName), hierarchy.CreateSubjectItem),
+        (str(header.StudyInstanceUID), str(header.get("StudyDescription", "Study")), hierarchy.CreateStudyItem),
+    ):
+        item = hierarchy.GetItemByUID(constants.GetDICOMUIDName(), uid) or make(parent, name)
+        hierarchy.SetItemUID(item, constants.GetDICOMUIDName(), uid)
+        parent = item
+    item = hierarchy.GetItemByDataNode(node)
+    hierarchy.SetItemUID(item, constants.GetDICOMUIDName(), str(header.SeriesInstanceUID))
+    hierarchy.SetItemUID(item, constants.GetDICOMInstanceUIDName(), node.GetAttribute("DICOM.instanceUIDs"))
+    hierarchy.SetItemParent(item, parent)
+
+
+DICOM_UTILS = {
+    function.__name__: function
+    for function in (TemporaryDICOMDatabase, importDicom, allSeriesUIDsInDatabase, seriesUIDsForFiles, loadSeriesByUID)
+}

@@ -1,0 +1,507 @@
+"""What is missing and how it is got; never over Slicer's own packages; the troubleshooting page and the code agree."""
+
+import ast
+import getpass
+import importlib.metadata
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+import tomllib
+import types
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from DeepRadScoreLib.errors import MissingPackageError
+
+ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "DeepRadScore"))
+
+from DeepRadScoreSlicer import packages  # noqa: E402
+
+BUNDLED = {"numpy", "scipy", "simpleitk", "pillow", "packaging"}
+"""Slicer 5.10 and later bring them, new enough."""
+BUNDLED_LATER = {"pydicom", "highdicom"}
+"""Slicer 5.12 brings pydicom 3 and highdicom; 5.10 has pydicom 2.4: only the library's DICOM reader is absent."""
+BY_EXTENSION = {"torch", "torchvision", "pyradiomics-bhklab"}
+COMMAND_LINE = {"openpyxl", "pyarrow", "python-gdcm", "rich", "typer"}
+"""Used by commands only: no road of the module leads to them."""
+ENTRIES = ("analysis", "bundle", "imaging", "report.writing", "study.cohort", "study.case_record", "synthetic")
+
+
+def project():
+    with (ROOT / "pyproject.toml").open("rb") as stream:
+        return {Requirement(text).name.lower(): text for text in tomllib.load(stream)["project"]["dependencies"]}
+
+
+# --- the one list ----------------------------------------------------------------------------------------------------
+
+
+def test_every_dependency_of_the_library_has_one_way_into_slicer():
+    ours = {Requirement(name).name.lower(): name for name in packages.requirements()}
+    ways = [set(ours), BUNDLED, BUNDLED_LATER, BY_EXTENSION, COMMAND_LINE]
+    assert sum(map(len, ways)) == len(set().union(*ways))
+    dependencies = project()
+    assert set().union(*ways) == set(dependencies)
+    assert {name: dependencies[name] for name in ours} == ours
+    assert {dependencies["torch"], dependencies["torchvision"]} == set(packages.TORCH)
+
+
+def test_requirements_are_a_file_that_pip_reads():
+    pip = pytest.importorskip("pip._internal.req")
+    from pip._internal.network.session import PipSession
+
+    parsed = pip.parse_requirements(str(packages.REQUIREMENTS), session=PipSession())
+    assert [line.requirement for line in parsed] == list(packages.requirements())
+    assert all(use for use in packages.requirements().values())
+
+
+def imports(path):
+    """Names imported by a file at run time, and whether each stands inside a function."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and "import_module" in ast.dump(node.func):
+            yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
+
+
+def source(module):
+    path = ROOT / module.replace(".", "/")
+    return next((found for found in (path / "__init__.py", path.with_suffix(".py")) if found.is_file()), None)
+
+
+def reached(start):
+    """Third-party top-level names that can be imported from here, through all of the library."""
+    todo, seen, third = [f"DeepRadScoreLib.{name}" for name in start], set(), {}
+    while todo:
+        module = todo.pop()
+        path = source(module)
+        if path is None or module in seen:
+            continue
+        seen.add(module)
+        todo.append(module.rpartition(".")[0])
+        for name in imports(path):
+            top = name.partition(".")[0]
+            if top == "DeepRadScoreLib":
+                todo.append(name)
+            elif top not in sys.stdlib_module_names:
+                third.setdefault(top, module)
+    return third
+
+
+def test_every_road_of_the_module_is_covered_by_the_list():
+    called = {
+        name.removeprefix("DeepRadScoreLib.")
+        for path in (ROOT / "DeepRadScore").rglob("*.py")
+        for name in imports(path)
+        if name.startswith("DeepRadScoreLib.")
+    }
+    third = reached({*ENTRIES, *called})
+    owners = importlib.metadata.packages_distributions()
+    listed = {Requirement(name).name.lower() for name in packages.requirements()}
+    allowed = {*listed, *BUNDLED, *BUNDLED_LATER, *BY_EXTENSION}
+    brought = {"markupsafe", "slicer", "slicer-core"}  # by jinja2 and by shap
+    stray = {
+        name: where
+        for name, where in third.items()
+        if not {owner.lower() for owner in owners.get(name, [name])} & {*allowed, *brought}
+    }
+    assert not stray
+    used = {owner.lower() for name in third for owner in owners.get(name, [name])}
+    assert listed <= used | {"iterative-stratification"}
+
+
+# --- what is missing -------------------------------------------------------------------------------------------------
+
+
+def pretend(monkeypatch, **versions):
+    """Versions of distributions as if they were installed so; None: absent."""
+    true = packages._version
+    monkeypatch.setattr(packages, "_version", lambda name: versions[name] if name in versions else true(name))
+
+
+def test_nothing_is_missing_here():
+    assert packages.missing() == []
+    assert packages.analysis_possible()
+    packages.require_analysis()
+
+
+def test_absent_and_old_packages_are_missing(monkeypatch):
+    pretend(monkeypatch, pandas="1.5.3", skops=None, torch=None)
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None if name == "radiomics" else object())
+    found = {each.name: each.source for each in packages.missing()}
+    assert found == {
+        "torch>=2.3": "PyTorch extension",
+        "radiomics": "SlicerRadiomics extension",
+        "pandas>=2.2": "pip",
+        "skops>=0.11": "pip",
+    }
+    assert all(each.needed_for for each in packages.missing())
+    assert not packages.analysis_possible()
+    assert packages.review_possible()
+
+
+def test_looking_imports_nothing():
+    program = """
+        import sys
+        sys.path += sys.argv[1:]
+        from DeepRadScoreSlicer import packages
+        packages.missing()
+        print([name for name in ("torch", "pandas", "radiomics", "sklearn", "shap") if name in sys.modules])
+    """
+    assert run(program, ROOT / "DeepRadScore").strip() == "[]"
+
+
+def run(program, *arguments, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# --- getting it ------------------------------------------------------------------------------------------------------
+
+
+class Manager:
+    """The Extensions Manager's model, as far as it is used."""
+
+    def __init__(self, works):
+        self.interactive, self.works, self.got = True, works, []
+
+    def setInteractive(self, value):
+        self.interactive = value
+
+    def installExtensionFromServer(self, name, restart):
+        assert not self.interactive
+        assert restart is False
+        self.got.append(name)
+        return self.works
+
+
+@pytest.fixture
+def application(monkeypatch):
+    """A made-up Slicer 5.10 that notes what is asked of it."""
+    app = types.SimpleNamespace(
+        manager=Manager(True),
+        applicationVersion="5.10.0",
+        revision="34045",
+        launcherExecutableFilePath="/opt/Slicer 5.10/Slicer",
+        pip=[],
+        torch=object(),
+        exits=[],
+    )
+    app.extensionsManagerModel = lambda: app.manager
+    slicer = types.ModuleType("slicer")
+    slicer.app = app
+    slicer.util = types.SimpleNamespace(
+        pip_install=lambda arguments: app.pip.append((arguments, Path(arguments[1]).read_text())),
+        exit=app.exits.append,
+    )
+    monkeypatch.setitem(sys.modules, "slicer", slicer)
+    return app
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    pretend(monkeypatch, pandas=None, torch=None, torchvision=None)
+    true = packages.importlib.util.find_spec
+    monkeypatch.setattr(
+        packages.importlib.util, "find_spec", lambda name: None if name in ("radiomics", "PyTorchUtils") else true(name)
+    )
+
+
+ALL = ("torch>=2.3", "torchvision>=0.18", "radiomics", "pandas>=2.2")
+
+
+def test_the_question_says_what_how_big_and_from_where(bare):
+    text = packages.consent_text(ALL)
+    for words in ("pandas>=2.2", "pypi.org", "MB", "extensions.slicer.org", "download.pytorch.org", "GB", "patients"):
+        assert words in text
+    assert "pypi.org" not in packages.consent_text(["radiomics"])
+
+
+def test_refused_means_nothing_is_done(application, bare):
+    asked = []
+    assert packages.install(ALL, lambda text: bool(asked.append(text))) == "Nothing was installed."
+    assert asked == [packages.consent_text(ALL)]
+    assert (application.pip, application.manager.got) == ([], [])
+
+
+def test_all_at_once_in_slicer_5_10(application, bare):
+    done = packages.install(ALL, lambda text: True)
+    assert done == "Restart Slicer now; if something is still missing then, press the button once more."
+    assert application.manager.got == ["PyTorch", "SlicerRadiomics"]
+    assert application.manager.interactive is True
+    ((arguments, limits),) = application.pip
+    assert arguments[0] == "-c"
+    assert arguments[2:] == ["pandas>=2.2"]
+    assert f"numpy=={importlib.metadata.version('numpy')}" in limits.splitlines()
+
+
+def test_slicer_5_12_is_asked_by_its_own_packaging(application, bare, monkeypatch):
+    calls = []
+
+    def pip_install(names, constraints=None, requester=None):
+        calls.append((names, Path(constraints).read_text(), requester))
+
+    packaging = types.ModuleType("slicer.packaging")
+    packaging.pip_install = pip_install
+    monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
+    assert packages.install(["pandas>=2.2"], lambda text: True) == "The packages are installed."
+    ((names, limits, requester),) = calls
+    assert (names, requester) == (["pandas>=2.2"], "DeepRadScore")
+    assert "numpy==" in limits
+    assert application.pip == []
+
+
+def pytorch_utils(monkeypatch, outcome):
+    asked = []
+
+    class PyTorchUtilsLogic:
+        def installTorch(self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None):
+            asked.append((askConfirmation, torchVersionRequirement))
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+    module = types.ModuleType("PyTorchUtils")
+    module.PyTorchUtilsLogic = PyTorchUtilsLogic
+    module.__spec__ = importlib.machinery.ModuleSpec("PyTorchUtils", None)
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", module)
+    return asked
+
+
+def test_torch_comes_by_the_pytorch_extension(application, monkeypatch):
+    pretend(monkeypatch, torch=None, torchvision=None)
+    asked = pytorch_utils(monkeypatch, object())
+    assert packages.install(packages.TORCH, lambda text: True) == "The packages are installed."
+    assert asked == [(False, ">=2.3")]
+    assert (application.pip, application.manager.got) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sentence"),
+    [
+        (None, "torch: torch was not installed; open the module PyTorch Utils and press Install PyTorch."),
+        (
+            ValueError("no backend"),
+            "torch: the PyTorch extension could not install torch; open the module PyTorch Utils, press "
+            "Install PyTorch there, and restart Slicer.",
+        ),
+    ],
+)
+def test_torch_that_does_not_come_is_one_sentence(application, monkeypatch, outcome, sentence):
+    pretend(monkeypatch, torch=None)
+    pytorch_utils(monkeypatch, outcome)
+    with pytest.raises(MissingPackageError) as error:
+        packages.install(packages.TORCH, lambda text: True)
+    assert str(error.value) == sentence
+
+
+def test_what_fails_is_one_sentence(application, bare):
+    application.manager.works = False
+    with pytest.raises(MissingPackageError) as error:
+        packages.install(["radiomics"], lambda text: True)
+    assert str(error.value) == (
+        "SlicerRadiomics: the extension could not be installed; open View > Extensions Manager, search for "
+        "SlicerRadiomics, install it, and restart Slicer."
+    )
+    assert application.manager.interactive is True
+    del application.extensionsManagerModel
+    with pytest.raises(MissingPackageError, match=r"SlicerRadiomics: this Slicer has no Extensions Manager"):
+        packages.install(["radiomics"], lambda text: True)
+
+
+def test_pip_that_fails_is_one_sentence(application, bare):
+    def fails(arguments):
+        raise subprocess.CalledProcessError(1, "pip")
+
+    sys.modules["slicer"].util.pip_install = fails
+    with pytest.raises(MissingPackageError, match=r"^pandas>=2\.2: pip could not install the packages \(exit code 1\)"):
+        packages.install(["pandas>=2.2"], lambda text: True)
+
+
+def test_batch_gets_the_exact_command_and_no_question(application, bare):
+    with pytest.raises(MissingPackageError) as error:
+        packages.require_analysis()
+    assert error.value.what == f"packages are missing ({', '.join(ALL)})"
+    command = packages.install_command()
+    assert command in str(error.value)
+    words = shlex.split(command)
+    assert words[:4] == ["/opt/Slicer 5.10/Slicer", "--no-splash", "--no-main-window", "--python-code"]
+    exec(compile(words[4], "command", "exec"), {})
+    assert application.exits == [0]
+    assert [arguments[2:] for arguments, _ in application.pip] == [["pandas>=2.2"]]
+    application.manager.works = False
+    packages.install_and_exit()
+    assert application.exits == [0, 1]
+
+
+# --- never over Slicer's own -----------------------------------------------------------------------------------------
+
+
+def wheel(folder, name, version, *needs):
+    tag = f"{name}-{version}"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" + "".join(
+        f"Requires-Dist: {need}\n" for need in needs
+    )
+    with zipfile.ZipFile(folder / f"{tag}-py3-none-any.whl", "w") as archive:
+        archive.writestr(f"{name}.py", "")
+        archive.writestr(f"{tag}.dist-info/METADATA", metadata)
+        archive.writestr(f"{tag}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{tag}.dist-info/RECORD", "")
+
+
+def pip_would_install(folder, limits, name):
+    """Names that pip would install, or None where it refuses."""
+    (folder / "limits.txt").write_text("\n".join(limits))
+    report = folder / "report.json"
+    options = ["--quiet", "--isolated", "--no-index", "--dry-run", "--find-links", folder, "--report", report]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, "-c", folder / "limits.txt", name],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PIP_CONFIG_FILE": os.devnull},
+    )
+    if done.returncode:
+        assert re.search(r"conflict|No matching distribution|ResolutionImpossible", done.stderr), done.stderr
+        return None
+    return {item["metadata"]["name"] for item in json.loads(report.read_text())["install"]}
+
+
+@pytest.mark.parametrize("own", ["numpy", "scipy", "SimpleITK", "pydicom", "torch"])
+def test_pip_stops_before_it_would_replace_a_package(tmp_path, own):
+    wheel(tmp_path, own, "999.0")
+    wheel(tmp_path, "greedy", "1.0", f"{own}>=999")
+    wheel(tmp_path, "modest", "1.0", own)
+    assert pip_would_install(tmp_path, [], "greedy") == {"greedy", own}
+    assert pip_would_install(tmp_path, packages.constraints(), "greedy") is None
+    assert pip_would_install(tmp_path, packages.constraints(), "modest") == {"modest"}
+
+
+def test_what_has_no_metadata_may_not_come_from_pypi(tmp_path, monkeypatch):
+    """Slicer 5.10's SimpleITK is built with Slicer; torch is the PyTorch extension's."""
+    there = [each for each in importlib.metadata.distributions() if each.metadata["Name"].lower() != "simpleitk"]
+    monkeypatch.setattr(packages.importlib.metadata, "distributions", lambda: there)
+    limits = packages.constraints()
+    assert "SimpleITK<0" in limits
+    wheel(tmp_path, "SimpleITK", "999.0")
+    wheel(tmp_path, "greedy", "1.0", "SimpleITK>=999")
+    assert pip_would_install(tmp_path, limits, "greedy") is None
+
+
+def test_our_own_requirements_may_be_renewed():
+    pinned = {Requirement(line).name.lower() for line in packages.constraints()}
+    assert not pinned & {Requirement(name).name.lower() for name in packages.requirements()}
+    assert {"numpy", "scipy", "simpleitk", "pydicom", "torch", "requests"} - pinned <= {"requests"}
+
+
+def test_shap_beside_the_applications_slicer(tmp_path):
+    """As in Slicer: its own package `slicer` comes by PYTHONPATH, before site-packages with PyPI's `slicer`."""
+    (tmp_path / "slicer").mkdir()
+    (tmp_path / "slicer" / "__init__.py").write_text("app = 'application'\n")
+    (tmp_path / "slicer" / "util.py").write_text("own = True\n")
+    program = """
+        import sys
+        import slicer, slicer.util
+        before = set(vars(slicer)), list(slicer.__path__)
+        from DeepRadScoreLib.fusion.explain import import_shap
+        shap = import_shap()
+        import numpy as np
+        values = shap.Explainer(lambda x: x @ np.array([1.0, 2.0]), np.zeros((4, 2)))(np.ones((1, 2))).values
+        print(slicer.app, slicer.util.own, slicer.__file__ == sys.argv[1], values.round(6).tolist())
+        print(sorted(set(vars(slicer)) - before[0]), list(slicer.__path__) == before[1])
+    """
+    printed = run(program, tmp_path / "slicer" / "__init__.py", PYTHONPATH=str(tmp_path))
+    assert printed.splitlines() == [
+        "application True True [[1.0, 2.0]]",
+        "['Alias', 'Obj', 'Slicer', 'slicer', 'slicer_internal'] True",
+    ]
+
+
+# --- the line for a report of a problem ------------------------------------------------------------------------------
+
+
+def test_information_is_one_line_without_names_or_paths(application, monkeypatch):
+    import platform
+
+    pretend(monkeypatch, torch=None)
+    line = packages.information()
+    assert "\n" not in line
+    assert line.startswith("DeepRadScore 0.")
+    for words in ("Slicer 5.10.0 (revision 34045)", f"Python {platform.python_version()}", "torch absent", "numpy "):
+        assert words in line
+    assert re.search(r"radiomics v?3\.", line)
+    for private in (getpass.getuser() + " ", platform.node() or "?", str(Path.home()), "/"):
+        assert private not in line
+
+
+# --- the troubleshooting page ----------------------------------------------------------------------------------------
+
+HERE = ROOT / "DeepRadScore" / "DeepRadScoreSlicer"
+PAGE = ROOT / "Resources" / "troubleshooting.md"
+OURS = ("packages", "case_list", "case_table", "case_list_panel", "review_file", "case_folder")
+
+
+def flat(node):
+    """The text of a string in the code; "…" for what is filled in."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else "…"
+    if isinstance(node, ast.JoinedStr):
+        return "".join(flat(part) for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return flat(node.left) + flat(node.right)
+    return "…"
+
+
+def texts(paths):
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.Constant, ast.JoinedStr, ast.BinOp)):
+                yield flat(node)
+
+
+def keys():
+    return re.findall(r"^### `(.+)`$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_every_key_of_the_page_is_in_the_code():
+    paths = [*(ROOT / "DeepRadScore").rglob("*.py"), *(ROOT / "DeepRadScoreLib").rglob("*.py")]
+    known = "\n".join(texts(paths))
+    assert len(keys()) > 25
+    assert [key for key in keys() if key not in known] == []
+    assert len(keys()) == len(set(keys()))
+
+
+def test_every_error_of_the_packages_and_of_the_list_is_on_the_page():
+    raised = {
+        flat(node.args[0])
+        for name in OURS
+        for node in ast.walk(ast.parse((HERE / f"{name}.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error") and node.args
+    }
+    assert sorted(raised - set(keys()) - {"…"}) == []

@@ -121,7 +121,6 @@ def steps(
     """
     if bundle is not None:
         preprocessing, shell_mm = bundle.manifest.preprocessing, bundle.manifest.shell_mm
-    if bundle is not None:
         case = _with_lung_note(case, bundle)
     prepared = yield from _shown(prepare_steps(case, preprocessing=preprocessing, shell_mm=shell_mm), 0.0, 0.1, 8)
     features = yield from _shown(feature_steps(prepared), 0.1, 0.7, 120)
@@ -136,8 +135,9 @@ def steps(
     )
     if bundle is None:
         return profile
+    networks = sum(len(member) for member in bundle.networks)
     findings, maps, note = yield from _shown(
-        _finding_steps(bundle, prepared, features), 0.7, 1.0, 2 * len(bundle.networks) + len(KEYS) + 1
+        _finding_steps(bundle, prepared, features), 0.7, 1.0, 2 + 2 * networks + len(KEYS) + len(bundle.endpoints)
     )
     return replace(profile, findings=findings, model=_card(bundle), gradcam=maps, gradcam_note=note)
 
@@ -174,32 +174,65 @@ def _finding_steps(
     bundle: Bundle, prepared: PreparedCase, features: dict[str, float]
 ) -> Generator[str, None, tuple[dict[str, Finding], dict[str, np.ndarray], str]]:
     yield "loading the network library"
-    from DeepRadScoreLib.deepct.gradcam import cells, grad_cams
     from DeepRadScoreLib.deepct.network import deep_outputs
     from DeepRadScoreLib.fusion.columns import merge_outputs
 
-    table = pd.DataFrame([[features[column] for column in FEATURE_COLUMNS]], columns=FEATURE_COLUMNS)
     outputs: list[NetworkOutputs] = []
     for number, member in enumerate(bundle.networks, start=1):
-        yield f"deep features, network {number} of {len(bundle.networks)}"
-        outputs.append(merge_outputs([deep_outputs(network, prepared.patch.hu[None]) for network in member.values()]))
+        each = []
+        for name, network in member.items():
+            yield _network_label("deep features", name, number, len(bundle.networks))
+            each.append(deep_outputs(network, prepared.patch.hu[None]))
+        outputs.append(merge_outputs(each))
+    findings = yield from _explained_findings(bundle, features, outputs)
+    maps, note = yield from _map_steps(bundle, prepared.patch.hu)
+    return findings, maps, note
+
+
+def _explained_findings(
+    bundle: Bundle, features: dict[str, float], outputs: list[NetworkOutputs]
+) -> Generator[str, None, dict[str, Finding]]:
+    if any(not model.fusion.no_signal_ for model in bundle.endpoints.values()):
+        yield "loading the SHAP library"
+        from DeepRadScoreLib.fusion.explain import import_shap
+
+        import_shap()
+    table = pd.DataFrame([[features[column] for column in FEATURE_COLUMNS]], columns=FEATURE_COLUMNS)
     findings = {}
     for key in KEYS:
         yield f"finding: {BY_KEY[key].name}"
         card = bundle.manifest.endpoints[key]
         if key in bundle.endpoints:
-            findings[key] = _finding(bundle.endpoints[key], card, table, outputs)
+            findings[key] = yield from _finding(bundle.endpoints[key], card, table, outputs)
         else:
             findings[key] = Finding(key, flags=("not_modelled",))
-    yield "Grad-CAM"
+    return findings
+
+
+def _map_steps(bundle: Bundle, hu: np.ndarray) -> Generator[str, None, tuple[dict[str, np.ndarray], str]]:
+    """Heat maps of all endpoints on the patch (160, 160) in HU, and how they were made."""
+    from DeepRadScoreLib.deepct.gradcam import coarse_maps, draw
+
     readouts = {key: model.deep.readout for key, model in bundle.endpoints.items() if model.deep.readout is not None}
     maps: dict[str, np.ndarray] = {}
-    for name in bundle.networks[0] if bundle.networks else ():
-        networks = [member[name] for member in bundle.networks]
-        keys = tuple(key for key in networks[0].spec.endpoints if key in bundle.endpoints)
-        maps |= grad_cams(networks, prepared.patch.hu, keys, readouts=readouts or None)
-        note = _map_note(cells(networks[0]), len(networks), bool(readouts))
-    return findings, maps, note if maps else ""
+    note = ""
+    for name, first in bundle.networks[0].items() if bundle.networks else ():
+        keys = tuple(key for key in first.spec.endpoints if key in bundle.endpoints)
+        if not keys:
+            continue
+        each = []
+        for number, member in enumerate(bundle.networks, start=1):
+            yield _network_label("Grad-CAM", name, number, len(bundle.networks))
+            each.append(coarse_maps(member[name], hu, keys, readouts or None))
+        maps |= draw(each, hu.shape)
+        rows, columns = each[0][keys[0]].shape
+        note = _map_note(f"{rows} x {columns}", len(each), bool(readouts))
+    return maps, note
+
+
+def _network_label(what: str, name: str, number: int, folds: int) -> str:
+    whose = f" for {BY_KEY[name].name}" if name in BY_KEY else ""
+    return f"{what}{whose}, network {number} of {folds}"
 
 
 def _map_note(cells: str, networks: int, readout: bool) -> str:
@@ -213,9 +246,8 @@ def _map_note(cells: str, networks: int, readout: bool) -> str:
 
 def _finding(
     model: EndpointModel, card: EndpointCard, features: pd.DataFrame, outputs: list[NetworkOutputs]
-) -> Finding:
-    from DeepRadScoreLib.fusion.explain import explain
-
+) -> Generator[str, None, Finding]:
+    """The step of that name has begun; the SHAP values are a step of their own."""
     raw = model.regions.raw(features)[0]
     known = Finding(
         model.key,
@@ -232,6 +264,9 @@ def _finding(
     threshold = float(model.fusion.threshold_)
     endpoint = BY_KEY[model.key]
     folds = model.fold_probabilities(features, outputs)[:, 0] if model.fold_regions else None
+    yield f"SHAP values: {endpoint.name}"
+    from DeepRadScoreLib.fusion.explain import explain
+
     shap = explain(model.fusion, model.background, columns)
     return replace(
         known,

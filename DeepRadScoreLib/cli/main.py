@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-import typer
-
-from DeepRadScoreLib.cli import case_commands, cohort_commands, demo_command, doctor_command, evaluate_command
+from DeepRadScoreLib.cli.interrupts import COULD_NOT, end_by_signals
 from DeepRadScoreLib.errors import DeepRadScoreError
 
-COULD_NOT = 2
-TYPER_INTERRUPTED = 130
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    help="Molecular and prognostic profile of a lung tumour from CT. Not a medical device.",
-)
-app.command("demo")(demo_command.demo)
-app.command("analyze")(case_commands.analyze)
-app.command("inspect")(case_commands.inspect)
-app.command("extract")(cohort_commands.extract)
-app.command("train")(cohort_commands.train)
-app.command("evaluate")(evaluate_command.evaluate)
-app.command("doctor")(doctor_command.doctor)
+if TYPE_CHECKING:
+    import typer
 
 
 def main() -> None:
-    """Run the command line; exit 0, 1 (some cases failed) or 2 (could not do it)."""
+    """Run the command line; exit 0, 1 (some cases failed) or 2 (could not do it, or was stopped)."""
+    end_by_signals()
     try:
-        app()
+        _commands()()
     except DeepRadScoreError as error:
         print(f"deepradscore: {error}", file=sys.stderr)
         sys.exit(COULD_NOT)
@@ -39,11 +24,29 @@ def main() -> None:
         reason = f"{error.filename or 'a file'}: {error.strerror or error}"
         print(f"deepradscore: {reason}; check the path, its permissions and the space left.", file=sys.stderr)
         sys.exit(COULD_NOT)
-    except SystemExit as end:
-        if end.code == TYPER_INTERRUPTED:
-            print("deepradscore: stopped; the same command goes on from what is finished.", file=sys.stderr)
-            sys.exit(COULD_NOT)
-        raise
+
+
+def _commands() -> typer.Typer:
+    """All commands; imported here, so that a signal finds its handler while they are."""
+    import typer
+
+    from DeepRadScoreLib.cli import case_commands, cohort_commands, demo_command, doctor_command, evaluate_command
+
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        help="Molecular and prognostic profile of a lung tumour from CT. Not a medical device.",
+    )
+    app.command("demo")(demo_command.demo)
+    app.command("analyze")(case_commands.analyze)
+    app.command("inspect")(case_commands.inspect)
+    app.command("extract")(cohort_commands.extract)
+    app.command("train")(cohort_commands.train)
+    app.command("evaluate")(evaluate_command.evaluate)
+    app.command("doctor")(doctor_command.doctor)
+    return app
 
 
 if __name__ == "__main__":

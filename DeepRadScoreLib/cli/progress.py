@@ -13,14 +13,31 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.text import Text
 
 SHOWN_FROM_S = 5.0
 Report = Callable[[str, int, int], None]
+
+
+def time_left(elapsed_s: float, done: float, total: float) -> str:
+    """In words what a stage still takes if it goes on as it did; empty where that is unknown or a few seconds."""
+    seconds = elapsed_s * (total - done) / done if done else 0.0
+    return f"about {timedelta(seconds=round(seconds))} left" if seconds >= SHOWN_FROM_S else ""
+
+
+class _TimeLeft(ProgressColumn):
+    """Of the whole stage; rich's own column knows nothing of steps that take over half a minute."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        return Text(time_left(task.elapsed or 0.0, task.completed, task.total or 0.0))
 
 
 @contextmanager
@@ -35,7 +52,7 @@ def shown_progress() -> Iterator[Report]:
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        _TimeLeft(),
     )
     with Progress(*columns, console=console) as bars:
         tasks: dict[str, TaskID] = {}
@@ -63,8 +80,7 @@ def _plain_lines(console: Console) -> Report:
             begun[stage] = time.monotonic()
         if last.get(stage) != tenth:
             last[stage] = tenth
-            seconds = (time.monotonic() - begun[stage]) * (total - done) / max(done, 1)
-            left = f", about {timedelta(seconds=round(seconds))} left" if seconds >= SHOWN_FROM_S else ""
-            console.print(f"{label} ({done}/{total}{left})", highlight=False, soft_wrap=True)
+            left = time_left(time.monotonic() - begun[stage], done, total)
+            console.print(f"{label} ({done}/{total}{left and ', '}{left})", highlight=False, soft_wrap=True)
 
     return report

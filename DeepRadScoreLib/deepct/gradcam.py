@@ -25,8 +25,12 @@ def grad_cams(
     maximum. A map that is 0 everywhere stays so. `readouts` (endpoint -> weights over the pooled features) stand for
     the logit of networks that were not trained.
     """
-    each = [_cells(network, hu, endpoints, readouts) for network in networks]
-    return {key: _drawn(np.mean([maps[key] for maps in each], axis=0), hu.shape) for key in endpoints}
+    return draw([coarse_maps(network, hu, endpoints, readouts) for network in networks], hu.shape)
+
+
+def draw(each: Sequence[Mapping[str, np.ndarray]], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """The heat maps of a patch of that shape from the coarse maps of each of its networks: see `grad_cams`."""
+    return {key: _drawn(np.mean([maps[key] for maps in each], axis=0), shape) for key in each[0]}
 
 
 def cells(network: DeepCT) -> str:
@@ -37,10 +41,13 @@ def cells(network: DeepCT) -> str:
     return f"{shape[2]} x {shape[3]}"
 
 
-def _cells(
+def coarse_maps(
     network: DeepCT, hu: np.ndarray, endpoints: Sequence[str], readouts: Mapping[str, np.ndarray] | None
 ) -> dict[str, np.ndarray]:
-    """Each endpoint's map before scaling, (rows, columns) of the activation, from one forward pass."""
+    """Each endpoint's map before scaling, (rows, columns) of the activation, from one forward pass of one network.
+
+    Patch and `readouts` are those of `grad_cams`.
+    """
     network.eval()
     with torch.no_grad():
         activation = network.trunk.activation(network_input(hu[None], network.spec.pixels).to(_place(network)))

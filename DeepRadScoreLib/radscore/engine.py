@@ -42,6 +42,12 @@ SETTINGS: dict[str, Any] = {
 }
 """What pyradiomics is given here. Interpolator and padDistance belong to resampling, which is done before."""
 
+GLCM, MCC = "glcm", "MCC"
+FEW_LEVELS = 100
+"""Grey levels up to which the class glcm takes one step."""
+LEVELS_CUBED_AT_ONCE = 40_000_000
+"""Angles times cubed grey levels that are done in one step of the MCC: about 0.1 s."""
+
 MEND: dict[Region, str] = {
     "tumour": "segment a tumour that is at least a few voxels wide in two directions on the 1 mm lattice",
     "peritumoral": "make the shell thicker, or leave out the lung mask or the neighbours that take it away",
@@ -73,11 +79,10 @@ def feature_steps(prepared: PreparedCase) -> Generator[str, None, dict[str, floa
         which a feature has no finite value. Such values are refused, not replaced: a score cannot be read from them.
     MissingPackageError: radiomics is not installed.
     """
+    yield "loading pyradiomics and checking the regions"
     radiomics = _radiomics()
-    extractor = {name: _extractor(radiomics, name) for name in FEATURES_OF_CLASS}
+    extractor = {name: _extractor(radiomics, name) for name in FEATURES_OF_CLASS if name != GLCM}
     values: dict[str, float] = {}
-
-    yield "checking the regions"
     regions = [_checked_region(radiomics, prepared, name) for name in REGIONS]
 
     for region in regions:
@@ -93,12 +98,72 @@ def feature_steps(prepared: PreparedCase) -> Generator[str, None, dict[str, floa
         for region in regions:
             crop, crop_mask = radiomics.imageoperations.cropToTumorMask(image, region.mask, region.bounding_box)
             for feature_class in INTENSITY_CLASSES:
-                yield f"{image_type} {feature_class} of the {region.name} region"
-                with _quiet():
-                    found = extractor[feature_class].computeFeatures(crop, crop_mask, image_type, **SETTINGS)
+                label = f"{image_type} {feature_class} of the {region.name} region"
+                yield label
+                if feature_class == GLCM:
+                    found = yield from _glcm_steps(radiomics, crop, crop_mask, image_type, label)
+                else:
+                    with _quiet():
+                        found = extractor[feature_class].computeFeatures(crop, crop_mask, image_type, **SETTINGS)
                 values.update(_finite(found, region.name, prepared.case_id))
 
     return {column: values[column] for column in FEATURE_COLUMNS}
+
+
+def _glcm_steps(
+    radiomics: ModuleType, crop: sitk.Image, mask: sitk.Image, image_type: str, label: str
+) -> Generator[str, None, dict[str, float]]:
+    """What `computeFeatures` gives for the class glcm, in several steps where there are many grey levels.
+
+    The first step has begun; it computes the matrices. Its labels are `label` with what comes next.
+    """
+    with _quiet():
+        glcm = radiomics.featureextractor.getFeatureClasses()[GLCM](crop, mask, **SETTINGS)
+        glcm.enableAllFeatures()
+        glcm.enableFeatureByName(MCC, False)
+        calculation = glcm._calculateFeatures()
+        found = [next(calculation)]
+    levels, angles = glcm.P_glcm.shape[2:]
+    if levels > FEW_LEVELS:
+        yield f"{label}, features"
+    with _quiet():
+        found += calculation
+    eigenvalues: list[np.ndarray] = []
+    at_once = max(LEVELS_CUBED_AT_ONCE // max(levels, 1) ** 3, 1)
+    for first in range(0, angles, at_once):
+        last = min(first + at_once, angles)
+        if levels > FEW_LEVELS:
+            yield f"{label}, MCC of angles {first + 1} to {last} of {angles}"
+        with _quiet():
+            eigenvalues += [_mcc_eigenvalues(glcm, angle) for angle in range(first, last)]
+    with _quiet():
+        found.append((True, MCC, _mcc(eigenvalues, levels)))
+    return {f"{image_type}_{GLCM}_{name}": float(np.squeeze(value)) for _, name, value in found}
+
+
+def _mcc_eigenvalues(glcm: Any, angle: int) -> np.ndarray:
+    """Eigenvalues (levels,) of one angle's Q, bit for bit as in `getMCCFeatureValue`; NaN where they are not found."""
+    p = glcm.P_glcm[0, ..., angle]
+    px, py = (glcm.coefficients[name][0, ..., angle].ravel() for name in ("px", "py"))
+    q = np.zeros(p.shape)
+    for column, share in zip(np.ascontiguousarray(p.T), py, strict=True):
+        q += np.outer(column, column) / (px * share + glcm.coefficients["eps"])[:, None]
+    try:
+        return np.linalg.eigvals(q)
+    except np.linalg.LinAlgError:
+        return np.full(len(q), np.nan)
+
+
+def _mcc(eigenvalues: list[np.ndarray], levels: int) -> float:
+    """The maximal correlation coefficient, mean over the angles, from each angle's eigenvalues (levels,) of Q."""
+    if np.isnan(eigenvalues).any():
+        return math.nan
+    if levels < 2:
+        return 1.0
+    if not eigenvalues:
+        return math.nan
+    second = np.sort(np.stack(eigenvalues))[:, -2]
+    return float(np.nanmean(np.sqrt(second)[None], axis=1).real[0])
 
 
 def _radiomics() -> ModuleType:

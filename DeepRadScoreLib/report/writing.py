@@ -21,6 +21,7 @@ from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.report.figures import patch_png
 from DeepRadScoreLib.report.html import to_report_html
 from DeepRadScoreLib.report.profile import profile_label, to_profile_json
+from DeepRadScoreLib.unfinished import in_one_go, unfinished
 
 MEND = "choose a folder that you may write to, with space left"
 
@@ -94,18 +95,17 @@ def write_folder(
     target = folder.absolute()
     part = _existing(target) / f".deepradscore.{uuid4().hex}.part"
     try:
-        try:
+        with unfinished(part):
             fresh = part / "new"
             fresh.mkdir(parents=True)
             write(fresh)
             found = [path.relative_to(fresh).as_posix() for path in fresh.rglob("*") if path.is_file()]
             names = [*sorted(set(found) - set(last)), *(name for name in last if name in found)]
-            if target.exists():
-                _exchange(fresh, target, part / "old", names, list(outdated(target, set(names))))
-            else:
-                _place(fresh, target)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+            with in_one_go():
+                if target.exists():
+                    _exchange(fresh, target, part / "old", names, list(outdated(target, set(names))))
+                else:
+                    _place(fresh, target)
     except OSError as error:
         raise OutputError(f"the results cannot be written ({error.strerror})", where=str(folder), mend=MEND) from error
     return names

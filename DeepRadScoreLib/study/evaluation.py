@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import joblib
 import pandas as pd
 
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.baselines import with_shuffled_labels
-from DeepRadScoreLib.study.fitting import rules_of
+from DeepRadScoreLib.study.fitting import every_reason, rules_of
 from DeepRadScoreLib.study.fold import OuterFold
 from DeepRadScoreLib.study.outcome import EndpointFlow, FoldOutcome, Protocol
 from DeepRadScoreLib.study.outer import EvaluationPlan, Part, StudyCases, disjoint, outer_parts
-from DeepRadScoreLib.study.parts import Progress, kept
-from DeepRadScoreLib.study.protocols import StudyData
+from DeepRadScoreLib.study.parts import Progress, RefusedEndpoints, kept
+from DeepRadScoreLib.study.protocols import StudyData, TrainingPlan
 from DeepRadScoreLib.study.screening import endpoint_problem, likely_leaks
 
 
@@ -30,8 +31,9 @@ def evaluate(
 ) -> tuple[dict[Protocol, tuple[FoldOutcome, ...]], tuple[EndpointFlow, ...]]:
     """Every outer fold of every protocol, and what became of every endpoint.
 
-    `problems` (endpoint -> sentence) names endpoints that are not to be evaluated; endpoints with too few patients and
-    those that one column alone separates are added. `work` keeps finished folds and parts of folds.
+    `problems` (endpoint -> sentence) names endpoints that are not to be evaluated; endpoints with too few patients,
+    those that one column alone separates and those that a training part does not allow to be fitted are added. `work`
+    keeps finished folds and parts of folds.
 
     Raises
     ------
@@ -41,38 +43,74 @@ def evaluate(
     problems = _all_problems(cases, plan, problems)
     parts = {protocol: outer_parts(cases, plan, protocol) for protocol in plan.protocols}
     rules: dict[Protocol, list[dict[str, Rule]]] = {}
-    warnings: dict[str, list[str]] = {}
+    reasons: dict[Protocol, dict[str, str]] = {}
     for protocol in plan.protocols:
-        rules[protocol], reasons = _rules(cases.data, parts[protocol], problems)
-        for key, reason in reasons.items():
-            warnings.setdefault(key, []).append(f"{protocol} protocol: {reason}")
-    for key, sentences in warnings.items():
-        if len(sentences) == len(plan.protocols):
-            problems[key] = sentences[0]
-    if not any(rules[protocol][0] for protocol in plan.protocols):
-        raise CohortError(
-            "no endpoint can be evaluated: "
-            + "; ".join(f"{key}: {reason.rstrip('.').replace('; ', ', ')}" for key, reason in problems.items()),
-            mend="mend these or name others by --endpoints",
-        )
+        rules[protocol], reasons[protocol] = _rules(cases.data, parts[protocol], problems)
     total = sum(len(parts[protocol]) for protocol in plan.protocols if rules[protocol][0])
     folds: dict[Protocol, tuple[FoldOutcome, ...]] = {}
     done = 0
     for protocol in plan.protocols:
         if not rules[protocol][0]:
             continue
-        outcomes: list[FoldOutcome] = []
-        training = replace(plan.training, protocol=protocol)
-        shuffled = with_shuffled_labels(cases.data, disjoint(parts[protocol]), plan.training.seed)
-        for part, part_rules in zip(parts[protocol], rules[protocol], strict=True):
-            progress(f"outer folds: {protocol} {part.name}", done, total)
-            where = work / f"{protocol}-{len(outcomes) + 1}"
-            fold = OuterFold(cases, shuffled, part, part_rules, training, where, jobs, progress)
-            outcomes.append(kept(where / "outcome.joblib", fold.outcome))
-            done += 1
-        folds[protocol] = tuple(outcomes)
+        run = _OuterFolds(cases, protocol, parts[protocol], rules[protocol], plan.training, work, jobs, progress)
+        found, refused = run.outcomes(done, total)
+        reasons[protocol] |= refused
+        done += len(parts[protocol])
+        if found:
+            folds[protocol] = found
+    warnings: dict[str, list[str]] = {}
+    for protocol, sentences in reasons.items():
+        for key, reason in sentences.items():
+            warnings.setdefault(key, []).append(f"{protocol} protocol: {reason}")
+    problems |= {key: texts[0] for key, texts in warnings.items() if len(texts) == len(plan.protocols)}
+    if not folds:
+        raise CohortError(
+            f"no endpoint can be evaluated: {every_reason(problems)}",
+            mend="mend these or name others by --endpoints",
+        )
     progress("outer folds", total, total)
     return folds, _flows(cases.data, problems, warnings)
+
+
+@dataclass(frozen=True)
+class _OuterFolds:
+    """All outer folds of one protocol; `rules` are those of the endpoints of each part, the same for all."""
+
+    cases: StudyCases
+    protocol: Protocol
+    parts: list[Part]
+    rules: list[dict[str, Rule]]
+    plan: TrainingPlan
+    work: Path
+    jobs: int
+    progress: Progress
+
+    def outcomes(self, done: int, total: int) -> tuple[tuple[FoldOutcome, ...], dict[str, str]]:
+        """Every fold's outcome, and why endpoints were left out; no outcome where no endpoint is left.
+
+        An endpoint that one training part does not allow to be fitted is left out of all folds, since a mean over the
+        others would be another quantity; the others then come out as if it had not been asked for. `done` of `total`
+        folds are of earlier protocols.
+        """
+        training = replace(self.plan, protocol=self.protocol)
+        shuffled = with_shuffled_labels(self.cases.data, disjoint(self.parts), self.plan.seed)
+        refused: dict[str, str] = {}
+        outcomes: list[FoldOutcome] = []
+        while len(outcomes) < len(self.parts):
+            number = len(outcomes)
+            part = self.parts[number]
+            rules = {key: rule for key, rule in self.rules[number].items() if key not in refused}
+            if not rules:
+                return (), refused
+            self.progress(f"outer folds: {self.protocol} {part.name}", done + number, total)
+            where = self.work / f"{self.protocol}-{number + 1}"
+            fold = OuterFold(self.cases, shuffled, part, rules, training, where, self.jobs, self.progress)
+            try:
+                outcomes.append(kept(where / f"outcome-{joblib.hash(list(rules))}.joblib", fold.outcome))
+            except RefusedEndpoints as found:
+                refused |= {key: f"training part {part.name}: {reason}" for key, reason in found.reasons.items()}
+                outcomes = []
+        return tuple(outcomes), refused
 
 
 def _all_problems(cases: StudyCases, plan: EvaluationPlan, problems: dict[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.imaging import Preprocessing
@@ -22,6 +22,7 @@ from DeepRadScoreLib.study.case_record import (
     installed_version,
 )
 from DeepRadScoreLib.study.cohort import Cohort
+from DeepRadScoreLib.study.workers import workers
 
 __all__ = [
     "CaseRecord",
@@ -105,9 +106,7 @@ def extract_cohort(
 
 
 def _computed(tasks: list[CaseTask], jobs: int) -> Iterator[CaseRecord]:
-    yield from Parallel(n_jobs=jobs, return_as="generator_unordered", inner_max_num_threads=1, backend="loky")(
-        delayed(compute_case)(task) for task in tasks
-    )
+    yield from workers(jobs, ordered=False)(delayed(compute_case)(task) for task in tasks)
 
 
 def _gather(cohort: Cohort, records: dict[str, CaseRecord], columns: tuple[str, ...]) -> CohortFeatures:

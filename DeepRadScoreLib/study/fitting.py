@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from DeepRadScoreLib.errors import TooFewPositivesError
+from DeepRadScoreLib.errors import DeepRadScoreError, TooFewPositivesError
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search
 from DeepRadScoreLib.fusion.columns import NetworkOutputs
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.radscore.selection import Rule, modelling_rule
-from DeepRadScoreLib.study.parts import Progress, each_kept
+from DeepRadScoreLib.study.parts import Progress, Refused, RefusedEndpoints, all_fitted, each_kept
 from DeepRadScoreLib.study.protocols import Stages, StudyData, TrainingPlan, paper_stages, strict_stages, three_models
 
 INNER_FOLDS = 5
@@ -70,7 +70,12 @@ def one_label_per_patient(part: StudyData, key: str) -> np.ndarray:
 def fit_part(
     training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, jobs: int, progress: Progress
 ) -> FittedPart:
-    """Fit the endpoints of `rules`; `work` keeps what a killed run had."""
+    """Fit the endpoints of `rules`; `work` keeps what a killed run had.
+
+    Raises
+    ------
+    RefusedEndpoints: some of them cannot be fitted; those of the RadScores are found before networks are trained.
+    """
     build = strict_stages if plan.protocol == "strict" else paper_stages
     stages = build(training, rules, plan, work, jobs, progress)
     tasks = {
@@ -82,9 +87,28 @@ def fit_part(
         work, fit_fusion, tasks.values(), jobs=jobs, label="comparing seven classifiers", progress=progress
     )
     fusions: dict[str, dict[str, FusionModel]] = {stage.key: {} for stage in stages.stages}
-    for (key, name), fusion in zip(tasks, fitted, strict=True):
+    fused: dict[tuple[str, str], FusionModel] = all_fitted(dict(zip(tasks, fitted, strict=True)))
+    for (key, name), fusion in fused.items():
         fusions[key][name] = fusion
     return FittedPart(stages, fusions)
+
+
+def fit_what_can_be(
+    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, jobs: int, progress: Progress
+) -> tuple[FittedPart | None, dict[str, str]]:
+    """`fit_part` without the endpoints that cannot be fitted, and why each cannot; None where no endpoint can."""
+    refused: dict[str, str] = {}
+    while left := {key: rule for key, rule in rules.items() if key not in refused}:
+        try:
+            return fit_part(training, left, plan, work, jobs, progress), refused
+        except RefusedEndpoints as found:
+            refused |= found.reasons
+    return None, refused
+
+
+def every_reason(reasons: dict[str, str]) -> str:
+    """The sentences of several endpoints as one."""
+    return "; ".join(f"{key}: {reason.rstrip('.').replace('; ', ', ')}" for key, reason in reasons.items())
 
 
 def fusion_task(
@@ -114,7 +138,10 @@ def fit_fusion(
     repeats: int,
     seed: int,
     classifiers: tuple[str, ...],
-) -> FusionModel:
-    """A fusion model fitted on columns (n, d), labels (n,) and patients (n,)."""
+) -> FusionModel | Refused:
+    """A fusion model fitted on columns (n, d), labels (n,) and patients (n,), or why they do not allow it."""
     model = FusionModel(search=search, folds=INNER_FOLDS, repeats=repeats, seed=seed, classifiers=classifiers)
-    return model.fit(columns, labels, groups=patients)
+    try:
+        return model.fit(columns, labels, groups=patients)
+    except DeepRadScoreError as error:
+        return Refused(str(error))

@@ -13,7 +13,7 @@ from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.baselines import clinical_columns, volume_column
 from DeepRadScoreLib.study.explaining import cam_examples, explain_cases, explanation_task
-from DeepRadScoreLib.study.fitting import FittedPart, fit_fusion, fit_part, fusion_task
+from DeepRadScoreLib.study.fitting import FittedPart, fit_fusion, fit_part, fit_what_can_be, fusion_task
 from DeepRadScoreLib.study.outcome import (
     PREDICTION_COLUMNS,
     SELECTED_COLUMNS,
@@ -23,10 +23,12 @@ from DeepRadScoreLib.study.outcome import (
     FoldOutcome,
 )
 from DeepRadScoreLib.study.outer import Part, StudyCases
-from DeepRadScoreLib.study.parts import Progress, each_kept
+from DeepRadScoreLib.study.parts import Progress, Refused, each_kept
 from DeepRadScoreLib.study.protocols import Stage, StudyData, TrainingPlan
 
 BASELINE_CLASSIFIERS = ("LR",)
+Judged = tuple[list[pd.DataFrame], list[Fit], dict[str, str]]
+"""Tables of predictions, fits, and endpoint -> why it could not be fitted."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,14 @@ class OuterFold:
     progress: Progress
 
     def outcome(self) -> FoldOutcome:
-        """Fit, judge, explain; then the baselines."""
-        data = self.cases.data
-        fitted, training, testing = self._fit(data, "models")
+        """Fit, judge, explain; then the baselines.
+
+        Raises
+        ------
+        RefusedEndpoints: some endpoints cannot be fitted on the training part. A baseline that cannot be is noted.
+        """
+        training, testing = self._parts(self.cases.data)
+        fitted = fit_part(training, self.rules, self.plan, self.work / "models", self.jobs, self.progress)
         outputs = fitted.outputs(testing.patches)
         columns = fitted.columns(testing, outputs)
         predictions, fits = _predictions(fitted, columns, training, testing, {})
@@ -57,9 +64,11 @@ class OuterFold:
             if "deep-radscore" in stage.columns
             for example in _cams(fitted, stage, columns[stage.key]["deep-radscore"], testing)
         )
-        for rows, more in self._baselines(training, testing):
+        refused: dict[tuple[str, str], str] = {}
+        for name, (rows, more, reasons) in self._baselines(training, testing):
             predictions += rows
             fits += more
+            refused |= {(key, name): reason for key, reason in reasons.items()}
         return FoldOutcome(
             self.part.name,
             pd.concat(predictions, ignore_index=True) if predictions else pd.DataFrame(),
@@ -67,13 +76,13 @@ class OuterFold:
             selected,
             explanations,
             cams,
+            refused,
         )
 
-    def _fit(self, data: StudyData, name: str) -> tuple[FittedPart, StudyData, StudyData]:
+    def _parts(self, data: StudyData) -> tuple[StudyData, StudyData]:
+        """The training and the test cases, with the labels of the endpoints that are modelled."""
         data = replace(data, labels=data.labels[list(self.rules)])
-        training, testing = data.part(self.part.train), data.part(self.part.test)
-        work = self.work / name
-        return fit_part(training, self.rules, self.plan, work, self.jobs, self.progress), training, testing
+        return data.part(self.part.train), data.part(self.part.test)
 
     def _explanations(
         self, fitted: FittedPart, testing: StudyData, columns: dict[str, dict[str, np.ndarray]], outputs: list
@@ -88,31 +97,34 @@ class OuterFold:
         label = "explaining the test cases"
         return tuple(each_kept(self.work, explain_cases, tasks, jobs=self.jobs, label=label, progress=self.progress))
 
-    def _baselines(self, training: StudyData, testing: StudyData) -> Iterable[tuple[list[pd.DataFrame], list[Fit]]]:
+    def _baselines(self, training: StudyData, testing: StudyData) -> Iterable[tuple[str, Judged]]:
         data = self.cases.data
         if data.features.shape[1]:
-            yield self._named(*self._fit(self.shuffled_labels, "shuffled-labels"), "shuffled-labels")
+            yield "shuffled-labels", self._radiomics(self.shuffled_labels, "shuffled-labels")
         if self.cases.shuffled is not None:
             voxels = replace(data, features=self.cases.shuffled, patches=None, repeats=None)
-            yield self._named(*self._fit(voxels, "shuffled-voxels"), "shuffled-voxels")
+            yield "shuffled-voxels", self._radiomics(voxels, "shuffled-voxels")
         volume = volume_column(data.features)
         if volume is not None:
-            yield self._simple("volume", volume[self.part.train], volume[self.part.test], training, testing)
+            columns = volume[self.part.train], volume[self.part.test]
+            yield "volume", self._simple("volume", *columns, training, testing)
         if self.cases.clinical is not None:
             clinical = self.cases.clinical
             made = clinical_columns(clinical.iloc[self.part.train], clinical.iloc[self.part.test])
-            yield self._simple("clinical", *made, training, testing)
+            yield "clinical", self._simple("clinical", *made, training, testing)
 
-    def _named(
-        self, fitted: FittedPart, training: StudyData, testing: StudyData, name: str
-    ) -> tuple[list[pd.DataFrame], list[Fit]]:
+    def _radiomics(self, data: StudyData, name: str) -> Judged:
         """The Radiomics-Score of a baseline's own features or labels, under the baseline's name."""
+        training, testing = self._parts(data)
+        fitted, refused = fit_what_can_be(training, self.rules, self.plan, self.work / name, self.jobs, self.progress)
+        if fitted is None:
+            return [], [], refused
         columns = fitted.columns(testing, ([], []))
-        return _predictions(fitted, columns, training, testing, {"radiomics-score": name})
+        return *_predictions(fitted, columns, training, testing, {"radiomics-score": name}), refused
 
     def _simple(
         self, name: str, train: np.ndarray, test: np.ndarray, training: StudyData, testing: StudyData
-    ) -> tuple[list[pd.DataFrame], list[Fit]]:
+    ) -> Judged:
         """A logistic regression on the columns of a baseline (n, d), for the endpoints in whose cases they vary."""
         known = {key: training.labels[key].notna().to_numpy() for key in self.rules}
         known = {key: rows for key, rows in known.items() if np.ptp(train[rows], axis=0).any()}
@@ -128,11 +140,14 @@ class OuterFold:
         ]
         label = f"baseline {name}"
         fusions = each_kept(self.work, fit_fusion, tasks, jobs=self.jobs, label=label, progress=self.progress)
-        tables, fits = [], []
+        tables, fits, refused = [], [], {}
         for key, fusion, task in zip(known, fusions, tasks, strict=True):
+            if isinstance(fusion, Refused):
+                refused[key] = fusion.reason
+                continue
             tables.append(_table(key, name, fusion, test, testing))
             fits.append(_fit(key, name, fusion, task["labels"], task["patients"]))
-        return tables, fits
+        return tables, fits, refused
 
 
 def _predictions(

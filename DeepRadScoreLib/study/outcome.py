@@ -99,6 +99,7 @@ class FoldOutcome:
     predictions: one row per test patient, endpoint and model, `PREDICTION_COLUMNS` without protocol and fold; a patient
         with several cases has their mean score and probability, and their names joined in `case_id`.
     selected: features of the RadScores fitted on the training part, `SELECTED_COLUMNS`.
+    refused: (endpoint, baseline) -> why the training part did not allow it to be fitted.
     """
 
     name: str
@@ -107,6 +108,7 @@ class FoldOutcome:
     selected: pd.DataFrame
     explanations: tuple[Explanation, ...] = ()
     cams: tuple[CamExample, ...] = ()
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

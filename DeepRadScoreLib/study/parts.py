@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
 
+from DeepRadScoreLib.study.workers import workers
+
 Progress = Callable[[str, int, int], None]
 Result = TypeVar("Result")
+Name = TypeVar("Name")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What stands in place of a fit that the data do not allow: the error's sentence."""
+
+    reason: str
+
+
+class RefusedEndpoints(Exception):
+    """Some endpoints cannot be fitted on a training part: endpoint -> the sentence that says why."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        self.reasons = reasons
+        super().__init__(reasons)
+
+
+def all_fitted(fits: Mapping[tuple[str, Name], Result | Refused]) -> dict[tuple[str, Name], Result]:
+    """The fits, named by endpoint and part or model, if none was refused.
+
+    Raises
+    ------
+    RefusedEndpoints: with the first sentence of each endpoint.
+    """
+    refused: dict[str, str] = {}
+    fitted: dict[tuple[str, Name], Result] = {}
+    for (key, name), fit in fits.items():
+        if isinstance(fit, Refused):
+            refused.setdefault(key, fit.reason)
+        else:
+            fitted[key, name] = fit
+    if refused:
+        raise RefusedEndpoints(refused)
+    return fitted
 
 
 def each_kept(
@@ -30,8 +68,8 @@ def each_kept(
     """
     tasks = list(tasks)
     kept = joblib.Memory(work, verbose=0).cache(function)
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator", inner_max_num_threads=1)
-    for done, result in enumerate(parallel(joblib.delayed(kept)(**task) for task in tasks), start=1):
+    results = workers(jobs)(joblib.delayed(kept)(**task) for task in tasks)
+    for done, result in enumerate(results, start=1):
         progress(label, done, len(tasks))
         yield result
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from DeepRadScoreLib.bundle import MODELS
+from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores, regions_of
 from DeepRadScoreLib.imaging import Preprocessing
 from DeepRadScoreLib.radscore.selection import LOWEST_ICC, Rule, icc31
@@ -27,7 +28,7 @@ from DeepRadScoreLib.study.networks import (
     fit_frozen_network,
     fit_joint_network,
 )
-from DeepRadScoreLib.study.parts import Progress, each_kept
+from DeepRadScoreLib.study.parts import Progress, Refused, all_fitted, each_kept
 from DeepRadScoreLib.study.splits import stratified_folds
 
 
@@ -226,7 +227,12 @@ def _fit_regions(
     jobs: int,
     progress: Progress,
 ) -> dict[tuple[str, int], RegionScores]:
-    """RadScores of every endpoint on every part of the training cases (None: all of them); none without radiomics."""
+    """RadScores of every endpoint on every part of the training cases (None: all of them); none without radiomics.
+
+    Raises
+    ------
+    RefusedEndpoints: features that vary, or repeatable ones, or patients are missing for some endpoints.
+    """
     if not regions_of(training.features):
         return {}
     names = [(key, number) for key in rules for number in range(len(parts))]
@@ -238,7 +244,7 @@ def _fit_regions(
         label="selecting features and adding up RadScores",
         progress=progress,
     )
-    return dict(zip(names, fitted, strict=True))
+    return all_fitted(dict(zip(names, fitted, strict=True)))
 
 
 def _region_task(training: StudyData, key: str, rule: Rule, part: np.ndarray | None, seed: int) -> dict:
@@ -263,9 +269,12 @@ def _fit_one_region(
     repeatable: np.ndarray | None,
     rule: Rule,
     seed: int,
-) -> RegionScores:
+) -> RegionScores | Refused:
     table = pd.DataFrame(features, columns=list(names))
-    return RegionScores.fit(table, labels, patients, rule=rule, seed=seed, repeatable=repeatable)
+    try:
+        return RegionScores.fit(table, labels, patients, rule=rule, seed=seed, repeatable=repeatable)
+    except DeepRadScoreError as error:
+        return Refused(str(error))
 
 
 def _repeatable(part: StudyData) -> np.ndarray | None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from DeepRadScoreLib.bundle import write_bundle
-from DeepRadScoreLib.errors import CohortError, InputError
+from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
 from DeepRadScoreLib.study.backbones import compare_backbones
 from DeepRadScoreLib.study.cohort import FILE_COLUMNS, Cohort, read_cohort
 from DeepRadScoreLib.study.evaluation import evaluate
@@ -101,7 +101,7 @@ def evaluate_from_table(
     if inputs.backbones and evaluated:
         try:
             backbones = _backbones(inputs, gathered.cases, plan, evaluated[0], work, progress)
-        except CohortError as error:
+        except (CohortError, TooFewPositivesError) as error:
             not_run["backbones"] = str(error)
     files = {"cohort": inputs.table, "features": inputs.features, "weights": Path(plan.training.network.weights)}
     outcome = StudyOutcome(

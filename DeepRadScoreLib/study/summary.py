@@ -117,7 +117,8 @@ def _endpoint(key: str, folds: tuple[FoldOutcome, ...], not_run: dict[str, str],
         elif all(fitted):
             models[model] = _model(key, model, folds, seed)
         else:
-            models[model] = ModelCard(not_run="its columns do not vary in a training part")
+            reasons = (fold.refused.get((key, model)) for fold in folds)
+            models[model] = ModelCard(not_run=next(filter(None, reasons), "its columns do not vary in a training part"))
     reference = next((model for model in reversed(MODELS) if models[model].not_run is None), MODELS[0])
     fits = [_the_fit(fold, key, reference) for fold in folds]
     ratio = min(events_per_variable(_rarer(fit.labels), fit.columns) for fit in fits)

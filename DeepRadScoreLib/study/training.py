@@ -18,7 +18,7 @@ from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.cohort import Cohort
 from DeepRadScoreLib.study.features import CohortFeatures, installed_version
-from DeepRadScoreLib.study.fitting import FittedPart, fit_part, one_label_per_patient, rules_of
+from DeepRadScoreLib.study.fitting import FittedPart, every_reason, fit_what_can_be, one_label_per_patient, rules_of
 from DeepRadScoreLib.study.networks import Networks
 from DeepRadScoreLib.study.parts import Progress, code_digest
 from DeepRadScoreLib.study.protocols import Stage, StudyData, TrainingPlan
@@ -46,7 +46,7 @@ def train_bundle(
 
     Raises
     ------
-    CohortError: no endpoint has enough patients, or the training or the held-out part is empty.
+    CohortError: no endpoint has enough patients or can be fitted, or the training or the held-out part is empty.
     """
     data = StudyData.of(cohort, computed)
     test = _held_out_rows(cohort, computed, data, plan)
@@ -58,7 +58,15 @@ def train_bundle(
             where=str(cohort.path),
             mend="add labelled cases",
         )
-    fitted = fit_part(training, rules, plan, work, jobs, progress)
+    fitted, refused = fit_what_can_be(training, rules, plan, work, jobs, progress)
+    for key, reason in refused.items():
+        cards[key] = cards[key].model_copy(update={"modelled": False, "reason": reason})
+    if fitted is None:
+        raise CohortError(
+            f"no endpoint can be modelled: {every_reason(refused)}",
+            where=str(cohort.path),
+            mend="mend these or add other endpoints",
+        )
     networks = fitted.stages.networks
     if networks is None:
         raise CohortError("a bundle needs images", where=str(cohort.path), mend="give the columns ct and mask")
@@ -71,7 +79,7 @@ def train_bundle(
     progress("judging on the held-out cases", 1, 1)
     for key, update in judged.items():
         cards[key] = cards[key].model_copy(update=update)
-    for key in rules:
+    for key in models:
         cards[key] = _describe(cards[key], rules[key], fitted.fusions[key])
     manifest = _manifest(cohort, computed, plan, networks, cards, training, testing)
     return TrainingResult(Bundle(manifest, networks.members, models), held_out)

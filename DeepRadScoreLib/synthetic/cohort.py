@@ -11,11 +11,12 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.errors import InputError, OutputError
 from DeepRadScoreLib.imaging import read_image
+from DeepRadScoreLib.study.workers import workers
 from DeepRadScoreLib.synthetic import anatomy, phantom, tumour
 from DeepRadScoreLib.synthetic.anatomy import SITES
 from DeepRadScoreLib.synthetic.causes import PLANTED, draw_labels, draw_latents
@@ -124,8 +125,7 @@ def _write_images(
     )
     try:
         (folder / "images").mkdir(parents=True, exist_ok=True)
-        done = Parallel(n_jobs=jobs, return_as="generator_unordered", inner_max_num_threads=1, backend="loky")(tasks)
-        for number, _ in enumerate(done, start=1):
+        for number, _ in enumerate(workers(jobs, ordered=False)(tasks), start=1):
             if progress is not None:
                 progress(number, len(table))
     except OSError as error:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
+from DeepRadScoreLib.cli.progress import time_left
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 
@@ -148,3 +149,17 @@ def test_doctor_finds_a_sound_installation_and_inspect_describes_an_image(tmp_pa
     done = command("inspect", mask)
     voxels = int(sitk.GetArrayFromImage(sitk.ReadImage(str(mask))).sum())
     assert f"{voxels} voxels" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "done", "total", "words"),
+    [
+        (600.0, 1, 5, "about 0:40:00 left"),
+        (600.0, 4, 5, "about 0:02:30 left"),
+        (600.0, 0, 5, ""),
+        (600.0, 5, 5, ""),
+        (4.0, 2, 4, ""),
+    ],
+)
+def test_the_time_left_is_known_from_the_first_step_on_however_long_it_took(elapsed_s, done, total, words):
+    assert time_left(elapsed_s, done, total) == words

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import enum
+import gc
 import importlib
 import pathlib
 import sys
+import weakref
 from typing import Annotated
 
 import harness
@@ -338,6 +340,17 @@ class TestSelectors:
         combo.deleteLater()
         harness.process_events()
         volume()
+
+    def test_a_removed_node_is_not_kept(self):
+        combo, segments = selector(), slicer.qMRMLSegmentSelectorWidget()
+        segments.setMRMLScene(slicer.mrmlScene)
+        gone = [weakref.ref(volume()), weakref.ref(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode"))]
+        segments.setCurrentNode(gone[1]())
+        for node in gone:
+            slicer.mrmlScene.RemoveNode(node())
+        gc.collect()
+        assert [node() for node in gone] == [None, None]
+        assert combo.nodeCount() == 0
 
     def test_unknown_names(self):
         with pytest.raises(AttributeError):

@@ -169,7 +169,7 @@ def mrml() -> dict[str, list[type]]:
     of_vtk = {name for cls in (vtk.vtkObject, vtk.vtkCollection, vtk.vtkImageData) for name in dir(cls)}
     found: dict[str, list[type]] = {}
     for cls in vars(slicer_core).values():
-        if isinstance(cls, type):
+        if isinstance(cls, type) and cls.__name__.startswith(("vtkMRML", "vtkSlicer", "vtkSegment", "vtkOriented")):
             for name in set(dir(cls)) - of_vtk:
                 if not name.startswith("_"):
                     found.setdefault(name, []).append(cls)

@@ -42,6 +42,13 @@ class Observers:
 
         self._tags.append((observed, observed.AddObserver(event, handing_over if with_node else plain)))
 
+    def forget(self, observed: Any) -> None:
+        """A node is leaving the scene: nothing here may keep it alive."""
+        for known, tag in self._tags:
+            if known is observed:
+                known.RemoveObserver(tag)
+        self._tags[:] = [entry for entry in self._tags if entry[0] is not observed]
+
     def clear(self, *_: Any) -> None:
         for observed, tag in self._tags:
             observed.RemoveObserver(tag)
@@ -169,6 +176,7 @@ class qMRMLNodeComboBox(QWidget):
         if index < 0:
             return
         self.nodeAboutToBeRemoved.emit(node)
+        self._node_observers.forget(node)
         was_current = index == self._box.currentIndex()
         self._box.blockSignals(True)
         self._box.removeItem(index)

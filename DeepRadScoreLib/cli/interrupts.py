@@ -1,0 +1,86 @@
+"""How Ctrl-C and SIGTERM end the program: with one sentence and exit code 2, at once, whatever it is doing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from DeepRadScoreLib.unfinished import give_up, is_moving
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+COULD_NOT = 2
+MOVES_S = 1.0
+"""How long files may still be moved to their place."""
+LATEST_S = 1.5
+SENTENCE = "deepradscore: stopped; the same command goes on from what is finished.\n"
+STDERR = 2
+NEW_LINE_AND_CURSOR = "\n\x1b[?25h"
+TRACKER_CLEANS_UP = "ignore:resource_tracker:UserWarning"
+"""For the process that removes what killed ones leave in shared memory: it need not say so."""
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
+
+
+def end_by_signals() -> None:
+    """From now on Ctrl-C, SIGTERM and (Windows) Ctrl-Break end the program. To be called once, in the main thread.
+
+    No KeyboardInterrupt is raised: it can come where it is swallowed, where C++ turns it into an abort (while torch is
+    imported), or late, after a long call in C; and Python's own end after it waits for threads. Instead a thread is
+    told of the signal as it comes, kills the worker processes, removes what is half written and ends the process. What
+    is written elsewhere is written under another name first, so that it can be ended anywhere. A second thread ends the
+    process where the first one hangs. A signal that was ignored at the start stays so (`nohup`, jobs in the background
+    of a script).
+    """
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), TRACKER_CLEANS_UP]))
+    told, teller = socket.socketpair()
+    teller.setblocking(False)
+    begun = threading.Event()
+    threading.Thread(target=_end, args=(told, teller, begun), name="end by signal", daemon=True).start()
+    threading.Thread(target=_end_late, args=(begun,), name="end by signal, late", daemon=True).start()
+    signal.set_wakeup_fd(teller.fileno(), warn_on_full_buffer=False)
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stand_still)
+
+
+def _stand_still(number: int, frame: FrameType | None) -> None:
+    """In the main thread: do no more, but for moves that have begun."""
+    if not is_moving():
+        time.sleep(2 * LATEST_S)
+
+
+def _end(told: socket.socket, teller: socket.socket, begun: threading.Event) -> None:
+    """`teller` is what Python writes the signals to, held here so that it stays open."""
+    while told.recv(1)[0] not in SIGNALS:
+        pass
+    begun.set()
+    try:
+        _kill_workers()
+        with suppress(OSError):
+            os.write(STDERR, ((NEW_LINE_AND_CURSOR if os.isatty(STDERR) else "") + SENTENCE).encode())
+        give_up(MOVES_S)
+    finally:
+        os._exit(COULD_NOT)
+
+
+def _end_late(begun: threading.Event) -> None:
+    begun.wait()
+    time.sleep(LATEST_S)
+    os._exit(COULD_NOT)
+
+
+def _kill_workers() -> None:
+    """Kill all processes begun by multiprocessing or joblib; those they do not know of yet end by their lifeline."""
+    children: list[BaseProcess] = getattr(sys.modules.get("multiprocessing"), "active_children", list)()
+    for child in children:
+        if child.pid is not None:
+            with suppress(OSError):
+                os.kill(child.pid, getattr(signal, "SIGKILL", signal.SIGTERM))

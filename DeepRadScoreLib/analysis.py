@@ -174,6 +174,7 @@ def _finding_steps(
     bundle: Bundle, prepared: PreparedCase, features: dict[str, float]
 ) -> Generator[str, None, tuple[dict[str, Finding], dict[str, np.ndarray], str]]:
     yield "loading the network library"
+    from DeepRadScoreLib.deepct.device import one_thread
     from DeepRadScoreLib.deepct.network import deep_outputs
     from DeepRadScoreLib.fusion.columns import merge_outputs
 
@@ -182,7 +183,8 @@ def _finding_steps(
         each = []
         for name, network in member.items():
             yield _network_label("deep features", name, number, len(bundle.networks))
-            each.append(deep_outputs(network, prepared.patch.hu[None]))
+            with one_thread():
+                each.append(deep_outputs(network, prepared.patch.hu[None]))
         outputs.append(merge_outputs(each))
     findings = yield from _explained_findings(bundle, features, outputs)
     maps, note = yield from _map_steps(bundle, prepared.patch.hu)
@@ -192,11 +194,15 @@ def _finding_steps(
 def _explained_findings(
     bundle: Bundle, features: dict[str, float], outputs: list[NetworkOutputs]
 ) -> Generator[str, None, dict[str, Finding]]:
-    if any(not model.fusion.no_signal_ for model in bundle.endpoints.values()):
+    explained = [model.fusion for model in bundle.endpoints.values() if not model.fusion.no_signal_]
+    if explained:
         yield "loading the SHAP library"
-        from DeepRadScoreLib.fusion.explain import import_shap
+        from DeepRadScoreLib.fusion.explain import compile_enumeration, enumerates, import_shap
 
         import_shap()
+        if any(enumerates(model) for model in explained):
+            yield "compiling the SHAP library"
+            compile_enumeration()
     table = pd.DataFrame([[features[column] for column in FEATURE_COLUMNS]], columns=FEATURE_COLUMNS)
     findings = {}
     for key in KEYS:
@@ -211,6 +217,7 @@ def _explained_findings(
 
 def _map_steps(bundle: Bundle, hu: np.ndarray) -> Generator[str, None, tuple[dict[str, np.ndarray], str]]:
     """Heat maps of all endpoints on the patch (160, 160) in HU, and how they were made."""
+    from DeepRadScoreLib.deepct.device import one_thread
     from DeepRadScoreLib.deepct.gradcam import coarse_maps, draw
 
     readouts = {key: model.deep.readout for key, model in bundle.endpoints.items() if model.deep.readout is not None}
@@ -223,7 +230,8 @@ def _map_steps(bundle: Bundle, hu: np.ndarray) -> Generator[str, None, tuple[dic
         each = []
         for number, member in enumerate(bundle.networks, start=1):
             yield _network_label("Grad-CAM", name, number, len(bundle.networks))
-            each.append(coarse_maps(member[name], hu, keys, readouts or None))
+            with one_thread():
+                each.append(coarse_maps(member[name], hu, keys, readouts or None))
         maps |= draw(each, hu.shape)
         rows, columns = each[0][keys[0]].shape
         note = _map_note(f"{rows} x {columns}", len(each), bool(readouts))
@@ -265,9 +273,11 @@ def _finding(
     endpoint = BY_KEY[model.key]
     folds = model.fold_probabilities(features, outputs)[:, 0] if model.fold_regions else None
     yield f"SHAP values: {endpoint.name}"
-    from DeepRadScoreLib.fusion.explain import explain
+    from DeepRadScoreLib.fusion.explain import explain_steps
 
-    shap = explain(model.fusion, model.background, columns)
+    shap = yield from _prefixed(
+        f"SHAP values: {endpoint.name}, ", explain_steps(model.fusion, model.background, columns)
+    )
     return replace(
         known,
         probability=probability,
@@ -277,6 +287,15 @@ def _finding(
         shap={name: float(value) for name, value in zip(model.names, shap.values[0], strict=True)},
         shap_base=float(shap.base),
     )
+
+
+def _prefixed(prefix: str, work: Generator[str, None, Outcome]) -> Generator[str, None, Outcome]:
+    while True:
+        try:
+            label = next(work)
+        except StopIteration as stop:
+            return stop.value
+        yield prefix + label
 
 
 def _flags(model: EndpointModel, card: EndpointCard) -> tuple[str, ...]:

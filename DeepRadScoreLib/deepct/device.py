@@ -40,3 +40,14 @@ def deterministic(place: torch.device) -> Iterator[None]:
             yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warned_only)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Within it torch computes in one thread: sums come out the same on every number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

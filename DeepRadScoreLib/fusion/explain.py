@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from DeepRadScoreLib.errors import MissingPackageError
 from DeepRadScoreLib.fusion.model import FusionModel, raw_score
+from DeepRadScoreLib.stepping import run_to_end
 
 LENT_NAMES = ("Alias", "Obj", "Slicer")
 BACKGROUND_ROWS = 50
 MOST_COLUMNS = 12
 MOST_EVALUATIONS = 500_000
 PERMUTATIONS = 10
+ROWS_AT_ONCE = 8192
+"""Evaluations of the model in one step."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,11 @@ def _lend_names(package: ModuleType) -> None:
 
 
 def explain(model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:
+    """Run `explain_steps` to their end."""
+    return run_to_end(explain_steps(model, background, X))
+
+
+def explain_steps(model: FusionModel, background: np.ndarray, X: np.ndarray) -> Generator[str, None, ShapResult]:
     """Interventional Shapley values of the model's `decision_function` against a background of training rows.
 
     Exact in closed form where the score is linear (LR, LDA, linear SVM) and by trees for RF; else by enumeration of all
@@ -107,23 +116,58 @@ def explain(model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapRe
     background, X = np.asarray(background, dtype=np.float64), np.asarray(X, dtype=np.float64)
     shap = import_shap()
     pipeline = model.estimator_
-    estimator = pipeline.named_steps["estimator"]
-    if hasattr(estimator, "coef_"):
+    if hasattr(pipeline.named_steps["estimator"], "coef_"):
         return _linear(shap, model, background, X)
     few = background[np.unique(np.linspace(0, len(background) - 1, BACKGROUND_ROWS).round().astype(int))]
-    if hasattr(estimator, "estimators_"):
+    if not enumerates(model):
         return _trees(shap, model, few, X)
     if X.shape[1] > MOST_COLUMNS:
         raise ValueError(f"{X.shape[1]} columns are too many to enumerate their subsets, {MOST_COLUMNS} at most")
     masker = shap.maskers.Independent(few, max_samples=len(few))
     exact = len(X) * len(few) * 2 ** X.shape[1] <= MOST_EVALUATIONS
     if exact:
-        explainer = shap.explainers.Exact(lambda rows: raw_score(pipeline, rows), masker)
-        explanation = explainer(X, max_evals=2 ** X.shape[1] + 1, silent=True)
+        explanation = yield from _enumeration(shap, lambda rows: raw_score(pipeline, rows), masker, X)
     else:
         explainer = shap.explainers.Permutation(lambda rows: raw_score(pipeline, rows), masker, seed=0)
         explanation = explainer(X, max_evals=PERMUTATIONS * (2 * X.shape[1] + 1), silent=True)
     return ShapResult(np.asarray(explanation.values), float(np.ravel(explanation.base_values)[0]), exact)
+
+
+def enumerates(model: FusionModel) -> bool:
+    """Whether the columns' subsets have to be enumerated: the score is neither linear nor of trees."""
+    estimator = model.estimator_.named_steps["estimator"]
+    return not (hasattr(estimator, "coef_") or hasattr(estimator, "estimators_"))
+
+
+def compile_enumeration() -> None:
+    """Explain a sum of three columns, so that numba compiles shap's enumeration: seconds, once in a process."""
+    shap = import_shap()
+    masker = shap.maskers.Independent(np.zeros((2, 3)), max_samples=2)
+    run_to_end(_enumeration(shap, lambda rows: rows.sum(axis=1), masker, np.ones((1, 3))))
+
+
+def _enumeration(
+    shap: ModuleType, score: Callable[[np.ndarray], np.ndarray], masker: Any, X: np.ndarray
+) -> Generator[str, None, Any]:
+    """shap's exact explanation. The rows that it asks the model about, which no score changes, are scored in parts."""
+    evaluations = 2 ** X.shape[1] + 1
+    asked: list[np.ndarray] = []
+
+    def ask(rows: np.ndarray) -> np.ndarray:
+        asked.append(np.array(rows))
+        return np.zeros(len(rows))
+
+    shap.explainers.Exact(ask, masker)(X, max_evals=evaluations, silent=True)
+    answers = []
+    for rows in asked:
+        parts = []
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            if start:
+                yield f"evaluations from {start} of {len(rows)}"
+            parts.append(score(rows[start : start + ROWS_AT_ONCE]))
+        answers.append(np.concatenate(parts))
+    given = iter(answers)
+    return shap.explainers.Exact(lambda _: next(given), masker)(X, max_evals=evaluations, silent=True)
 
 
 def _linear(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:

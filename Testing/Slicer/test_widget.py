@@ -262,6 +262,41 @@ def test_edit_during_analysis_makes_the_result_stale(panel, ball, quick_analysis
     assert panel.review.stored.stale
 
 
+def test_another_shell_chosen_during_analysis_makes_the_result_stale(panel, ball, quick_analysis):
+    import harness
+
+    panel.ui.analyzeButton.click()
+    harness.wait_for(lambda: panel.ui.stepLabel.text == "Second")
+    panel.ui.shellSpinBox.value = 5
+    settle(panel)
+    assert panel.review.stored.stale
+
+
+def test_dropped_work_ends_at_once_and_is_never_used(panel):
+    import harness
+
+    from DeepRadScore import Announced
+
+    seen = []
+
+    def steps():
+        try:
+            for number in range(5):
+                seen.append(number)
+                yield Announced("step", number / 5)
+        finally:
+            seen.append("closed")
+
+    panel.run.start(steps(), seen.append)
+    harness.wait_for(lambda: 1 in seen)
+    panel.run.drop()
+    assert seen[-1] == "closed"
+    done = len(seen)
+    harness.process_events(30)
+    assert len(seen) == done
+    assert not panel.run.running
+
+
 def test_damaged_model_is_one_sentence(panel, ball, tmp_path):
     path = tmp_path / "model.zip"
     path.write_bytes(b"no zip")

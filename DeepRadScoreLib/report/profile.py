@@ -13,11 +13,9 @@ from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, Finding, ModelCard, Molecu
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import PATCH_PIXELS, PreparedCase, Preprocessing, Severity
+from DeepRadScoreLib.report.wording import NOT_FINITE
 
 SCHEMA: Final = "deepradscore.profile/1"
-NOT_FINITE = "not_finite"
-"""Flag of a finding whose probability came out as no number."""
-
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Amount = Annotated[FiniteFloat, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from DeepRadScoreLib.report.profile import NOT_FINITE
-
+NOT_FINITE = "not_finite"
+"""Flag of a finding whose probability came out as no number."""
 NOT_BETTER_THAN_CHANCE = "not_better_than_chance"
 
 FLAG_SENTENCES: dict[str, str] = {

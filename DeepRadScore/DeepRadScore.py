@@ -106,6 +106,7 @@ class DeepRadScoreLogic(ScriptedLoadableModuleLogic):
         """
         yield Announced("loading the library", 0.0)
         from DeepRadScoreLib import analysis
+        from DeepRadScoreLib.stepping import changed
 
         yield Announced("reading CT and mask from the scene", 0.0)
         case = self.case(volume_id, segmentation_id, segment_id, case_id, lung_mask)
@@ -120,11 +121,7 @@ class DeepRadScoreLogic(ScriptedLoadableModuleLogic):
             bundle = self.bundle(bundle_path)
         profile = yield from analysis.steps(case, bundle, shell_mm=shell_mm)
         storing = result_nodes.store_steps(profile, volume_id, segmentation_id, segment_id, origin)
-        while True:
-            try:
-                yield Announced(next(storing), 1.0)
-            except StopIteration as end:
-                return end.value
+        return (yield from changed(storing, lambda label: Announced(label, 1.0)))
 
     def case(
         self, volume_id: str, segmentation_id: str, segment_id: str, case_id: str, lung_mask: Path | None = None

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
+import SimpleITK as sitk
 
 from DeepRadScoreLib.endpoints import BY_KEY, KEYS
 from DeepRadScoreLib.imaging import Case, PreparedCase, Preprocessing, QualityNote, prepare_steps
 from DeepRadScoreLib.imaging.origin import is_synthetic
 from DeepRadScoreLib.radscore.engine import feature_steps
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, region_columns
-from DeepRadScoreLib.stepping import run_to_end
+from DeepRadScoreLib.stepping import changed, run_to_end
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.bundle import Bundle, EndpointCard, EndpointModel
@@ -96,6 +98,12 @@ class MolecularProfile:
     gradcam: dict[str, np.ndarray] = field(default_factory=dict)
     gradcam_note: str = ""
 
+    def heat_map(self, endpoint: str) -> sitk.Image:
+        """The Grad-CAM of an endpoint at its true place: 160 x 160 x 1, float32."""
+        image = sitk.GetImageFromArray(np.asarray(self.gradcam[endpoint], dtype=np.float32)[None])
+        image.CopyInformation(self.prepared.patch.image)
+        return image
+
 
 @dataclass(frozen=True)
 class Step:
@@ -160,14 +168,8 @@ def _shown(
     work: Generator[str, None, Outcome], begin: float, end: float, expected: int
 ) -> Generator[Step, None, Outcome]:
     """Turn labels into steps between two fractions; `expected` labels fill the way, more than that wait at its end."""
-    done = 0
-    while True:
-        try:
-            label = next(work)
-        except StopIteration as stop:
-            return stop.value
-        yield Step(label, begin + (end - begin) * min(done / expected, 1.0))
-        done += 1
+    done = count()
+    return changed(work, lambda label: Step(label, begin + (end - begin) * min(next(done) / expected, 1.0)))
 
 
 def _finding_steps(
@@ -275,8 +277,8 @@ def _finding(
     yield f"SHAP values: {endpoint.name}"
     from DeepRadScoreLib.fusion.explain import explain_steps
 
-    shap = yield from _prefixed(
-        f"SHAP values: {endpoint.name}, ", explain_steps(model.fusion, model.background, columns)
+    shap = yield from changed(
+        explain_steps(model.fusion, model.background, columns), lambda part: f"SHAP values: {endpoint.name}, {part}"
     )
     return replace(
         known,
@@ -287,15 +289,6 @@ def _finding(
         shap={name: float(value) for name, value in zip(model.names, shap.values[0], strict=True)},
         shap_base=float(shap.base),
     )
-
-
-def _prefixed(prefix: str, work: Generator[str, None, Outcome]) -> Generator[str, None, Outcome]:
-    while True:
-        try:
-            label = next(work)
-        except StopIteration as stop:
-            return stop.value
-        yield prefix + label
 
 
 def _flags(model: EndpointModel, card: EndpointCard) -> tuple[str, ...]:

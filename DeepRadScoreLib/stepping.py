@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from typing import TypeVar
 
 Step = TypeVar("Step")
+Other = TypeVar("Other")
 Outcome = TypeVar("Outcome")
 
 
@@ -18,3 +19,13 @@ def run_to_end(steps: Generator[Step, None, Outcome], show: Callable[[Step], Non
             return end.value
         if show is not None:
             show(step)
+
+
+def changed(steps: Generator[Step, None, Outcome], change: Callable[[Step], Other]) -> Generator[Other, None, Outcome]:
+    """The same work and outcome; each step is given on as `change` makes it."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield change(step)

@@ -7,7 +7,6 @@ import io
 from collections import Counter
 from pathlib import Path
 
-SEPARATORS = ",;\t"
 GIVE_TABLE = "give the path of a cohort table (CSV)"
 
 
@@ -51,6 +50,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def _table(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV table as text, at least one, every column in each."""
     from DeepRadScoreLib.errors import CohortError
+    from DeepRadScoreLib.study.text_tables import check_rows, separator_of
 
     if not path.exists():
         raise CohortError("the file does not exist", where=str(path), mend=GIVE_TABLE)
@@ -58,8 +58,8 @@ def _table(path: Path) -> list[dict[str, str]]:
         raise CohortError("this is a folder", where=str(path), mend=GIVE_TABLE)
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        separator = max(SEPARATORS, key=text.partition("\n")[0].count)
-        _check_width(text, separator, path)
+        separator = separator_of(text.partition("\n")[0])
+        check_rows(csv.reader(io.StringIO(text, newline=""), delimiter=separator), path)
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True))
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise CohortError(
@@ -72,20 +72,3 @@ def _table(path: Path) -> list[dict[str, str]]:
         raise CohortError("the table has no rows", where=str(path), mend="add one row per case")
     header, *body = lines
     return [dict(zip(header, [*line, *[""] * (len(header) - len(line))], strict=True)) for line in body]
-
-
-def _check_width(text: str, separator: str, path: Path) -> None:
-    from DeepRadScoreLib.errors import CohortError
-
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    header = [name.strip() for name in next(rows, [])]
-    for number, row in enumerate(rows, start=2):
-        if len(row) > len(header):
-            raise CohortError(
-                f"row {number} has {len(row)} cells, the header has {len(header)}",
-                where=str(path),
-                mend="remove the extra separators",
-            )
-    doubled = [name for name in header if name and header.count(name) > 1]
-    if doubled:
-        raise CohortError(f'the column "{doubled[0]}" stands twice', where=str(path), mend="keep one of them")

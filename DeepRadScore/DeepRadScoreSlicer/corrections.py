@@ -8,10 +8,9 @@ from uuid import uuid4
 
 import slicer
 
-from DeepRadScoreSlicer import scene_case
+from DeepRadScoreSlicer import ownership
 
 ROLE = "original_mask"
-SEGMENTATION = "DeepRadScore.Segmentation"
 
 
 def keep_original(volume: Any, segmentation: Any, case_id: str) -> None:
@@ -37,24 +36,24 @@ def keep_original_file(volume: Any, segmentation: Any, case_id: str, path: Path)
     except RuntimeError as error:
         raise InputError("Slicer cannot read the original mask", where=str(path), mend="put it back") from error
     _keep(volume, segmentation, read.GetSegmentation(), case_id)
-    scene_case.remove_nodes([read.GetID()])
+    ownership.remove_nodes([read.GetID()])
 
 
 def _keep(volume: Any, segmentation: Any, content: Any, case_id: str) -> None:
     copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{case_id} original mask")
-    scene_case.mark(copy, ROLE, case_id, volume)
-    copy.SetNodeReferenceID(SEGMENTATION, segmentation.GetID())
+    ownership.mark(copy, ROLE, case_id, volume)
+    copy.SetNodeReferenceID(ownership.SEGMENTATION, segmentation.GetID())
     copy.SetSelectable(False)
     copy.CreateDefaultDisplayNodes()
     copy.GetDisplayNode().SetVisibility(False)
     copy.GetSegmentation().DeepCopy(content)
-    scene_case.file_with(copy, volume)
+    ownership.file_with(copy, volume)
 
 
 def original_of(volume: Any, segmentation: Any) -> Any | None:
     """The kept copy of this segmentation, or None."""
-    for node in scene_case.ours(slicer.mrmlScene, ROLE, volume):
-        if node.GetNodeReferenceID(SEGMENTATION) == segmentation.GetID():
+    for node in ownership.ours(slicer.mrmlScene, ROLE, volume):
+        if node.GetNodeReferenceID(ownership.SEGMENTATION) == segmentation.GetID():
             return node
     return None
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import slicer
 
-from DeepRadScoreSlicer import scene_case
+from DeepRadScoreSlicer import ownership, scene_case
 from DeepRadScoreSlicer.case_list import ListedCase
 
 TUMOUR_COLOUR = (0.098, 0.827, 1.0)
@@ -58,7 +58,7 @@ def open_case(case: ListedCase, mask: Path | None) -> OpenedCase:
 def close_case(opened: OpenedCase) -> None:
     """Remove what was loaded for a case and all that was made for it."""
     volume = slicer.mrmlScene.GetNodeByID(opened.volume_id)
-    made = [] if volume is None else [node.GetID() for node in scene_case.ours(slicer.mrmlScene, None, volume)]
+    made = [] if volume is None else [node.GetID() for node in ownership.ours(slicer.mrmlScene, None, volume)]
     remove_with_folders([*made, *opened.nodes])
 
 
@@ -68,24 +68,19 @@ def choose_segment(segmentation: Any, wanted: str | None) -> str:
     ids = list(content.GetSegmentIDs())
     if wanted is None:
         return ids[0] if len(ids) == 1 else ""
-    tests: tuple[Callable[[str], bool], ...] = (
-        lambda found: found == wanted,
-        lambda found: content.GetSegment(found).GetName() == wanted,
-        lambda found: content.GetSegment(found).GetName().casefold() == wanted.strip().casefold(),
-        lambda found: str(content.GetSegment(found).GetLabelValue()) == wanted.strip(),
-    )
-    for test in tests:
-        matches = [found for found in ids if test(found)]
-        if matches:
-            return matches[0] if len(matches) == 1 else ""
-    return ""
+    from DeepRadScoreLib.imaging.segments import Segment, by_name
+
+    drawn = ((found, content.GetSegment(found)) for found in ids)
+    segments = [Segment(segment.GetName(), found, 0, segment.GetLabelValue()) for found, segment in drawn]
+    matches = by_name(segments, wanted) or [one for one in segments if str(one.value) == wanted.strip()]
+    return matches[0].identity if len(matches) == 1 else ""
 
 
 def remove_with_folders(node_ids: Sequence[str]) -> None:
     """Remove nodes, and the DICOM study and patient in the subject hierarchy that are empty after it."""
     nodes = [slicer.mrmlScene.GetNodeByID(node_id) for node_id in node_ids]
     studies = {_study_of(node) for node in nodes if node is not None}
-    scene_case.remove_nodes(node_ids)
+    ownership.remove_nodes(node_ids)
     for study in studies - {0}:
         _remove_empty(study)
 

@@ -10,6 +10,8 @@ import slicer
 ROLE = "DeepRadScore.Role"
 CASE_ID = "DeepRadScore.CaseId"
 VOLUME = "DeepRadScore.Volume"
+SEGMENTATION = "DeepRadScore.Segmentation"
+"""References from a node of ours to its CT, and to the segmentation that it was made from."""
 
 
 def mark(node: Any, role: str, case_id: str, volume: Any) -> None:

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import SimpleITK as sitk
 import slicer
 
-from DeepRadScoreSlicer import scene_case, shell_node
+from DeepRadScoreSlicer import ownership, scene_case, shell_node, voxels
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.analysis import MolecularProfile
@@ -21,7 +19,7 @@ TEXTS = {"profile_text": "profile.json", "features_text": "features.csv", "repor
 """Role of a text node -> the file whose text it holds."""
 TABLE, HEAT_MAP = "profile_table", "heat_map"
 ENDPOINT, STALE, MADE_FROM = "DeepRadScore.Endpoint", "DeepRadScore.Stale", "DeepRadScore.MadeFrom"
-SEGMENTATION, SEGMENT = "DeepRadScore.Segmentation", "DeepRadScore.SegmentId"
+SEGMENT = "DeepRadScore.SegmentId"
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class StoredProfile:
 def made_from(volume: Any, segmentation: Any, segment_id: str) -> str:
     """What the voxels and places of a CT and its tumour are now; the same only while both are the same."""
     images = scene_case.volume_image(volume), scene_case.segment_image(segmentation, segment_id)
-    return " ".join(scene_case.image_hash(image) for image in images)
+    return " ".join(voxels.image_hash(image) for image in images)
 
 
 def store_steps(
@@ -81,7 +79,7 @@ def store_steps(
         raise InputError("the CT or the segmentation was removed during the analysis", mend="load the case again")
     older = [node.GetID() for node in _nodes(volume)]
     _put(profile, texts, volume, segmentation, segment_id, origin)
-    scene_case.remove_nodes(older)
+    ownership.remove_nodes(older)
     stored = find(volume)
     assert stored is not None
     return stored
@@ -92,15 +90,15 @@ def find(volume: Any) -> StoredProfile | None:
 
     It is stale if it was marked so, or if CT or mask changed while nobody looked.
     """
-    texts = scene_case.ours(slicer.mrmlScene, "profile_text", volume)
+    texts = ownership.ours(slicer.mrmlScene, "profile_text", volume)
     if not texts:
         return None
     node = texts[0]
     if node.GetAttribute(STALE) is None and not _still_made_from(node, volume):
         mark_stale(volume)
-    maps = scene_case.ours(slicer.mrmlScene, HEAT_MAP, volume)
+    maps = ownership.ours(slicer.mrmlScene, HEAT_MAP, volume)
     return StoredProfile(
-        case_id=node.GetAttribute(scene_case.CASE_ID),
+        case_id=node.GetAttribute(ownership.CASE_ID),
         document=json.loads(node.GetText()),
         stale=node.GetAttribute(STALE) is not None,
         volume_id=volume.GetID(),
@@ -118,7 +116,7 @@ def mark_stale(volume: Any) -> None:
 
 def remove(volume: Any) -> None:
     """Take the results of a CT out of the scene; its shell stays."""
-    scene_case.remove_nodes(node.GetID() for node in _nodes(volume))
+    ownership.remove_nodes(node.GetID() for node in _nodes(volume))
 
 
 def export(volume: Any, folder: Path) -> list[Path]:
@@ -137,7 +135,7 @@ def export(volume: Any, folder: Path) -> list[Path]:
         raise InputError("there are no results of this case", mend="press Analyze first")
     if stored.stale:
         raise InputError("the results are out of date: the CT or the mask changed", mend="press Analyze again")
-    texts = {name: scene_case.ours(slicer.mrmlScene, role, volume)[0].GetText() for role, name in TEXTS.items()}
+    texts = {name: ownership.ours(slicer.mrmlScene, role, volume)[0].GetText() for role, name in TEXTS.items()}
 
     def write(fresh: Path) -> None:
         for name, text in texts.items():
@@ -147,13 +145,13 @@ def export(volume: Any, folder: Path) -> list[Path]:
 
 
 def _nodes(volume: Any) -> list[Any]:
-    return [node for role in (*TEXTS, TABLE, HEAT_MAP) for node in scene_case.ours(slicer.mrmlScene, role, volume)]
+    return [node for role in (*TEXTS, TABLE, HEAT_MAP) for node in ownership.ours(slicer.mrmlScene, role, volume)]
 
 
 def _still_made_from(text: Any, volume: Any) -> bool:
     from DeepRadScoreLib.errors import DeepRadScoreError
 
-    segmentation = text.GetNodeReference(SEGMENTATION)
+    segmentation = text.GetNodeReference(ownership.SEGMENTATION)
     try:
         return made_from(volume, segmentation, text.GetAttribute(SEGMENT)) == text.GetAttribute(MADE_FROM)
     except DeepRadScoreError:
@@ -169,32 +167,30 @@ def _put(
         for role, text in texts.items():
             made.append(_text_node(f"{profile.case_id} {TEXTS[role]}", text, role))
         made.append(_table_node(f"{profile.case_id} findings", json.loads(texts["profile_text"])))
-        for key, heat in profile.gradcam.items():
-            made.append(_heat_map(profile, key, heat))
+        for key in profile.gradcam:
+            made.append(_heat_map(profile, key))
         for node in made:
-            scene_case.mark(node, node.GetAttribute(scene_case.ROLE), profile.case_id, volume)
-            node.SetNodeReferenceID(SEGMENTATION, segmentation.GetID())
+            ownership.mark(node, node.GetAttribute(ownership.ROLE), profile.case_id, volume)
+            node.SetNodeReferenceID(ownership.SEGMENTATION, segmentation.GetID())
             node.SetAttribute(SEGMENT, segment_id)
             node.SetAttribute(MADE_FROM, origin)
-            scene_case.file_with(node, volume)
+            ownership.file_with(node, volume)
         shell_node.show_shell(volume, profile.prepared.peritumoral, profile.case_id, profile.prepared.shell_mm)
     except BaseException:
-        scene_case.remove_nodes(node.GetID() for node in made)
+        ownership.remove_nodes(node.GetID() for node in made)
         raise
 
 
 def _text_node(name: str, text: str, role: str) -> Any:
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name)
-    node.SetAttribute(scene_case.ROLE, role)
+    node.SetAttribute(ownership.ROLE, role)
     node.SetText(text)
     return node
 
 
-def _heat_map(profile: MolecularProfile, key: str, heat: np.ndarray) -> Any:
-    image = sitk.GetImageFromArray(np.asarray(heat, dtype=np.float32)[None])
-    image.CopyInformation(profile.prepared.patch.image)
-    node = scene_case.image_to_volume(image, f"{profile.case_id} Grad-CAM {key}")
-    node.SetAttribute(scene_case.ROLE, HEAT_MAP)
+def _heat_map(profile: MolecularProfile, key: str) -> Any:
+    node = scene_case.image_to_volume(profile.heat_map(key), f"{profile.case_id} Grad-CAM {key}")
+    node.SetAttribute(ownership.ROLE, HEAT_MAP)
     node.SetAttribute(ENDPOINT, key)
     return node
 
@@ -202,7 +198,7 @@ def _heat_map(profile: MolecularProfile, key: str, heat: np.ndarray) -> Any:
 def _table_node(name: str, document: dict[str, Any]) -> Any:
     """One row for each finding: what `profile.json` says of it, an empty cell where it says nothing."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
-    node.SetAttribute(scene_case.ROLE, TABLE)
+    node.SetAttribute(ownership.ROLE, TABLE)
     columns = ("finding", "probability", "decision", "spread_low", "spread_high", "validation_auc", "flags", "label")
     for column in columns:
         node.AddColumn().SetName(column)

@@ -9,11 +9,11 @@ from typing import Any
 
 import slicer
 
-from DeepRadScoreSlicer import corrections, opening, quality_line, result_nodes, scene_case, shell_node
+from DeepRadScoreSlicer import corrections, opening, ownership, quality_line, result_nodes, scene_case, shell_node
 from DeepRadScoreSlicer.case_list import CaseList, ListedCase
 from DeepRadScoreSlicer.watching import ReviewWatch
 
-CASE_ID = scene_case.CASE_ID
+CASE_ID = ownership.CASE_ID
 CHANGING = "The tumour has changed…"
 
 
@@ -111,10 +111,10 @@ class Review:
         """Show or hide the shell of the CT under review; those of other CTs are hidden."""
         self._show_shell = visible
         volume = self.volume
-        for node in scene_case.ours(slicer.mrmlScene, "shell"):
+        for node in ownership.ours(slicer.mrmlScene, shell_node.SHELL):
             display = node.GetDisplayNode()
             if display is not None:
-                own = volume is not None and node.GetNodeReferenceID("DeepRadScore.Volume") == volume.GetID()
+                own = volume is not None and node.GetNodeReferenceID(ownership.VOLUME) == volume.GetID()
                 display.SetVisibility(visible and own)
 
     def open(self, case: ListedCase, cases: CaseList) -> opening.OpenedCase:

@@ -11,30 +11,10 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
-from DeepRadScoreSlicer.ownership import CASE_ID, ROLE, VOLUME, file_with, mark, ours, remove_nodes
 from DeepRadScoreSlicer.voxels import array_of, extent_around, fill, image_hash, labelmap_of, ras_geometry, set_geometry
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.imaging import Case, MaskContent
-
-__all__ = [
-    "CASE_ID",
-    "ROLE",
-    "VOLUME",
-    "anonymous_case_id",
-    "case_from_nodes",
-    "file_with",
-    "fill_segmentation",
-    "image_hash",
-    "image_to_segmentation",
-    "image_to_volume",
-    "mark",
-    "masks_from_nodes",
-    "ours",
-    "remove_nodes",
-    "segment_image",
-    "volume_image",
-]
 
 BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 GEOMETRY = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
@@ -116,11 +96,13 @@ def anonymous_case_id(volume: Any) -> str:
     """
     from DeepRadScoreLib import imaging
 
-    image = volume_image(volume)
+    _check_volume(volume)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item = 0 if hierarchy is None else hierarchy.GetItemByDataNode(volume)
     series = hierarchy.GetItemUID(item, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMUIDName()) if item else ""
-    return imaging.anonymous_case_id(series or volume.GetAttribute("DICOM.instanceUIDs") or image_hash(image))
+    return imaging.anonymous_case_id(
+        series or volume.GetAttribute("DICOM.instanceUIDs") or image_hash(volume_image(volume))
+    )
 
 
 def image_to_volume(image: sitk.Image, name: str) -> Any:
@@ -215,8 +197,8 @@ class _Drawn:
 def _drawn(segmentation: Any, segment_id: str, *, alone: bool = False) -> list[_Drawn]:
     """The segment and, unless `alone`, the others that may count as tumours, as far as they have voxels."""
     from DeepRadScoreLib.errors import RegionError
-    from DeepRadScoreLib.imaging import Segment
     from DeepRadScoreLib.imaging.geometry import index_box
+    from DeepRadScoreLib.imaging.segments import names_tumour
 
     _check_segmentation(segmentation, segment_id)
     segments = segmentation.GetSegmentation()
@@ -224,7 +206,7 @@ def _drawn(segmentation: Any, segment_id: str, *, alone: bool = False) -> list[_
     for identity in segments.GetSegmentIDs():
         segment = segments.GetSegment(identity)
         name, value = segment.GetName() or identity, segment.GetLabelValue()
-        counts = Segment(name, identity, 0, value).counts_as_tumour and not alone
+        counts = names_tumour(name) and not alone
         labelmap = segment.GetRepresentation(BINARY)
         if labelmap is None or labelmap.IsEmpty() or not (counts or identity == segment_id):
             continue

@@ -257,7 +257,9 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
         return result_nodes.find(slicer.mrmlScene.GetNodeByID(self.panel.review.chosen.volume_id))
 
     def _ours(self, role: str) -> list[Any]:
-        return self._scene_case().ours(slicer.mrmlScene, role)
+        from DeepRadScoreSlicer import ownership
+
+        return ownership.ours(slicer.mrmlScene, role)
 
     def _shell_image(self) -> sitk.Image:
         node = self._ours("shell")[0]

@@ -7,7 +7,7 @@ from typing import Any
 import SimpleITK as sitk
 import slicer
 
-from DeepRadScoreSlicer import scene_case
+from DeepRadScoreSlicer import ownership, scene_case
 
 SHELL = "shell"
 SHELL_COLOUR = (1.0, 0.702, 0.0)
@@ -40,16 +40,16 @@ def show_shell(volume: Any, shell: sitk.Image, case_id: str, shell_mm: float) ->
 
     On an error the scene is as it was.
     """
-    found = scene_case.ours(slicer.mrmlScene, SHELL, volume)
+    found = ownership.ours(slicer.mrmlScene, SHELL, volume)
     name = f"{case_id} peritumoral shell {shell_mm:g} mm"
     node = found[0] if found else _new_node(name)
     try:
-        scene_case.mark(node, SHELL, case_id, volume)
-        scene_case.file_with(node, volume)
+        ownership.mark(node, SHELL, case_id, volume)
+        ownership.file_with(node, volume)
         scene_case.fill_segmentation(node, shell, f"peritumoral {shell_mm:g} mm", SHELL_COLOUR)
     except BaseException:
         if not found:
-            scene_case.remove_nodes([node.GetID()])
+            ownership.remove_nodes([node.GetID()])
         raise
     node.SetName(name)
     node.CreateClosedSurfaceRepresentation()
@@ -58,7 +58,7 @@ def show_shell(volume: Any, shell: sitk.Image, case_id: str, shell_mm: float) ->
 
 def remove_shell(volume: Any) -> None:
     """Take the shell of a CT out of the scene."""
-    scene_case.remove_nodes(node.GetID() for node in scene_case.ours(slicer.mrmlScene, SHELL, volume))
+    ownership.remove_nodes(node.GetID() for node in ownership.ours(slicer.mrmlScene, SHELL, volume))
 
 
 def _new_node(name: str) -> Any:

@@ -88,8 +88,8 @@ def choose(content: MaskContent, *, segment: str | None, label: int | None) -> S
     """
     present = ", ".join(_described(s) for s in content.segments)
     if segment is not None:
-        wanted, candidates = f'the segment "{segment}"', _by_name(content.segments, segment)
-        if _by_name(content.empty, segment) and not candidates:
+        wanted, candidates = f'the segment "{segment}"', by_name(content.segments, segment)
+        if by_name(content.empty, segment) and not candidates:
             raise RegionError(f"{wanted} is empty", where=content.where, mend=f"choose one of: {present}")
     elif label is not None:
         wanted, candidates = f"the label {label}", [s for s in content.segments if s.value == label]
@@ -114,7 +114,8 @@ def choose(content: MaskContent, *, segment: str | None, label: int | None) -> S
     )
 
 
-def _by_name(segments: tuple[Segment, ...], name: str) -> list[Segment]:
+def by_name(segments: Sequence[Segment], name: str) -> list[Segment]:
+    """The segments that a name may mean: those with that id, else that name, else that name but for capitals."""
     for matches in (
         [s for s in segments if s.identity == name and name],
         [s for s in segments if s.name == name],

@@ -146,10 +146,8 @@ def _write_files(profile: MolecularProfile, folder: Path) -> None:
     write_atomically(folder / "features.csv", features_csv(profile.case_id, profile.features))
     write_atomically(folder / "patch.png", patch_png(profile.prepared.patch))
     _write_image(profile.prepared.peritumoral, folder / "peritumoral.nrrd", label)
-    for key, heat in profile.gradcam.items():
-        image = sitk.GetImageFromArray(np.asarray(heat, dtype=np.float32)[None])
-        image.CopyInformation(profile.prepared.patch.image)
-        _write_image(image, folder / f"gradcam_{key}.nrrd", label)
+    for key in profile.gradcam:
+        _write_image(profile.heat_map(key), folder / f"gradcam_{key}.nrrd", label)
 
 
 def _write_image(image: sitk.Image, path: Path, label: str | None) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from DeepRadScoreLib.endpoints import KEYS, parse_label, pdl1_label
 from DeepRadScoreLib.errors import CohortError
-from DeepRadScoreLib.study.table_files import separator_of
+from DeepRadScoreLib.study.text_tables import check_rows, separator_of
 
 FILE_COLUMNS = ("ct", "mask", "repeat_mask", "lung_mask")
 SPLITS = ("train", "test", "")
@@ -188,18 +188,7 @@ def _checked_separator(path: Path) -> str:
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
         separator = separator_of(stream.readline())
         stream.seek(0)
-        rows = csv.reader(stream, delimiter=separator)
-        header = [name.strip() for name in next(rows, [])]
-        for number, row in enumerate(rows, start=2):
-            if len(row) > len(header):
-                raise CohortError(
-                    f"row {number} has {len(row)} cells, the header has {len(header)}",
-                    where=str(path),
-                    mend="remove the extra separators",
-                )
-    doubled = [name for name in header if name and header.count(name) > 1]
-    if doubled:
-        raise CohortError(f'the column "{doubled[0]}" stands twice', where=str(path), mend="keep one of them")
+        check_rows(csv.reader(stream, delimiter=separator), path)
     return separator
 
 

@@ -12,10 +12,10 @@ from xml.etree.ElementTree import ParseError
 import pandas as pd
 
 from DeepRadScoreLib.errors import CohortError, MissingPackageError
+from DeepRadScoreLib.study.text_tables import check_names, separator_of
 
 TEXT_ENDINGS = (".csv", ".tsv", ".txt")
 ENDINGS = (*TEXT_ENDINGS, ".parquet", ".xlsx")
-SEPARATORS = ",;\t"
 
 
 def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
@@ -59,11 +59,6 @@ def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
     return table.dropna(how="all"), sha256
 
 
-def separator_of(header: str) -> str:
-    """Comma, semicolon or tab: which of them the header line has most of."""
-    return max(SEPARATORS, key=header.count)
-
-
 def any_of(words: Iterable[str]) -> str:
     """`"a" or "b"`."""
     return " or ".join(f'"{word}"' for word in words)
@@ -90,9 +85,7 @@ def _read_text(path: Path, text_column: str) -> pd.DataFrame:
         header = stream.readline()
     separator = separator_of(header)
     names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
-    doubled = [name for name in names if name and names.count(name) > 1]
-    if doubled:
-        raise CohortError(f'the column "{doubled[0]}" stands twice', where=str(path), mend="keep one of them")
+    check_names(names, path)
     table = pd.read_csv(
         path,
         sep=separator,

@@ -42,3 +42,25 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no shared test data in {folder}; set DEEPRADSCORE_TEST_DATA")
     return folder
+
+
+@pytest.fixture
+def scene(slicer_app: Any) -> Iterator[Any]:
+    """The empty scene."""
+    import slicer
+
+    slicer.mrmlScene.Clear(False)
+    yield slicer.mrmlScene
+    slicer.mrmlScene.Clear(False)
+
+
+@pytest.fixture
+def nodes(scene: Any) -> tuple[Any, Any, str]:
+    """The ball case as nodes that bear the patient's name: volume, segmentation, segment."""
+    from DeepRadScoreSlicer import scene_case
+    from scene_tools import PATIENT, ball_case, segment_ids
+
+    ct, tumour = ball_case()
+    volume = scene_case.image_to_volume(ct, PATIENT)
+    segmentation = scene_case.image_to_segmentation(tumour, PATIENT, "tumour", (1, 0, 0))
+    return volume, segmentation, segment_ids(segmentation)[0]

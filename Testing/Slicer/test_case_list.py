@@ -15,13 +15,12 @@ import SimpleITK as sitk
 from DeepRadScoreLib.errors import CohortError, InputError, OutputError
 from DeepRadScoreLib.imaging import read_case
 from DeepRadScoreLib.study.cohort import read_cohort
-from DeepRadScoreLib.study.table_files import separator_of
+from DeepRadScoreLib.study.text_tables import SEPARATORS, separator_of
 
 ROOT = Path(__file__).parents[2]
 sys.path += [str(ROOT / "DeepRadScore"), str(ROOT / "Testing" / "Python")]
 
 import dicom_phantoms as made  # noqa: E402
-from DeepRadScoreSlicer import case_table  # noqa: E402
 from DeepRadScoreSlicer.case_list import CaseList, ListedCase, Status, case_name  # noqa: E402
 from dicom_mask_makers import seg_file  # noqa: E402
 
@@ -122,7 +121,7 @@ def test_an_empty_table_is_refused(tmp_path):
 
 def test_separators_are_the_librarys():
     for header in ("a,b", "a;b", "a\tb", "a;b;c,d", "a"):
-        assert separator_of(header) == max(case_table.SEPARATORS, key=header.count)
+        assert separator_of(header) == max(SEPARATORS, key=header.count)
 
 
 def test_a_ct_that_is_not_there_is_said(tmp_path):

@@ -24,26 +24,13 @@ FILES = ("features.csv", "profile.json", "report.html")
 
 
 @pytest.fixture
-def scene(slicer_app):
-    import slicer
-
-    slicer.mrmlScene.Clear(False)
-    yield slicer.mrmlScene
-    slicer.mrmlScene.Clear(False)
-
-
-@pytest.fixture
-def nodes(scene):
+def nodes(nodes):
     """The ball case under a patient's study; the patient's name wherever Slicer puts it."""
-    from DeepRadScoreSlicer import scene_case
-
-    ct, tumour = ball_case()
-    volume = scene_case.image_to_volume(ct, PATIENT)
+    volume, segmentation, segment_id = nodes
     volume.SetAttribute("DICOM.PatientName", PATIENT)
     volume.SetDescription(PATIENT)
-    segmentation = scene_case.image_to_segmentation(tumour, PATIENT, "tumour", (1, 0, 0))
     under_patient(volume)
-    return volume, segmentation, segment_ids(segmentation)[0]
+    return volume, segmentation, segment_id
 
 
 @pytest.fixture
@@ -108,8 +95,9 @@ def exported(volume, folder) -> dict[str, bytes]:
 
 def test_what_is_stored(nodes, profile):
     import slicer
+    from DeepRadScoreSlicer.ownership import ours
     from DeepRadScoreSlicer.result_nodes import find
-    from DeepRadScoreSlicer.scene_case import ours, volume_image
+    from DeepRadScoreSlicer.scene_case import volume_image
 
     from DeepRadScoreLib.report.profile import to_profile_json
 
@@ -151,7 +139,7 @@ def test_without_a_model(nodes):
 
 def test_all_of_it_lies_under_the_cts_study(nodes, profile):
     import slicer
-    from DeepRadScoreSlicer.scene_case import ours
+    from DeepRadScoreSlicer.ownership import ours
 
     tree = hierarchy()
     study = tree.GetItemParent(tree.GetItemByDataNode(nodes[0]))
@@ -166,7 +154,7 @@ def test_all_of_it_lies_under_the_cts_study(nodes, profile):
 
 def test_no_patients_name_in_a_node_or_an_export(nodes, profile, tmp_path, real_report):
     import slicer
-    from DeepRadScoreSlicer.scene_case import ours
+    from DeepRadScoreSlicer.ownership import ours
 
     before = ids()
     store(profile, nodes)
@@ -285,8 +273,8 @@ class TestAllOrNothing:
         "result_nodes._text_node",
         "result_nodes._table_node",
         "result_nodes._heat_map",
-        "scene_case.mark",
-        "scene_case.file_with",
+        "ownership.mark",
+        "ownership.file_with",
         "shell_node.show_shell",
         "scene_case.fill_segmentation",
     )
@@ -325,7 +313,7 @@ class TestAllOrNothing:
     @staticmethod
     def shell(volume):
         import slicer
-        from DeepRadScoreSlicer.scene_case import ours
+        from DeepRadScoreSlicer.ownership import ours
 
         return [
             (node.GetID(), node.GetName(), node.GetSegmentation().GetNumberOfSegments())
@@ -372,8 +360,8 @@ class TestAllOrNothing:
 class TestStale:
     def test_marked(self, nodes, profile):
         import slicer
+        from DeepRadScoreSlicer.ownership import ours
         from DeepRadScoreSlicer.result_nodes import find, mark_stale
-        from DeepRadScoreSlicer.scene_case import ours
 
         mark_stale(nodes[0])
         store(profile, nodes)
@@ -449,8 +437,8 @@ class TestSavedWithTheScene:
     @pytest.mark.parametrize("stale", [False, True])
     def test_restored(self, nodes, profile, reopen, tmp_path, stale, real_report):
         import slicer
+        from DeepRadScoreSlicer.ownership import ours
         from DeepRadScoreSlicer.result_nodes import find, mark_stale
-        from DeepRadScoreSlicer.scene_case import ours
 
         stored = store(profile, nodes)
         if stale:
@@ -477,8 +465,8 @@ class TestSavedWithTheScene:
 
     def test_results_can_be_removed_and_replaced_after_it(self, nodes, profile, reopen):
         import slicer
+        from DeepRadScoreSlicer.ownership import ours
         from DeepRadScoreSlicer.result_nodes import find, remove
-        from DeepRadScoreSlicer.scene_case import ours
 
         store(profile, nodes)
         volume = reopen()

@@ -21,26 +21,6 @@ CASES = [
 ]
 
 
-@pytest.fixture
-def scene(slicer_app):
-    import slicer
-
-    slicer.mrmlScene.Clear(False)
-    yield slicer.mrmlScene
-    slicer.mrmlScene.Clear(False)
-
-
-@pytest.fixture
-def nodes(scene):
-    """The ball case as nodes: volume, segmentation, segment."""
-    from DeepRadScoreSlicer import scene_case
-
-    ct, tumour = ball_case()
-    volume = scene_case.image_to_volume(ct, PATIENT)
-    segmentation = scene_case.image_to_segmentation(tumour, PATIENT, "tumour", (1, 0, 0))
-    return volume, segmentation, segment_ids(segmentation)[0]
-
-
 def same(first: sitk.Image, second: sitk.Image) -> None:
     assert first.GetPixelID() == second.GetPixelID()
     assert first.GetSize() == second.GetSize()

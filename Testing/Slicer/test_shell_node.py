@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from scene_tools import (
-    PATIENT,
     ball_case,
     count_items,
     count_nodes,
@@ -22,25 +21,6 @@ CASES = [
     ("pyradiomics/lung2_image.nrrd", "pyradiomics/lung2_label.nrrd"),
     ("ibsi/ct_phantom/nifti/image/phantom.nii.gz", "ibsi/ct_phantom/nifti/mask/mask.nii.gz"),
 ]
-
-
-@pytest.fixture
-def scene(slicer_app):
-    import slicer
-
-    slicer.mrmlScene.Clear(False)
-    yield slicer.mrmlScene
-    slicer.mrmlScene.Clear(False)
-
-
-@pytest.fixture
-def nodes(scene):
-    from DeepRadScoreSlicer import scene_case
-
-    ct, tumour = ball_case()
-    volume = scene_case.image_to_volume(ct, PATIENT)
-    segmentation = scene_case.image_to_segmentation(tumour, PATIENT, "tumour", (1, 0, 0))
-    return volume, segmentation, segment_ids(segmentation)[0]
 
 
 def labelmap(node) -> sitk.Image:
@@ -130,7 +110,7 @@ def test_other_tumours_are_taken_out(nodes):
 
 
 def test_one_node_brought_up_to_date_in_place(nodes):
-    from DeepRadScoreSlicer.scene_case import ours
+    from DeepRadScoreSlicer.ownership import ours
     from DeepRadScoreSlicer.shell_node import update_shell
 
     from DeepRadScoreLib.imaging import Case
@@ -173,7 +153,8 @@ def test_shown_in_2d_and_3d_and_kept_from_editing(nodes):
 
 
 def test_two_cts_have_two_shells_and_one_goes(nodes):
-    from DeepRadScoreSlicer.scene_case import image_to_volume, ours
+    from DeepRadScoreSlicer.ownership import ours
+    from DeepRadScoreSlicer.scene_case import image_to_volume
     from DeepRadScoreSlicer.shell_node import remove_shell, update_shell
 
     second = image_to_volume(ball_case()[0], "second")

@@ -80,9 +80,9 @@ def settle(panel, seconds: float = 20.0) -> None:
 
 def ours(role):
     import slicer
-    from DeepRadScoreSlicer import scene_case
+    from DeepRadScoreSlicer import ownership
 
-    return scene_case.ours(slicer.mrmlScene, role)
+    return ownership.ours(slicer.mrmlScene, role)
 
 
 def draw(volume, segmentation, segment_id, keep=0.5):

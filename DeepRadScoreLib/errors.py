@@ -55,5 +55,9 @@ class MissingPackageError(DeepRadScoreError):
     """A Python package that this step needs and that is not installed."""
 
 
+class WorkersError(DeepRadScoreError):
+    """The processes or the cluster that should do the work cannot."""
+
+
 class TooFewPositivesError(DeepRadScoreError):
     """An endpoint with too few positive or negative patients to be modelled."""

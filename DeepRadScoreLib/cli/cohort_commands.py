@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from DeepRadScoreLib.cli.progress import Report, shown_progress
+from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler, chosen_workers
 from DeepRadScoreLib.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -19,15 +20,6 @@ if TYPE_CHECKING:
 Preprocessing = Literal["canonical", "pyradiomics"]
 
 
-def _not_zero(jobs: int) -> int:
-    if jobs == 0:
-        raise InputError(
-            "no process cannot do it", where="--jobs 0", mend="give a number from 1 on, or -1 for every core"
-        )
-    return jobs
-
-
-Jobs = Annotated[int, typer.Option(callback=_not_zero, help="Parallel processes; -1: one for each core.")]
 CohortTable = Annotated[Path, typer.Argument(metavar="COHORT.csv", help="The cohort table.")]
 RepeatsOption = Annotated[int, typer.Option(min=1, help="Repeats of the classifiers' cross-validation.")]
 NetworkOption = Annotated[
@@ -47,7 +39,8 @@ def extract(
     out: Annotated[Path, typer.Option(help="The feature table: a name ending in .parquet or .csv.")],
     preprocessing: Annotated[Preprocessing, typer.Option(help="How cases are prepared.")] = "canonical",
     shell_mm: Annotated[float, typer.Option(help="Thickness of the peritumoral shell in mm.")] = 3.0,
-    jobs: Jobs = -1,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Compute the 2 x 851 features of every case of a cohort; a killed run goes on where it was.
 
@@ -62,9 +55,14 @@ def extract(
             f'the ending "{out.suffix}" is not known', where="--out", mend="end the name in .parquet or .csv"
         )
     table = read_cohort(cohort, needs=("case_id", "ct", "mask"))
-    with shown_progress() as report:
+    with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
         computed = extract_cohort(
-            table, preprocessing=preprocessing, shell_mm=shell_mm, jobs=jobs, progress=_case_line(report)
+            table,
+            preprocessing=preprocessing,
+            shell_mm=shell_mm,
+            workers=workers,
+            progress=_case_line(report),
+            wants="features",
         )
     _write_table(computed.features, out)
     typer.echo(f"{len(computed.features)} cases x {computed.features.shape[1]} features: {out}")
@@ -89,7 +87,8 @@ def train(
     cd8a_cut: Cd8aCut = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bundle.")] = 0,
     device: DeviceOption = "auto",
-    jobs: Jobs = -1,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Train a bundle on a cohort and judge it on its held-out part; a killed run goes on where it was.
 
@@ -110,8 +109,8 @@ def train(
     )
     if network == "per-endpoint":
         typer.echo(f"ten networks ({backbone}) for each of {folds if protocol == 'strict' else 2} parts", err=True)
-    with shown_progress() as report:
-        result, failed = train_from_table(cohort, out, plan, jobs=jobs, cd8a_cut=cd8a_cut, progress=report)
+    with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
+        result, failed = train_from_table(cohort, out, plan, workers=workers, cd8a_cut=cd8a_cut, progress=report)
     from DeepRadScoreLib.cli.case_commands import _print_manifest
 
     _print_manifest(result.bundle.manifest)

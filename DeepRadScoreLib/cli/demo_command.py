@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from DeepRadScoreLib.cli.progress import Report, shown_progress
+from DeepRadScoreLib.cli.workers_options import Jobs, chosen_workers
 from DeepRadScoreLib.endpoints import ENDPOINTS
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.bundle import Bundle
     from DeepRadScoreLib.study.protocols import TrainingPlan
     from DeepRadScoreLib.study.training import TrainingResult
+    from DeepRadScoreLib.study.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the cohort, the bundle and the report.")] = Path("demo-out"),
     quick: Annotated[bool, typer.Option("--quick", help="Fewer cases and epochs; the AUCs are then poor.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another cohort.")] = 1,
-    jobs: Annotated[int, typer.Option(help="Parallel processes; -1: one for each core.")] = -1,
+    jobs: Jobs = None,
 ) -> None:
     """Make a synthetic cohort, train on it, judge on unseen cases, analyse one of them. About 5 minutes on two cores.
 
@@ -53,14 +55,14 @@ def demo(
 
     check_folder(out)
     size = QUICK if quick else FULL
-    with shown_progress() as report:
-        result, case = run_demo(out, size, seed, jobs, report)
+    with chosen_workers(jobs, None) as workers, shown_progress() as report:
+        result, case = run_demo(out, size, seed, workers, report)
     _print_table(result.held_out, size)
     typer.echo(f"bundle: {out / 'model.zip'}")
     typer.echo(f"report of case {case}: {out / 'analysis' / 'report.html'}")
 
 
-def run_demo(out: Path, size: DemoSize, seed: int, jobs: int, report: Report) -> tuple[TrainingResult, str]:
+def run_demo(out: Path, size: DemoSize, seed: int, workers: Workers, report: Report) -> tuple[TrainingResult, str]:
     """Cohort, bundle, held-out table and one analysed unseen case below `out`; returns the result and that case."""
     from DeepRadScoreLib.study.run import train_from_table
     from DeepRadScoreLib.synthetic import write_cohort
@@ -70,8 +72,10 @@ def run_demo(out: Path, size: DemoSize, seed: int, jobs: int, report: Report) ->
     def made(done: int, total: int) -> None:
         report("synthetic cases", done, total)
 
-    table = write_cohort(out / "cohort", size.train, size.test, seed, jobs, made)
-    result, _ = train_from_table(table, out / "model.zip", _plan(size, seed), jobs=jobs, cd8a_cut=None, progress=report)
+    table = write_cohort(out / "cohort", size.train, size.test, seed, workers, made)
+    result, _ = train_from_table(
+        table, out / "model.zip", _plan(size, seed), workers=workers, cd8a_cut=None, progress=report
+    )
     _write_aucs(result.held_out, out / "held_out.json")
     case = _analyse_one(table, out, report)
     return result, case

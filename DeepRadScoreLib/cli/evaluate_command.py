@@ -14,7 +14,6 @@ from DeepRadScoreLib.cli.cohort_commands import (
     CohortTable,
     DeviceOption,
     Epochs,
-    Jobs,
     NetworkOption,
     Pixels,
     RepeatsOption,
@@ -22,6 +21,7 @@ from DeepRadScoreLib.cli.cohort_commands import (
     WeightsOption,
 )
 from DeepRadScoreLib.cli.progress import shown_progress
+from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler, chosen_workers
 from DeepRadScoreLib.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ def evaluate(
     cd8a_cut: Cd8aCut = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same results.")] = 0,
     device: DeviceOption = "auto",
-    jobs: Jobs = -1,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Train and judge the method on a cohort, with baselines, tables and figures; a killed run goes on where it was.
 
@@ -101,8 +102,8 @@ def evaluate(
         cd8a_cut,
         tuple(BACKBONES) if backbones else (),
     )
-    with shown_progress() as report:
-        outcome, used, work = evaluate_from_table(inputs, plan, jobs=jobs, progress=report)
+    with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
+        outcome, used, work = evaluate_from_table(inputs, plan, workers=workers, progress=report)
         results = summarise(outcome)
         write_study(outcome, results, used.table, out, report)
     shutil.rmtree(work)

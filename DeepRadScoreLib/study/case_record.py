@@ -6,8 +6,9 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import traceback
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,8 +22,8 @@ from DeepRadScoreLib.radscore.engine import extract_features
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 
 CACHE_VERSION = 1
-Wants = Literal["features", "patches", "shuffled"]
-"""Features and patch; the patch alone; the features of the case with shuffled voxels, and the patch as it is."""
+Wants = Literal["features", "patches", "both", "shuffled"]
+"""The features alone; the patch alone; both; the features of the case with shuffled voxels."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ class CaseTask:
     preprocessing: Preprocessing
     shell_mm: float
     series: str = ""
-    wants: Wants = "features"
+    wants: Wants = "both"
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class CaseRecord:
-    """What one case gives a study: 1702 features (none if only the patch was wanted), the patch (160, 160) in HU,
+    """What one case gives a study: 1702 features, the patch (160, 160) in HU (each empty where it was not wanted),
     features from the second mask, quality codes; or the error."""
 
     case_id: str
@@ -85,26 +86,23 @@ def check_cache() -> None:
         )
 
 
-def compute_case(task: CaseTask) -> CaseRecord:
-    """One case from its files, or from the cache if the same files were computed with the same settings before.
+def compute_case(task: CaseTask, cache: Path) -> CaseRecord:
+    """One case from its files, or from `cache` if the same files were computed with the same settings before.
 
-    A patch is also taken from the cache of the same case with its features.
+    A patch is also taken from the cache of the same case with its features. Whatever goes wrong is the record's error.
     """
     try:
-        digests = _digests(task)
-        stored = _stored(task, digests, task.wants)
-        found = _from_cache(stored, task.case_id)
-        if found is None and task.wants == "patches":
-            found = _without_features(_from_cache(_stored(task, digests, "features"), task.case_id))
-        if found is not None:
-            return found
-        record = _compute(task)
-        _to_cache(stored, record)
+        return _asked_for(_kept_or_computed(task, cache), task)
     except DeepRadScoreError as error:
-        return CaseRecord(task.case_id, error=str(error))
+        sentence = str(error)
     except OSError as error:
-        return CaseRecord(task.case_id, error=f"{error.filename}: the file cannot be read ({error.strerror}).")
-    return record
+        sentence = f"{error.filename}: the file cannot be read ({error.strerror})."
+    except MemoryError:
+        sentence = "there is not enough memory for it; use fewer --jobs."
+    except Exception as error:
+        traceback.print_exc()
+        sentence = f"an error that was not foreseen ({type(error).__name__}: {error}); please report it."
+    return CaseRecord(task.case_id, error=sentence)
 
 
 def installed_version(name: str) -> str:
@@ -113,6 +111,27 @@ def installed_version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
+
+
+def _kept_or_computed(task: CaseTask, cache: Path) -> CaseRecord:
+    digests = _digests(task)
+    stored = _stored(task, digests, task.wants, cache)
+    record = _from_cache(stored, task.case_id)
+    if record is None and task.wants == "patches":
+        record = _from_cache(_stored(task, digests, "both", cache), task.case_id)
+    if record is None:
+        record = _compute(task)
+        _to_cache(stored, record)
+    return record
+
+
+def _asked_for(record: CaseRecord, task: CaseTask) -> CaseRecord:
+    """The record without what was not wanted: a patch is eight times as large as the features."""
+    if task.wants == "both":
+        return record
+    if task.wants == "patches":
+        return replace(record, features=np.empty(0), repeat=None)
+    return replace(record, patch=np.empty(0))
 
 
 def _compute(task: CaseTask) -> CaseRecord:
@@ -148,12 +167,6 @@ def _features(task: CaseTask, prepared: PreparedCase) -> np.ndarray:
     return np.array([features[column] for column in FEATURE_COLUMNS])
 
 
-def _without_features(record: CaseRecord | None) -> CaseRecord | None:
-    if record is None:
-        return None
-    return CaseRecord(record.case_id, patch=record.patch, quality=record.quality, synthetic=record.synthetic)
-
-
 def _versions() -> dict[str, str]:
     packages = ("DeepRadScore", "pyradiomics-bhklab", "SimpleITK", "PyWavelets")
     return {"cache": str(CACHE_VERSION), **{name: installed_version(name) for name in packages}}
@@ -178,12 +191,12 @@ def content_digest(path: Path) -> bytes:
         return hashlib.file_digest(stream, "sha256").digest()
 
 
-def _stored(task: CaseTask, digests: dict[str, bytes], wants: Wants) -> Path:
+def _stored(task: CaseTask, digests: dict[str, bytes], wants: Wants, cache: Path) -> Path:
     """Where the cache keeps that of the case: named by all that decides it, and by nothing else."""
     settings = {"segment": task.segment, "preprocessing": task.preprocessing, "shell_mm": task.shell_mm, **_versions()}
     if task.series:
         settings["series"] = task.series
-    if wants != "features":
+    if wants in ("patches", "shuffled"):
         settings["wants"] = wants
     if wants == "shuffled":
         settings["seed"] = task.seed
@@ -193,7 +206,7 @@ def _stored(task: CaseTask, digests: dict[str, bytes], wants: Wants) -> Path:
         if wants != "patches" or role != "repeat":
             digest.update(content)
     key = digest.hexdigest()
-    return cache_folder() / "cases" / key[:2] / f"{key}.npz"
+    return cache / "cases" / key[:2] / f"{key}.npz"
 
 
 def _from_cache(stored: Path, case_id: str) -> CaseRecord | None:

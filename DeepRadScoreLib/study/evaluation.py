@@ -18,6 +18,7 @@ from DeepRadScoreLib.study.outer import EvaluationPlan, Part, StudyCases, disjoi
 from DeepRadScoreLib.study.parts import Progress, RefusedEndpoints, kept
 from DeepRadScoreLib.study.protocols import StudyData, TrainingPlan
 from DeepRadScoreLib.study.screening import endpoint_problem, likely_leaks
+from DeepRadScoreLib.study.workers import Workers
 
 
 def evaluate(
@@ -26,7 +27,7 @@ def evaluate(
     problems: dict[str, str],
     *,
     work: Path,
-    jobs: int,
+    workers: Workers,
     progress: Progress,
 ) -> tuple[dict[Protocol, tuple[FoldOutcome, ...]], tuple[EndpointFlow, ...]]:
     """Every outer fold of every protocol, and what became of every endpoint.
@@ -52,7 +53,7 @@ def evaluate(
     for protocol in plan.protocols:
         if not rules[protocol][0]:
             continue
-        run = _OuterFolds(cases, protocol, parts[protocol], rules[protocol], plan.training, work, jobs, progress)
+        run = _OuterFolds(cases, protocol, parts[protocol], rules[protocol], plan.training, work, workers, progress)
         found, refused = run.outcomes(done, total)
         reasons[protocol] |= refused
         done += len(parts[protocol])
@@ -82,7 +83,7 @@ class _OuterFolds:
     rules: list[dict[str, Rule]]
     plan: TrainingPlan
     work: Path
-    jobs: int
+    workers: Workers
     progress: Progress
 
     def outcomes(self, done: int, total: int) -> tuple[tuple[FoldOutcome, ...], dict[str, str]]:
@@ -104,7 +105,7 @@ class _OuterFolds:
                 return (), refused
             self.progress(f"outer folds: {self.protocol} {part.name}", done + number, total)
             where = self.work / f"{self.protocol}-{number + 1}"
-            fold = OuterFold(self.cases, shuffled, part, rules, training, where, self.jobs, self.progress)
+            fold = OuterFold(self.cases, shuffled, part, rules, training, where, self.workers, self.progress)
             try:
                 outcomes.append(kept(where / f"outcome-{joblib.hash(list(rules))}.joblib", fold.outcome))
             except RefusedEndpoints as found:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from joblib import delayed
 
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.imaging import Preprocessing
@@ -22,7 +21,7 @@ from DeepRadScoreLib.study.case_record import (
     installed_version,
 )
 from DeepRadScoreLib.study.cohort import Cohort
-from DeepRadScoreLib.study.workers import workers
+from DeepRadScoreLib.study.workers import Lost, Workers
 
 __all__ = [
     "CaseRecord",
@@ -44,7 +43,7 @@ class CohortFeatures:
     ----------
     rows: positions of these cases in the cohort table.
     features: (n x 1702), float64, columns named; no columns where only patches were wanted.
-    patches: (n, 160, 160), float32, HU; never of shuffled voxels.
+    patches: (n, 160, 160), float32, HU; (n, 0) where only features were wanted.
     repeats: features from the cohort's second masks, rows of NaN where there is none, or None.
     failed: case_id -> the error's sentence.
     """
@@ -63,17 +62,18 @@ def extract_cohort(
     *,
     preprocessing: Preprocessing = "canonical",
     shell_mm: float = 3.0,
-    jobs: int = -1,
+    workers: Workers,
     progress: Callable[[int, int, CaseRecord], None] | None = None,
-    wants: Wants = "features",
+    wants: Wants = "both",
     seed: int = 0,
 ) -> CohortFeatures:
     """Features and patches of every case; a case that fails is recorded and the rest goes on.
 
     Parameters
     ----------
-    wants: "features", with the patches; "patches" alone, which needs no radiomics; or "shuffled", the features of each
-        case with its voxels shuffled by `seed` inside tumour and shell (method: baselines).
+    workers: who does it; `cache_folder` has to be the same folder for all of them.
+    wants: "features" alone; "patches" alone, which needs no radiomics; "both"; or "shuffled", the features of each case
+        with its voxels shuffled by `seed` inside tumour and shell (method: baselines).
 
     Raises
     ------
@@ -98,15 +98,14 @@ def extract_cohort(
         for row in range(len(cohort))
     ]
     records: dict[str, CaseRecord] = {}
-    for done, record in enumerate(_computed(tasks, jobs), start=1):
-        records[record.case_id] = record
+    calls = [{"task": task, "cache": cache_folder()} for task in tasks]
+    for done, (position, result) in enumerate(workers.each(compute_case, calls), start=1):
+        case_id = tasks[position].case_id
+        record = CaseRecord(case_id, error=f"{result}.") if isinstance(result, Lost) else result
+        records[case_id] = record
         if progress is not None:
             progress(done, len(tasks), record)
     return _gather(cohort, records, () if wants == "patches" else FEATURE_COLUMNS)
-
-
-def _computed(tasks: list[CaseTask], jobs: int) -> Iterator[CaseRecord]:
-    yield from workers(jobs, ordered=False)(delayed(compute_case)(task) for task in tasks)
 
 
 def _gather(cohort: Cohort, records: dict[str, CaseRecord], columns: tuple[str, ...]) -> CohortFeatures:

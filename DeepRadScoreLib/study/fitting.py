@@ -15,6 +15,7 @@ from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.radscore.selection import Rule, modelling_rule
 from DeepRadScoreLib.study.parts import Progress, Refused, RefusedEndpoints, all_fitted, each_kept
 from DeepRadScoreLib.study.protocols import Stages, StudyData, TrainingPlan, paper_stages, strict_stages, three_models
+from DeepRadScoreLib.study.workers import Workers
 
 INNER_FOLDS = 5
 
@@ -68,7 +69,7 @@ def one_label_per_patient(part: StudyData, key: str) -> np.ndarray:
 
 
 def fit_part(
-    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, jobs: int, progress: Progress
+    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, progress: Progress
 ) -> FittedPart:
     """Fit the endpoints of `rules`; `work` keeps what a killed run had.
 
@@ -77,14 +78,14 @@ def fit_part(
     RefusedEndpoints: some of them cannot be fitted; those of the RadScores are found before networks are trained.
     """
     build = strict_stages if plan.protocol == "strict" else paper_stages
-    stages = build(training, rules, plan, work, jobs, progress)
+    stages = build(training, rules, plan, work, workers, progress)
     tasks = {
         (stage.key, name): fusion_task(columns, stage.labels, training.patients[stage.rows], plan)
         for stage in stages.stages
         for name, columns in stage.columns.items()
     }
     fitted = each_kept(
-        work, fit_fusion, tasks.values(), jobs=jobs, label="comparing seven classifiers", progress=progress
+        work, fit_fusion, tasks.values(), workers=workers, label="comparing seven classifiers", progress=progress
     )
     fusions: dict[str, dict[str, FusionModel]] = {stage.key: {} for stage in stages.stages}
     fused: dict[tuple[str, str], FusionModel] = all_fitted(dict(zip(tasks, fitted, strict=True)))
@@ -94,13 +95,13 @@ def fit_part(
 
 
 def fit_what_can_be(
-    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, jobs: int, progress: Progress
+    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, progress: Progress
 ) -> tuple[FittedPart | None, dict[str, str]]:
     """`fit_part` without the endpoints that cannot be fitted, and why each cannot; None where no endpoint can."""
     refused: dict[str, str] = {}
     while left := {key: rule for key, rule in rules.items() if key not in refused}:
         try:
-            return fit_part(training, left, plan, work, jobs, progress), refused
+            return fit_part(training, left, plan, work, workers, progress), refused
         except RefusedEndpoints as found:
             refused |= found.reasons
     return None, refused

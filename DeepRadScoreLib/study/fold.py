@@ -25,6 +25,7 @@ from DeepRadScoreLib.study.outcome import (
 from DeepRadScoreLib.study.outer import Part, StudyCases
 from DeepRadScoreLib.study.parts import Progress, Refused, each_kept
 from DeepRadScoreLib.study.protocols import Stage, StudyData, TrainingPlan
+from DeepRadScoreLib.study.workers import Workers
 
 BASELINE_CLASSIFIERS = ("LR",)
 Judged = tuple[list[pd.DataFrame], list[Fit], dict[str, str]]
@@ -41,7 +42,7 @@ class OuterFold:
     rules: dict[str, Rule]
     plan: TrainingPlan
     work: Path
-    jobs: int
+    workers: Workers
     progress: Progress
 
     def outcome(self) -> FoldOutcome:
@@ -52,7 +53,7 @@ class OuterFold:
         RefusedEndpoints: some endpoints cannot be fitted on the training part. A baseline that cannot be is noted.
         """
         training, testing = self._parts(self.cases.data)
-        fitted = fit_part(training, self.rules, self.plan, self.work / "models", self.jobs, self.progress)
+        fitted = fit_part(training, self.rules, self.plan, self.work / "models", self.workers, self.progress)
         outputs = fitted.outputs(testing.patches)
         columns = fitted.columns(testing, outputs)
         predictions, fits = _predictions(fitted, columns, training, testing, {})
@@ -95,7 +96,9 @@ class OuterFold:
                 values = columns[stage.key]["deep-radscore"]
                 tasks.append(explanation_task(stage, fusion, testing, values, outputs))
         label = "explaining the test cases"
-        return tuple(each_kept(self.work, explain_cases, tasks, jobs=self.jobs, label=label, progress=self.progress))
+        return tuple(
+            each_kept(self.work, explain_cases, tasks, workers=self.workers, label=label, progress=self.progress)
+        )
 
     def _baselines(self, training: StudyData, testing: StudyData) -> Iterable[tuple[str, Judged]]:
         data = self.cases.data
@@ -116,7 +119,9 @@ class OuterFold:
     def _radiomics(self, data: StudyData, name: str) -> Judged:
         """The Radiomics-Score of a baseline's own features or labels, under the baseline's name."""
         training, testing = self._parts(data)
-        fitted, refused = fit_what_can_be(training, self.rules, self.plan, self.work / name, self.jobs, self.progress)
+        fitted, refused = fit_what_can_be(
+            training, self.rules, self.plan, self.work / name, self.workers, self.progress
+        )
         if fitted is None:
             return [], [], refused
         columns = fitted.columns(testing, ([], []))
@@ -139,7 +144,7 @@ class OuterFold:
             for key, rows in known.items()
         ]
         label = f"baseline {name}"
-        fusions = each_kept(self.work, fit_fusion, tasks, jobs=self.jobs, label=label, progress=self.progress)
+        fusions = each_kept(self.work, fit_fusion, tasks, workers=self.workers, label=label, progress=self.progress)
         tables, fits, refused = [], [], {}
         for key, fusion, task in zip(known, fusions, tasks, strict=True):
             if isinstance(fusion, Refused):

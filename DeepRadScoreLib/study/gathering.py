@@ -18,6 +18,7 @@ from DeepRadScoreLib.study.outcome import BASELINES, MODELS
 from DeepRadScoreLib.study.outer import StudyCases
 from DeepRadScoreLib.study.parts import Progress
 from DeepRadScoreLib.study.protocols import StudyData, TrainingPlan
+from DeepRadScoreLib.study.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def has_images(cohort: Cohort) -> bool:
     return {"ct", "mask"} <= set(cohort.table)
 
 
-def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, jobs: int, progress: Progress) -> Gathered:
+def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, workers: Workers, progress: Progress) -> Gathered:
     """Read the feature table and compute what comes from images; only cases that have everything are used.
 
     Raises
@@ -113,8 +114,8 @@ def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, jobs: int, p
     if inputs.features is not None:
         table = read_feature_table(inputs.features, cohort, case_column=inputs.case_column, prefixes=inputs.prefixes)
     if has_images(cohort):
-        images = extracted(cohort, plan, "features" if table is None else "patches", jobs, progress)
-        shuffled = extracted(cohort, plan, "shuffled", jobs, progress) if table is None else None
+        images = extracted(cohort, plan, "both" if table is None else "patches", workers, progress)
+        shuffled = extracted(cohort, plan, "shuffled", workers, progress) if table is None else None
     radiomics = images if table is None else table
     if radiomics is None:
         raise ValueError("a cohort without images needs a feature table")
@@ -154,9 +155,9 @@ def _common_rows(sources: list[FeatureTable | CohortFeatures]) -> np.ndarray:
     return np.array(sorted(set.intersection(*(set(source.rows.tolist()) for source in sources))), dtype=int)
 
 
-def extracted(cohort: Cohort, plan: TrainingPlan, wants: Wants, jobs: int, progress: Progress) -> CohortFeatures:
+def extracted(cohort: Cohort, plan: TrainingPlan, wants: Wants, workers: Workers, progress: Progress) -> CohortFeatures:
     """`extract_cohort` with the plan's settings and a labelled progress."""
-    label = {"features": "regions and features", "patches": "deep patches", "shuffled": "features of shuffled voxels"}
+    label = {"both": "regions and features", "patches": "deep patches", "shuffled": "features of shuffled voxels"}
 
     def case_done(done: int, total: int, record: CaseRecord) -> None:
         progress(label[wants], done, total)
@@ -165,7 +166,7 @@ def extracted(cohort: Cohort, plan: TrainingPlan, wants: Wants, jobs: int, progr
         cohort,
         preprocessing=plan.preprocessing,
         shell_mm=plan.shell_mm,
-        jobs=jobs,
+        workers=workers,
         progress=case_done,
         wants=wants,
         seed=plan.seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import joblib
 
-from DeepRadScoreLib.study.workers import workers
+from DeepRadScoreLib.errors import WorkersError
+from DeepRadScoreLib.study.workers import Lost, Workers
 
 Progress = Callable[[str, int, int], None]
 Result = TypeVar("Result")
@@ -57,21 +58,29 @@ def each_kept(
     function: Callable[..., Result],
     tasks: Iterable[dict[str, Any]],
     *,
-    jobs: int,
+    workers: Workers,
     label: str,
     progress: Progress,
-) -> Iterator[Result]:
-    """`function(**task)` for every task, in order, in `jobs` processes; results are kept in `work` by content.
+) -> list[Result]:
+    """`function(**task)` for every task, in order; results are kept in `work` by content.
 
     A result is found again by the function's name and text and by the values of its arguments: hand over arrays and
     plain values, whose hash is the same in every process.
+
+    Raises
+    ------
+    WorkersError: a unit that its process died of each time it was tried.
     """
     tasks = list(tasks)
-    kept = joblib.Memory(work, verbose=0).cache(function)
-    results = workers(jobs)(joblib.delayed(kept)(**task) for task in tasks)
-    for done, result in enumerate(results, start=1):
-        progress(label, done, len(tasks))
-        yield result
+    results: dict[int, Result] = {}
+    for position, result in workers.each(joblib.Memory(work, verbose=0).cache(function), tasks):
+        if isinstance(result, Lost):
+            raise WorkersError(
+                str(result), where=label, mend="free some memory or use fewer --jobs, and run the same command again"
+            )
+        results[position] = result
+        progress(label, len(results), len(tasks))
+    return [results[position] for position in range(len(tasks))]
 
 
 def kept(path: Path, make: Callable[[], Result]) -> Result:

@@ -30,6 +30,7 @@ from DeepRadScoreLib.study.networks import (
 )
 from DeepRadScoreLib.study.parts import Progress, Refused, all_fitted, each_kept
 from DeepRadScoreLib.study.splits import stratified_folds
+from DeepRadScoreLib.study.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,10 @@ class Stages:
 
 
 def strict_stages(
-    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, jobs: int, progress: Progress
+    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, progress: Progress
 ) -> Stages:
     folds = stratified_folds(training.labels.to_numpy(), training.patients, plan.folds, plan.seed)
-    regions = _fit_regions(training, rules, [*(train for train, _ in folds), None], plan, work, jobs, progress)
+    regions = _fit_regions(training, rules, [*(train for train, _ in folds), None], plan, work, workers, progress)
     networks = _strict_networks(training, tuple(rules), folds, plan, work, progress)
     stages = []
     for key in rules:
@@ -140,9 +141,9 @@ def strict_stages(
 
 
 def paper_stages(
-    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, jobs: int, progress: Progress
+    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, progress: Progress
 ) -> Stages:
-    regions = _fit_regions(training, rules, [None], plan, work, jobs, progress)
+    regions = _fit_regions(training, rules, [None], plan, work, workers, progress)
     keys = tuple(rules)
     own = {key: regions[key, 0].columns(training.features) for key in keys} if regions else {}
     image_only = joint = None
@@ -224,7 +225,7 @@ def _fit_regions(
     parts: Sequence[np.ndarray | None],
     plan: TrainingPlan,
     work: Path,
-    jobs: int,
+    workers: Workers,
     progress: Progress,
 ) -> dict[tuple[str, int], RegionScores]:
     """RadScores of every endpoint on every part of the training cases (None: all of them); none without radiomics.
@@ -240,7 +241,7 @@ def _fit_regions(
         work,
         _fit_one_region,
         (_region_task(training, key, rules[key], parts[number], plan.seed) for key, number in names),
-        jobs=jobs,
+        workers=workers,
         label="selecting features and adding up RadScores",
         progress=progress,
     )

@@ -32,6 +32,7 @@ from DeepRadScoreLib.study.outer import EvaluationPlan, StudyCases, outer_parts
 from DeepRadScoreLib.study.parts import Progress, code_digest
 from DeepRadScoreLib.study.protocols import TrainingPlan
 from DeepRadScoreLib.study.training import TrainingResult, check_plan, plain_settings, train_bundle, work_key
+from DeepRadScoreLib.study.workers import Workers
 
 LEARNING = (
     "DeepRadScore",
@@ -49,22 +50,22 @@ EXTRACTING = ("pyradiomics-bhklab", "SimpleITK")
 
 
 def train_from_table(
-    table: Path, out: Path, plan: TrainingPlan, *, jobs: int, cd8a_cut: float | None, progress: Progress
+    table: Path, out: Path, plan: TrainingPlan, *, workers: Workers, cd8a_cut: float | None, progress: Progress
 ) -> tuple[TrainingResult, dict[str, str]]:
     """Train on a cohort table and write the bundle; returns the result and the cases that were left out, with why."""
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
     check_plan(plan)
-    computed = extracted(cohort, plan, "features", jobs, progress)
+    computed = extracted(cohort, plan, "both", workers, progress)
     work = cache_folder() / "runs" / work_key(cohort, computed, plan)
     work.mkdir(parents=True, exist_ok=True)
-    result = train_bundle(cohort, computed, plan, work=work, jobs=jobs, progress=progress)
+    result = train_bundle(cohort, computed, plan, work=work, workers=workers, progress=progress)
     write_bundle(result.bundle, out)
     shutil.rmtree(work)
     return result, computed.failed
 
 
 def evaluate_from_table(
-    inputs: StudyInputs, plan: EvaluationPlan, *, jobs: int, progress: Progress
+    inputs: StudyInputs, plan: EvaluationPlan, *, workers: Workers, progress: Progress
 ) -> tuple[StudyOutcome, Cohort, Path]:
     """Evaluate the method on a cohort table; returns what was found, the cases used, and the run's work folder.
 
@@ -87,12 +88,12 @@ def evaluate_from_table(
             check_plan(replace(plan.training, network=replace(plan.training.network, backbone=backbone)))
         for protocol in plan.protocols:
             check_plan(replace(plan.training, protocol=protocol))
-    gathered = gather(inputs, cohort, plan.training, jobs, progress)
+    gathered = gather(inputs, cohort, plan.training, workers, progress)
     work = cache_folder() / "runs" / f"study-{_study_key(gathered.cases, plan, inputs)}"
     work.mkdir(parents=True, exist_ok=True)
     problems = {key: reason.replace(str(inputs.table), inputs.table.name) for key, reason in cohort.bad_labels.items()}
     try:
-        folds, flows = evaluate(gathered.cases, plan, problems, work=work, jobs=jobs, progress=progress)
+        folds, flows = evaluate(gathered.cases, plan, problems, work=work, workers=workers, progress=progress)
     except CohortError as error:
         raise CohortError(error.what, where=str(inputs.table), mend=error.mend) from error
     evaluated = [flow.endpoint for flow in flows if not flow.not_run]

@@ -24,6 +24,7 @@ from DeepRadScoreLib.study.parts import Progress, code_digest
 from DeepRadScoreLib.study.protocols import Stage, StudyData, TrainingPlan
 from DeepRadScoreLib.study.splits import holdout
 from DeepRadScoreLib.study.statistics import auc_interval
+from DeepRadScoreLib.study.workers import Workers
 
 FEWEST_TEST_POSITIVES = 5
 BACKGROUND_ROWS = 50
@@ -38,7 +39,7 @@ class TrainingResult:
 
 
 def train_bundle(
-    cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, *, work: Path, jobs: int, progress: Progress
+    cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, *, work: Path, workers: Workers, progress: Progress
 ) -> TrainingResult:
     """Train on the cohort, judge on its held-out part, and return the bundle. `work` keeps what a killed run had.
 
@@ -58,7 +59,7 @@ def train_bundle(
             where=str(cohort.path),
             mend="add labelled cases",
         )
-    fitted, refused = fit_what_can_be(training, rules, plan, work, jobs, progress)
+    fitted, refused = fit_what_can_be(training, rules, plan, work, workers, progress)
     for key, reason in refused.items():
         cards[key] = cards[key].model_copy(update={"modelled": False, "reason": reason})
     if fitted is None:

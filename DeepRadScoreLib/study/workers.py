@@ -1,30 +1,122 @@
-"""The processes that work for the program: they leave Ctrl-C to it, and none outlives it."""
+"""Who does a study's work, one unit after another: this process, processes of this machine, or a cluster (`cluster`).
+
+A unit is a function called with one set of arguments. All workers give the same results; they differ in what a crash
+costs. A process that dies (a fault in a native library, no memory left, killed) costs the one unit it was at, which is
+tried three times in all and then given back as `Lost`.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from threading import Thread
+from typing import Any, Protocol, TypeVar
 
 import joblib
+from joblib.externals.loky import ProcessPoolExecutor
+
+Result = TypeVar("Result")
+TRIES = 3
+ONE_THREAD_EACH = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "BLIS_NUM_THREADS": "1",
+    "VECLIB_MAXIMUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+}
 
 
-def workers(jobs: int, *, ordered: bool = True) -> joblib.Parallel:
-    """`jobs` processes (-1: one for each core) with one thread each, which give results as they come or in order.
+@dataclass(frozen=True)
+class Lost:
+    """What stands in place of the result of a unit whose process died each time it was tried."""
 
-    A process whose program is gone, however it ended, ends at once instead of waiting for work.
+    tries: int = TRIES
+
+    def __str__(self) -> str:
+        return (
+            f"the process that worked on it ended {self.tries} times without a result, by a crash or for want of memory"
+        )
+
+
+class Workers(Protocol):
+    """Something that does units of work."""
+
+    def each(
+        self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
+    ) -> Iterator[tuple[int, Result | Lost]]:
+        """`function(**task)` for every task, as they finish: the task's position and its result.
+
+        Units are handed out as results are taken, so that no more than a few wait anywhere. What the function raises
+        is raised here.
+        """
+
+
+class InProcess:
+    """Does the work itself, in order: for small studies, and where no process can be started, as inside Slicer."""
+
+    def each(
+        self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
+    ) -> Iterator[tuple[int, Result | Lost]]:
+        """See `Workers`; a crash ends the program."""
+        for position, task in enumerate(tasks):
+            yield position, function(**task)
+
+
+class Processes:
+    """Processes of this machine with one thread each. They leave Ctrl-C to the program, and none outlives it.
+
+    Parameters
+    ----------
+    jobs: how many; -1: one for each core.
     """
-    return joblib.Parallel(
-        n_jobs=jobs,
-        return_as="generator" if ordered else "generator_unordered",
-        inner_max_num_threads=1,
-        initializer=_follow,
-        initargs=(_lifeline()[0],),
-    )
+
+    def __init__(self, jobs: int = -1) -> None:
+        self.jobs = joblib.effective_n_jobs(jobs)
+        self._idle: list[ProcessPoolExecutor] = []
+
+    def each(
+        self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
+    ) -> Iterator[tuple[int, Result | Lost]]:
+        """See `Workers`; every process is a pool of its own, so that it is known which unit it died of."""
+        waiting = list(reversed(range(len(tasks))))
+        deaths = dict.fromkeys(waiting, 0)
+        running: dict[Future, tuple[int, ProcessPoolExecutor]] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.jobs:
+                    process = self._idle.pop() if self._idle else _process()
+                    position = waiting.pop()
+                    running[process.submit(function, **tasks[position])] = position, process
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    position, process = running.pop(future)
+                    try:
+                        result: Result | Lost = future.result()
+                    except BrokenProcessPool:
+                        deaths[position] += 1
+                        if deaths[position] < TRIES:
+                            waiting.append(position)
+                            continue
+                        result = Lost()
+                    else:
+                        self._idle.append(process)
+                    yield position, result
+        finally:
+            for _, process in running.values():
+                process.shutdown(wait=False, kill_workers=True)
+
+
+def _process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, env=ONE_THREAD_EACH, initializer=_follow, initargs=(_lifeline()[0],))
 
 
 @cache

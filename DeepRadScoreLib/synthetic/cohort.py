@@ -11,12 +11,11 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-from joblib import delayed
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
-from DeepRadScoreLib.errors import InputError, OutputError
+from DeepRadScoreLib.errors import InputError, OutputError, WorkersError
 from DeepRadScoreLib.imaging import read_image
-from DeepRadScoreLib.study.workers import workers
+from DeepRadScoreLib.study.workers import Lost, Workers
 from DeepRadScoreLib.synthetic import anatomy, phantom, tumour
 from DeepRadScoreLib.synthetic.anatomy import SITES
 from DeepRadScoreLib.synthetic.causes import PLANTED, draw_labels, draw_latents
@@ -33,7 +32,7 @@ def write_cohort(
     n_train: int,
     n_test: int,
     seed: int,
-    jobs: int = -1,
+    workers: Workers,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write `n_train` + `n_test` synthetic cases and their table below `folder`.
@@ -45,7 +44,7 @@ def write_cohort(
 
     Parameters
     ----------
-    jobs: parallel processes; -1: one for each core.
+    workers: who makes the images.
     progress: called with (cases done, all cases).
 
     Returns
@@ -56,6 +55,7 @@ def write_cohort(
     ------
     InputError: fewer than one case in a part.
     OutputError: the folder cannot be written.
+    WorkersError: a case could not be made.
     """
     from DeepRadScoreLib.report.writing import check_folder, write_atomically
 
@@ -68,7 +68,7 @@ def write_cohort(
     check_folder(folder)
     parts = [_draw(split, n, seed) for split, n in zip(SPLITS, (n_train, n_test), strict=True)]
     table, latents = (pd.concat([part[i] for part in parts], ignore_index=True) for i in (0, 1))
-    _write_images(folder, table, latents, jobs, progress)
+    _write_images(folder, table, latents, workers, progress)
     path = folder / "cohort.csv"
     write_atomically(folder / "synthetic.json", _truth(table, latents, seed))
     write_atomically(path, table.drop(columns="seed").to_csv(index=False))
@@ -109,23 +109,29 @@ def _truth(table: pd.DataFrame, latents: pd.DataFrame, seed: int) -> str:
 
 
 def _write_images(
-    folder: Path, table: pd.DataFrame, latents: pd.DataFrame, jobs: int, progress: Callable[[int, int], None] | None
+    folder: Path,
+    table: pd.DataFrame,
+    latents: pd.DataFrame,
+    workers: Workers,
+    progress: Callable[[int, int], None] | None,
 ) -> None:
     program = "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in (anatomy, tumour, phantom))
-    tasks = (
-        delayed(_write_case)(
-            folder / row.ct,
-            folder / row.mask,
-            latents=latents.loc[row.Index].to_dict(),
-            site=row.site,
-            seed=row.seed,
-            program=program,
-        )
+    tasks = [
+        {
+            "ct_path": folder / row.ct,
+            "mask_path": folder / row.mask,
+            "latents": latents.loc[row.Index].to_dict(),
+            "site": row.site,
+            "seed": row.seed,
+            "program": program,
+        }
         for row in table.itertuples()
-    )
+    ]
     try:
         (folder / "images").mkdir(parents=True, exist_ok=True)
-        for number, _ in enumerate(workers(jobs, ordered=False)(tasks), start=1):
+        for number, (position, made) in enumerate(workers.each(_write_case, tasks), start=1):
+            if isinstance(made, Lost):
+                raise WorkersError(str(made), where=table["case_id"].iloc[position], mend="run the same command again")
             if progress is not None:
                 progress(number, len(table))
     except OSError as error:

@@ -56,14 +56,16 @@ def _make(fresh: Path, work: Path, progress: Progress) -> None:
     from DeepRadScoreLib.study.networks import NetworkPlan
     from DeepRadScoreLib.study.protocols import TrainingPlan
     from DeepRadScoreLib.study.run import train_from_table
+    from DeepRadScoreLib.study.workers import InProcess
     from DeepRadScoreLib.synthetic.cohort import write_cohort
 
+    workers = InProcess()
     table = write_cohort(
-        work / "cohort", TRAIN, TEST, SEED, jobs=1, progress=lambda done, total: progress("making cases", done, total)
+        work / "cohort", TRAIN, TEST, SEED, workers, progress=lambda done, total: progress("making cases", done, total)
     )
     network = NetworkPlan(form="frozen", weights="none", pixels=64, device="cpu")
     plan = TrainingPlan(network=network, folds=2, repeats=1, search="quick", seed=SEED)
-    train_from_table(table, fresh / BUNDLE, plan, jobs=1, cd8a_cut=None, progress=progress)
+    train_from_table(table, fresh / BUNDLE, plan, workers=workers, cd8a_cut=None, progress=progress)
     cases = read_cohort(table, needs=("case_id", "ct", "mask"), endpoints=()).table
     shown = cases[cases["split"] == "test"].iloc[0]
     shutil.copyfile(shown["ct"], fresh / CT)

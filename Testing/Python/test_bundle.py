@@ -15,6 +15,7 @@ from DeepRadScoreLib.deepct.network import deep_outputs
 from DeepRadScoreLib.errors import BundleError, OutputError
 from DeepRadScoreLib.fusion.columns import merge_outputs
 from DeepRadScoreLib.study.training import train_bundle
+from DeepRadScoreLib.study.workers import InProcess
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,9 @@ def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle")
     cohort, computed = small_study(70)
     plan = small_plan(form="shared")
-    bundle = train_bundle(cohort, computed, plan, work=folder / "work", jobs=1, progress=lambda *_: None).bundle
+    bundle = train_bundle(
+        cohort, computed, plan, work=folder / "work", workers=InProcess(), progress=lambda *_: None
+    ).bundle
     write_bundle(bundle, folder / "model.zip")
     return bundle, folder / "model.zip", computed
 

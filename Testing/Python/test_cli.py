@@ -106,7 +106,9 @@ def test_extract_goes_on_after_a_bad_case_and_takes_up_what_it_has(tmp_path):
     assert len(stored) == 3
     parquet = tmp_path / "features.parquet"
     ball_case(tmp_path, "bb", radius=9.0)
-    assert command("extract", table, "--out", parquet, "--jobs", 1, cache=cache).returncode == 1
+    done = command("extract", table, "--out", parquet, "--jobs", 2, "--scheduler", "local", cache=cache)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
     again = pd.read_parquet(parquet)
     np.testing.assert_array_equal(again.iloc[[0, 2], 1:].to_numpy(), features.iloc[[0, 2], 1:].to_numpy())
     assert again["tumour_original_shape_MeshVolume"][1] > 1.5 * features["tumour_original_shape_MeshVolume"][1]
@@ -120,6 +122,10 @@ def test_extract_goes_on_after_a_bad_case_and_takes_up_what_it_has(tmp_path):
     [
         (["train", "cohort.csv", "--out", "model.zip"], ['column "patient_id" is missing']),
         (["extract", "none.csv", "--out", "f.csv"], ["none.csv", "does not exist"]),
+        (
+            ["extract", "cohort.csv", "--out", "f.csv", "--scheduler", "tcp://127.0.0.1:9"],
+            ["no Dask scheduler answers"],
+        ),
         (["extract", "cohort.csv", "--out", "f.xlsx"], ['ending ".xlsx"', ".parquet or .csv"]),
         (["extract", "cohort.csv", "--out", "."], ["this is a folder"]),
         (["inspect", "none.zip"], ["none.zip", "does not exist"]),

@@ -16,6 +16,7 @@ from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.imaging import case_from_images
 from DeepRadScoreLib.study.features import CaseTask, compute_case
 from DeepRadScoreLib.study.training import train_bundle
+from DeepRadScoreLib.study.workers import InProcess
 
 
 def refuse() -> None:
@@ -36,8 +37,7 @@ def ball(radius: float) -> np.ndarray:
     return x**2 + y**2 + z**2 <= radius**2
 
 
-def test_a_mask_read_in_another_role_is_computed_anew(tmp_path, monkeypatch):
-    monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path / "cache"))
+def test_a_mask_read_in_another_role_is_computed_anew(tmp_path):
     rng = np.random.default_rng(0)
     arrays = {
         "ct": (np.where(ball(6), 30, -850) + rng.normal(0, 20, (40, 44, 44))).astype(np.int16),
@@ -49,7 +49,9 @@ def test_a_mask_read_in_another_role_is_computed_anew(tmp_path, monkeypatch):
     files = {name: str(tmp_path / f"{name}.nrrd") for name in arrays}
     common = {"case_id": "a", "ct": files["ct"], "mask": files["mask"], "segment": "", "shell_mm": 3.0}
     records = [
-        compute_case(CaseTask(**common, lung_mask=lung, repeat_mask=repeat, preprocessing="canonical"))
+        compute_case(
+            CaseTask(**common, lung_mask=lung, repeat_mask=repeat, preprocessing="canonical"), tmp_path / "cache"
+        )
         for lung, repeat in ((files["other"], ""), ("", files["other"]))
     ]
     assert [record.error for record in records] == ["", ""]
@@ -60,7 +62,9 @@ def test_a_mask_read_in_another_role_is_computed_anew(tmp_path, monkeypatch):
 
 def test_a_finding_without_a_signal_is_null(tmp_path):
     cohort, computed = small_study(70)
-    bundle = train_bundle(cohort, computed, small_plan(), work=tmp_path, jobs=1, progress=lambda *_: None).bundle
+    bundle = train_bundle(
+        cohort, computed, small_plan(), work=tmp_path, workers=InProcess(), progress=lambda *_: None
+    ).bundle
     bundle.endpoints["KRAS"].fusion.no_signal_ = True
     bundle.endpoints["EGFR"].fusion.no_signal_ = False
     bundle.manifest.endpoints["EGFR"].validation["deep-radscore"] = ValidationCard(

@@ -20,6 +20,7 @@ from DeepRadScoreLib.study.outer import EvaluationPlan, outer_parts
 from DeepRadScoreLib.study.protocols import TrainingPlan
 from DeepRadScoreLib.study.run import evaluate_from_table
 from DeepRadScoreLib.study.summary import summarise
+from DeepRadScoreLib.study.workers import InProcess
 
 N = 72
 KILLED_AFTER = 20
@@ -31,7 +32,7 @@ def quiet(label: str, done: int, total: int) -> None:
 
 
 def run(inputs: StudyInputs, plan: EvaluationPlan, progress=quiet):
-    return evaluate_from_table(inputs, plan, jobs=1, progress=progress)[0]
+    return evaluate_from_table(inputs, plan, workers=InProcess(), progress=progress)[0]
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def test_a_test_part_touches_nothing_that_is_learned(inputs, tmp_path):
         gathered.cases, data=dataclasses.replace(gathered.cases.data, features=features, labels=labels)
     )
     first, second = (
-        evaluate(cases, plan, {}, work=tmp_path / name, jobs=1, progress=quiet)[0]["strict"][0]
+        evaluate(cases, plan, {}, work=tmp_path / name, workers=InProcess(), progress=quiet)[0]["strict"][0]
         for name, cases in (("as_is", gathered.cases), ("changed", changed))
     )
     for a, b in zip(first.fits, second.fits, strict=True):

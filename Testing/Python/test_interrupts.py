@@ -142,8 +142,8 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(tmp_path):
 
 def test_workers_end_with_a_program_that_was_killed(tmp_path):
     work = "print('at work', file=sys.stderr, flush=True); time.sleep(600)"
-    lines = ["from joblib import delayed", "from DeepRadScoreLib.study.workers import workers"]
-    lines += [f'list(workers(2)(delayed(exec)("import sys, time; {work}") for _ in range(2)))']
+    lines = ["from functools import partial", "from DeepRadScoreLib.study.workers import Processes"]
+    lines += [f'list(Processes(2).each(partial(exec, "import sys, time; {work}"), [{{}}, {{}}]))']
     code, said = stopped(["-c", "\n".join(lines)], tmp_path / "said.txt", tmp_path, "at work", signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert "at work" in said

@@ -12,6 +12,7 @@ from small_study import small_plan, small_study
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.study.protocols import StudyData, paper_stages, strict_stages
 from DeepRadScoreLib.study.training import train_bundle
+from DeepRadScoreLib.study.workers import InProcess
 
 
 def quiet(label: str, done: int, total: int) -> None:
@@ -20,7 +21,7 @@ def quiet(label: str, done: int, total: int) -> None:
 
 def run(tmp_path, plan, n=80, seed=0):
     cohort, computed = small_study(n, seed)
-    return train_bundle(cohort, computed, plan, work=tmp_path, jobs=1, progress=quiet)
+    return train_bundle(cohort, computed, plan, work=tmp_path, workers=InProcess(), progress=quiet)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_held_out_patients_touch_nothing_that_is_learned(frozen, tmp_path):
     patches = computed.patches.copy()
     patches[test] = 0.0
     other = dataclasses.replace(computed, features=changed, patches=patches)
-    again = train_bundle(cohort, other, small_plan(), work=tmp_path, jobs=1, progress=quiet).bundle
+    again = train_bundle(cohort, other, small_plan(), work=tmp_path, workers=InProcess(), progress=quiet).bundle
     for key, model in frozen.bundle.endpoints.items():
         assert model.fusion.to_bytes() == again.endpoints[key].fusion.to_bytes()
         assert model.regions.radscores["tumour"].to_dict() == again.endpoints[key].regions.radscores["tumour"].to_dict()
@@ -111,4 +112,4 @@ def test_paper_trains_the_classifiers_on_the_patients_own_scores(tmp_path):
 def test_a_cohort_without_enough_labels_is_refused(tmp_path):
     cohort, computed = small_study(20, keys=("EGFR",))
     with pytest.raises(CohortError, match="no endpoint has 10 patients"):
-        train_bundle(cohort, computed, small_plan(), work=tmp_path, jobs=1, progress=quiet)
+        train_bundle(cohort, computed, small_plan(), work=tmp_path, workers=InProcess(), progress=quiet)

@@ -12,12 +12,14 @@ import SimpleITK as sitk
 from imaging_phantoms import image_of, tumour_case
 
 from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.imaging import case_from_images, prepare, shuffled_voxels
 from DeepRadScoreLib.radscore.engine import extract_features
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS
 from DeepRadScoreLib.study import case_record
 from DeepRadScoreLib.study.cohort import Cohort
-from DeepRadScoreLib.study.features import CaseTask, compute_case, extract_cohort
+from DeepRadScoreLib.study.features import CaseTask, cache_folder, compute_case, extract_cohort
+from DeepRadScoreLib.study.workers import InProcess
 
 
 def textured(seed: int = 0, radius: float = 6.0) -> tuple[sitk.Image, sitk.Image]:
@@ -132,7 +134,7 @@ def never(*_: object) -> None:
 def test_patches_alone_need_no_radiomics_and_no_second_mask(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr(case_record, "extract_features", never)
     lines = []
-    found = extract_cohort(cohort, wants="patches", jobs=1, progress=lambda *line: lines.append(line[:2]))
+    found = extract_cohort(cohort, wants="patches", workers=InProcess(), progress=lambda *line: lines.append(line[:2]))
     assert lines == [(1, 3), (2, 3), (3, 3)]
     assert found.features.shape == (2, 0)
     assert list(found.features.index) == ["c0", "c1"]
@@ -144,39 +146,45 @@ def test_patches_alone_need_no_radiomics_and_no_second_mask(cohort, tmp_path, mo
     assert len(kept(tmp_path)) == 2
     monkeypatch.setattr(case_record, "prepare", never)
     Path(cohort.table["repeat_mask"][1]).unlink()
-    again = extract_cohort(cohort, wants="patches", jobs=1)
+    again = extract_cohort(cohort, wants="patches", workers=InProcess())
     np.testing.assert_array_equal(found.patches, again.patches)
     assert found.quality == again.quality
 
 
 def test_the_three_wants_do_not_meet_in_the_cache_but_patches_come_from_a_full_run(cohort, tmp_path, monkeypatch):
-    full = extract_cohort(cohort, jobs=1)
+    full = extract_cohort(cohort, workers=InProcess())
     assert len(kept(tmp_path)) == 2
     with monkeypatch.context() as patched:
         patched.setattr(case_record, "prepare", never)
-        patches = extract_cohort(cohort, wants="patches", jobs=1)
+        patches = extract_cohort(cohort, wants="patches", workers=InProcess())
     assert len(kept(tmp_path)) == 2
     assert patches.features.shape == (2, 0)
     assert patches.repeats is None
     np.testing.assert_array_equal(full.patches, patches.patches)
     assert full.quality == patches.quality
-    shuffled = extract_cohort(cohort, wants="shuffled", seed=1, jobs=1)
+    shuffled = extract_cohort(cohort, wants="shuffled", seed=1, workers=InProcess())
     assert len(kept(tmp_path)) == 4
-    np.testing.assert_array_equal(full.patches, shuffled.patches)
+    assert shuffled.patches.shape == (2, 0)
     assert tuple(shuffled.features.columns) == FEATURE_COLUMNS
     assert np.isfinite(shuffled.repeats).all(axis=1).tolist() == [False, True]
     monkeypatch.setattr(case_record, "extract_features", never)
-    pd.testing.assert_frame_equal(shuffled.features, extract_cohort(cohort, wants="shuffled", seed=1, jobs=1).features)
-    pd.testing.assert_frame_equal(full.features, extract_cohort(cohort, seed=1, jobs=1).features)
-    with pytest.raises(AssertionError, match="not to be computed"):
-        extract_cohort(cohort, wants="shuffled", seed=2, jobs=1)
+    pd.testing.assert_frame_equal(
+        shuffled.features, extract_cohort(cohort, wants="shuffled", seed=1, workers=InProcess()).features
+    )
+    features = extract_cohort(cohort, wants="features", seed=1, workers=InProcess())
+    pd.testing.assert_frame_equal(full.features, features.features)
+    np.testing.assert_array_equal(full.repeats, features.repeats)
+    assert features.patches.shape == (2, 0)
+    assert len(kept(tmp_path)) == 4
+    with pytest.raises(CohortError, match="not to be computed"):
+        extract_cohort(cohort, wants="shuffled", seed=2, workers=InProcess())
 
 
 def test_shuffled_features_do_not_depend_on_the_order_of_the_cases(cohort):
     task = CaseTask(
         "a", cohort.table["ct"][0], cohort.table["mask"][0], "", "", "", "canonical", 3.0, wants="shuffled", seed=4
     )
-    alone = compute_case(task)
+    alone = compute_case(task, cache_folder())
     direct = prepare(case_from_images(*textured(0, radius=5.0), case_id="b"))
     assert alone.error == ""
     np.testing.assert_array_equal(alone.features, list(extract_features(shuffled_voxels(direct, 4)).values()))

@@ -21,6 +21,7 @@ from DeepRadScoreLib.imaging import Case, deep_patch, prepare, read_case, read_i
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, is_synthetic
 from DeepRadScoreLib.radscore.engine import extract_features
 from DeepRadScoreLib.study.cohort import read_cohort
+from DeepRadScoreLib.study.workers import InProcess
 from DeepRadScoreLib.synthetic import (
     LATENTS,
     PLANTED,
@@ -223,7 +224,7 @@ def test_the_mask_is_one_body_of_the_drawn_volume_well_inside_the_image(seed):
 
 def test_site_age_and_split_know_nothing_of_the_labels(tmp_path, monkeypatch):
     monkeypatch.setattr(cohort, "_write_images", lambda *_, **__: None)
-    table = pd.read_csv(write_cohort(tmp_path, 3000, 1500, seed=7))
+    table = pd.read_csv(write_cohort(tmp_path, 3000, 1500, seed=7, workers=InProcess()))
     assert set(table["site"]) == set(SITES)
     for key in KEYS:
         assert 0.02 < table[key].isna().mean() < 0.04
@@ -242,7 +243,9 @@ def test_site_age_and_split_know_nothing_of_the_labels(tmp_path, monkeypatch):
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("synthetic")
     calls = []
-    path = write_cohort(folder, 3, 2, seed=9, jobs=1, progress=lambda done, total: calls.append((done, total)))
+    path = write_cohort(
+        folder, 3, 2, seed=9, workers=InProcess(), progress=lambda done, total: calls.append((done, total))
+    )
     assert calls == [(number, 5) for number in range(1, 6)]
     return path
 
@@ -267,12 +270,12 @@ def test_a_stopped_run_goes_on_and_ends_as_an_unbroken_one(written, tmp_path):
     lost, foreign = images[0], images[3]
     lost.unlink()
     foreign.write_bytes(b"NRRD0004\n")
-    write_cohort(written.parent, 3, 2, seed=9, jobs=1)
+    write_cohort(written.parent, 3, 2, seed=9, workers=InProcess())
     remade = {path for path in images if path.stat().st_mtime_ns != before[path][0]}
     assert {lost, foreign} <= remade
     assert len(remade) <= 4
     assert all(path.read_bytes() == before[path][1] for path in images)
-    smaller = write_cohort(tmp_path, 1, 1, seed=9, jobs=1).parent
+    smaller = write_cohort(tmp_path, 1, 1, seed=9, workers=InProcess()).parent
     name = "images/synthetic-test-001_ct.nrrd"
     assert (smaller / name).read_bytes() == (written.parent / name).read_bytes()
 
@@ -282,14 +285,14 @@ def test_a_file_cut_short_is_made_again(written):
     path = sorted((written.parent / "images").glob("*_ct.nrrd"))[1]
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    write_cohort(written.parent, 3, 2, seed=9, jobs=1)
+    write_cohort(written.parent, 3, 2, seed=9, workers=InProcess())
     assert path.read_bytes() == whole
     read_image(path)
 
 
 def test_what_cannot_be_made_is_refused(tmp_path):
     with pytest.raises(InputError, match="at least one"):
-        write_cohort(tmp_path, 3, 0, seed=1)
+        write_cohort(tmp_path, 3, 0, seed=1, workers=InProcess())
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="not a folder"):
-        write_cohort(tmp_path / "file", 1, 1, seed=1)
+        write_cohort(tmp_path / "file", 1, 1, seed=1, workers=InProcess())

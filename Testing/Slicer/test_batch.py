@@ -32,6 +32,7 @@ from DeepRadScoreLib.imaging import read_case  # noqa: E402
 from DeepRadScoreLib.report.writing import write_profile  # noqa: E402
 from DeepRadScoreLib.study import case_folders  # noqa: E402
 from DeepRadScoreLib.study.training import train_bundle  # noqa: E402
+from DeepRadScoreLib.study.workers import InProcess  # noqa: E402
 
 SCRIPT = ROOT / "DeepRadScore" / "DeepRadScoreSlicer" / "batch.py"
 STUDY = {
@@ -47,9 +48,8 @@ def trained(folder, seed):
     cohort, computed = small_study(60, seed)
     plan = small_plan()
     plan = replace(plan, network=replace(plan.network, backbone="densenet121"))
-    done = train_bundle(
-        cohort, replace(computed, synthetic=True), plan, work=folder / f"work{seed}", jobs=1, progress=lambda *_: None
-    )
+    settings = {"work": folder / f"work{seed}", "workers": InProcess(), "progress": lambda *_: None}
+    done = train_bundle(cohort, replace(computed, synthetic=True), plan, **settings)
     write_bundle(done.bundle, folder / f"model{seed}.zip")
     return folder / f"model{seed}.zip"
 

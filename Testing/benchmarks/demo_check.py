@@ -23,6 +23,7 @@ from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.study.cohort import read_cohort
 from DeepRadScoreLib.study.features import extract_cohort
 from DeepRadScoreLib.study.training import train_bundle
+from DeepRadScoreLib.study.workers import Processes
 from DeepRadScoreLib.synthetic import PLANTED, reachable_auc, seen_by
 
 SEEDS = tuple(range(101, 111))
@@ -45,7 +46,9 @@ def frozen_aucs(folder: Path, seed: int) -> dict[str, float]:
     plan = dataclasses.replace(plan, network=dataclasses.replace(plan.network, form="frozen"))
     work = folder / "frozen"
     work.mkdir(exist_ok=True)
-    result = train_bundle(cohort, extract_cohort(cohort), plan, work=work, jobs=-1, progress=lambda *_: None)
+    workers = Processes()
+    computed = extract_cohort(cohort, workers=workers)
+    result = train_bundle(cohort, computed, plan, work=work, workers=workers, progress=lambda *_: None)
     return {key: aucs["deep-ct"][0] for key, aucs in held_out_aucs(result.held_out).items()}
 
 
@@ -56,7 +59,7 @@ def one_seed(folder: Path, seed: int) -> dict:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["DEEPRADSCORE_CACHE"] = str(folder / "cache")
     begin = time.perf_counter()
-    result, _ = run_demo(folder, FULL, seed, -1, quiet)
+    result, _ = run_demo(folder, FULL, seed, Processes(), quiet)
     seconds = time.perf_counter() - begin
     table = held_out_aucs(result.held_out)
     aucs = {key: {model: value[0] for model, value in row.items()} for key, row in table.items()}

@@ -68,6 +68,7 @@ def made_up_model(path: Path, network: str) -> None:
     from DeepRadScoreLib.study.networks import NetworkPlan
     from DeepRadScoreLib.study.protocols import TrainingPlan
     from DeepRadScoreLib.study.training import train_bundle
+    from DeepRadScoreLib.study.workers import InProcess
 
     cohort, computed = small_study(keys=KEYS)
     for number, key in enumerate(KEYS):
@@ -80,7 +81,8 @@ def made_up_model(path: Path, network: str) -> None:
     )
     plan = TrainingPlan(network=plan, folds=FOLDS, repeats=1, search="quick")
     with tempfile.TemporaryDirectory() as work:
-        bundle = train_bundle(cohort, computed, plan, work=Path(work), jobs=1, progress=lambda *_: None).bundle
+        settings = {"work": Path(work), "workers": InProcess(), "progress": lambda *_: None}
+        bundle = train_bundle(cohort, computed, plan, **settings).bundle
     if network == "shared":
         spec = NetworkSpec("densenet121", KEYS)
         bundle = replace(

@@ -28,6 +28,7 @@ from DeepRadScoreLib.study.outer import EvaluationPlan, StudyCases, outer_parts
 from DeepRadScoreLib.study.protocols import StudyData, TrainingPlan
 from DeepRadScoreLib.study.report.writing import write_study
 from DeepRadScoreLib.study.summary import summarise
+from DeepRadScoreLib.study.workers import Processes
 
 N = 508
 POSITIVES = dict(zip(KEYS, (163, 320, 124, 186, 57, 27, 120, 47, 26, 85), strict=True))
@@ -81,7 +82,7 @@ def main() -> None:
     clock = Clock()
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(evaluation, "outer_parts", lambda *_: some):
-        folds, flows = evaluation.evaluate(cases, plan, {}, work=Path(folder), jobs=-1, progress=clock)
+        folds, flows = evaluation.evaluate(cases, plan, {}, work=Path(folder), workers=Processes(), progress=clock)
         folds_s = time.perf_counter() - begin
         outcome = StudyOutcome(folds, flows, {}, {}, N, N, {"seed": 0, "split": "cv"})
         table = pd.DataFrame({"case_id": cases.data.features.index, "patient_id": cases.data.patients})

@@ -55,6 +55,10 @@ class MissingPackageError(DeepRadScoreError):
     """A Python package that this step needs and that is not installed."""
 
 
+class DownloadError(DeepRadScoreError):
+    """A public archive that cannot be reached."""
+
+
 class WorkersError(DeepRadScoreError):
     """The processes or the cluster that should do the work cannot."""
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _parts: set[Path] = set()
+_processes: set[subprocess.Popen[bytes]] = set()
 _moving = threading.Lock()
+KILLED_WITHIN_S = 0.2
 
 
 @contextmanager
@@ -21,6 +24,18 @@ def unfinished(part: Path) -> Iterator[None]:
     finally:
         shutil.rmtree(part, ignore_errors=True)
         _parts.discard(part)
+
+
+@contextmanager
+def ends_with_program(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Within it another program is at work; it is killed at the end if it still runs, also by `give_up`."""
+    _processes.add(process)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        _processes.discard(process)
 
 
 @contextmanager
@@ -36,7 +51,12 @@ def is_moving() -> bool:
 
 
 def give_up(patience_s: float) -> None:
-    """For the end of the program: wait so long for moves that have begun, then remove what is unfinished."""
+    """For the end of the program: kill the programs it started, wait so long for moves that have begun, then remove
+    what is unfinished."""
+    for process in list(_processes):
+        process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(KILLED_WITHIN_S)
     _moving.acquire(timeout=patience_s)
     for part in list(_parts):
         shutil.rmtree(part, ignore_errors=True)

@@ -109,7 +109,7 @@ def _dicom_maker(
 ) -> Callable[[MolecularProfile], dict[str, bytes]]:
     """What makes the DICOM objects of a profile; all that could be missing for it is looked up now."""
     from DeepRadScoreLib.imaging.dicom.source import read_source
-    from DeepRadScoreLib.report.dicom.pseudonyms import Pseudonyms, pseudonym_key
+    from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
     from DeepRadScoreLib.report.dicom.writing import FOLDER, to_dicom
     from DeepRadScoreLib.report.writing import check_folder
 

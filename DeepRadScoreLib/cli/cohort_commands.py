@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from DeepRadScoreLib.study.features import CaseRecord
 
+ROWS_AT_A_TIME = 50
 Preprocessing = Literal["canonical", "pyradiomics"]
 
 
@@ -146,16 +147,14 @@ def _case_line(report: Report) -> Callable[[int, int, CaseRecord], None]:
 
 
 def _write_table(features: pd.DataFrame, out: Path) -> None:
-    import io
+    """Write the table a few rows at a time: its text is as large as all the rest of the program's memory."""
+    from DeepRadScoreLib.report.writing import written_atomically
 
-    from DeepRadScoreLib.report.writing import write_atomically
-
-    if out.suffix == ".csv":
-        write_atomically(out, features.to_csv(float_format="%.17g"))
-        return
-    buffer = io.BytesIO()
-    features.reset_index().to_parquet(buffer, index=False)
-    write_atomically(out, buffer.getvalue())
+    with written_atomically(out) as stream:
+        if out.suffix == ".csv":
+            features.to_csv(stream, float_format="%.17g", chunksize=ROWS_AT_A_TIME)
+        else:
+            features.reset_index().to_parquet(stream, index=False)
 
 
 def _end(failed: dict[str, str]) -> None:

@@ -30,7 +30,14 @@ def _commands() -> typer.Typer:
     """All commands; imported here, so that a signal finds its handler while they are."""
     import typer
 
-    from DeepRadScoreLib.cli import case_commands, cohort_commands, demo_command, doctor_command, evaluate_command
+    from DeepRadScoreLib.cli import (
+        case_commands,
+        cohort_commands,
+        collection_commands,
+        demo_command,
+        doctor_command,
+        evaluate_command,
+    )
 
     app = typer.Typer(
         no_args_is_help=True,
@@ -45,6 +52,7 @@ def _commands() -> typer.Typer:
     app.command("extract")(cohort_commands.extract)
     app.command("train")(cohort_commands.train)
     app.command("evaluate")(evaluate_command.evaluate)
+    app.add_typer(collection_commands.cohort, name="cohort")
     app.command("doctor")(doctor_command.doctor)
     return app
 

@@ -6,8 +6,10 @@ import csv
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 import numpy as np
@@ -43,7 +45,19 @@ def check_folder(folder: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write a file under a temporary name beside it, then rename it. Text is written as UTF-8.
+    """Write a file as `written_atomically` does. Text is written as UTF-8.
+
+    Raises
+    ------
+    OutputError: it cannot be written; what was there before is untouched.
+    """
+    with written_atomically(path) as stream:
+        stream.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def written_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into, under a temporary name beside `path`; it gets its name at the end.
 
     Raises
     ------
@@ -54,7 +68,7 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("xb") as stream:
-                stream.write(data.encode() if isinstance(data, str) else data)
+                yield stream
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)

@@ -128,7 +128,7 @@ def cluster(scheduler: str, jobs: int) -> Iterator[Cluster]:
     """
     try:
         import dask
-        from distributed import Client, Future
+        from distributed import Client
     except ImportError as error:
         raise MissingPackageError(
             "the package distributed is not installed", where="--scheduler", mend="run: pip install distributed"

@@ -143,8 +143,8 @@ def test_cohort_commands_refuse_in_one_sentence(tmp_path, monkeypatch, arguments
 
 
 def test_every_command_has_help_with_an_example():
-    for name in ("demo", "analyze", "extract", "train", "inspect", "doctor"):
-        done = command(name, "--help")
+    for name in ("demo", "analyze", "extract", "train", "evaluate", "inspect", "doctor", "cohort nsclc-radiogenomics"):
+        done = command(*name.split(), "--help")
         assert done.returncode == 0
         assert f"deepradscore {name}" in " ".join(done.stdout.split())
 

@@ -4,7 +4,8 @@
 
 Cases are synthetic. `speed`: 60 cases, each way twice in turn, from an empty cache. `kills`: the same cases while one
 worker is killed half-way, three times over; the feature table's bytes are compared with the undisturbed ones.
-`memory`: the peak of the program's and its workers' memory at 20 and at 200 cases, for either way.
+`memory`: the peak of the program's and its workers' memory at 20 cases and at 200, for either way. The 200 are the same
+tumours ten times over, with another voxel in a corner of the CT: a peak depends on the largest tumour too.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+import SimpleITK as sitk
 
 from DeepRadScoreLib.study.workers import Processes
 from DeepRadScoreLib.synthetic import write_cohort
@@ -116,9 +118,25 @@ def peak_memory(table: Path, out: Path, way: str) -> tuple[float, float]:
     return peaks[0], peaks[1]
 
 
+def ten_times(table: Path) -> Path:
+    """A cohort table of ten CTs for each of the table's, which differ in one voxel far from the tumour."""
+    rows = []
+    for row in pd.read_csv(table).itertuples():
+        ct = sitk.ReadImage(str(table.parent / row.ct))
+        for number in range(10):
+            ct[0, 0, 0] = -1000 + number
+            name = f"{row.case_id}-{number}"
+            sitk.WriteImage(ct, str(table.parent / "images" / f"{name}.nrrd"))
+            rows.append({"case_id": name, "ct": f"images/{name}.nrrd", "mask": row.mask})
+    pd.DataFrame(rows).to_csv(table.with_name("ten-times.csv"), index=False)
+    return table.with_name("ten-times.csv")
+
+
 def memory(folder: Path) -> None:
+    few_cases = cohort_of(folder, 20)
+    tables = {20: few_cases, 200: ten_times(few_cases)}
     for way in WAYS:
-        found = {cases: peak_memory(cohort_of(folder, cases), folder / "m.csv", way) for cases in (20, 200)}
+        found = {cases: peak_memory(table, folder / "m.csv", way) for cases, table in tables.items()}
         for number, what in enumerate(("the program", "all together")):
             few, many = found[20][number], found[200][number]
             print(f"{way}, {what}: {few:.0f} MB at 20 cases, {many:.0f} MB at 200: ratio {many / few:.3f}")

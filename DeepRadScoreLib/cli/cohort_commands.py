@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from DeepRadScoreLib.study.features import CaseRecord
 
-ROWS_AT_A_TIME = 50
+ROWS_AT_A_TIME = 10
 Preprocessing = Literal["canonical", "pyradiomics"]
 
 

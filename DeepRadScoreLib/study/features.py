@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -97,39 +97,42 @@ def extract_cohort(
         )
         for row in range(len(cohort))
     ]
-    records: dict[str, CaseRecord] = {}
+    columns = () if wants == "patches" else FEATURE_COLUMNS
+    table = np.full((len(tasks), len(columns)), np.nan)
+    records: dict[int, CaseRecord] = {}
     calls = [{"task": task, "cache": cache_folder()} for task in tasks]
-    for done, (position, result) in enumerate(workers.each(compute_case, calls), start=1):
-        case_id = tasks[position].case_id
-        record = CaseRecord(case_id, error=f"{result}.") if isinstance(result, Lost) else result
-        records[case_id] = record
+    for done, (row, result) in enumerate(workers.each(compute_case, calls), start=1):
+        record = CaseRecord(tasks[row].case_id, error=f"{result}.") if isinstance(result, Lost) else result
+        if not record.error:
+            table[row] = record.features
+        records[row] = replace(record, features=table[row])
         if progress is not None:
             progress(done, len(tasks), record)
-    return _gather(cohort, records, () if wants == "patches" else FEATURE_COLUMNS)
+    return _gather(cohort, [records[row] for row in range(len(tasks))], table, columns)
 
 
-def _gather(cohort: Cohort, records: dict[str, CaseRecord], columns: tuple[str, ...]) -> CohortFeatures:
-    ordered = [records[case_id] for case_id in cohort.table["case_id"]]
-    good = [(row, record) for row, record in enumerate(ordered) if not record.error]
-    failed = {record.case_id: record.error for record in ordered if record.error}
-    if not good:
+def _gather(cohort: Cohort, records: list[CaseRecord], table: np.ndarray, columns: tuple[str, ...]) -> CohortFeatures:
+    """`table`: the features of all cases (n x columns); they are many, and are not copied where no case failed."""
+    rows = np.array([row for row, record in enumerate(records) if not record.error])
+    failed = {record.case_id: record.error for record in records if record.error}
+    if not len(rows):
         raise CohortError(
             f"no case could be computed ({next(iter(failed.values())).rstrip('.')})",
             where=str(cohort.path),
             mend="mend the cases and run the command again",
         )
-    index = pd.Index([record.case_id for _, record in good], name="case_id")
-    features = pd.DataFrame(np.stack([record.features for _, record in good]), index=index, columns=list(columns))
+    good = [records[row] for row in rows]
+    index = pd.Index([record.case_id for record in good], name="case_id")
     repeats = None
-    if any(record.repeat is not None for _, record in good):
+    if any(record.repeat is not None for record in good):
         nothing = np.full(len(columns), np.nan)
-        repeats = np.stack([nothing if record.repeat is None else record.repeat for _, record in good])
+        repeats = np.stack([nothing if record.repeat is None else record.repeat for record in good])
     return CohortFeatures(
-        rows=np.array([row for row, _ in good]),
-        features=features,
-        patches=np.stack([record.patch for _, record in good]),
+        rows=rows,
+        features=pd.DataFrame(table[rows] if failed else table, index=index, columns=list(columns), copy=False),
+        patches=np.stack([record.patch for record in good]),
         repeats=repeats,
-        quality=[record.quality for _, record in good],
-        synthetic=any(record.synthetic for _, record in good),
+        quality=[record.quality for record in good],
+        synthetic=any(record.synthetic for record in good),
         failed=failed,
     )

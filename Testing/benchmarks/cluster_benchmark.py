@@ -4,8 +4,8 @@
 
 Cases are synthetic. `speed`: 60 cases, each way twice in turn, from an empty cache. `kills`: the same cases while one
 worker is killed half-way, three times over; the feature table's bytes are compared with the undisturbed ones.
-`memory`: the peak of the program's and its workers' memory at 20 cases and at 200, for either way. The 200 are the same
-tumours ten times over, with another voxel in a corner of the CT: a peak depends on the largest tumour too.
+`memory`: the highest memory of the program and of its largest worker at 20 cases and at 200, for either way. The 200
+are the same tumours ten times over, with another voxel in a corner of the CT: it depends on the largest tumour too.
 """
 
 from __future__ import annotations
@@ -95,7 +95,10 @@ def kills(folder: Path) -> None:
 
 
 def peak_memory(table: Path, out: Path, way: str) -> tuple[float, float]:
-    """Highest memory in MB of the program itself, and of it and its workers together."""
+    """Highest memory in MB of the program itself and of the largest of its workers.
+
+    Not of all together: how often two workers are at their largest cases at once is a matter of chance.
+    """
     peaks = [0.0, 0.0]
     with extraction(table, out, way) as run:
         ended = threading.Event()
@@ -105,10 +108,10 @@ def peak_memory(table: Path, out: Path, way: str) -> tuple[float, float]:
                 try:
                     program = psutil.Process(run.pid)
                     own = program.memory_info().rss
-                    whole = own + sum(child.memory_info().rss for child in program.children(recursive=True))
+                    of_worker = max((child.memory_info().rss for child in program.children(recursive=True)), default=0)
                 except psutil.NoSuchProcess:
                     continue
-                peaks[:] = max(peaks[0], own / 1e6), max(peaks[1], whole / 1e6)
+                peaks[:] = max(peaks[0], own / 1e6), max(peaks[1], of_worker / 1e6)
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -137,7 +140,7 @@ def memory(folder: Path) -> None:
     tables = {20: few_cases, 200: ten_times(few_cases)}
     for way in WAYS:
         found = {cases: peak_memory(table, folder / "m.csv", way) for cases, table in tables.items()}
-        for number, what in enumerate(("the program", "all together")):
+        for number, what in enumerate(("the program", "its largest worker")):
             few, many = found[20][number], found[200][number]
             print(f"{way}, {what}: {few:.0f} MB at 20 cases, {many:.0f} MB at 200: ratio {many / few:.3f}")
 

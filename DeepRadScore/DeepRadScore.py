@@ -117,8 +117,7 @@ class DeepRadScoreLogic(ScriptedLoadableModuleLogic):
         origin = result_nodes.made_from(*nodes, segment_id)
         bundle = None
         if bundle_path is not None:
-            yield Announced("reading the model", 0.0)
-            bundle = self.bundle(bundle_path)
+            bundle = yield from changed(self.bundle_steps(bundle_path), lambda label: Announced(label, 0.0))
         profile = yield from analysis.steps(case, bundle, shell_mm=shell_mm)
         storing = result_nodes.store_steps(profile, volume_id, segmentation_id, segment_id, origin)
         return (yield from changed(storing, lambda label: Announced(label, 1.0)))
@@ -134,15 +133,16 @@ class DeepRadScoreLogic(ScriptedLoadableModuleLogic):
         case = scene_case.case_from_nodes(volume, segmentation, segment_id, case_id)
         return case if lung_mask is None else replace(case, lung=lung_on_grid(case.ct, case.tumour, lung_mask))
 
-    def bundle(self, path: Path) -> Any:
-        """The model of a file; the last one is kept. Raises BundleError."""
-        from DeepRadScoreLib.bundle import read_bundle
+    def bundle_steps(self, path: Path) -> Generator[str, None, Any]:
+        """The model of a file, in short steps; the last one is kept. Raises BundleError."""
+        yield "loading the library of models"
+        from DeepRadScoreLib import bundle
 
         stat = path.stat() if path.is_file() else None
         key = (str(path), stat.st_mtime_ns, stat.st_size) if stat is not None else (str(path), 0, 0)
         if self._bundle is None or self._bundle[0] != key:
             self._bundle = None
-            self._bundle = (key, read_bundle(path))
+            self._bundle = (key, (yield from bundle.bundle_steps(path)))
         return self._bundle[1]
 
 
@@ -406,6 +406,9 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.analyzeButton.enabled = False
             self.run.cancel()
             return
+        self.messages.guarded(self._analyze)
+
+    def _analyze(self) -> None:
         chosen, bundle = self.review.chosen, self.ui.bundlePathEdit.currentPath
         steps = self.logic.analysis_steps(
             chosen.volume_id,
@@ -461,7 +464,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return bool(slicer.util.confirmOkCancelDisplay(text, windowTitle=_("Get packages")))
 
         def work() -> None:
-            self.messages.say(packages.install([each.name for each in packages.missing()], confirm))
+            self.messages.say(packages.install([each.name for each in packages.hindering()], confirm))
 
         self.messages.guarded(work)
         self._showPackages()
@@ -471,12 +474,11 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from DeepRadScoreSlicer import packages
 
         missing = packages.missing()
-        lines = [f"{each.name}: {each.needed_for} ({each.source})" for each in missing]
-        head = [_("The analysis is not possible yet. Missing:")] if missing else []
-        self.ui.packagesLabel.text = "\n".join([*head, *lines, packages.information()])
-        self.ui.installButton.visible = bool(missing)
-        self.ui.packagesSection.collapsed = not missing
-        self._missing = bool(missing)
+        self._missing = any(each.hinders for each in missing)
+        head = [_("The analysis is not possible yet. Missing:")] if self._missing else []
+        self.ui.packagesLabel.text = "\n".join([*head, *(each.said for each in missing), packages.information()])
+        self.ui.installButton.visible = self._missing
+        self.ui.packagesSection.collapsed = not self._missing
 
     # What the panel says
 

@@ -43,7 +43,8 @@ class Finding:
     Attributes
     ----------
     decision: the endpoint's own word for positive or negative at the model's threshold.
-    spread: lowest and highest probability over the fold models (not a confidence interval).
+    spread: lowest and highest probability over the fold models (not a confidence interval). Where `probability`, that
+        of the model refitted on all training patients, lies outside it, the flag `outside_spread` says so.
     shap: column of the fused model -> contribution to the model's output; they add up to output minus `shap_base`.
     drivers: for each region, the features of its RadScore by size of contribution (z-score times coefficient).
     """
@@ -280,12 +281,15 @@ def _finding(
     shap = yield from changed(
         explain_steps(model.fusion, model.background, columns), lambda part: f"SHAP values: {endpoint.name}, {part}"
     )
+    spread = None if folds is None else (float(folds.min()), float(folds.max()))
+    outside = spread is not None and not spread[0] <= probability <= spread[1]
     return replace(
         known,
         probability=probability,
         threshold=threshold,
         decision=endpoint.positive if probability >= threshold else endpoint.negative,
-        spread=None if folds is None else (float(folds.min()), float(folds.max())),
+        spread=spread,
+        flags=(*known.flags, "outside_spread") if outside else known.flags,
         shap={name: float(value) for name, value in zip(model.names, shap.values[0], strict=True)},
         shap_base=float(shap.base),
     )

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from DeepRadScoreLib.errors import BundleError, OutputError
-from DeepRadScoreLib.fusion.columns import REGION_COLUMNS, DeepColumns, NetworkOutputs, RegionScores, Scale
+from DeepRadScoreLib.fusion.columns import REGION_COLUMNS, DeepColumns, NetworkOutputs, RegionScores
+from DeepRadScoreLib.fusion.columns_json import deep_from_json, deep_to_json, regions_from_json, regions_to_json
 from DeepRadScoreLib.fusion.model import FusionModel
-from DeepRadScoreLib.radscore.names import REGIONS, region_columns
-from DeepRadScoreLib.radscore.radscore import RadScore
+from DeepRadScoreLib.stepping import run_to_end
+from DeepRadScoreLib.unfinished import in_one_go, unfinished
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.deepct.network import DeepCT
@@ -30,7 +30,6 @@ SCHEMA = "deepradscore.bundle/1"
 MODELS = ("radiomics-score", "deep-ct", "deep-radscore")
 MANIFEST = "manifest.json"
 SCORES = "radscores.json"
-DEEP_ARRAYS = ("centre", "axes", "readout")
 FIRST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -132,7 +131,7 @@ class Bundle:
 
 
 def write_bundle(bundle: Bundle, path: Path) -> str:
-    """Write a bundle under a temporary name, then rename it; returns the SHA-256 of its manifest.
+    """Write a bundle in a folder of its own, then move it to its place; returns the SHA-256 of its manifest.
 
     Raises
     ------
@@ -151,19 +150,15 @@ def write_bundle(bundle: Bundle, path: Path) -> str:
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(parts.items())}
     manifest = bundle.manifest.model_copy(update={"files": hashes, "networks": specs})
     text = manifest.model_dump_json(by_alias=True, indent=1).encode()
+    place = path.with_name(f".{path.name[:100]}.{uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as stream:
-            try:
-                with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-                    for name, data in [(MANIFEST, text), *sorted(parts.items())]:
-                        archive.writestr(zipfile.ZipInfo(name, FIRST_ZIP_DATE), data)
-                stream.close()
-                Path(stream.name).chmod(0o666 & ~_umask())
-                Path(stream.name).replace(path)
-            except BaseException:
-                Path(stream.name).unlink(missing_ok=True)
-                raise
+        with unfinished(place):
+            place.mkdir(parents=True)
+            with zipfile.ZipFile(place / path.name, "w", zipfile.ZIP_STORED) as archive:
+                for name, data in [(MANIFEST, text), *sorted(parts.items())]:
+                    archive.writestr(zipfile.ZipInfo(name, FIRST_ZIP_DATE), data)
+            with in_one_go():
+                (place / path.name).replace(path)
     except OSError as error:
         raise OutputError(
             f"the bundle cannot be written ({error.strerror})", where=str(path), mend="choose a place you may write to"
@@ -178,36 +173,72 @@ def read_manifest(path: Path) -> Manifest:
     ------
     BundleError: no such file, not a bundle, another schema version, a missing or changed part (named).
     """
-    return _read_parts(path)[0]
+    return run_to_end(_part_steps(path))[0]
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read a whole bundle; raises what `read_manifest` raises, and BundleError for a classifier of a foreign type."""
-    from DeepRadScoreLib.deepct.network import NetworkSpec, network_from_bytes
+    """Run `bundle_steps` to their end."""
+    return run_to_end(bundle_steps(path))
 
-    manifest, parts, sha256 = _read_parts(path)
-    networks = tuple(
-        {
-            name: network_from_bytes(
-                parts[f"networks/{number}/{name}.safetensors"],
-                NetworkSpec(**{**spec, "endpoints": tuple(spec["endpoints"])}),
-            )
-            for name, spec in specs.items()
-        }
-        for number, specs in enumerate(manifest.networks, start=1)
-    )
+
+def bundle_steps(path: Path) -> Generator[str, None, Bundle]:
+    """Read a whole bundle in short steps; each label is yielded before its work is done.
+
+    Raises
+    ------
+    BundleError: as `read_manifest`, before anything is made of what was read; a classifier of a foreign type.
+    """
+    manifest, parts, sha256 = yield from _part_steps(path)
+    networks = yield from _network_steps(manifest, parts)
+    yield "reading the RadScores"
     scores = json.loads(parts[SCORES])
-    endpoints = {key: _endpoint_from_json(key, scores[key], parts[f"classifiers/{key}.skops"]) for key in scores}
+    yield "loading the library of stored classifiers"
+    import skops.io  # noqa: F401 - reading the first one would import it
+
+    endpoints = {}
+    for key in scores:
+        yield f"reading the model of {key}"
+        endpoints[key] = _endpoint_from_json(key, scores[key], parts[f"classifiers/{key}.skops"])
     return Bundle(manifest, networks, endpoints, sha256)
 
 
-def _read_parts(path: Path) -> tuple[Manifest, dict[str, bytes], str]:
+def _network_steps(manifest: Manifest, parts: dict[str, bytes]) -> Generator[str, None, tuple[dict[str, DeepCT], ...]]:
+    if not manifest.networks:
+        return ()
+    yield "loading the network library"
+    from DeepRadScoreLib.deepct.network import NetworkSpec, network_from_bytes
+
+    yield "loading the library of backbones"
+    from DeepRadScoreLib.deepct.torchvision_import import import_torchvision
+
+    import_torchvision()
+    networks: list[dict[str, DeepCT]] = []
+    for number, specs in enumerate(manifest.networks, start=1):
+        member = {}
+        for name, spec in specs.items():
+            yield f"reading network {number} of {len(manifest.networks)} ({name})"
+            member[name] = network_from_bytes(
+                parts[f"networks/{number}/{name}.safetensors"],
+                NetworkSpec(**{**spec, "endpoints": tuple(spec["endpoints"])}),
+            )
+        networks.append(member)
+    return tuple(networks)
+
+
+def _part_steps(path: Path) -> Generator[str, None, tuple[Manifest, dict[str, bytes], str]]:
+    """The parts of a bundle, each read and hashed in a step, and the manifest that they were held against."""
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "the file does not exist"
         raise BundleError(what, where=str(path), mend='give the path of a bundle made by "deepradscore train"')
+    parts: dict[str, bytes] = {}
+    hashes: dict[str, str] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            parts = {name: archive.read(name) for name in archive.namelist()}
+            names = archive.namelist()
+            for number, name in enumerate(names, start=1):
+                yield f"reading and checking the model, part {number} of {len(names)}"
+                parts[name] = archive.read(name)
+                hashes[name] = hashlib.sha256(parts[name]).hexdigest()
         text = parts.pop(MANIFEST)
         raw = json.loads(text)
     except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, KeyError, ValueError, EOFError) as error:
@@ -231,17 +262,11 @@ def _read_parts(path: Path) -> tuple[Manifest, dict[str, bytes], str]:
         ) from error
     needed = {SCORES, *(f"classifiers/{key}.skops" for key, card in manifest.endpoints.items() if card.modelled)}
     for name in sorted(set(manifest.files) | set(parts) | needed):
-        if name not in manifest.files or hashlib.sha256(parts.get(name, b"")).hexdigest() != manifest.files[name]:
+        if name not in parts or hashes[name] != manifest.files.get(name):
             raise BundleError(
                 f'its part "{name}" is not what was written', where=str(path), mend="copy the bundle again"
             )
-    return manifest, parts, hashlib.sha256(text).hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    return manifest, parts, hashes[MANIFEST]
 
 
 def _scores_to_json(endpoints: dict[str, EndpointModel]) -> bytes:
@@ -249,50 +274,20 @@ def _scores_to_json(endpoints: dict[str, EndpointModel]) -> bytes:
 
 
 def _endpoint_to_json(model: EndpointModel) -> dict[str, Any]:
-    deep = model.deep
     return {
-        "regions": _regions_to_json(model.regions),
-        "fold_regions": [_regions_to_json(regions) for regions in model.fold_regions],
-        "deep": {
-            "kind": deep.kind,
-            "scales": [asdict(scale) for scale in deep.scales],
-            **{name: None if getattr(deep, name) is None else getattr(deep, name).tolist() for name in DEEP_ARRAYS},
-        },
+        "regions": regions_to_json(model.regions),
+        "fold_regions": [regions_to_json(regions) for regions in model.fold_regions],
+        "deep": deep_to_json(model.deep),
         "background": model.background.tolist(),
     }
 
 
 def _endpoint_from_json(key: str, stored: dict[str, Any], classifier: bytes) -> EndpointModel:
-    deep = stored["deep"]
     return EndpointModel(
         key=key,
-        regions=_regions_from_json(stored["regions"]),
-        fold_regions=tuple(_regions_from_json(regions) for regions in stored["fold_regions"]),
-        deep=DeepColumns(
-            deep["kind"],
-            tuple(Scale(**scale) for scale in deep["scales"]),
-            *(None if deep[name] is None else np.array(deep[name]) for name in DEEP_ARRAYS),
-        ),
+        regions=regions_from_json(stored["regions"]),
+        fold_regions=tuple(regions_from_json(regions) for regions in stored["fold_regions"]),
+        deep=deep_from_json(stored["deep"]),
         fusion=FusionModel.from_bytes(classifier),
         background=np.array(stored["background"]),
-    )
-
-
-def _regions_to_json(regions: RegionScores) -> dict[str, Any]:
-    return {
-        region: {
-            "radscore": {**regions.radscores[region].to_dict(), "columns": None},
-            "scale": asdict(regions.scales[region]),
-        }
-        for region in REGIONS
-    }
-
-
-def _regions_from_json(stored: dict[str, Any]) -> RegionScores:
-    return RegionScores(
-        {
-            region: RadScore.from_dict({**stored[region]["radscore"], "columns": list(region_columns(region))})
-            for region in REGIONS
-        },
-        {region: Scale(**stored[region]["scale"]) for region in REGIONS},
     )

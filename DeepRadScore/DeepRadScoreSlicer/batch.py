@@ -115,7 +115,7 @@ def _check_packages() -> None:
 
     if _application() is not None:
         packages.require_analysis()
-    elif missing := packages.missing():
+    elif missing := packages.hindering():
         raise MissingPackageError(
             f"packages are missing ({', '.join(each.name for each in missing)})",
             where="DeepRadScore",

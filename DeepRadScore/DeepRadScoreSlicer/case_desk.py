@@ -121,15 +121,14 @@ class CaseDesk:
             self._on_open_list()
 
     def _on_dicom(self, _checked: bool = False) -> None:
-        """A list of the series that are selected in the window of the DICOM database."""
+        """A list of the series that are selected in the window of the DICOM database, in the order they have there."""
         browser = getattr(getattr(slicer.modules, "DICOMInstance", None), "browserWidget", None)
-        files = [file for files in browser.fileLists for file in files] if browser is not None else []
-        if not files:
+        first = [files[0] for files in browser.fileLists if files] if browser is not None else []
+        if not first:
             self._messages.say(_("Select the CT series in the DICOM module first, then come back here."))
             return
-        from DICOMLib import DICOMUtils
-
-        self._use(lambda: CaseList.from_dicom(DICOMUtils.seriesUIDsForFiles(files)))
+        series = dict.fromkeys(slicer.dicomDatabase.seriesForFile(file) for file in first)
+        self._use(lambda: CaseList.from_dicom(uid for uid in series if uid))
 
     def _on_close(self, _checked: bool = False) -> None:
         if self.close_case():

@@ -13,6 +13,7 @@ CT_WORDS = ("ct", "image", "volume", "scan")
 LUNG = re.compile(r"(^|[-_. ])lungs?([-_. ]?(mask|label|seg|segmentation))?$")
 MASK = re.compile(rf"(^|[-_. ])({'|'.join(MASK_WORDS)})$")
 CT = re.compile(rf"(^|[-_. ])({'|'.join(CT_WORDS)})$")
+MASK_MODALITIES = ("SEG", "RTSTRUCT")
 CORRECTED = ".corrected"
 """Folders with corrected masks end in it."""
 
@@ -126,6 +127,21 @@ def dicom_files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         folders.sort()
         yield from (Path(place, name) for name in sorted(names) if _is_dicom_file(Path(place, name)))
+
+
+def holds_mask(folder: Path) -> bool:
+    """Whether a SEG or an RTSTRUCT lies among the DICOM files; every pydicom can tell."""
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    for path in dicom_files(folder):
+        try:
+            modality = dcmread(path, specific_tags=["Modality"], stop_before_pixels=True).get("Modality")
+        except (InvalidDicomError, OSError):
+            continue
+        if modality in MASK_MODALITIES:
+            return True
+    return False
 
 
 def _is_dicom_file(path: Path) -> bool:

@@ -191,7 +191,9 @@ class CaseList:
 
 def case_name(series_uid: str) -> str:
     """The name that the library gives to a CT in DICOM."""
-    return f"case-{hashlib.sha256(series_uid.encode()).hexdigest()[:12]}"
+    from DeepRadScoreLib.imaging import anonymous_case_id
+
+    return anonymous_case_id(series_uid)
 
 
 def _listed(row: dict[str, str], folder: Path) -> ListedCase:

@@ -18,10 +18,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
     Raises
     ------
-    CohortError: the table cannot be used, the column `case_id` or `ct` is missing or has an empty cell, a case stands
-        twice.
+    CohortError: the table cannot be used, the column `case_id` or `ct` is missing or has an empty cell, an id
+        looks like a name in DICOM, a case stands twice.
     """
     from DeepRadScoreLib.errors import CohortError
+    from DeepRadScoreLib.study.text_tables import check_names_nobody
 
     rows = _table(path)
     header = list(rows[0])
@@ -35,6 +36,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
                 raise CohortError(
                     f'row {number} has nothing in column "{column}"', where=str(path), mend="fill in the cell"
                 )
+    for column in ("case_id", "patient_id"):
+        check_names_nobody(column, [row.get(column, "") for row in rows], path)
     ids = [row["case_id"] for row in rows]
     doubled = next((case_id for case_id, times in Counter(ids).items() if times > 1), None)
     if doubled is not None:

@@ -91,10 +91,12 @@ def save_corrected(segmentation: Any, path: Path) -> None:
     part = path.with_name(f"{uuid4().hex}.part.seg.nrrd")
     storage = segmentation.GetStorageNode()
     before = None if storage is None else storage.GetFileName()
+    if storage is not None:
+        storage.GetUserMessages().ClearMessages()  # an error that is remembered makes every later write count as failed
     written = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        written = bool(slicer.util.saveNode(segmentation, str(part))) and part.is_file()
+        written = bool(slicer.util.saveNode(segmentation, str(part))) and _is_whole(part)
         if written:
             part.replace(path)
     except OSError:
@@ -112,3 +114,15 @@ def save_corrected(segmentation: Any, path: Path) -> None:
             where=str(path),
             mend="leave space in a folder that you may write to and save again; nothing is lost yet",
         )
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the file can be read: on a full disk Slicer leaves an empty or a cut one and says that all went well."""
+    from DeepRadScoreLib.errors import InputError
+    from DeepRadScoreLib.imaging import read_image
+
+    try:
+        read_image(path)
+    except InputError:
+        return False
+    return True

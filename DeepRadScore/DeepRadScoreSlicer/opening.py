@@ -10,7 +10,9 @@ from typing import Any
 import slicer
 
 from DeepRadScoreSlicer import ownership, scene_case
+from DeepRadScoreSlicer.case_folder import holds_mask
 from DeepRadScoreSlicer.case_list import ListedCase
+from DeepRadScoreSlicer.voxels import array_of
 
 TUMOUR_COLOUR = (0.098, 0.827, 1.0)
 """The report's colour of the tumour's outline."""
@@ -63,17 +65,18 @@ def close_case(opened: OpenedCase) -> None:
 
 
 def choose_segment(segmentation: Any, wanted: str | None) -> str:
-    """The ID of the segment that is meant by ID, name or label value; the only one there is; else ""."""
-    content = segmentation.GetSegmentation()
-    ids = list(content.GetSegmentIDs())
-    if wanted is None:
-        return ids[0] if len(ids) == 1 else ""
+    """The ID of the segment that the library would take from the file: by ID, name or number; the only one there is or
+    that has voxels; else ""."""
     from DeepRadScoreLib.imaging.segments import Segment, by_name
 
-    drawn = ((found, content.GetSegment(found)) for found in ids)
-    segments = [Segment(segment.GetName(), found, 0, segment.GetLabelValue()) for found, segment in drawn]
-    matches = by_name(segments, wanted) or [one for one in segments if str(one.value) == wanted.strip()]
-    return matches[0].identity if len(matches) == 1 else ""
+    content = segmentation.GetSegmentation()
+    segments = {one: content.GetSegment(one) for one in content.GetSegmentIDs()}
+    if wanted is None:
+        found = list(segments) if len(segments) == 1 else [one for one, drawn in segments.items() if _has_voxels(drawn)]
+    else:
+        named = [Segment(each.GetName() or one, one, 0, each.GetLabelValue()) for one, each in segments.items()]
+        found = [one.identity for one in by_name(named, wanted)]
+    return found[0] if len(found) == 1 else ""
 
 
 def remove_with_folders(node_ids: Sequence[str]) -> None:
@@ -96,6 +99,10 @@ def _load_ct(case: ListedCase) -> Any:
             volume = _load_series(case)
         else:
             volume = slicer.util.loadVolume(str(case.ct), {"name": f"{case.case_id} CT", "show": False})
+    except OSError as error:
+        raise InputError(
+            "Slicer's DICOM database is not open", where=where, mend="open the module DICOM once, then try again"
+        ) from error
     except RuntimeError as error:
         raise InputError("Slicer cannot read the CT", where=where, mend="give a NRRD, NIfTI or DICOM CT") from error
     if volume is None or not volume.IsA("vtkMRMLScalarVolumeNode"):
@@ -149,14 +156,21 @@ def _load_mask(case: ListedCase, mask: Path | None, volume: Any) -> Any:
 
 
 def _dicom_mask(case: ListedCase, mask: Path | None, name: str, volume: Any) -> Any:
-    """DICOM SEG and RTSTRUCT by the library's reader, which every Slicer has; an empty mask where there is none."""
-    from DeepRadScoreLib.errors import RegionError
+    """DICOM SEG and RTSTRUCT by the library's reader, which needs no extension; an empty mask where there is none.
+
+    Slicer 5.10's pydicom is too old for that reader: there a case without a mask is opened and one with a mask refused.
+    """
+    from DeepRadScoreLib.errors import MissingPackageError, RegionError
     from DeepRadScoreLib.imaging import read_case
 
     if case.ct is None:
         return _empty_mask(name, volume)
     try:
         read = read_case(case.ct, mask, segment=case.segment, series=case.series)
+    except MissingPackageError:
+        if mask is not None or holds_mask(case.ct):
+            raise
+        return _empty_mask(name, volume)
     except RegionError:
         if mask is not None:
             raise
@@ -170,6 +184,13 @@ def _empty_mask(name: str, volume: Any) -> Any:
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.GetSegmentation().AddEmptySegment("tumour", "tumour", TUMOUR_COLOUR)
     return node
+
+
+def _has_voxels(segment: Any) -> bool:
+    labelmap = segment.GetRepresentation(scene_case.BINARY)
+    if labelmap is None or labelmap.IsEmpty():
+        return False
+    return bool((array_of(labelmap) == segment.GetLabelValue()).any())
 
 
 def _show(segmentation: Any, segment_id: str) -> None:

@@ -5,6 +5,9 @@ version it has, and SimpleITK and torch may not come that way at all. Why not ot
 would hold a second numpy and scipy, or compiled packages that meet another numpy than they were built for; a skip-list
 installs each package by itself without resolving, so that a conflict is found only when something fails to import. With
 constraints pip either finds a set that fits what Slicer has or stops before it has changed anything.
+
+pydicom is Slicer's own, too: its DICOM module lives on it, and a second one cannot be imported beside it. Where it is
+too old for the library's DICOM reader (Slicer 5.10 has 2.4), only that reader is closed; all else goes on.
 """
 
 from __future__ import annotations
@@ -20,9 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Source = Literal["PyTorch extension", "SlicerRadiomics extension", "pip"]
+Source = Literal["PyTorch extension", "SlicerRadiomics extension", "pip", "Slicer 5.12 or newer"]
 REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
 TORCH = ("torch>=2.3", "torchvision>=0.18")
+PYDICOM = "pydicom>=3.0"
 SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "vtk")
 NEVER_FROM_PYPI = ("SimpleITK", "torch", "torchvision", "vtk")
 SHOWN = ("numpy", "scipy", "SimpleITK", "pydicom", "torch", "torchvision", "pandas", "scikit-learn", "shap")
@@ -38,18 +42,30 @@ PIP_SIZE = "50 to 110 MB to download and 150 to 350 MB on disk where all are mis
 
 @dataclass(frozen=True)
 class Missing:
-    """A package that the analysis needs and that is not there, or too old.
+    """A package that is needed and that is not there, or too old.
 
     Attributes
     ----------
     name: as pip writes it, with its floor ("pandas>=2.2"), or "radiomics".
     needed_for: in a few words.
     source: how it is got.
+    found: the version that is there and too old.
+    hinders: whether there is no analysis without it; else only what it is needed for cannot be done.
     """
 
     name: str
     needed_for: str
     source: Source
+    found: str | None = None
+    hinders: bool = True
+
+    @property
+    def said(self) -> str:
+        """One line for the panel."""
+        if self.found is None:
+            return f"{self.name}: {self.needed_for} ({self.source})"
+        bare, _, floor = self.name.partition(">=")
+        return f"{bare} {self.found} is too old for {self.needed_for}; {floor} or newer is needed ({self.source})"
 
 
 def review_possible() -> bool:
@@ -58,17 +74,29 @@ def review_possible() -> bool:
 
 
 def analysis_possible() -> bool:
-    """Whether nothing is missing."""
-    return not missing()
+    """Whether nothing is missing that hinders it."""
+    return not hindering()
+
+
+def hindering() -> list[Missing]:
+    """What is missing and without which there is no analysis at all."""
+    return [each for each in missing() if each.hinders]
 
 
 def missing() -> list[Missing]:
-    """What the analysis needs and does not find; nothing is imported for it."""
+    """What is needed and not found; nothing is imported for it."""
     importlib.invalidate_caches()
-    found = [Missing(name, "deep features and Grad-CAM", "PyTorch extension") for name in TORCH if not _there(name)]
+    found = [_missing(name, "deep features and Grad-CAM", "PyTorch extension") for name in TORCH if not _there(name)]
     if importlib.util.find_spec("radiomics") is None:
         found.append(Missing("radiomics", "radiomics features", "SlicerRadiomics extension"))
-    return found + [Missing(name, use, "pip") for name, use in requirements().items() if not _there(name)]
+    found += [_missing(name, use, "pip") for name, use in requirements().items() if not _there(name)]
+    if not _there(PYDICOM):
+        found.append(_missing(PYDICOM, "DICOM segmentations", "Slicer 5.12 or newer", hinders=False))
+    return found
+
+
+def _missing(name: str, needed_for: str, source: Source, hinders: bool = True) -> Missing:
+    return Missing(name, needed_for, source, _version(_bare(name)), hinders)
 
 
 def requirements() -> dict[str, str]:
@@ -82,7 +110,7 @@ def require_analysis() -> None:
     """Raise MissingPackageError, with the exact command that gets them, where packages are missing. Never asks."""
     from DeepRadScoreLib.errors import MissingPackageError
 
-    names = ", ".join(each.name for each in missing())
+    names = ", ".join(each.name for each in hindering())
     if names:
         raise MissingPackageError(
             f"packages are missing ({names})", where="DeepRadScore", mend=f"get them with: {install_command()}"
@@ -110,7 +138,7 @@ def install_and_exit() -> None:
 
     code = 1
     try:
-        print(install([each.name for each in missing()], lambda text: True))
+        print(install([each.name for each in hindering()], lambda text: True))
         code = 0
     except DeepRadScoreError as error:
         print(error)
@@ -134,7 +162,7 @@ def install(names: Iterable[str], confirm: Callable[[str], bool]) -> str:
 
     Parameters
     ----------
-    names: of `Missing.name`; others are ignored.
+    names: of `Missing.name`; others, and what only another Slicer brings, are ignored.
     confirm: is given `consent_text`; where it says no, nothing is done.
 
     Raises
@@ -182,7 +210,7 @@ def information() -> str:
 
 def _chosen(names: Iterable[str]) -> list[Missing]:
     names = set(names)
-    return [each for each in missing() if each.name in names]
+    return [each for each in hindering() if each.name in names]
 
 
 def _there(requirement: str) -> bool:

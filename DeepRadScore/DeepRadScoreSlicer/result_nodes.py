@@ -128,7 +128,7 @@ def export(volume: Any, folder: Path) -> list[Path]:
     OutputError: the folder cannot be written.
     """
     from DeepRadScoreLib.errors import InputError
-    from DeepRadScoreLib.report.writing import write_atomically, write_folder
+    from DeepRadScoreLib.report.writing import write_folder
 
     stored = find(volume)
     if stored is None:
@@ -139,7 +139,7 @@ def export(volume: Any, folder: Path) -> list[Path]:
 
     def write(fresh: Path) -> None:
         for name, text in texts.items():
-            write_atomically(fresh / name, text)
+            (fresh / name).write_bytes(text.encode())
 
     return [folder / name for name in write_folder(folder, write, lambda _folder, _names: ())]
 

@@ -68,7 +68,7 @@ class Review:
 
     @property
     def case_id(self) -> str:
-        """The case's name: the list's, else one without a patient's name in it."""
+        """The case's name: the list's, else one without a patient's name in it. Raises as `anonymous_case_id`."""
         volume = self.volume
         if volume is None:
             return ""
@@ -99,7 +99,7 @@ class Review:
         volume, segmentation = self.volume, self.segmentation
         self._watch.follow(volume, segmentation)
         if volume is not None and segmentation is not None:
-            corrections.keep_original(volume, segmentation, self.case_id)
+            self._keep_original(volume, segmentation)
         if before.volume_id != chosen.volume_id:
             self.exported = False
             self.find_results()
@@ -210,6 +210,15 @@ class Review:
         self._stored = stored
         self._on_results(stored)
 
+    def _keep_original(self, volume: Any, segmentation: Any) -> None:
+        from DeepRadScoreLib.errors import DeepRadScoreError
+
+        try:
+            case_id = self.case_id
+        except DeepRadScoreError:  # such a volume has no tumour to be reviewed; the quality line will say why
+            return
+        corrections.keep_original(volume, segmentation, case_id)
+
     def _update(self) -> None:
         """The quality line and the shell, after a pause."""
         from DeepRadScoreLib.errors import DeepRadScoreError
@@ -220,8 +229,9 @@ class Review:
             return
         try:
             self._draw_shell(volume, segmentation)
-        except DeepRadScoreError:  # the quality line says the same sentence
+        except DeepRadScoreError as error:
             shell_node.remove_shell(volume)
+            self._on_quality(str(error))
         self.show_shell(self._show_shell)
 
     def _draw_shell(self, volume: Any, segmentation: Any) -> None:

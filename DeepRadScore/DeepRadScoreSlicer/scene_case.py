@@ -32,6 +32,10 @@ def volume_image(volume: Any) -> sitk.Image:
     InputError: no volume, no voxels, a vector or 4-D volume, or one under a transform.
     """
     _check_volume(volume)
+    return _image(volume)
+
+
+def _image(volume: Any) -> sitk.Image:
     image = sitk.GetImageFromArray(array_of(volume.GetImageData()))
     set_geometry(image, volume, volume.GetImageData().GetExtent()[::2])
     text = _synthetic_mark(volume)
@@ -55,9 +59,10 @@ def segment_image(segmentation: Any, segment_id: str) -> sitk.Image:
 
 
 def case_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: str) -> Case:
-    """The case that reading the CT's file and the segmentation saved as `.seg.nrrd` would give.
+    """The case that reading the CT's file and the segmentation's would give: the labelmap that Slicer made segments of,
+    or the `.seg.nrrd` that Slicer saves.
 
-    Other segments whose names say tumour, tumor, GTV, lesion or nodule are its other tumours.
+    Other segments that the library counts as tumours are its other tumours; see `Segment.counts_as_tumour`.
 
     Raises
     ------
@@ -92,17 +97,20 @@ def masks_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: s
 def anonymous_case_id(volume: Any) -> str:
     """ "case-" and twelve digits made of the CT's SeriesInstanceUID, as for a CT that the library reads from DICOM.
 
-    Where it has none: of its instances' UIDs, else of its voxels and their place. Never of a name.
+    Where it has none: of its instances' UIDs, else of its voxels and their place. Never of a name. A transform that is
+    still to be hardened hinders nothing here.
+
+    Raises
+    ------
+    InputError: no volume, no voxels, a vector or 4-D volume.
     """
     from DeepRadScoreLib import imaging
 
-    _check_volume(volume)
+    _check_voxels(volume)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item = 0 if hierarchy is None else hierarchy.GetItemByDataNode(volume)
     series = hierarchy.GetItemUID(item, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMUIDName()) if item else ""
-    return imaging.anonymous_case_id(
-        series or volume.GetAttribute("DICOM.instanceUIDs") or image_hash(volume_image(volume))
-    )
+    return imaging.anonymous_case_id(series or volume.GetAttribute("DICOM.instanceUIDs") or image_hash(_image(volume)))
 
 
 def image_to_volume(image: sitk.Image, name: str) -> Any:
@@ -143,6 +151,11 @@ def fill_segmentation(segmentation: Any, image: sitk.Image, segment_name: str, c
 
 
 def _check_volume(volume: Any) -> None:
+    _check_voxels(volume)
+    _check_transform(volume, "the CT")
+
+
+def _check_voxels(volume: Any) -> None:
     from DeepRadScoreLib.errors import InputError
 
     if volume is None or volume.GetScene() is None:
@@ -157,7 +170,6 @@ def _check_volume(volume: Any) -> None:
             f"the CT is a vector volume of {data.GetNumberOfScalarComponents()} components (a colour image?)",
             mend="choose the CT itself, in HU",
         )
-    _check_transform(volume, "the CT")
 
 
 def _is_four_dimensional(volume: Any) -> bool:
@@ -198,7 +210,7 @@ def _drawn(segmentation: Any, segment_id: str, *, alone: bool = False) -> list[_
     """The segment and, unless `alone`, the others that may count as tumours, as far as they have voxels."""
     from DeepRadScoreLib.errors import RegionError
     from DeepRadScoreLib.imaging.geometry import index_box
-    from DeepRadScoreLib.imaging.segments import names_tumour
+    from DeepRadScoreLib.imaging.segments import Segment
 
     _check_segmentation(segmentation, segment_id)
     segments = segmentation.GetSegmentation()
@@ -206,7 +218,7 @@ def _drawn(segmentation: Any, segment_id: str, *, alone: bool = False) -> list[_
     for identity in segments.GetSegmentIDs():
         segment = segments.GetSegment(identity)
         name, value = segment.GetName() or identity, segment.GetLabelValue()
-        counts = names_tumour(name) and not alone
+        counts = Segment(name, identity, 0, value).counts_as_tumour and not alone
         labelmap = segment.GetRepresentation(BINARY)
         if labelmap is None or labelmap.IsEmpty() or not (counts or identity == segment_id):
             continue

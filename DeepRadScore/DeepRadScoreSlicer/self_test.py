@@ -206,7 +206,7 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
         from DeepRadScoreSlicer import packages
 
         if not packages.analysis_possible():
-            missing = ", ".join(each.name for each in packages.missing())
+            missing = ", ".join(each.name for each in packages.hindering())
             self.skipTest(f"skipped: the analysis needs packages that are not installed here: {missing}")
 
     def _sample(self) -> Any:

@@ -35,6 +35,7 @@ def _commands() -> typer.Typer:
         cohort_commands,
         collection_commands,
         demo_command,
+        dicom_cohort_command,
         doctor_command,
         evaluate_command,
     )
@@ -52,6 +53,7 @@ def _commands() -> typer.Typer:
     app.command("extract")(cohort_commands.extract)
     app.command("train")(cohort_commands.train)
     app.command("evaluate")(evaluate_command.evaluate)
+    collection_commands.cohort.command("dicom")(dicom_cohort_command.dicom)
     app.add_typer(collection_commands.cohort, name="cohort")
     app.command("doctor")(doctor_command.doctor)
     return app

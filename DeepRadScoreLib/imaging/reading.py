@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from DeepRadScoreLib.imaging.carriers import Case, QualityNote
 from DeepRadScoreLib.imaging.files import file_stem, is_dicom, read_image
 from DeepRadScoreLib.imaging.geometry import direction_of, index_map, labels_on_grid, same_grid
 from DeepRadScoreLib.imaging.segments import MaskContent, Segment, choose, mask_content
+from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
 
 AIR_HU = -200.0
 HU_LIMITS = (-32768.0, 32767.0)
@@ -38,11 +38,11 @@ def read_case(
     mask: a NRRD or NIfTI file, Slicer's `.seg.nrrd`; for a CT in DICOM also a DICOM SEG or RTSTRUCT, a folder that
         holds one of them, or None where the folder of the CT does.
     case_id: default: the name of the CT file; of a CT in DICOM, whose folders may be named after patients, "case-" and
-        twelve digits made of its SeriesInstanceUID.
-    segment, label: which segment (name, id, coded type or, of an RTSTRUCT, ROI name or regular expression) or which
-        label, segment number or ROI number is the tumour; needed where the mask holds several. The other labels of a
-        labelmap, and the other segments whose names say tumour, tumor, GTV, lesion or nodule, become
-        `Case.other_tumours`.
+        twelve digits made of its SeriesInstanceUID (see `anonymous_case_id`).
+    segment, label: which segment (name, id, number, coded type or, of an RTSTRUCT, ROI name or regular expression) or
+        which label, segment number or ROI number is the tumour; needed where the mask holds several. The other labels
+        of a labelmap (also as the segments "Segment_1", "Segment_2" that Slicer makes of them), and the other segments
+        whose names say tumour, tumor, GTV, lesion or nodule, become `Case.other_tumours`.
     lung_mask: mask (NRRD or NIfTI, all that is not 0) to which the peritumoral shell is confined.
     series: SeriesInstanceUID of the CT in DICOM; needed where there are several and the mask refers to none of them.
 
@@ -165,8 +165,15 @@ def masks_from_segments(grid: sitk.Image, content: MaskContent, *, case_id: str,
 
 
 def anonymous_case_id(identity: str) -> str:
-    """ "case-" and twelve digits made of what identifies a series and must not be shown, as its SeriesInstanceUID."""
-    return f"case-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    """ "case-" and twelve digits made of what identifies a series and must not be shown, as its SeriesInstanceUID.
+
+    By keyed hash, so that whoever has a list of UIDs cannot undo it: the same on one machine for one user.
+
+    Raises
+    ------
+    OutputError: the key can be neither read nor made, see `pseudonyms.pseudonym_key`.
+    """
+    return Pseudonyms(pseudonym_key()).case(identity)
 
 
 def _content(mask: sitk.Image, where: str) -> MaskContent:

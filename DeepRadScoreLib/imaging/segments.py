@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from DeepRadScoreLib.errors import InputError, RegionError
 
 TUMOUR_WORDS = ("tumour", "tumor", "gtv", "lesion", "nodule")
 AROUND_WORDS = ("peritumour", "peritumor")
+UNNAMED = re.compile(r"(?:segment|label)[_ ](-?\d+)", re.IGNORECASE)
+"""What a region without a name of its own is called: by Slicer ("Segment_2", "Label_2") and here ("label 2")."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,17 @@ class Segment:
 
     @property
     def counts_as_tumour(self) -> bool:
-        """Every label of a plain labelmap; a named segment whose name holds one of `TUMOUR_WORDS`."""
-        return self.identity == "" or names_tumour(self.name)
+        """Every label of a plain labelmap; a named segment whose name holds one of `TUMOUR_WORDS`.
+
+        Slicer makes segments of the labels of a plain labelmap and calls them "Segment_1", "Segment_2": they are still
+        the same labels, and so is every segment that bears such a name.
+        """
+        return self.unnamed or names_tumour(self.name)
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether nobody has said what it is: a label, or a segment under the name that Slicer gives by itself."""
+        return self.identity == "" or UNNAMED.fullmatch(self.name) is not None
 
 
 def names_tumour(text: str, words: Sequence[str] = TUMOUR_WORDS) -> bool:
@@ -80,7 +92,7 @@ def mask_content(mask: sitk.Image, *, where: str) -> MaskContent:
 
 
 def choose(content: MaskContent, *, segment: str | None, label: int | None) -> Segment:
-    """The one segment that is meant: by name or id, by label value, or the only one there is.
+    """The one segment that is meant: by name, id or number (see `by_name`), by label value, or the only one there is.
 
     Raises
     ------
@@ -88,8 +100,9 @@ def choose(content: MaskContent, *, segment: str | None, label: int | None) -> S
     """
     present = ", ".join(_described(s) for s in content.segments)
     if segment is not None:
-        wanted, candidates = f'the segment "{segment}"', by_name(content.segments, segment)
-        if by_name(content.empty, segment) and not candidates:
+        wanted, matches = f'the segment "{segment}"', by_name((*content.segments, *content.empty), segment)
+        candidates = [s for s in matches if s in content.segments]
+        if matches and not candidates:
             raise RegionError(f"{wanted} is empty", where=content.where, mend=f"choose one of: {present}")
     elif label is not None:
         wanted, candidates = f"the label {label}", [s for s in content.segments if s.value == label]
@@ -115,11 +128,18 @@ def choose(content: MaskContent, *, segment: str | None, label: int | None) -> S
 
 
 def by_name(segments: Sequence[Segment], name: str) -> list[Segment]:
-    """The segments that a name may mean: those with that id, else that name, else that name but for capitals."""
+    """The segments that a name may mean: those with that id, else that name, else that name but for capitals.
+
+    Else those with that number: "2" means the label value 2, "Segment_2" or "label 2" too, but then only of a region
+    without a name of its own.
+    """
+    number, called = re.fullmatch(r"-?\d+", name.strip()), UNNAMED.fullmatch(name.strip())
     for matches in (
         [s for s in segments if s.identity == name and name],
         [s for s in segments if s.name == name],
         [s for s in segments if s.name.casefold() == name.strip().casefold()],
+        [s for s in segments if number and s.value == int(number[0])],
+        [s for s in segments if called and s.unnamed and s.value == int(called[1])],
     ):
         if matches:
             return matches

@@ -20,7 +20,7 @@ from DeepRadScoreLib.imaging import read_case
 from DeepRadScoreLib.report.profile import ProfileDocument, from_profile_json, to_document
 from DeepRadScoreLib.report.writing import check_folder, write_atomically, write_profile
 from DeepRadScoreLib.stepping import run_to_end
-from DeepRadScoreLib.study.case_record import content_digest, installed_version
+from DeepRadScoreLib.study.case_record import content_digest, installed_version, without_paths
 from DeepRadScoreLib.study.cohort import Cohort
 from DeepRadScoreLib.study.parts import code_digest
 
@@ -143,7 +143,8 @@ def _outcome(row: dict[str, str], bundle: Bundle | None, out: Path, seen: dict[s
         return CaseOutcome(case_id, "done", document=document)
     if len(doing) > 1 and (out / case_id / "profile.json").exists():
         sentence += " Its folder still holds the result of an earlier run."
-    return CaseOutcome(case_id, "failed", doing[-1], _without_paths(" ".join(sentence.split()), row))
+    sentence = without_paths(" ".join(sentence.split()), {column: row.get(column, "") for column in READ})
+    return CaseOutcome(case_id, "failed", doing[-1], sentence)
 
 
 def _analysed(
@@ -214,11 +215,3 @@ def _check_name(case_id: str, seen: dict[str, str]) -> None:
             where="case_id",
             mend="give it a name that differs by more than capitals",
         )
-
-
-def _without_paths(sentence: str, row: dict[str, str]) -> str:
-    """The sentence with the column in place of the path of each of the row's files, which may name a patient."""
-    for column in sorted(READ, key=lambda name: -len(row.get(name, ""))):
-        if row.get(column):
-            sentence = sentence.replace(row[column], column)
-    return sentence

@@ -6,8 +6,10 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import traceback
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -89,7 +91,8 @@ def check_cache() -> None:
 def compute_case(task: CaseTask, cache: Path) -> CaseRecord:
     """One case from its files, or from `cache` if the same files were computed with the same settings before.
 
-    A patch is also taken from the cache of the same case with its features. Whatever goes wrong is the record's error.
+    A patch is also taken from the cache of the same case with its features. Whatever goes wrong is the record's error,
+    in which no path stands (see `without_paths`).
     """
     try:
         return _asked_for(_kept_or_computed(task, cache), task)
@@ -102,7 +105,21 @@ def compute_case(task: CaseTask, cache: Path) -> CaseRecord:
     except Exception as error:
         traceback.print_exc()
         sentence = f"an error that was not foreseen ({type(error).__name__}: {error}); please report it."
-    return CaseRecord(task.case_id, error=sentence)
+    return CaseRecord(task.case_id, error=without_paths(sentence, _files(task)))
+
+
+def without_paths(sentence: str, files: Mapping[str, str]) -> str:
+    """A sentence on a case with the names of the columns in place of its paths, which may name the patient.
+
+    Parameters
+    ----------
+    files: column -> path of a file or folder of the case, or "". What lies in a folder is not named either.
+    """
+    for column, path in sorted(files.items(), key=lambda item: -len(item[1])):
+        if path:
+            inner = re.escape(path) + r"""[/\\].*?(?=: |; |, |\)|"|\.?$)"""
+            sentence = re.sub(inner, column, sentence).replace(path, column)
+    return sentence
 
 
 def installed_version(name: str) -> str:
@@ -172,11 +189,17 @@ def _versions() -> dict[str, str]:
     return {"cache": str(CACHE_VERSION), **{name: installed_version(name) for name in packages}}
 
 
+def _files(task: CaseTask) -> dict[str, str]:
+    return {"ct": task.ct, "mask": task.mask, "lung_mask": task.lung_mask, "repeat_mask": task.repeat_mask}
+
+
 def _digests(task: CaseTask) -> dict[str, bytes]:
     """SHA-256 of each file or folder of the case, empty where it is not there."""
-    files = {"ct": task.ct, "mask": task.mask, "lung": task.lung_mask, "repeat": task.repeat_mask}
-    digests = dict.fromkeys(files, b"")
-    for role, name in files.items():
+    roles = {"ct": "ct", "mask": "mask", "lung": "lung_mask", "repeat": "repeat_mask"}
+    files = _files(task)
+    digests = dict.fromkeys(roles, b"")
+    for role, column in roles.items():
+        name = files[column]
         if name and Path(name).exists():
             digests[role] = content_digest(Path(name))
     return digests

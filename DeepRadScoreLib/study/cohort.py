@@ -12,7 +12,7 @@ import pandas as pd
 
 from DeepRadScoreLib.endpoints import KEYS, parse_label, pdl1_label
 from DeepRadScoreLib.errors import CohortError
-from DeepRadScoreLib.study.text_tables import check_rows, separator_of
+from DeepRadScoreLib.study.text_tables import check_names_nobody, check_rows, separator_of
 
 FILE_COLUMNS = ("ct", "mask", "repeat_mask", "lung_mask")
 SPLITS = ("train", "test", "")
@@ -75,11 +75,12 @@ def read_cohort(
 
     Raises
     ------
-    CohortError: the file is missing or no table, a column of `needs` is missing or has an empty cell, a case stands
-        twice, a split is neither train, test nor empty or differs between the cases of a patient, an endpoint is
-        neither a key nor a column, a label is neither 0, 1 nor empty (see `one_bad_label_stops`).
+    CohortError: the file is missing or no table, a column of `needs` is missing or has an empty cell, a case_id or
+        patient_id looks like a name in DICOM ("Doe^Jane": it would stand in every result), a case stands twice, a
+        split is neither train, test nor empty or differs between the cases of a patient, an endpoint is neither a key
+        nor a column, a label is neither 0, 1 nor empty (see `one_bad_label_stops`).
     """
-    table = _read_text_table(path)
+    table = read_text_table(path, "cohort table")
     for column in dict.fromkeys(("case_id", *needs)):
         if column not in table:
             raise CohortError(
@@ -90,6 +91,8 @@ def read_cohort(
             raise CohortError(
                 f'row {empty[0] + 2} has nothing in column "{column}"', where=str(path), mend="fill in the cell"
             )
+    for column in ("case_id", "patient_id"):
+        check_names_nobody(column, table.get(column, []), path)
     doubled = table["case_id"][table["case_id"].duplicated()]
     if len(doubled):
         raise CohortError(
@@ -158,11 +161,17 @@ def _covariate(cohort: Cohort, name: str) -> pd.Series:
     return text.astype(object).where(~missing, None)
 
 
-def _read_text_table(path: Path) -> pd.DataFrame:
+def read_text_table(path: Path, what: str) -> pd.DataFrame:
+    """A CSV (UTF-8) as stripped text cells; row i of the table is line i + 2 of the file.
+
+    Raises
+    ------
+    CohortError: there is no such file, it is no CSV table, or it has no rows.
+    """
     if not path.exists():
-        raise CohortError("the file does not exist", where=str(path), mend="give the path of a cohort table (CSV)")
+        raise CohortError("the file does not exist", where=str(path), mend=f"give the path of a {what} (CSV)")
     if path.is_dir():
-        raise CohortError("this is a folder", where=str(path), mend="give the path of a cohort table (CSV)")
+        raise CohortError("this is a folder", where=str(path), mend=f"give the path of a {what} (CSV)")
     separator = _checked_separator(path)
     try:
         table = pd.read_csv(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import asdict, replace
-from functools import reduce
 from pathlib import Path
 
 import joblib
@@ -15,7 +14,7 @@ import pandas as pd
 from DeepRadScoreLib.bundle import write_bundle
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
 from DeepRadScoreLib.study.backbones import compare_backbones
-from DeepRadScoreLib.study.cohort import FILE_COLUMNS, Cohort, read_cohort
+from DeepRadScoreLib.study.cohort import Cohort, read_cohort
 from DeepRadScoreLib.study.evaluation import evaluate
 from DeepRadScoreLib.study.features import cache_folder, installed_version
 from DeepRadScoreLib.study.gathering import (
@@ -109,7 +108,7 @@ def evaluate_from_table(
         folds=folds,
         flows=flows,
         models_not_run=not_run,
-        left_out=_without_folders(gathered.left_out, cohort),
+        left_out=gathered.left_out,
         patients=int(cohort.table["patient_id"].nunique()),
         cases=len(cohort),
         settings=_settings(inputs, plan, cohort, gathered),
@@ -163,16 +162,6 @@ def _backbones(
     folds = [(part.train, part.test) for part in outer_parts(cases, plan, plan.protocols[0])]
     table = compare_backbones(cases.data, key, folds, plan.training, inputs.backbones, work=work, progress=progress)
     return table.assign(endpoint=key)[["endpoint", *table.columns]]
-
-
-def _without_folders(sentences: dict[str, str], cohort: Cohort) -> dict[str, str]:
-    """The same sentences with the names of the cases' files in place of their paths."""
-    shortened = {}
-    for case_id, sentence in sentences.items():
-        row = cohort.table[cohort.table["case_id"] == case_id].iloc[0]
-        paths = [row[column] for column in FILE_COLUMNS if column in cohort.table and row[column]]
-        shortened[case_id] = reduce(lambda text, path: text.replace(path, Path(path).name), paths, sentence)
-    return shortened
 
 
 def _study_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from DeepRadScoreLib.errors import CohortError
@@ -33,3 +33,14 @@ def check_names(names: Sequence[str], path: Path) -> None:
     doubled = [name for name in names if name and names.count(name) > 1]
     if doubled:
         raise CohortError(f'the column "{doubled[0]}" stands twice', where=str(path), mend="keep one of them")
+
+
+def check_names_nobody(column: str, cells: Iterable[str], path: Path) -> None:
+    """Refuse identifiers that look like a name in DICOM ("Doe^Jane"), which every result would hold: CohortError."""
+    for number, cell in enumerate(cells, start=2):
+        if "^" in cell:
+            raise CohortError(
+                f'row {number} has what looks like a patient\'s name in column "{column}" ("^")',
+                where=str(path),
+                mend="write a pseudonym in its place, such as `deepradscore cohort dicom` makes",
+            )

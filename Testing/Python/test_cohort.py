@@ -40,6 +40,11 @@ def test_the_example_table_can_be_read():
         ("case_id,ct,mask\na,c,m\na,d,n\n", ['case "a" stands in rows 2 and 3']),
         ("case_id,ct,mask,EGFR\na,c,m,maybe\n", ['"maybe" is neither 0, 1 nor empty', 'row 2, column "EGFR"']),
         ("case_id,ct,mask\na,,m\n", ['row 2 has nothing in column "ct"']),
+        ("case_id,ct,mask\na,c,m\nDoe^Jane,d,n\n", ["row 3", 'a patient\'s name in column "case_id"', "pseudonym"]),
+        (
+            "case_id,patient_id,ct,mask\na,Doe^Jane,c,m\n",
+            ["row 2 has what looks like a patient's name in column \"pat"],
+        ),
         ("case_id,ct,mask,split\na,c,m,tset\n", ['split "tset" in row 2']),
         ("case_id,ct,mask,TPS\na,c,m,high\n", ['"high" is not a number', 'column "TPS"']),
         ("case_id,ct,mask\n", ["no rows"]),

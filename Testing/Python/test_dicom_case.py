@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import dicom_phantoms as made
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_mask_makers import rtstruct_file, seg_file
 from pydicom import Dataset
 
-from DeepRadScoreLib.errors import DeepRadScoreError, InputError, RegionError
+from DeepRadScoreLib.errors import DeepRadScoreError, InputError, MissingPackageError, RegionError
 from DeepRadScoreLib.imaging import Case, prepare, read_case
 
 HU = made.chest()
@@ -253,3 +255,20 @@ def test_enhanced_ct_alone_with_its_mask(tmp_path: Path) -> None:
     case = read_case(path, tmp_path / "m.nii.gz")
     np.testing.assert_array_equal(voxels(case.tumour), TUMOUR)
     assert case.notes == ()
+
+
+def test_an_old_pydicom_is_one_sentence_and_closes_only_dicom(
+    study: tuple[Path, list[Dataset]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = study
+    case = read_case(folder)
+    ct, mask = folder / "ct.nrrd", folder / "mask.nrrd"
+    sitk.WriteImage(case.ct, str(ct))
+    sitk.WriteImage(case.tumour, str(mask))
+    monkeypatch.setattr(pydicom, "__version__", "2.4.4")
+    for name in [name for name in sys.modules if name.startswith("DeepRadScoreLib.imaging.dicom")]:
+        monkeypatch.delitem(sys.modules, name)
+    for _ in range(2):
+        with pytest.raises(MissingPackageError, match=r"^pydicom: pydicom 2\.4\.4 is too old .*; in 3D Slicer .*\.$"):
+            read_case(folder)
+    np.testing.assert_array_equal(voxels(read_case(ct, mask).tumour), voxels(case.tumour))

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_mask_makers import seg_file
+from planted_identity import PLANTED, plant
 from pydicom import Dataset, dcmread
-from pydicom.datadict import DicomDictionary
 
 from DeepRadScoreLib import analysis
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, Finding, ModelCard, MolecularProfile, Validation
@@ -29,8 +29,8 @@ from DeepRadScoreLib.imaging.dicom.ct import read_ct
 from DeepRadScoreLib.imaging.dicom.seg import read_seg
 from DeepRadScoreLib.imaging.dicom.source import SourceSeries, read_source
 from DeepRadScoreLib.imaging.segments import choose
+from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
-from DeepRadScoreLib.report.dicom.pseudonyms import Pseudonyms, pseudonym_key
 from DeepRadScoreLib.report.dicom.writing import to_dicom, write_dicom
 
 HU = made.chest()
@@ -394,26 +394,6 @@ def test_enhanced_ct(tmp_path):
 
 
 # ----------------------------------------------------------------------------------------------------- anonymous
-
-FUNCTIONAL = {
-    *("SpecificCharacterSet", "ImageType", "Modality", "SOPClassUID", "PhotometricInterpretation", "RescaleType"),
-    *("NumberOfFrames", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"),
-}
-PLANTED = {
-    **dict.fromkeys(("PN", "LO", "SH", "ST", "LT", "UT", "UC", "UR", "AE", "CS"), "MARKED"),
-    **dict.fromkeys(("DA", "DT"), "19111213"),
-    **{"TM": "010203.456789", "AS": "099Y", "UI": "2.25.666777888999", "DS": "6667.77888", "IS": "66677788"},
-}
-
-
-def plant(ds: Dataset) -> None:
-    """A marked value into every element of text, date, age, number or UID that a header may hold; a private one too."""
-    for tag, (vr, _, _, retired, keyword) in DicomDictionary.items():
-        numeric = vr in ("DS", "IS") and keyword in ds
-        if vr in PLANTED and keyword not in FUNCTIONAL and 0x0008 <= tag >> 16 <= 0x0040 and not (retired or numeric):
-            ds.add_new(tag, vr, PLANTED[vr])
-    block = ds.private_block(0x0011, "MARKEDMAKER", create=True)
-    block.add_new(1, "LO", "MARKEDPRIVATE")
 
 
 def planted_study(folder: Path) -> tuple[Path, list[bytes]]:

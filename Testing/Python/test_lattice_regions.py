@@ -117,6 +117,11 @@ def test_case_from_segments_checks_the_ct(ct, content):
         case_from_segments(ct, content, case_id="one", segment="S9")
 
 
-def test_anonymous_case_id():
-    """SHA-256 of "1.2.3", by another program: c47f5b18b8a4…"""
-    assert anonymous_case_id("1.2.3") == "case-c47f5b18b8a4"
+def test_anonymous_case_id_is_a_keyed_hash(tmp_path, monkeypatch):
+    """HMAC-SHA-256 of "case", a zero byte and "1.2.3" under 32 times "k", by openssl: 6e8a0ba07448…"""
+    key = tmp_path / "key"
+    monkeypatch.setenv("DEEPRADSCORE_KEY", str(key))
+    key.write_bytes(b"k" * 32)
+    assert anonymous_case_id("1.2.3") == "case-6e8a0ba07448"
+    key.write_bytes(b"j" * 32)
+    assert anonymous_case_id("1.2.3") != "case-6e8a0ba07448"

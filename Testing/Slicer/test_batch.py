@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +21,14 @@ sys.path += [str(ROOT / "DeepRadScore"), str(ROOT / "Testing" / "Python")]
 import dicom_phantoms as made  # noqa: E402
 from DeepRadScoreSlicer import batch, packages  # noqa: E402
 from dicom_mask_makers import seg_file  # noqa: E402
-from small_study import small_plan, small_study  # noqa: E402
+from small_models import trained  # noqa: E402
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, analyze  # noqa: E402
-from DeepRadScoreLib.bundle import write_bundle  # noqa: E402
 from DeepRadScoreLib.cli.case_commands import analyze as analyze_command  # noqa: E402
 from DeepRadScoreLib.endpoints import KEYS  # noqa: E402
 from DeepRadScoreLib.imaging import read_case  # noqa: E402
 from DeepRadScoreLib.report.writing import write_profile  # noqa: E402
 from DeepRadScoreLib.study import case_folders  # noqa: E402
-from DeepRadScoreLib.study.training import train_bundle  # noqa: E402
-from DeepRadScoreLib.study.workers import InProcess  # noqa: E402
 
 SCRIPT = ROOT / "DeepRadScore" / "DeepRadScoreSlicer" / "batch.py"
 STUDY = {
@@ -42,16 +38,6 @@ STUDY = {
     "Manufacturer": "M",
     "PositionReferenceIndicator": "",
 }
-
-
-def trained(folder, seed):
-    cohort, computed = small_study(60, seed)
-    plan = small_plan()
-    plan = replace(plan, network=replace(plan.network, backbone="densenet121"))
-    settings = {"work": folder / f"work{seed}", "workers": InProcess(), "progress": lambda *_: None}
-    done = train_bundle(cohort, replace(computed, synthetic=True), plan, **settings)
-    write_bundle(done.bundle, folder / f"model{seed}.zip")
-    return folder / f"model{seed}.zip"
 
 
 @pytest.fixture(scope="module")

@@ -85,6 +85,8 @@ BAD_TABLES = {
     "no ct": "case_id,mask\na,b\n",
     "empty cell": "case_id,ct\na,b\nc,\n",
     "twice": "case_id,ct\na,b\nc,d\na,e\n",
+    "a name": "case_id,ct\na,b\nDoe^Jane,d\n",
+    "a patient's name": "case_id,patient_id,ct\na,Doe^Jane,b\n",
     "wide row": "case_id,ct\na,b,c\n",
     "wide row by a blank": 'case_id,ct\na, "b,c"\n',
     "column twice": "case_id,ct,ct\na,b,c\n",

@@ -28,7 +28,7 @@ from DeepRadScoreSlicer import packages  # noqa: E402
 BUNDLED = {"numpy", "scipy", "simpleitk", "pillow", "packaging"}
 """Slicer 5.10 and later bring them, new enough."""
 BUNDLED_LATER = {"pydicom", "highdicom"}
-"""Slicer 5.12 brings pydicom 3 and highdicom; 5.10 has pydicom 2.4: only the library's DICOM reader is absent."""
+"""Slicer 5.12 brings pydicom 3 and highdicom; 5.10 has pydicom 2.4: only the library's DICOM reader is closed."""
 BY_EXTENSION = {"torch", "torchvision", "pyradiomics-bhklab"}
 COMMAND_LINE = {"openpyxl", "pyarrow", "python-gdcm", "rich", "typer"}
 """Used by commands only: no road of the module leads to them."""
@@ -157,6 +157,23 @@ def test_absent_and_old_packages_are_missing(monkeypatch):
     assert all(each.needed_for for each in packages.missing())
     assert not packages.analysis_possible()
     assert packages.review_possible()
+
+
+def test_an_old_pydicom_hinders_dicom_only_and_is_never_replaced(application, monkeypatch):
+    pretend(monkeypatch, pydicom="2.4.4")
+    (found,) = packages.missing()
+    assert found.said == (
+        "pydicom 2.4.4 is too old for DICOM segmentations; 3.0 or newer is needed (Slicer 5.12 or newer)"
+    )
+    assert packages.hindering() == []
+    assert packages.analysis_possible()
+    packages.require_analysis()
+    assert packages.install([found.name], lambda text: True) == "Nothing is missing."
+    assert application.pip == []
+    assert project()["pydicom"] == packages.PYDICOM
+    pretend(monkeypatch, pydicom="2.4.4", pandas="1.5.3")
+    assert [each.name for each in packages.hindering()] == ["pandas>=2.2"]
+    assert packages.missing()[0].said == "pandas 1.5.3 is too old for feature tables; 2.2 or newer is needed (pip)"
 
 
 def test_looking_imports_nothing():

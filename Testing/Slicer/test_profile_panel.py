@@ -29,7 +29,7 @@ def document():
     made = json.loads(to_profile_json(made_up_profile(case_from_images(ct, tumour, case_id="case-1"))))
     endpoints = made["endpoints"]
     endpoints["KRAS"] |= {"flags": ["not_better_than_chance"], "validation_auc": 0.55, "validation_auc_ci": [0.4, 0.7]}
-    endpoints["TP53"] |= {"flags": ["single_feature_radscore"], "probability": 0.004}
+    endpoints["TP53"] |= {"flags": ["single_feature_radscore", "outside_spread"], "probability": 0.004}
     endpoints["ALK"] |= {"probability": None, "decision": None, "spread": None, "shap": None, "flags": ["no_signal"]}
     endpoints["ROS1"] |= {"validation_auc": None, "validation_auc_ci": None, "flags": ["validation_one_class"]}
     return made
@@ -104,6 +104,8 @@ def test_numbers_are_those_of_the_report(panel, document):
         evidence = plain(panel._findings[key].evidence.text)
         for name, contribution in grouped_shap(entry["shap"]).items():
             assert f"{name} {signed(contribution)}" in evidence
+    assert "it lies outside their range" in plain(panel._findings["TP53"].numbers.text)
+    assert "it lies outside their range" not in plain(panel._findings["LVI"].numbers.text)
     assert "Not better than chance" in plain(panel._findings["KRAS"].numbers.text)
     assert "Not better than chance" not in plain(panel._findings["LVI"].numbers.text)
 

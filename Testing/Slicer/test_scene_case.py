@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -205,12 +204,98 @@ class TestSegments:
         same_prepared(case, read)
 
 
+class TestLabels:
+    """A plain labelmap with several labels: its file, read by label, against the segments that Slicer makes of it."""
+
+    @pytest.fixture(params=["mask.nrrd", "mask.nii.gz"])
+    def labelled(self, scene, tmp_path, request):
+        """CT and mask on disk; three regions with the labels 1, 2 and 7, two of them within reach of the shell."""
+        ct, mask = ball_case()
+        ball = sitk.GetArrayFromImage(mask) > 0
+        values = np.zeros(ball.shape, np.uint8)
+        for label, (shift, axis) in {7: (2, 0), 2: (8, 2), 1: (0, 0)}.items():
+            values[np.roll(ball, shift, axis)] = label
+        image = sitk.GetImageFromArray(values)
+        image.CopyInformation(mask)
+        sitk.WriteImage(image, str(tmp_path / request.param))
+        sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
+        return tmp_path / "ct.nrrd", tmp_path / request.param
+
+    def alike(self, case, read):
+        same(case.tumour, read.tumour)
+        same(case.other_tumours, read.other_tumours)
+        assert case.notes == read.notes
+        same_prepared(case, read)
+
+    @pytest.mark.parametrize("label", [1, 2, 7])
+    @pytest.mark.parametrize("wanted", ["{}", "label {}", "Segment_{}"])
+    def test_a_label_is_its_segment(self, labelled, label, wanted, tmp_path):
+        from DeepRadScoreSlicer.corrections import save_corrected
+        from DeepRadScoreSlicer.opening import choose_segment
+        from DeepRadScoreSlicer.scene_case import case_from_nodes
+
+        from DeepRadScoreLib.imaging import read_case
+
+        ct, mask = labelled
+        wanted = wanted.format(label)
+        read = read_case(ct, mask, label=label, case_id="one")
+        same(read_case(ct, mask, segment=wanted).tumour, read.tumour)
+        volume, segmentation = load_volume(ct), load_segmentation(mask)
+        chosen = choose_segment(segmentation, wanted)
+        assert chosen == f"Segment_{label}"
+        case = case_from_nodes(volume, segmentation, chosen, "one")
+        self.alike(case, read)
+        assert read.other_tumours is not None
+        saved = tmp_path / "corrected.seg.nrrd"
+        save_corrected(segmentation, saved)
+        self.alike(read_case(ct, saved, segment=wanted, case_id="one"), read)
+        again = load_segmentation(saved)
+        self.alike(case_from_nodes(volume, again, choose_segment(again, wanted), "one"), read)
+
+    def test_a_name_of_its_own_makes_a_segment_of_it(self, labelled, tmp_path):
+        """Who calls label 2 "Lung" has said that it is no tumour; in the scene as in the file that is saved of it."""
+        from DeepRadScoreSlicer.corrections import save_corrected
+        from DeepRadScoreSlicer.opening import choose_segment
+        from DeepRadScoreSlicer.scene_case import case_from_nodes
+
+        from DeepRadScoreLib.errors import RegionError
+        from DeepRadScoreLib.imaging import read_case
+
+        ct, mask = labelled
+        volume, segmentation = load_volume(ct), load_segmentation(mask)
+        segmentation.GetSegmentation().GetSegment("Segment_2").SetName("Lung")
+        case = case_from_nodes(volume, segmentation, "Segment_1", "one")
+        same(case.other_tumours, read_case(ct, mask, label=7).tumour)
+        saved = tmp_path / "corrected.seg.nrrd"
+        save_corrected(segmentation, saved)
+        self.alike(case, read_case(ct, saved, segment="1", case_id="one"))
+        assert choose_segment(segmentation, "2") == "Segment_2"
+        assert choose_segment(segmentation, "Label_2") == ""
+        with pytest.raises(RegionError, match='"Label_2" is not in the mask'):
+            read_case(ct, saved, segment="Label_2")
+
+    def test_the_only_one_with_voxels_is_the_tumour(self, labelled):
+        from DeepRadScoreSlicer.opening import choose_segment
+
+        segmentation = load_segmentation(labelled[1])
+        content = segmentation.GetSegmentation()
+        assert choose_segment(segmentation, None) == ""
+        for one in ("Segment_1", "Segment_7"):
+            content.RemoveSegment(one)
+        content.AddEmptySegment("later", "second tumour")
+        assert choose_segment(segmentation, None) == "Segment_2"
+        content.RemoveSegment("Segment_2")
+        assert choose_segment(segmentation, None) == "later"
+
+
 class TestCaseId:
     def test_of_the_series_as_the_library_makes_it(self, nodes):
         from DeepRadScoreSlicer.scene_case import anonymous_case_id
 
+        from DeepRadScoreLib import imaging
+
         under_patient(nodes[0], "1.2.3.4")
-        assert anonymous_case_id(nodes[0]) == f"case-{hashlib.sha256(b'1.2.3.4').hexdigest()[:12]}"
+        assert anonymous_case_id(nodes[0]) == imaging.anonymous_case_id("1.2.3.4")
 
     def test_of_the_voxels_and_their_place_never_of_the_name(self, nodes):
         from DeepRadScoreSlicer.scene_case import anonymous_case_id, image_to_volume
@@ -229,8 +314,10 @@ class TestCaseId:
     def test_of_the_instances_where_there_is_no_series(self, nodes):
         from DeepRadScoreSlicer.scene_case import anonymous_case_id
 
+        from DeepRadScoreLib import imaging
+
         nodes[0].SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
-        assert anonymous_case_id(nodes[0]) == f"case-{hashlib.sha256(b'1.2.3 1.2.4').hexdigest()[:12]}"
+        assert anonymous_case_id(nodes[0]) == imaging.anonymous_case_id("1.2.3 1.2.4")
 
 
 class TestBadInput:

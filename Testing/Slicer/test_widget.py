@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,6 +123,22 @@ def test_missing_packages_are_named_with_a_button(slicer_app, monkeypatch):
     assert not ui.installButton.isHidden()
     assert not ui.analyzeButton.enabled
     assert "Packages" in ui.analyzeButton.toolTip
+    module.close()
+
+
+def test_an_old_pydicom_is_said_and_hinders_nothing_else(slicer_app, monkeypatch):
+    import harness
+    from DeepRadScoreSlicer import packages
+
+    true = packages._version
+    monkeypatch.setattr(packages, "_version", lambda name: "2.4.4" if name == "pydicom" else true(name))
+    module = harness.load_module()
+    ui = module.widget.ui
+    assert ui.packagesLabel.text.startswith("pydicom 2.4.4 is too old for DICOM segmentations; 3.0 or newer is needed")
+    assert ui.packagesSection.collapsed
+    assert ui.installButton.isHidden()
+    assert "Packages" not in ui.analyzeButton.toolTip
+    assert ui.sampleButton.enabled
     module.close()
 
 
@@ -373,6 +391,76 @@ def test_finding_without_a_heat_map_says_so(panel, ball, quick_analysis):
     assert layers() == before
 
 
+def unusable(kind):
+    """A volume in place of the ball's CT: the one that a 4-D sequence is played in, its frames as components, the CT
+    under a transform, or none at all."""
+    import slicer
+    import vtk
+    from DeepRadScoreSlicer import scene_case
+
+    scene = slicer.mrmlScene
+    if kind == "frames as components":
+        volume = scene.AddNewNodeByClass("vtkMRMLVectorVolumeNode", PATIENT)
+        data = vtk.vtkImageData()
+        data.SetDimensions(20, 20, 10)
+        data.AllocateScalars(vtk.VTK_SHORT, 4)
+        volume.SetAndObserveImageData(data)
+        return volume
+    if kind == "no voxels":
+        return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", PATIENT)
+    if kind == "under a transform":
+        volume = scene_case.image_to_volume(ball_case()[0], PATIENT)
+        transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+        matrix = vtk.vtkMatrix4x4()
+        matrix.SetElement(0, 3, 5.0)
+        transform.SetMatrixTransformToParent(matrix)
+        volume.SetAndObserveTransformNodeID(transform.GetID())
+        return volume
+    for node in (slicer.vtkMRMLSequenceNode, slicer.vtkMRMLSequenceBrowserNode):
+        scene.RegisterNodeClass(node())
+    volume = scene_case.image_to_volume(ball_case()[0], PATIENT)
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "4-D")
+    for time in "01":
+        sequence.SetDataNodeAtValue(volume, time)
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "browser")
+    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+    return browser.AddProxyNode(volume, sequence, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("sequence", "the CT is a 4-D sequence; choose one 3-D volume: export one of its frames."),
+        (
+            "frames as components",
+            "the CT is a vector volume of 4 components (a colour image?); choose the CT itself, in HU.",
+        ),
+        ("no voxels", "the CT has no voxels; load it again from its files."),
+        (
+            "under a transform",
+            "the CT is under a transform; harden the transform (Transforms module) or take it off, then try again.",
+        ),
+    ],
+)
+def test_an_unusable_volume_is_one_sentence(panel, ball, kind, sentence):
+    """Chosen in place of a CT; and the CT can be chosen again."""
+    volume = ball[0]
+    panel._parameterNode.inputVolume = unusable(kind)
+    settle(panel)
+    assert panel.ui.qualityLabel.text == sentence
+    nodes = count_nodes()
+    panel.ui.analyzeButton.click()
+    settle(panel)
+    assert panel.ui.messageLabel.text == sentence
+    assert panel.ui.analyzeButton.text == "Analyze"
+    assert count_nodes() == nodes
+    panel._parameterNode.inputVolume = volume
+    settle(panel)
+    assert " mL · " in panel.ui.qualityLabel.text
+    (shell,) = ours("shell")
+    assert shell.GetNodeReferenceID("DeepRadScore.Volume") == volume.GetID()
+
+
 def test_our_own_nodes_are_not_taken_for_tumour_or_ct(panel, ball):
     (shell,) = ours("shell")
     panel.ui.segmentSelector.setCurrentNode(shell)
@@ -396,13 +484,17 @@ def test_exit_and_enter_leave_the_editor_tidy(loaded, panel, ball):
 @pytest.fixture
 def cohort(tmp_path):
     """Three cases on disk with a table."""
+    return write_cohort(tmp_path)
+
+
+def write_cohort(folder: Path) -> Path:
     ct, tumour = ball_case()
     rows = ["case_id,ct,mask"]
     for name in "abc":
-        sitk.WriteImage(ct, str(tmp_path / f"{name}_ct.nrrd"), True)
-        sitk.WriteImage(tumour, str(tmp_path / f"{name}_mask.nrrd"), True)
+        sitk.WriteImage(ct, str(folder / f"{name}_ct.nrrd"), True)
+        sitk.WriteImage(tumour, str(folder / f"{name}_mask.nrrd"), True)
         rows.append(f"{name},{name}_ct.nrrd,{name}_mask.nrrd")
-    table = tmp_path / "cases.csv"
+    table = folder / "cases.csv"
     table.write_text("\n".join(rows) + "\n")
     return table
 
@@ -476,6 +568,89 @@ def test_a_correction_that_cannot_be_saved_keeps_the_case_open(panel, cohort):
     panel.ui.saveMaskButton.click()
     assert not panel.review.unsaved
     settle(panel)
+
+
+class TestFullDisk:
+    """A disk that is really full; nothing half-written, nothing lost, and one sentence."""
+
+    @pytest.fixture
+    def disk(self, tmp_path):
+        place = tmp_path / "disk"
+        place.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
+        yield place
+        subprocess.run(["umount", place], check=True)
+
+    def fill(self, disk: Path, leave: int = 0) -> Path:
+        """Fill it but for `leave` kB."""
+        filler = disk / "filler"
+        with pytest.raises(OSError, match="No space left"), filler.open("wb", buffering=0) as stream:
+            while True:
+                stream.write(b"0" * 1024)
+        os.truncate(filler, filler.stat().st_size - 1024 * leave)
+        return filler
+
+    def listing(self, disk: Path) -> dict[str, bytes]:
+        return {path.relative_to(disk).as_posix(): path.read_bytes() for path in disk.rglob("*") if path.is_file()}
+
+    def test_export(self, panel, ball, quick_analysis, disk):
+        panel.ui.analyzeButton.click()
+        settle(panel)
+        panel.ui.exportPathEdit.currentPath = str(disk)
+        filler, nodes = self.fill(disk), count_nodes()
+        before = self.listing(disk)
+        folder = disk / panel.review.case_id
+        panel.ui.exportButton.click()
+        assert panel.ui.messageLabel.text == (
+            f"{folder}: the results cannot be written (No space left on device); choose a folder that you may write "
+            "to, with space left."
+        )
+        assert (self.listing(disk), count_nodes()) == (before, nodes)
+        assert not panel.review.exported
+        assert not folder.exists()
+        filler.unlink()
+        panel.ui.exportButton.click()
+        assert sorted(path.name for path in folder.iterdir()) == ["features.csv", "profile.json", "report.html"]
+
+    @pytest.mark.parametrize(("kind", "leave"), [("simple", 0), ("random", 0), ("random", 4)])
+    def test_corrected_mask(self, panel, disk, tmp_path, kind, leave):
+        """No room at all, and room for its beginning only. Slicer's own writer notices it in a large file; of a small
+        one, which waits in memory until the file is closed, it says that all went well."""
+        import slicer
+
+        write_cohort(tmp_path)
+        table = disk / "cases.csv"
+        table.write_text(f"case_id,ct,mask\na,{tmp_path}/a_ct.nrrd,{tmp_path}/a_mask.nrrd\n")
+        open_list(panel, table)
+        panel.desk.panel.next()
+        settle(panel)
+        volume, segmentation, segment_id = reviewed(panel)
+        drawn = np.random.default_rng(0).integers(0, 2, (24, 50, 60)).astype(np.uint8)
+        if kind == "simple":
+            drawn[:] = np.repeat(drawn[:, :1, :1], 50, axis=1)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(drawn, segmentation, segment_id, volume)
+        settle(panel)
+        filler, nodes = self.fill(disk, leave), count_nodes()
+        before, line = self.listing(disk), panel.ui.qualityLabel.text
+        panel.ui.saveMaskButton.click()
+        assert panel.ui.messageLabel.text == (
+            f"{disk}/cases.corrected/a.seg.nrrd: the corrected mask cannot be written; leave space in a folder that "
+            "you may write to and save again; nothing is lost yet."
+        )
+        assert self.listing(disk) == before
+        assert panel.review.unsaved
+        assert (panel.ui.qualityLabel.text, count_nodes()) == (line, nodes)
+        panel.ui.closeCaseButton.click()
+        assert panel.review.opened is not None, "an unsaved correction is not closed"
+        filler.unlink()
+        panel.ui.saveMaskButton.click()
+        assert not panel.review.unsaved
+        saved = sitk.GetArrayFromImage(sitk.ReadImage(str(disk / "cases.corrected" / "a.seg.nrrd")))
+        np.testing.assert_array_equal(saved, drawn)
 
 
 def test_a_correction_is_saved_when_the_scene_is_closed(panel, cohort):

@@ -1,1 +1,34 @@
-"""What hospitals send: CT, SEG and RTSTRUCT objects in DICOM. Imported late: pydicom takes its time to load."""
+"""What hospitals send: CT, SEG and RTSTRUCT objects in DICOM. Imported late: pydicom takes its time to load.
+
+Raises
+------
+MissingPackageError: at import, where pydicom is absent or too old (3D Slicer 5.10 has 2.4).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+from DeepRadScoreLib.errors import MissingPackageError
+
+OLDEST_PYDICOM = 3
+MEND = (
+    "in 3D Slicer use Slicer 5.12 or newer, or load CT and mask with Slicer's DICOM module and choose their nodes; "
+    f"elsewhere install pydicom {OLDEST_PYDICOM}.0 or newer"
+)
+
+
+def _check_pydicom() -> None:
+    if importlib.util.find_spec("pydicom") is None:
+        raise MissingPackageError("pydicom, which reads DICOM, is not installed", where="pydicom", mend=MEND)
+    from pydicom import __version__
+
+    if int(__version__.partition(".")[0]) < OLDEST_PYDICOM:
+        raise MissingPackageError(
+            f"pydicom {__version__} is too old for CT and masks in DICOM, {OLDEST_PYDICOM}.0 or newer is needed",
+            where="pydicom",
+            mend=MEND,
+        )
+
+
+_check_pydicom()

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -144,6 +145,28 @@ def text(dataset: Dataset, keyword: str) -> str:
     if isinstance(value, MultiValue):
         return "\\".join(str(item) for item in value)
     return str(value).strip()
+
+
+def dicom_date(dataset: Dataset, keyword: str) -> date | None:
+    """A date (DA), None where it is missing, empty or none."""
+    try:
+        return datetime.strptime(text(dataset, keyword).replace(".", "")[:8], "%Y%m%d").date()
+    except ValueError:
+        return None
+
+
+def patient_identity(dataset: Dataset, *, issuer: str = "") -> str:
+    """Who the patient is, to be hashed and never shown: PatientID with its issuer, else the study.
+
+    Parameters
+    ----------
+    issuer: the one to be taken where the dataset names none.
+    """
+    patient = text(dataset, "PatientID")
+    if not patient:
+        return text(dataset, "StudyInstanceUID")
+    issuer = text(dataset, "IssuerOfPatientID") or issuer
+    return f"{patient}\0{issuer}" if issuer else patient
 
 
 def numbers(dataset: Dataset, keyword: str, count: int, file: DicomFile) -> tuple[float, ...]:

@@ -221,14 +221,18 @@ def reference_notes(references: References, ct: CtSeries, *, what: str) -> list[
 def public_name(name: str, fallback: str, dataset: Dataset) -> str:
     """The name of a segment or ROI, or `fallback` where it holds part of a person's name or another identifier."""
     name = " ".join(name.split())
-    folded = name.casefold()
-    words, values = _identifiers(dataset)
-    personal = (
-        bool(set(_words(folded)) & words)
+    return fallback if not name or names_person(name, dataset) else name
+
+
+def names_person(words: str, dataset: Dataset) -> bool:
+    """Whether words hold part of a name that stands in the header, or another of the header's identifiers."""
+    folded = words.casefold()
+    names, values = _identifiers(dataset)
+    return (
+        bool(set(_words(folded)) & names)
         or folded in values
-        or any(len(part) >= 4 and part in folded for part in (*words, *values))
+        or any(len(part) >= 4 and part in folded for part in (*names, *values))
     )
-    return fallback if personal or not name else name
 
 
 def says_tumour(*texts: str) -> bool:

@@ -91,7 +91,7 @@ def read_seg(path: Path, ct: CtSeries) -> DicomMask:
             what="the mask",
             refers=bool(references.images & set(ct.sop_uids)),
         )
-        described = _described(dataset, path)
+        described = segments_in(dataset, path)
         frames = _frames(dataset, described, path)
         seg = Segmentation.from_dataset(dataset, copy=False)
         placed = _placed(seg, frames, ct, path)
@@ -107,7 +107,7 @@ def read_seg(path: Path, ct: CtSeries) -> DicomMask:
     )
 
 
-def _described(dataset: Dataset, path: Path) -> list[DicomSegment]:
+def segments_in(dataset: Dataset, path: Path) -> list[DicomSegment]:
     """The segments, background aside; those whose frames are not looked at yet stand in layer 0."""
     items = [item for item in dataset.get("SegmentSequence") or () if int(item.SegmentNumber) > 0]
     if not items:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +63,12 @@ class SeriesIndex(dict[str, SeriesFiles]):
         return [series for series in self.values() if series.modality in modalities]
 
 
-def find_series(folder: Path) -> SeriesIndex:
+def find_series(folder: Path, progress: Callable[[int, int], None] | None = None) -> SeriesIndex:
     """Search a folder and all folders in it, whatever the files are called; or take one DICOM file, or a DICOMDIR.
+
+    Parameters
+    ----------
+    progress: is told after each file how many of how many are done.
 
     Raises
     ------
@@ -82,10 +86,13 @@ def find_series(folder: Path) -> SeriesIndex:
     index = SeriesIndex(folder)
     found: dict[str, list[DicomFile]] = {}
     with quiet_pydicom():
-        for path in _paths(folder):
+        paths = list(_paths(folder))
+        for done, path in enumerate(paths, start=1):
             member = _member(path, index)
             if member is not None:
                 found.setdefault(text(member.header, "SeriesInstanceUID"), []).append(member)
+            if progress is not None:
+                progress(done, len(paths))
         for uid, members in sorted(found.items()):
             images = tuple(member for member in members if is_ct_image(member))
             index[uid] = SeriesFiles(uid, text(members[0].header, "Modality"), tuple(members), images)

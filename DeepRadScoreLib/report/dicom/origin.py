@@ -23,9 +23,9 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, generate_uid
 
 from DeepRadScoreLib import __version__
-from DeepRadScoreLib.imaging.dicom.datasets import text
+from DeepRadScoreLib.imaging.dicom.datasets import patient_identity, text
 from DeepRadScoreLib.imaging.dicom.source import SourceSeries
-from DeepRadScoreLib.report.dicom.pseudonyms import Pseudonyms
+from DeepRadScoreLib.pseudonyms import Pseudonyms
 from DeepRadScoreLib.report.dicom.vocabulary import LONG, scheme
 
 NAME = "DeepRadScore"
@@ -180,7 +180,7 @@ def _pseudonymous(first: Dataset, image: Dataset, hidden: Pseudonyms) -> tuple[D
     patient, marks = Dataset(), Dataset()
     for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"):
         setattr(patient, keyword, image.get(keyword))
-    patient.PatientID = hidden.patient(text(first, "PatientID") or text(first, "StudyInstanceUID"))
+    patient.PatientID = hidden.patient(patient_identity(first))
     patient.PatientName = patient.PatientID.replace("-", "^")
     marks.PatientIdentityRemoved = "YES"
     marks.DeidentificationMethod = "Written anew by DeepRadScore: names and UIDs by keyed hash"

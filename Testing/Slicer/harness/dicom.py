@@ -13,7 +13,7 @@ from typing import Any
 import pydicom
 import slicer
 import vtk
-from PySide6.QtCore import QObject
+from PySide6.QtCore import Property, QObject
 
 from .pythonqt import unwrap, wrap
 
@@ -24,6 +24,9 @@ class ctkDICOMDatabase(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._series: dict[str, list[str]] = {}
+        self._open = True
+
+    isOpen = Property(bool, lambda self: self._open)
 
     def _register(self, folder: Path) -> None:
         for path in sorted(Path(folder).rglob("*")):
@@ -81,10 +84,19 @@ def seriesUIDsForFiles(files: list[str]) -> set[str]:
     return {uid for uid in found if uid}
 
 
-def loadSeriesByUID(seriesUIDs: list[str]) -> list[str]:
+def loadSeriesByUID(
+    seriesUIDs: list[str],
+    messages: list[str] | None = None,
+    progressCallback: Any = None,
+    enabledPluginClassNames: list[str] | None = None,
+) -> list[str]:
     """Node IDs of the CT series that are in the database; the volumes' names are made of patient's and series' data."""
     if not isinstance(seriesUIDs, list):
-        raise ValueError("loadSeriesByUID requires a list of series UIDs")
+        raise ValueError("SeriesUIDs must contain a list")
+    if len(seriesUIDs) == 0:
+        raise ValueError("No series UIDs given")
+    if not slicer.dicomDatabase.isOpen:
+        raise OSError("DICOM module or database cannot be accessed")
     loaded = [_load(slicer.dicomDatabase.filesForSeries(uid)) for uid in seriesUIDs]
     return [node.GetID() for node in loaded if node is not None]
 

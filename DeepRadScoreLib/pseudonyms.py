@@ -7,18 +7,22 @@ import hmac
 import os
 import secrets
 from pathlib import Path
-
-import platformdirs
-from pydicom.uid import UID, generate_uid
+from typing import TYPE_CHECKING
 
 from DeepRadScoreLib.errors import OutputError
+
+if TYPE_CHECKING:
+    from pydicom.uid import UID
 
 KEY_BYTES = 32
 
 
 def key_file() -> Path:
-    """Where the key is kept: $DEEPRADSCORE_KEY, or a file in the user's data folder."""
-    return Path(os.environ.get("DEEPRADSCORE_KEY") or platformdirs.user_data_path("deepradscore") / "pseudonym.key")
+    """Where the key is kept: $DEEPRADSCORE_KEY, or `.deepradscore/pseudonym.key` in the user's home.
+
+    Found without any package, so that Slicer names a case the same before and after its packages are there.
+    """
+    return Path(os.environ.get("DEEPRADSCORE_KEY") or Path("~/.deepradscore/pseudonym.key").expanduser())
 
 
 def pseudonym_key() -> bytes:
@@ -60,11 +64,17 @@ class Pseudonyms:
 
     def uid(self, original: str) -> UID:
         """In place of a UID."""
+        from pydicom.uid import generate_uid
+
         return generate_uid(entropy_srcs=[self._hash("uid", original)])
 
     def patient(self, original: str) -> str:
         """In place of a patient's ID and name: "ANON-" and sixteen characters."""
         return f"ANON-{self._hash('patient', original)[:16].upper()}"
+
+    def case(self, original: str) -> str:
+        """In place of what identifies a CT, as its SeriesInstanceUID: "case-" and twelve digits."""
+        return f"case-{self._hash('case', original)[:12]}"
 
     def _hash(self, kind: str, value: str) -> str:
         return hmac.new(self.key, f"{kind}\0{value}".encode(), hashlib.sha256).hexdigest()

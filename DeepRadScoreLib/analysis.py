@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.fusion.columns import NetworkOutputs
 
 SYNTHETIC_LABEL = "synthetic: not for patients"
+SHOWN_APART = 0.01
+"""Probabilities are shown in whole percents: what is nearer than one looks the same."""
 Outcome = TypeVar("Outcome")
 
 
@@ -44,7 +46,8 @@ class Finding:
     ----------
     decision: the endpoint's own word for positive or negative at the model's threshold.
     spread: lowest and highest probability over the fold models (not a confidence interval). Where `probability`, that
-        of the model refitted on all training patients, lies outside it, the flag `outside_spread` says so.
+        of the model refitted on all training patients, lies outside it by more than `SHOWN_APART`, the flag
+        `outside_spread` says so.
     shap: column of the fused model -> contribution to the model's output; they add up to output minus `shap_base`.
     drivers: for each region, the features of its RadScore by size of contribution (z-score times coefficient).
     """
@@ -282,7 +285,7 @@ def _finding(
         explain_steps(model.fusion, model.background, columns), lambda part: f"SHAP values: {endpoint.name}, {part}"
     )
     spread = None if folds is None else (float(folds.min()), float(folds.max()))
-    outside = spread is not None and not spread[0] <= probability <= spread[1]
+    outside = spread is not None and not spread[0] - SHOWN_APART <= probability <= spread[1] + SHOWN_APART
     return replace(
         known,
         probability=probability,

@@ -12,7 +12,9 @@ Outcome = TypeVar("Outcome")
 
 
 class Stepper(Generic[Step, Outcome]):
-    """Work that leaves the application usable; exactly one of the three last callbacks is called, once.
+    """Work that leaves the application usable.
+
+    It ends with exactly one call of one of the three last callbacks; after `stop` with none: whoever stops it knows.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.study.collections.public_cohort import PublicCohort
 
 NAMED = 4
-cohort = typer.Typer(no_args_is_help=True, help="A cohort table of a hospital's DICOM folder, or of a public collection.")
+cohort = typer.Typer(no_args_is_help=True, help="A cohort table of a DICOM folder or of a public collection.")
 
 
 @cohort.command("nsclc-radiogenomics")

@@ -14,7 +14,7 @@ FLAG_SENTENCES: dict[str, str] = {
     "validation_few_positives": "Not validated: fewer than 5 patients of either class were held out.",
     NOT_BETTER_THAN_CHANCE: "The interval of the validated AUC includes 0.5: the model may know nothing here.",
     "single_feature_radscore": "Few positive training patients: each RadScore rests on a single feature.",
-    "outside_spread": "The fold models contradict this probability: it lies outside their range. Do not rely on it.",
+    "outside_spread": "The fold models contradict this probability: it lies outside their range.",
     "no_signal": "No probability: in training the model found no signal for this endpoint.",
     NOT_FINITE: "The model gave no valid number for this case.",
 }

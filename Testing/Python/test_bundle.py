@@ -103,10 +103,19 @@ def test_nothing_is_made_of_a_changed_bundle(written, tmp_path):
 
 @pytest.mark.parametrize(
     ("below", "above", "outside"),
-    [(0.1, 0.1, False), (0.0, 0.1, False), (0.1, 0.0, False), (-0.01, 0.1, True), (0.1, -0.01, True)],
+    [
+        (0.1, 0.1, False),
+        (0.0, 0.1, False),
+        (0.1, 0.0, False),
+        (-0.009, 0.1, False),
+        (0.1, -0.009, False),
+        (-0.011, 0.1, True),
+        (0.1, -0.011, True),
+    ],
 )
 def test_a_probability_outside_its_fold_models_says_so(written, monkeypatch, below, above, outside):
-    """Fold models whose least probability lies `below` that of the refitted model, and whose greatest `above` it."""
+    """Fold models whose least probability lies `below` that of the refitted model, and whose greatest `above` it; a
+    distance that whole percents do not show is none."""
     bundle, _, computed = written
     model, card = bundle.endpoints["EGFR"], bundle.manifest.endpoints["EGFR"]
     outputs = [merge_outputs([deep_outputs(one, computed.patches[:1]) for one in bundle.networks[0].values()])] * 3

@@ -3,9 +3,10 @@
     python Testing/Slicer/screenshots.py --out Resources/screenshots
     python Testing/Slicer/screenshots.py --out FOLDER --ct CT.nrrd --mask MASK.nrrd
 
-Without a CT the synthetic sample is drawn: those pictures may be published. With one, whose pictures are to be looked
-at and not to be published, the synthetic model is used on it. The slice view is drawn by Slicer's own displayable
-managers, which need EGL; see `Testing/set-up` for the packages.
+Without a CT the synthetic sample is drawn: those pictures, the ones that the README shows, may be published. With one,
+whose pictures are to be looked at and not to be published, the synthetic model is used on it, and there are more of
+them: the narrow panel, the shell without a heat map, results out of date. The slice view is drawn by Slicer's own
+displayable managers, which need EGL; see `Testing/set-up` for the packages.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 
 import harness  # noqa: E402
 
-WIDTHS = (380, 500)
+NARROW, WIDE = 380, 500
 VIEW = 640
 HIGHEST = 1200
 """Of a picture that is published; the panel is scrolled in Slicer."""
@@ -44,7 +45,7 @@ def main() -> None:
             open_sample(module.widget)
         else:
             open_files(module.widget, chosen.ct, chosen.mask)
-        draw_all(module, chosen.out, HIGHEST if chosen.ct is None else None)
+        draw_all(module, chosen.out, published=chosen.ct is None)
     if harness.slot_errors:
         raise SystemExit("\n".join(harness.slot_errors))
 
@@ -73,15 +74,16 @@ def open_files(widget: Any, ct: Path, mask: Path) -> None:
     settle(widget)
 
 
-def draw_all(module: Any, out: Path, highest: int | None) -> None:
-    widget = module.widget
+def draw_all(module: Any, out: Path, *, published: bool) -> None:
+    widget, highest = module.widget, HIGHEST if published else None
     widget.ui.casesSection.collapsed = True
     widget.ui.exportSection.collapsed = True
     prepare_view(widget)
     widget.overlay._go_to(widget.review.volume)
     look_at_tumour(widget)
     grab(module.panel, out / "review.png", 420, highest)
-    draw_view(out / "view_review.png")
+    if not published:
+        draw_view(out / "view_review.png")
     widget.ui.analyzeButton.click()
     settle(widget)
     if widget.review.stored is None:
@@ -91,11 +93,13 @@ def draw_all(module: Any, out: Path, highest: int | None) -> None:
         widget.profilePanel._findings[shown].button.click()
     for section in (widget.ui.reviewSection, widget.ui.analysisSection):
         section.collapsed = True
-    for width in WIDTHS:
-        grab(module.panel, out / f"profile_{width}.png", width, highest)
+    grab(module.panel, out / f"profile_{WIDE}.png", WIDE, highest)
     draw_view(out / "view_heat_map.png")
+    if published:
+        return
+    grab(module.panel, out / f"profile_{NARROW}.png", NARROW, highest)
     widget.review.volume.SetOrigin([value + 1 for value in widget.review.volume.GetOrigin()])
-    grab(module.panel, out / "stale.png", WIDTHS[0], highest)
+    grab(module.panel, out / "stale.png", NARROW, highest)
 
 
 def grab(panel: Any, path: Path, width: int, highest: int | None) -> None:

@@ -113,6 +113,13 @@ def test_addresses_are_those_of_one_repository_and_of_files_that_are_there():
             assert image.format == "PNG"
 
 
+def test_every_picture_is_shown_somewhere():
+    pages = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CMakeLists.txt"))
+    pictures = {path.relative_to(ROOT).as_posix() for path in (ROOT / "Resources").rglob("*.png")}
+    assert pictures
+    assert pictures <= set(re.findall(r"Resources/[\w/]+\.png", pages))
+
+
 def test_entry_of_the_extensions_index():
     raw = (ROOT / "DeepRadScore.json").read_bytes()
     assert b"\r" not in raw

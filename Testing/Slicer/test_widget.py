@@ -448,6 +448,7 @@ def test_an_unusable_volume_is_one_sentence(panel, ball, kind, sentence):
     panel._parameterNode.inputVolume = unusable(kind)
     settle(panel)
     assert panel.ui.qualityLabel.text == sentence
+    assert panel.review.has_original == (kind == "under a transform"), "that one can still become a case"
     nodes = count_nodes()
     panel.ui.analyzeButton.click()
     settle(panel)

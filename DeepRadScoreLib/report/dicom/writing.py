@@ -16,9 +16,9 @@ from DeepRadScoreLib.analysis import MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.imaging.dicom.datasets import quiet_pydicom
 from DeepRadScoreLib.imaging.dicom.source import SourceSeries
+from DeepRadScoreLib.pseudonyms import Pseudonyms
 from DeepRadScoreLib.report.dicom.heat_maps import heat_map
 from DeepRadScoreLib.report.dicom.origin import Origin, origin_of
-from DeepRadScoreLib.pseudonyms import Pseudonyms
 from DeepRadScoreLib.report.dicom.segments import regions_seg, tumour_seg
 from DeepRadScoreLib.report.dicom.structured import profile_sr
 from DeepRadScoreLib.report.profile import profile_label, to_profile_json

@@ -94,9 +94,9 @@ class Processes:
         try:
             while waiting or running:
                 while waiting and len(running) < self.jobs:
-                    process = self._idle.pop() if self._idle else _process()
                     position = waiting.pop()
-                    running[process.submit(function, **tasks[position])] = position, process
+                    future, process = self._begin(function, tasks[position])
+                    running[future] = position, process
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     position, process = running.pop(future)
                     try:
@@ -113,6 +113,14 @@ class Processes:
         finally:
             for _, process in running.values():
                 process.shutdown(wait=False, kill_workers=True)
+
+    def _begin(self, function: Callable[..., Result], task: dict[str, Any]) -> tuple[Future, ProcessPoolExecutor]:
+        while self._idle:
+            process = self._idle.pop()
+            with suppress(BrokenProcessPool):
+                return process.submit(function, **task), process
+        process = _process()
+        return process.submit(function, **task), process
 
 
 def _process() -> ProcessPoolExecutor:

@@ -63,7 +63,7 @@ def test_shuffled_labels_give_chance_in_strict_and_not_in_sample(tmp_path):
         cohort, computed = small_study(90, seed, keys=("KRAS",))
         data = StudyData.of(cohort, computed)
         plan = small_plan(seed=seed)
-        columns = strict_stages(data, {"KRAS": "lasso"}, plan, tmp_path, 1, quiet).stages[0]
+        columns = strict_stages(data, {"KRAS": "lasso"}, plan, tmp_path, InProcess(), quiet).stages[0]
         strict += [roc_auc_score(columns.labels, columns.columns["radiomics-score"][:, i]) for i in range(2)]
         scores = paper_only_radscores(data, plan)
         own += [roc_auc_score(columns.labels, scores[:, i]) for i in range(2)]
@@ -104,7 +104,7 @@ def test_paper_trains_the_classifiers_on_the_patients_own_scores(tmp_path):
     cohort, computed = small_study(70)
     data = StudyData.of(cohort, computed)
     plan = small_plan(form="shared", protocol="paper")
-    stages = paper_stages(data, {"EGFR": "lasso"}, plan, tmp_path, 1, quiet).stages
+    stages = paper_stages(data, {"EGFR": "lasso"}, plan, tmp_path, InProcess(), quiet).stages
     own = stages[0].regions.columns(data.features)[stages[0].rows]
     np.testing.assert_array_equal(stages[0].columns["radiomics-score"], own)
 

@@ -21,15 +21,6 @@ def pytest_report_header() -> str:
     return f"Testing/Slicer: not collected, {', '.join(missing)} missing" if missing else ""
 
 
-@pytest.fixture(scope="session", autouse=True)
-def pseudonym_key_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A key of the tests' own, so that none is made in the home of whoever runs them."""
-    path = tmp_path_factory.mktemp("key") / "pseudonym.key"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPRADSCORE_KEY", str(path))
-        yield path
-
-
 @pytest.fixture
 def slicer_app() -> Iterator[Any]:
     """The application with an empty scene; a test fails if a slot raised or a dialog came that it did not expect."""

@@ -24,7 +24,7 @@ test: $(READY) lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports
+	PYTHONPATH=DeepRadScore $(BIN)/lint-imports
 	$(BIN)/mypy
 
 bench: $(READY)

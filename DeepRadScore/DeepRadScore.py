@@ -111,7 +111,7 @@ class DeepRadScoreLogic(ScriptedLoadableModuleLogic):
         yield Announced("reading CT and mask from the scene", 0.0)
         case = self.case(volume_id, segmentation_id, segment_id, case_id, lung_mask)
         yield Announced("noting what is analysed", 0.0)
-        from DeepRadScoreSlicer import result_nodes
+        from DeepRadScoreSlicer.scene import result_nodes
 
         nodes = (slicer.mrmlScene.GetNodeByID(node_id) for node_id in (volume_id, segmentation_id))
         origin = result_nodes.made_from(*nodes, segment_id)
@@ -126,8 +126,8 @@ class DeepRadScoreLogic(ScriptedLoadableModuleLogic):
         self, volume_id: str, segmentation_id: str, segment_id: str, case_id: str, lung_mask: Path | None = None
     ) -> Any:
         """The library's Case of two nodes. Raises InputError or RegionError with what to do."""
-        from DeepRadScoreSlicer import scene_case
-        from DeepRadScoreSlicer.review import lung_on_grid
+        from DeepRadScoreSlicer.panel.review import lung_on_grid
+        from DeepRadScoreSlicer.scene import scene_case
 
         volume, segmentation = (slicer.mrmlScene.GetNodeByID(node) for node in (volume_id, segmentation_id))
         case = scene_case.case_from_nodes(volume, segmentation, segment_id, case_id)
@@ -160,13 +160,13 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self) -> None:
         """Called once, when the module is first shown."""
         ScriptedLoadableModuleWidget.setup(self)
-        from DeepRadScoreSlicer.case_desk import CaseDesk
-        from DeepRadScoreSlicer.editor import Editor
-        from DeepRadScoreSlicer.messages import Messages
-        from DeepRadScoreSlicer.overlay import HeatMapOverlay
-        from DeepRadScoreSlicer.profile_panel import ProfilePanel
-        from DeepRadScoreSlicer.review import Review
-        from DeepRadScoreSlicer.running import Run
+        from DeepRadScoreSlicer.panel.case_desk import CaseDesk
+        from DeepRadScoreSlicer.panel.editor import Editor
+        from DeepRadScoreSlicer.panel.messages import Messages
+        from DeepRadScoreSlicer.panel.profile_panel import ProfilePanel
+        from DeepRadScoreSlicer.panel.review import Review
+        from DeepRadScoreSlicer.panel.running import Run
+        from DeepRadScoreSlicer.scene.overlay import HeatMapOverlay
 
         panel = slicer.util.loadUI(self.resourcePath("UI/DeepRadScore.ui"))
         self.layout.addWidget(panel)
@@ -309,7 +309,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._showButtons()
 
     def _follow(self, node: DeepRadScoreParameterNode) -> None:
-        from DeepRadScoreSlicer.review import Chosen
+        from DeepRadScoreSlicer.panel.review import Chosen
 
         selector, volume, segmentation = self.ui.segmentSelector, node.inputVolume, node.segmentation
         if selector.currentNode() != segmentation:
@@ -328,7 +328,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _choose(self, volume: Any, segmentation: Any, segmentId: str | None) -> None:
         """Put these under review; None for the only segment that there is."""
-        from DeepRadScoreSlicer.opening import choose_segment
+        from DeepRadScoreSlicer.scene.opening import choose_segment
 
         if segmentId is None:
             segmentId = choose_segment(segmentation, None) if segmentation is not None else ""
@@ -389,7 +389,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # Analysis and results
 
     def _onBundlePath(self, path: str) -> None:
-        from DeepRadScoreSlicer.model_text import model_text
+        from DeepRadScoreSlicer.cases.model_text import model_text
 
         said = model_text(Path(path)) if path else None
         self.ui.modelLabel.text = said.sentence if said is not None else ""
@@ -446,7 +446,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.messages.guarded(lambda: self._export(Path(folder) / self.review.case_id))
 
     def _export(self, folder: Path) -> None:
-        from DeepRadScoreSlicer import result_nodes
+        from DeepRadScoreSlicer.scene import result_nodes
 
         written = result_nodes.export(self.review.volume, folder)
         self.review.exported = True

@@ -21,7 +21,7 @@ from DeepRadScoreLib.fusion.columns import REGION_COLUMNS, DeepColumns, NetworkO
 from DeepRadScoreLib.fusion.columns_json import deep_from_json, deep_to_json, regions_from_json, regions_to_json
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.stepping import run_to_end
-from DeepRadScoreLib.unfinished import in_one_go, unfinished
+from DeepRadScoreLib.writing import in_one_go, unfinished
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.deepct.network import DeepCT

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.study.case_folders import CaseOutcome
+    from DeepRadScoreLib.report.case_folders import CaseOutcome
 
 SOME_FAILED, COULD_NOT = 1, 2
 HERE = Path(__file__).resolve().parent
@@ -57,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
 def _run(table: Path, model: Path | None, out: Path) -> int:
     _check_packages()
     from DeepRadScoreLib.bundle import read_bundle
-    from DeepRadScoreLib.report.writing import check_folder
-    from DeepRadScoreLib.study.case_folders import SUMMARY, analyse_cases
-    from DeepRadScoreLib.study.cohort import read_cohort
+    from DeepRadScoreLib.cohort.table import read_cohort
+    from DeepRadScoreLib.report.case_folders import SUMMARY, analyse_cases
+    from DeepRadScoreLib.writing import check_folder
 
     check_folder(out)
     cohort = read_cohort(table, needs=("case_id", "ct"), endpoints=())

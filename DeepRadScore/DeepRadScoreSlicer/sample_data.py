@@ -23,7 +23,7 @@ from uuid import uuid4
 if TYPE_CHECKING:
     from DeepRadScoreLib.analysis import Step
     from DeepRadScoreLib.synthetic.sample import Sample
-    from DeepRadScoreSlicer.opening import OpenedCase
+    from DeepRadScoreSlicer.scene.opening import OpenedCase
 
 NAME, CASE_ID, SCHEME = "DeepRadScoreSynthetic", "synthetic-sample", "deepradscore-sample:"
 TITLE = "Deep-RadScore: synthetic lung tumour (not for patients)"
@@ -84,8 +84,8 @@ def sample_steps() -> Generator[Step, None, Sample]:
 
 def load(sample: Sample) -> OpenedCase:
     """Put the case of the sample into the scene."""
-    from DeepRadScoreSlicer.case_list import ListedCase
-    from DeepRadScoreSlicer.opening import open_case
+    from DeepRadScoreSlicer.cases.case_list import ListedCase
+    from DeepRadScoreSlicer.scene.opening import open_case
 
     return open_case(ListedCase(CASE_ID, sample.ct, sample.mask), sample.mask)
 
@@ -127,7 +127,7 @@ def _on_button(source: Any) -> None:
     """Make the sample while the application goes on, then load it; a second press while it is made does nothing."""
     import slicer
 
-    from DeepRadScoreSlicer.stepper import Stepper
+    from DeepRadScoreSlicer.panel.stepper import Stepper
 
     if any(stepper.running for stepper in _running):
         return
@@ -152,8 +152,8 @@ def _on_button(source: Any) -> None:
 
 def _folder() -> Path:
     """Where the sample of this version of the program lies in the user's cache."""
-    from DeepRadScoreLib.study.case_record import cache_folder
-    from DeepRadScoreLib.study.parts import code_digest
+    from DeepRadScoreLib.computing.case_record import cache_folder
+    from DeepRadScoreLib.computing.parts import code_digest
 
     return cache_folder().absolute() / "sample" / code_digest()[:16]
 

@@ -198,7 +198,7 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
         return getattr(slicer.modules, f"{MODULE}Widget")
 
     def _scene_case(self) -> Any:
-        from DeepRadScoreSlicer import scene_case
+        from DeepRadScoreSlicer.scene import scene_case
 
         return scene_case
 
@@ -252,12 +252,12 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
         return files
 
     def _stored(self) -> Any:
-        from DeepRadScoreSlicer import result_nodes
+        from DeepRadScoreSlicer.scene import result_nodes
 
         return result_nodes.find(slicer.mrmlScene.GetNodeByID(self.panel.review.chosen.volume_id))
 
     def _ours(self, role: str) -> list[Any]:
-        from DeepRadScoreSlicer import ownership
+        from DeepRadScoreSlicer.scene import ownership
 
         return ownership.ours(slicer.mrmlScene, role)
 

@@ -56,8 +56,9 @@ def analyze(
     from DeepRadScoreLib.analysis import steps
     from DeepRadScoreLib.bundle import read_bundle
     from DeepRadScoreLib.imaging import read_case
-    from DeepRadScoreLib.report.writing import check_folder, write_profile
+    from DeepRadScoreLib.report.writing import write_profile
     from DeepRadScoreLib.stepping import run_to_end
+    from DeepRadScoreLib.writing import check_folder
 
     _check_dicom_options(ct, dicom_out, anonymous)
     check_folder(out)
@@ -111,7 +112,7 @@ def _dicom_maker(
     from DeepRadScoreLib.imaging.dicom.source import read_source
     from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
     from DeepRadScoreLib.report.dicom.writing import FOLDER, to_dicom
-    from DeepRadScoreLib.report.writing import check_folder
+    from DeepRadScoreLib.writing import check_folder
 
     source = read_source(ct, mask, series=series, segment=segment)
     folder = (out / FOLDER).resolve()

@@ -15,7 +15,7 @@ from DeepRadScoreLib.errors import InputError, OutputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from DeepRadScoreLib.study.features import CaseRecord
+    from DeepRadScoreLib.computing.extraction import CaseRecord
 
 ROWS_AT_A_TIME = 10
 Preprocessing = Literal["canonical", "pyradiomics"]
@@ -47,8 +47,8 @@ def extract(
 
     Example: `deepradscore extract cohort.csv --out features.parquet`
     """
-    from DeepRadScoreLib.study.cohort import read_cohort
-    from DeepRadScoreLib.study.features import extract_cohort
+    from DeepRadScoreLib.cohort.table import read_cohort
+    from DeepRadScoreLib.computing.extraction import extract_cohort
 
     check_writable(out)
     if out.suffix not in (".parquet", ".csv"):
@@ -95,9 +95,9 @@ def train(
 
     Example: `deepradscore train cohort.csv --weights imagenet --out model.zip`
     """
-    from DeepRadScoreLib.study.networks import NetworkPlan
-    from DeepRadScoreLib.study.protocols import TrainingPlan
     from DeepRadScoreLib.study.run import train_from_table
+    from DeepRadScoreLib.study.training.networks import NetworkPlan
+    from DeepRadScoreLib.study.training.protocols import TrainingPlan
 
     check_writable(out)
     plan = TrainingPlan(
@@ -130,7 +130,7 @@ def check_writable(path: Path) -> None:
     ------
     OutputError: the place is a folder, lies under a file, or may not be written to.
     """
-    from DeepRadScoreLib.report.writing import check_folder
+    from DeepRadScoreLib.writing import check_folder
 
     if path.is_dir():
         raise OutputError("this is a folder", where=str(path), mend="give the name of a file")
@@ -148,7 +148,7 @@ def _case_line(report: Report) -> Callable[[int, int, CaseRecord], None]:
 
 def _write_table(features: pd.DataFrame, out: Path) -> None:
     """Write the table a few rows at a time: its text is as large as all the rest of the program's memory."""
-    from DeepRadScoreLib.report.writing import written_atomically
+    from DeepRadScoreLib.writing import written_atomically
 
     with written_atomically(out) as stream:
         if out.suffix == ".csv":

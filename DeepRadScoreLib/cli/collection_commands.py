@@ -13,8 +13,8 @@ from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.errors import InputError
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.study.collections.download import Downloads
-    from DeepRadScoreLib.study.collections.public_cohort import PublicCohort
+    from DeepRadScoreLib.cohort.public.download import Downloads
+    from DeepRadScoreLib.cohort.public.public_cohort import PublicCohort
 
 NAMED = 4
 cohort = typer.Typer(no_args_is_help=True, help="A cohort table of a DICOM folder or of a public collection.")
@@ -38,11 +38,11 @@ def nsclc_radiogenomics(
 
     Example: `deepradscore cohort nsclc-radiogenomics --clinical labels.csv --out nsclc --download`
     """
-    from DeepRadScoreLib.report.writing import check_folder
-    from DeepRadScoreLib.study.collections.download import Downloads
-    from DeepRadScoreLib.study.collections.idc import ct_seg_pairs, index_file, index_version, read_series
-    from DeepRadScoreLib.study.collections.nsclc_radiogenomics import cohort_table, notes
-    from DeepRadScoreLib.study.collections.public_cohort import public_cohort
+    from DeepRadScoreLib.cohort.public.download import Downloads
+    from DeepRadScoreLib.cohort.public.idc import ct_seg_pairs, index_file, index_version, read_series
+    from DeepRadScoreLib.cohort.public.nsclc_radiogenomics import cohort_table, notes
+    from DeepRadScoreLib.cohort.public.public_cohort import public_cohort
+    from DeepRadScoreLib.writing import check_folder
 
     if download and not (dry_run or yes or sys.stdin.isatty()):
         raise InputError(
@@ -80,7 +80,7 @@ def nsclc_radiogenomics(
 
 
 def _say_size(found: PublicCohort, downloads: Downloads) -> None:
-    from DeepRadScoreLib.study.collections.download import gigabytes
+    from DeepRadScoreLib.cohort.public.download import gigabytes
 
     seg, ct = found.series("seg"), found.series("ct")
     sizes = [sum(series.size for series in kind) for kind in (seg, ct)]
@@ -99,7 +99,7 @@ def _say_size(found: PublicCohort, downloads: Downloads) -> None:
 
 def _agreed(found: PublicCohort, downloads: Downloads, yes: bool) -> bool:
     """Whether to download: there is space, and the user said so or there is nothing to fetch."""
-    from DeepRadScoreLib.study.collections.download import gigabytes
+    from DeepRadScoreLib.cohort.public.download import gigabytes
 
     missing = sum(series.size for series in (*found.series("seg"), *found.series("ct")) if not downloads.has(series))
     downloads.check_space(missing)
@@ -120,8 +120,8 @@ def _say_fetched(downloads: Downloads) -> None:
 
 def _say_cohort(found: PublicCohort) -> None:
     """The labels of the cases, and who is left out."""
+    from DeepRadScoreLib.cohort.public import label_notes
     from DeepRadScoreLib.endpoints import KEYS
-    from DeepRadScoreLib.study.collections import label_notes
 
     table = found.table()
     typer.echo(f"{len(table)} cases:")

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from DeepRadScoreLib.bundle import Bundle
-    from DeepRadScoreLib.study.protocols import TrainingPlan
-    from DeepRadScoreLib.study.training import TrainingResult
-    from DeepRadScoreLib.study.workers import Workers
+    from DeepRadScoreLib.computing.workers import Workers
+    from DeepRadScoreLib.study.training.protocols import TrainingPlan
+    from DeepRadScoreLib.study.training.train import TrainingResult
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def demo(
 
     Example: `deepradscore demo --out demo-out`
     """
-    from DeepRadScoreLib.report.writing import check_folder
+    from DeepRadScoreLib.writing import check_folder
 
     check_folder(out)
     size = QUICK if quick else FULL
@@ -82,8 +82,8 @@ def run_demo(out: Path, size: DemoSize, seed: int, workers: Workers, report: Rep
 
 
 def _plan(size: DemoSize, seed: int) -> TrainingPlan:
-    from DeepRadScoreLib.study.networks import NetworkPlan
-    from DeepRadScoreLib.study.protocols import TrainingPlan
+    from DeepRadScoreLib.study.training.networks import NetworkPlan
+    from DeepRadScoreLib.study.training.protocols import TrainingPlan
 
     return TrainingPlan(
         network=NetworkPlan(weights="none", pixels=size.pixels, epochs=size.epochs, batch=8, device="cpu"),
@@ -97,10 +97,10 @@ def _plan(size: DemoSize, seed: int) -> TrainingPlan:
 def _analyse_one(table: Path, out: Path, report: Report) -> str:
     from DeepRadScoreLib.analysis import steps
     from DeepRadScoreLib.bundle import read_bundle
+    from DeepRadScoreLib.cohort.table import read_cohort
     from DeepRadScoreLib.imaging import read_case
     from DeepRadScoreLib.report.writing import write_profile
     from DeepRadScoreLib.stepping import run_to_end
-    from DeepRadScoreLib.study.cohort import read_cohort
 
     bundle: Bundle = read_bundle(out / "model.zip")
     rows = read_cohort(table, needs=("case_id", "ct", "mask")).table
@@ -116,7 +116,7 @@ def _analyse_one(table: Path, out: Path, report: Report) -> str:
 
 def held_out_aucs(held_out: pd.DataFrame) -> dict[str, dict[str, tuple[float, float, float]]]:
     """Endpoint -> model -> (AUC, low, high) of the held-out cases."""
-    from DeepRadScoreLib.study.statistics import auc_interval
+    from DeepRadScoreLib.statistics.auc import auc_interval
 
     table: dict[str, dict[str, tuple[float, float, float]]] = {}
     for (key, model), rows in held_out.groupby(["endpoint", "model"], sort=False):
@@ -134,7 +134,7 @@ def _cell(aucs: dict[str, dict[str, tuple[float, float, float]]], key: str, mode
 
 def _write_aucs(held_out: pd.DataFrame, path: Path) -> None:
     from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
-    from DeepRadScoreLib.report.writing import write_atomically
+    from DeepRadScoreLib.writing import write_atomically
 
     write_atomically(path, json.dumps({"label": SYNTHETIC_LABEL, "auc": held_out_aucs(held_out)}, indent=1))
 

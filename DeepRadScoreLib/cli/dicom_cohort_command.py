@@ -32,10 +32,10 @@ def dicom(
 
     Example: `deepradscore cohort dicom export/ --labels labels.csv --columns age,sex --out export/cohort.csv`
     """
-    from DeepRadScoreLib.report.writing import write_atomically
-    from DeepRadScoreLib.study.dicom_cohort import cohort_table
-    from DeepRadScoreLib.study.dicom_folder import search_folder
-    from DeepRadScoreLib.study.patient_labels import read_labels
+    from DeepRadScoreLib.cohort.dicom_cohort import cohort_table
+    from DeepRadScoreLib.cohort.folders.by_header import search_folder
+    from DeepRadScoreLib.cohort.labels import read_labels
+    from DeepRadScoreLib.writing import write_atomically
 
     check_writable(out)
     names = [name.strip() for name in columns.split(",") if name.strip()]

@@ -25,7 +25,7 @@ from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler, chosen_workers
 from DeepRadScoreLib.errors import InputError
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.study.results import Results
+    from DeepRadScoreLib.study.results.document import Results
 
 
 def evaluate(
@@ -73,14 +73,14 @@ def evaluate(
     Example: `deepradscore evaluate cohort.csv --protocol both --covariates age,sex --out study`
     """
     from DeepRadScoreLib.deepct.backbones import BACKBONES
-    from DeepRadScoreLib.report.writing import check_folder
-    from DeepRadScoreLib.study.gathering import StudyInputs
-    from DeepRadScoreLib.study.networks import NetworkPlan
-    from DeepRadScoreLib.study.outer import EvaluationPlan
-    from DeepRadScoreLib.study.protocols import TrainingPlan
-    from DeepRadScoreLib.study.report.writing import write_study
+    from DeepRadScoreLib.publication.writing import write_study
+    from DeepRadScoreLib.study.evaluation.gathering import StudyInputs
+    from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan
+    from DeepRadScoreLib.study.results.summary import summarise
     from DeepRadScoreLib.study.run import evaluate_from_table
-    from DeepRadScoreLib.study.summary import summarise
+    from DeepRadScoreLib.study.training.networks import NetworkPlan
+    from DeepRadScoreLib.study.training.protocols import TrainingPlan
+    from DeepRadScoreLib.writing import check_folder
 
     check_folder(out.absolute())
     _check_table_options(features, case_column, tumour_prefix, peritumoral_prefix)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from DeepRadScoreLib.unfinished import give_up, is_moving
+from DeepRadScoreLib.writing import give_up, is_moving
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess

@@ -11,7 +11,7 @@ import typer
 from DeepRadScoreLib.errors import InputError
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.study.workers import Workers
+    from DeepRadScoreLib.computing.workers import Workers
 
 
 def _not_zero(jobs: int | None) -> int | None:
@@ -39,11 +39,11 @@ def chosen_workers(jobs: int | None, scheduler: str | None) -> Iterator[Workers]
     InputError: a number of processes for a cluster that runs already.
     """
     if scheduler is None:
-        from DeepRadScoreLib.study.workers import Processes
+        from DeepRadScoreLib.computing.workers import Processes
 
         yield Processes(-1 if jobs is None else jobs)
         return
-    from DeepRadScoreLib.study.cluster import LOCAL, cluster
+    from DeepRadScoreLib.computing.cluster import LOCAL, cluster
 
     if jobs is not None and scheduler != LOCAL:
         raise InputError(

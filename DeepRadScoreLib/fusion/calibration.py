@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_curve
 
 
 def platt(y: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
@@ -40,17 +39,3 @@ def platt(y: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
 def sigmoid(scores: np.ndarray, slope: float, intercept: float) -> np.ndarray:
     """The calibrated probability of each score, of the same shape."""
     return expit(slope * scores + intercept)
-
-
-def youden_threshold(y: np.ndarray, scores: np.ndarray) -> float:
-    """The cut with the largest sensitivity + specificity - 1 for "positive if score >= cut" (Youden 1950).
-
-    It lies midway between the last score that is called positive and the next one below; at equal height the highest
-    cut is taken. y: 0 or 1, (n,); scores: (n,). Raises ValueError where y has one class only.
-    """
-    if len(np.unique(y)) != 2:
-        raise ValueError("a threshold needs both classes")
-    false_positive, true_positive, cuts = roc_curve(y, scores, drop_intermediate=False)
-    best = 1 + int(np.argmax((true_positive - false_positive)[1:]))
-    below = cuts[best + 1] if best + 1 < len(cuts) else cuts[best]
-    return float((cuts[best] + below) / 2.0)

@@ -18,11 +18,12 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
 from DeepRadScoreLib.errors import BundleError
-from DeepRadScoreLib.fusion.calibration import platt, sigmoid, youden_threshold
+from DeepRadScoreLib.fusion.calibration import platt, sigmoid
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search, candidate
 from DeepRadScoreLib.fusion.folds import Fold, grouped_folds
 from DeepRadScoreLib.fusion.forest import forest_scores
 from DeepRadScoreLib.fusion.storage import MEND, from_skops, to_skops
+from DeepRadScoreLib.statistics.auc import youden_threshold
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags

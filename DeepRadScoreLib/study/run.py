@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 
 from DeepRadScoreLib.bundle import write_bundle
+from DeepRadScoreLib.cohort.table import Cohort, read_cohort
+from DeepRadScoreLib.computing.extraction import cache_folder, installed_version
+from DeepRadScoreLib.computing.parts import Progress, code_digest
+from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
-from DeepRadScoreLib.study.backbones import compare_backbones
-from DeepRadScoreLib.study.cohort import Cohort, read_cohort
-from DeepRadScoreLib.study.evaluation import evaluate
-from DeepRadScoreLib.study.features import cache_folder, installed_version
-from DeepRadScoreLib.study.gathering import (
+from DeepRadScoreLib.study.evaluation.backbones import compare_backbones
+from DeepRadScoreLib.study.evaluation.evaluate import evaluate
+from DeepRadScoreLib.study.evaluation.gathering import (
     Gathered,
     StudyInputs,
     extracted,
@@ -26,12 +28,10 @@ from DeepRadScoreLib.study.gathering import (
     models_not_run,
     read_labels,
 )
-from DeepRadScoreLib.study.outcome import StudyOutcome
-from DeepRadScoreLib.study.outer import EvaluationPlan, StudyCases, outer_parts
-from DeepRadScoreLib.study.parts import Progress, code_digest
-from DeepRadScoreLib.study.protocols import TrainingPlan
-from DeepRadScoreLib.study.training import TrainingResult, check_plan, plain_settings, train_bundle, work_key
-from DeepRadScoreLib.study.workers import Workers
+from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, StudyCases, outer_parts
+from DeepRadScoreLib.study.results.outcome import StudyOutcome
+from DeepRadScoreLib.study.training.protocols import TrainingPlan
+from DeepRadScoreLib.study.training.train import TrainingResult, check_plan, plain_settings, train_bundle, work_key
 
 LEARNING = (
     "DeepRadScore",

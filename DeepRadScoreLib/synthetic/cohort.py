@@ -13,9 +13,9 @@ import pandas as pd
 import SimpleITK as sitk
 
 from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
+from DeepRadScoreLib.computing.workers import Lost, Workers
 from DeepRadScoreLib.errors import InputError, OutputError, WorkersError
 from DeepRadScoreLib.imaging import read_image
-from DeepRadScoreLib.study.workers import Lost, Workers
 from DeepRadScoreLib.synthetic import anatomy, phantom, tumour
 from DeepRadScoreLib.synthetic.anatomy import SITES
 from DeepRadScoreLib.synthetic.causes import PLANTED, draw_labels, draw_latents
@@ -57,7 +57,7 @@ def write_cohort(
     OutputError: the folder cannot be written.
     WorkersError: a case could not be made.
     """
-    from DeepRadScoreLib.report.writing import check_folder, write_atomically
+    from DeepRadScoreLib.writing import check_folder, write_atomically
 
     if n_train < 1 or n_test < 1:
         raise InputError(

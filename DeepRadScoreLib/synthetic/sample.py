@@ -42,7 +42,7 @@ def write_sample(folder: Path, progress: Progress | None = None) -> Sample:
     ------
     OutputError: it cannot be written.
     """
-    from DeepRadScoreLib.report.writing import write_folder
+    from DeepRadScoreLib.writing import write_folder
 
     def write(fresh: Path) -> None:
         _make(fresh, fresh.parent / "work", progress or (lambda label, done, total: None))
@@ -52,11 +52,11 @@ def write_sample(folder: Path, progress: Progress | None = None) -> Sample:
 
 
 def _make(fresh: Path, work: Path, progress: Progress) -> None:
-    from DeepRadScoreLib.study.cohort import read_cohort
-    from DeepRadScoreLib.study.networks import NetworkPlan
-    from DeepRadScoreLib.study.protocols import TrainingPlan
+    from DeepRadScoreLib.cohort.table import read_cohort
+    from DeepRadScoreLib.computing.workers import InProcess
     from DeepRadScoreLib.study.run import train_from_table
-    from DeepRadScoreLib.study.workers import InProcess
+    from DeepRadScoreLib.study.training.networks import NetworkPlan
+    from DeepRadScoreLib.study.training.protocols import TrainingPlan
     from DeepRadScoreLib.synthetic.cohort import write_cohort
 
     workers = InProcess()

@@ -11,17 +11,17 @@ import zipfile
 
 import numpy as np
 import pytest
-from small_study import small_plan, small_study
 
 from DeepRadScoreLib.analysis import _finding
 from DeepRadScoreLib.bundle import MANIFEST, EndpointModel, bundle_steps, read_bundle, read_manifest, write_bundle
+from DeepRadScoreLib.computing.workers import InProcess
 from DeepRadScoreLib.deepct.network import deep_outputs
 from DeepRadScoreLib.errors import BundleError, OutputError
 from DeepRadScoreLib.fusion.columns import merge_outputs
 from DeepRadScoreLib.report.wording import flag_sentence
 from DeepRadScoreLib.stepping import run_to_end
-from DeepRadScoreLib.study.training import train_bundle
-from DeepRadScoreLib.study.workers import InProcess
+from DeepRadScoreLib.study.training.train import train_bundle
+from support.small_study import small_plan, small_study
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ STOPPED = """
     import os, sys, zipfile
     from pathlib import Path
     from DeepRadScoreLib.bundle import Bundle, Manifest, write_bundle
-    from DeepRadScoreLib.unfinished import give_up
+    from DeepRadScoreLib.writing import give_up
 
     names = {"name": "m", "label": None, "protocol": "strict", "network": "shared", "backbone": "b", "weights": "none"}
     more = {"pixels": 32, "preprocessing": "canonical", "shell_mm": 3, "seed": 0, "synthetic": True}

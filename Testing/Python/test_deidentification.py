@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-import dicom_phantoms as made
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from dicom_mask_makers import contour, rtstruct_file, seg_file
-from planted_identity import PLANTED, found_in, plant
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
 from DeepRadScoreLib.cli.dicom_cohort_command import dicom
+from support import dicom_phantoms as made
+from support.dicom_mask_makers import contour, rtstruct_file, seg_file
+from support.planted_identity import PLANTED, found_in, plant
 
 PATIENTS = 27
 DAMAGED = 26
@@ -33,8 +33,8 @@ FIRST_DAY = date(1958, 3, 1)
 BATCH = """
 import sys
 from pathlib import Path
-from DeepRadScoreLib.study.case_folders import analyse_cases
-from DeepRadScoreLib.study.cohort import read_cohort
+from DeepRadScoreLib.report.case_folders import analyse_cases
+from DeepRadScoreLib.cohort.table import read_cohort
 cohort = read_cohort(Path("few.csv"), needs=("case_id", "ct"))
 for outcome in analyse_cases(cohort, None, Path("batch")):
     print(outcome.case_id, outcome.status, outcome.step, outcome.message)

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from joblib import Parallel, delayed
-from small_study import small_plan, small_study
 
 from DeepRadScoreLib.analysis import steps
 from DeepRadScoreLib.bundle import ValidationCard
+from DeepRadScoreLib.computing.extraction import CaseTask, compute_case
+from DeepRadScoreLib.computing.workers import InProcess
 from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.imaging import case_from_images
-from DeepRadScoreLib.study.features import CaseTask, compute_case
-from DeepRadScoreLib.study.training import train_bundle
-from DeepRadScoreLib.study.workers import InProcess
+from DeepRadScoreLib.study.training.train import train_bundle
+from support.small_study import small_plan, small_study
 
 
 def refuse() -> None:

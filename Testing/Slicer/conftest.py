@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 NEEDED = ("slicer_core", "PySide6")
 missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
 collect_ignore_glob = ["test_*.py"] if missing else []
@@ -24,7 +20,7 @@ def pytest_report_header() -> str:
 @pytest.fixture
 def slicer_app() -> Iterator[Any]:
     """The application with an empty scene; a test fails if a slot raised or a dialog came that it did not expect."""
-    import harness
+    import slicer_harness as harness
 
     app = harness.start()
     harness.reset()
@@ -32,16 +28,6 @@ def slicer_app() -> Iterator[Any]:
     errors = list(harness.slot_errors)
     harness.reset()
     assert not errors, "in a slot or dialog:\n" + "\n".join(errors)
-
-
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of shared test data; skips where it is absent."""
-    root = Path(__file__).resolve().parents[2]
-    folder = Path(os.environ.get("DEEPRADSCORE_TEST_DATA", root.parent / "shared"))
-    if not (folder / "data").is_dir():
-        pytest.skip(f"no shared test data in {folder}; set DEEPRADSCORE_TEST_DATA")
-    return folder
 
 
 @pytest.fixture
@@ -57,8 +43,8 @@ def scene(slicer_app: Any) -> Iterator[Any]:
 @pytest.fixture
 def nodes(scene: Any) -> tuple[Any, Any, str]:
     """The ball case as nodes that bear the patient's name: volume, segmentation, segment."""
-    from DeepRadScoreSlicer import scene_case
-    from scene_tools import PATIENT, ball_case, segment_ids
+    from DeepRadScoreSlicer.scene import scene_case
+    from support.scene_tools import PATIENT, ball_case, segment_ids
 
     ct, tumour = ball_case()
     volume = scene_case.image_to_volume(ct, PATIENT)

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
-import harness  # noqa: E402
+import slicer_harness as harness  # noqa: E402
 
 NARROW, WIDE = 380, 500
 VIEW = 640
@@ -63,9 +63,10 @@ def open_sample(widget: Any) -> None:
 
 def open_files(widget: Any, ct: Path, mask: Path) -> None:
     import slicer
+
     from DeepRadScoreSlicer import sample_data
-    from DeepRadScoreSlicer.case_list import ListedCase
-    from DeepRadScoreSlicer.opening import open_case
+    from DeepRadScoreSlicer.cases.case_list import ListedCase
+    from DeepRadScoreSlicer.scene.opening import open_case
 
     opened = open_case(ListedCase("case", ct, mask), mask)
     nodes = [slicer.mrmlScene.GetNodeByID(node_id) for node_id in (opened.volume_id, opened.segmentation_id)]
@@ -136,7 +137,8 @@ def look_at_tumour(widget: Any) -> None:
     """The tumour in the middle of the view, about a third of its width."""
     import numpy as np
     import SimpleITK as sitk
-    from DeepRadScoreSlicer import scene_case
+
+    from DeepRadScoreSlicer.scene import scene_case
 
     segmentation, segment_id = widget.review.segmentation, widget.review.chosen.segment_id
     mask = scene_case.segment_image(segmentation, segment_id)

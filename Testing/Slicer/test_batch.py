@@ -15,20 +15,18 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, analyze
+from DeepRadScoreLib.cli.case_commands import analyze as analyze_command
+from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.imaging import read_case
+from DeepRadScoreLib.report import case_folders
+from DeepRadScoreLib.report.writing import write_profile
+from DeepRadScoreSlicer import batch, packages
+from support import dicom_phantoms as made
+from support.dicom_mask_makers import seg_file
+from support.small_models import trained
+
 ROOT = Path(__file__).parents[2]
-sys.path += [str(ROOT / "DeepRadScore"), str(ROOT / "Testing" / "Python")]
-
-import dicom_phantoms as made  # noqa: E402
-from DeepRadScoreSlicer import batch, packages  # noqa: E402
-from dicom_mask_makers import seg_file  # noqa: E402
-from small_models import trained  # noqa: E402
-
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, analyze  # noqa: E402
-from DeepRadScoreLib.cli.case_commands import analyze as analyze_command  # noqa: E402
-from DeepRadScoreLib.endpoints import KEYS  # noqa: E402
-from DeepRadScoreLib.imaging import read_case  # noqa: E402
-from DeepRadScoreLib.report.writing import write_profile  # noqa: E402
-from DeepRadScoreLib.study import case_folders  # noqa: E402
 
 SCRIPT = ROOT / "DeepRadScore" / "DeepRadScoreSlicer" / "batch.py"
 STUDY = {
@@ -293,7 +291,7 @@ def test_killed_at_any_point_nothing_is_half_written_and_the_next_run_ends_the_w
 
 def test_a_case_not_reached_is_told_as_waiting(tmp_path):
     rows = [row(name, ball(tmp_path, name)) for name in ("a", "bb")]
-    from DeepRadScoreLib.study.cohort import read_cohort
+    from DeepRadScoreLib.cohort.table import read_cohort
 
     work = case_folders.analyse_cases(
         read_cohort(table(tmp_path, *rows), needs=("case_id", "ct"), endpoints=()), None, tmp_path / "out"
@@ -356,7 +354,7 @@ def as_slicer_runs_it(arguments):
 
 @pytest.fixture
 def without_window(slicer_app):
-    import harness
+    import slicer_harness as harness
 
     with harness.batch():
         yield harness

@@ -10,10 +10,11 @@ import sys
 import weakref
 from typing import Annotated
 
-import harness
 import numpy as np
 import pytest
 import slicer
+
+import slicer_harness as harness
 
 pytestmark = pytest.mark.usefixtures("slicer_app")
 
@@ -703,8 +704,7 @@ class TestApplication:
     def test_a_ct_series_from_the_database(self, tmp_path):
         from DICOMLib import DICOMUtils
 
-        sys.path.append(str(harness.ROOT / "Testing/Python"))
-        import dicom_phantoms
+        from support import dicom_phantoms
 
         dicom_phantoms.save(dicom_phantoms.ct_series(dicom_phantoms.chest()), tmp_path, seed=1)
         with DICOMUtils.TemporaryDICOMDatabase() as database:

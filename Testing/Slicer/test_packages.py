@@ -19,11 +19,9 @@ import pytest
 from packaging.requirements import Requirement
 
 from DeepRadScoreLib.errors import MissingPackageError
+from DeepRadScoreSlicer import packages
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "DeepRadScore"))
-
-from DeepRadScoreSlicer import packages  # noqa: E402
 
 BUNDLED = {"numpy", "scipy", "simpleitk", "pillow", "packaging"}
 """Slicer 5.10 and later bring them, new enough."""

@@ -12,18 +12,16 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, analyze
+from DeepRadScoreLib.bundle import read_bundle
+from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.errors import MissingPackageError, OutputError
+from DeepRadScoreLib.imaging import read_case
+from DeepRadScoreLib.report.profile import profile_label
+from DeepRadScoreLib.synthetic import cohort, sample
+from DeepRadScoreSlicer import packages, sample_data
+
 ROOT = Path(__file__).parents[2]
-sys.path += [str(ROOT / "DeepRadScore")]
-
-from DeepRadScoreSlicer import packages, sample_data  # noqa: E402
-
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, analyze  # noqa: E402
-from DeepRadScoreLib.bundle import read_bundle  # noqa: E402
-from DeepRadScoreLib.endpoints import KEYS  # noqa: E402
-from DeepRadScoreLib.errors import MissingPackageError, OutputError  # noqa: E402
-from DeepRadScoreLib.imaging import read_case  # noqa: E402
-from DeepRadScoreLib.report.profile import profile_label  # noqa: E402
-from DeepRadScoreLib.synthetic import cohort, sample  # noqa: E402
 
 QUICK = """
     stages = [("making cases", 1, 2), ("regions and features", 1, 2), ("judging on the held-out cases", 1, 1)]
@@ -272,8 +270,9 @@ def test_its_addresses_become_those_of_files(source, there):
 
 
 def test_its_button_loads_the_case(source, there):
-    import harness
     import slicer
+
+    import slicer_harness as harness
 
     source.customDownloader(source)
     harness.wait_for(lambda: not sample_data._running[0].running, 20)
@@ -285,7 +284,7 @@ def test_its_button_loads_the_case(source, there):
 
 
 def test_its_button_tells_what_failed_and_a_second_press_starts_nothing_new(source, cache, made_by):
-    import harness
+    import slicer_harness as harness
 
     started = made_by("time.sleep(0.5); raise RuntimeError('broken')")
     with harness.main_window(), harness.answering("could not be made.*broken"):

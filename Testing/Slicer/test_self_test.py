@@ -17,7 +17,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def test_whole(slicer_app: Any, cache: Any) -> None:
-    import harness
+    import slicer_harness as harness
 
     with harness.main_window():
         harness.load_module()

@@ -30,9 +30,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import check_slicer_api
-import harness
 import pytest
 from PySide6 import QtCore, QtGui, QtWidgets
+
+import slicer_harness as harness
 
 MODULE = harness.ROOT / "DeepRadScore"
 FILES = sorted(MODULE.rglob("*.py"))
@@ -198,11 +199,11 @@ def stand_ins() -> dict[str, set[str]]:
     """What the stand-ins for ctk's and Slicer's classes offer beyond the Qt class that they are."""
     found = {}
     for name in ("application", "ctk_widgets", "dicom", "io_manager", "modules", "qmrml_widgets"):
-        module = importlib.import_module(f"harness.{name}")
+        module = importlib.import_module(f"slicer_harness.{name}")
         for cls in vars(module).values():
             if isinstance(cls, type) and cls.__module__ == module.__name__ and cls.__name__.startswith(("q", "ctk")):
                 base = next(b for b in cls.__mro__ if b.__module__.startswith("PySide6"))
-                own = {n for c in cls.__mro__ if c.__module__.startswith("harness") for n in vars(c)}
+                own = {n for c in cls.__mro__ if c.__module__.startswith("slicer_harness") for n in vars(c)}
                 found[cls.__name__] = {
                     n for n in own if n[0] != "_" and not n.isupper() and not n.startswith("CPP_")
                 } - set(dir(base))

@@ -26,7 +26,7 @@ import pandas as pd
 import psutil
 import SimpleITK as sitk
 
-from DeepRadScoreLib.study.workers import Processes
+from DeepRadScoreLib.computing.workers import Processes
 from DeepRadScoreLib.synthetic import write_cohort
 
 WAYS = {"processes": ["--jobs", "2"], "cluster": ["--jobs", "2", "--scheduler", "local"]}

@@ -19,11 +19,11 @@ import numpy as np
 
 from DeepRadScoreLib.bundle import MODELS
 from DeepRadScoreLib.cli.demo_command import FULL, _plan, held_out_aucs, run_demo
+from DeepRadScoreLib.cohort.table import read_cohort
+from DeepRadScoreLib.computing.extraction import extract_cohort
+from DeepRadScoreLib.computing.workers import Processes
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.study.cohort import read_cohort
-from DeepRadScoreLib.study.features import extract_cohort
-from DeepRadScoreLib.study.training import train_bundle
-from DeepRadScoreLib.study.workers import Processes
+from DeepRadScoreLib.study.training.train import train_bundle
 from DeepRadScoreLib.synthetic import PLANTED, reachable_auc, seen_by
 
 SEEDS = tuple(range(101, 111))

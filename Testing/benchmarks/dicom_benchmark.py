@@ -83,9 +83,10 @@ def compare(folder: Path) -> None:
 
 
 def made_up(folder: Path) -> Path:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
-    import dicom_phantoms
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     import numpy as np
+
+    from support import dicom_phantoms
 
     plane = np.random.default_rng(0).integers(-1000, 1000, (PIXELS, PIXELS)).astype(np.int16)
     hu = np.stack([np.roll(plane, n, 0) for n in range(SLICES)])

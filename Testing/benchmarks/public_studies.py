@@ -25,13 +25,13 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from DeepRadScoreLib.study.cohort import read_cohort
-from DeepRadScoreLib.study.collections import lung1, nsclc_radiogenomics
-from DeepRadScoreLib.study.report.characteristics import formatted_table_one, table_one
+from DeepRadScoreLib.cohort.public import lung1, nsclc_radiogenomics
+from DeepRadScoreLib.cohort.table import read_cohort
+from DeepRadScoreLib.publication.characteristics import formatted_table_one, table_one
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "Testing" / "Python"))
-from null_study import NullDraw, exactly, judge, noise, summarise  # noqa: E402
+sys.path.append(str(ROOT / "Testing"))
+from support.null_study import NullDraw, exactly, judge, noise, summarise  # noqa: E402
 
 DATA = Path(os.environ.get("DEEPRADSCORE_TEST_DATA", ROOT.parent / "shared")) / "data"
 LUNG1 = DATA / "nsclc-radiomics-lung1"

@@ -57,18 +57,17 @@ def timed(work: Callable[[], object]) -> Took:
 
 def made_up_model(path: Path, network: str) -> None:
     """A bundle of ten endpoints, each with a planted signal; it takes a minute or two."""
-    sys.path.insert(0, str(ROOT / "Testing" / "Python"))
-    from small_study import small_study
-
+    sys.path.insert(0, str(ROOT / "Testing"))
     from DeepRadScoreLib.bundle import write_bundle
+    from DeepRadScoreLib.computing.workers import InProcess
     from DeepRadScoreLib.deepct.backbones import build_trunk
     from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec
     from DeepRadScoreLib.endpoints import KEYS
     from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
-    from DeepRadScoreLib.study.networks import NetworkPlan
-    from DeepRadScoreLib.study.protocols import TrainingPlan
-    from DeepRadScoreLib.study.training import train_bundle
-    from DeepRadScoreLib.study.workers import InProcess
+    from DeepRadScoreLib.study.training.networks import NetworkPlan
+    from DeepRadScoreLib.study.training.protocols import TrainingPlan
+    from DeepRadScoreLib.study.training.train import train_bundle
+    from support.small_study import small_study
 
     cohort, computed = small_study(keys=KEYS)
     for number, key in enumerate(KEYS):

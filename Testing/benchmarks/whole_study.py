@@ -19,16 +19,16 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
+from DeepRadScoreLib.computing.workers import Processes
 from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.publication.writing import write_study
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
-from DeepRadScoreLib.study import evaluation
-from DeepRadScoreLib.study.networks import NetworkPlan
-from DeepRadScoreLib.study.outcome import StudyOutcome
-from DeepRadScoreLib.study.outer import EvaluationPlan, StudyCases, outer_parts
-from DeepRadScoreLib.study.protocols import StudyData, TrainingPlan
-from DeepRadScoreLib.study.report.writing import write_study
-from DeepRadScoreLib.study.summary import summarise
-from DeepRadScoreLib.study.workers import Processes
+from DeepRadScoreLib.study.evaluation.evaluate import evaluate as evaluation
+from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, StudyCases, outer_parts
+from DeepRadScoreLib.study.results.outcome import StudyOutcome
+from DeepRadScoreLib.study.results.summary import summarise
+from DeepRadScoreLib.study.training.networks import NetworkPlan
+from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
 
 N = 508
 POSITIVES = dict(zip(KEYS, (163, 320, 124, 186, 57, 27, 120, 47, 26, 85), strict=True))

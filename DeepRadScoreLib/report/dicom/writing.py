@@ -22,7 +22,7 @@ from DeepRadScoreLib.report.dicom.origin import Origin, origin_of
 from DeepRadScoreLib.report.dicom.segments import regions_seg, tumour_seg
 from DeepRadScoreLib.report.dicom.structured import profile_sr
 from DeepRadScoreLib.report.profile import profile_label, to_profile_json
-from DeepRadScoreLib.report.writing import write_folder
+from DeepRadScoreLib.writing import write_folder
 
 FOLDER = "dicom"
 

@@ -1,0 +1,254 @@
+"""A list of cases to be read, with the status and the reader's note of each."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from DeepRadScoreLib.cohort.folders.by_name import CORRECTED, Findings, FoundCase, dicom_files, find_cases
+from DeepRadScoreSlicer.cases.case_table import read_rows
+from DeepRadScoreSlicer.cases.review_file import ReviewFile
+
+FOLDER_REVIEW = "deepradscore.review.json"
+FOLDER_CORRECTED = f"deepradscore{CORRECTED}"
+
+
+class Status(Enum):
+    """How far the reading of a case is."""
+
+    NOT_STARTED = "not started"
+    IN_PROGRESS = "in progress"
+    REVIEWED = "reviewed"
+    FLAGGED = "flagged"
+
+
+@dataclass(frozen=True)
+class ListedCase:
+    """One case as the list names it; nothing of it is read yet.
+
+    Attributes
+    ----------
+    case_id: unique in the list.
+    ct: an image file or a DICOM folder; None where `series` names it in Slicer's DICOM database.
+    mask: None where there is none, or none that can be told; it may still lie in the DICOM folder of the CT.
+    segment: which segment of the mask is the tumour.
+    series: SeriesInstanceUID of the CT.
+    """
+
+    case_id: str
+    ct: Path | None
+    mask: Path | None = None
+    segment: str | None = None
+    series: str | None = None
+    lung_mask: Path | None = None
+
+
+class CaseList:
+    """The cases of a cohort table, of a folder or of the DICOM database, and what the reader said of them.
+
+    Attributes
+    ----------
+    cases: in the order of the table; of a folder, in the order of their names.
+    remarks: one sentence for everything in the source that could not be told or had to be left out.
+    """
+
+    def __init__(
+        self, cases: Iterable[ListedCase], *, where: str, review: Path, corrected: Path, remarks: Sequence[str] = ()
+    ) -> None:
+        """Raises InputError where there is no case or a case stands twice."""
+        from DeepRadScoreLib.errors import InputError
+
+        self.cases = tuple(cases)
+        if not self.cases:
+            raise InputError(
+                "no case was found", where=where, mend="; ".join(remarks).rstrip(".") or "choose another list"
+            )
+        doubled = [case_id for case_id, times in Counter(case.case_id for case in self.cases).items() if times > 1]
+        if doubled:
+            raise InputError(
+                f'the case "{doubled[0]}" stands twice in the list',
+                where=where,
+                mend="give every case a name of its own",
+            )
+        self._corrected = corrected
+        self._review = ReviewFile(review)
+        self.remarks = (*((self._review.message,) if self._review.message else ()), *remarks)
+
+    @classmethod
+    def from_cohort(cls, path: Path) -> CaseList:
+        """The rows of a cohort table, by the rules of `study.cohort.read_cohort`, read without pandas.
+
+        Raises
+        ------
+        CohortError: the table cannot be used, the column `case_id` or `ct` is missing or has an empty cell, a case
+            stands twice.
+        """
+        path = Path(path).absolute()
+        cases = [_listed(row, path.parent) for row in read_rows(path)]
+        return cls(
+            cases,
+            where=str(path),
+            review=path.with_name(f"{path.stem}.review.json"),
+            corrected=path.with_name(f"{path.stem}{CORRECTED}"),
+            remarks=_absent(cases),
+        )
+
+    @classmethod
+    def from_folder(cls, path: Path) -> CaseList:
+        """The pairs of CT and mask in a folder; see `case_folder.find_cases` for what is paired with what.
+
+        A case is named after its sub-folder or its CT file; a CT in DICOM, whose folders may be named after patients,
+        as the library names it: "case-" and twelve digits made of its SeriesInstanceUID.
+        """
+        from DeepRadScoreLib.errors import InputError
+
+        path = Path(path).absolute()
+        if not path.is_dir():
+            raise InputError("this is not a folder", where=str(path), mend="choose a folder with CTs and masks")
+        try:
+            found = find_cases(path)
+        except OSError as error:
+            raise InputError(
+                f"the folder cannot be read ({error.strerror})", where=str(path), mend="choose a folder you may read"
+            ) from error
+        return cls(
+            list(_listed_files(found)),
+            where=str(path),
+            review=path / FOLDER_REVIEW,
+            corrected=path / FOLDER_CORRECTED,
+            remarks=found.remarks,
+        )
+
+    @classmethod
+    def from_dicom(cls, series_uids: Iterable[str], *, folder: Path | None = None) -> CaseList:
+        """Series of Slicer's DICOM database; other series than CT are left out with a remark.
+
+        Parameters
+        ----------
+        folder: where status, notes and corrections are kept; default: beside Slicer's settings.
+        """
+        import slicer
+
+        folder = folder or Path(slicer.app.slicerUserSettingsFilePath).parent / "DeepRadScore"
+        uids = list(series_uids)
+        other = [uid for uid in uids if _modality(uid) != "CT"]
+        return cls(
+            [ListedCase(case_name(uid), None, series=uid) for uid in uids if uid not in other],
+            where="DICOM database",
+            review=folder / "dicom.review.json",
+            corrected=folder / f"dicom{CORRECTED}",
+            remarks=[f"{len(other)} of the selected series are no CT and are left out."] if other else (),
+        )
+
+    def status(self, case_id: str) -> Status:
+        """The status of a case; one that this version does not know counts as flagged."""
+        text = self._review.get(case_id, "status")
+        if not text:
+            return Status.NOT_STARTED
+        return Status(text) if text in {status.value for status in Status} else Status.FLAGGED
+
+    def set_status(self, case_id: str, status: Status) -> None:
+        """Keep a status. Raises OutputError where it cannot be saved."""
+        self._check(case_id)
+        if status != self.status(case_id):
+            self._review.put(case_id, status=status.value)
+
+    def note(self, case_id: str) -> str:
+        """The reader's note."""
+        return self._review.get(case_id, "note")
+
+    def set_note(self, case_id: str, note: str) -> None:
+        """Keep the reader's note. Raises OutputError where it cannot be saved."""
+        self._check(case_id)
+        if note != self.note(case_id):
+            self._review.put(case_id, note=note)
+
+    def corrected_mask(self, case_id: str) -> Path:
+        """Where the corrected mask of a case is kept: beside the list, never over the original."""
+        self._check(case_id)
+        return self._corrected / f"{_file_name(case_id)}.seg.nrrd"
+
+    def mask(self, case_id: str) -> Path | None:
+        """The mask to be opened: the corrected one where there is one, else the list's."""
+        corrected = self.corrected_mask(case_id)
+        return corrected if corrected.is_file() else self[case_id].mask
+
+    def __getitem__(self, case_id: str) -> ListedCase:
+        return next(case for case in self.cases if case.case_id == case_id)
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def _check(self, case_id: str) -> None:
+        if not any(case.case_id == case_id for case in self.cases):
+            raise KeyError(case_id)
+
+
+def case_name(series_uid: str) -> str:
+    """The name that the library gives to a CT in DICOM."""
+    from DeepRadScoreLib.imaging import anonymous_case_id
+
+    return anonymous_case_id(series_uid)
+
+
+def _listed(row: dict[str, str], folder: Path) -> ListedCase:
+    def place(column: str) -> Path | None:
+        return (folder / row[column]).resolve() if row.get(column) else None
+
+    return ListedCase(
+        row["case_id"],
+        place("ct"),
+        place("mask"),
+        segment=row.get("segment") or None,
+        series=row.get("series") or None,
+        lung_mask=place("lung_mask"),
+    )
+
+
+def _listed_files(found: Findings) -> Iterator[ListedCase]:
+    """The cases that were found; a DICOM folder without a CT becomes a remark."""
+    for case in found.cases:
+        name = _dicom_name(case) if case.dicom else case.name
+        if name is None:
+            found.remarks.append(f"{case.name}: no CT among its DICOM files; the folder is left out.")
+        else:
+            yield ListedCase(name, case.ct, case.mask, lung_mask=case.lung_mask)
+
+
+def _dicom_name(case: FoundCase) -> str | None:
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    for path in dicom_files(case.ct):
+        try:
+            data = dcmread(path, specific_tags=["Modality", "SeriesInstanceUID"], stop_before_pixels=True)
+        except (InvalidDicomError, OSError):
+            continue
+        if data.get("Modality") == "CT" and data.get("SeriesInstanceUID"):
+            return case_name(str(data.SeriesInstanceUID))
+    return None
+
+
+def _modality(series_uid: str) -> str:
+    import slicer
+
+    files = slicer.dicomDatabase.filesForSeries(series_uid)
+    return slicer.dicomDatabase.fileValue(files[0], "0008,0060") if files else ""
+
+
+def _absent(cases: Sequence[ListedCase]) -> list[str]:
+    absent = [case.case_id for case in cases if case.ct is not None and not case.ct.exists()]
+    if not absent:
+        return []
+    return [f"{len(absent)} of {len(cases)} cases name a CT that is not there, the first is {absent[0]}."]
+
+
+def _file_name(case_id: str) -> str:
+    """A file name for a case; a case_id that is none keeps what it can and is told apart by digits of its hash."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", case_id)[:80]
+    return safe if safe == case_id else f"{safe}-{hashlib.sha256(case_id.encode()).hexdigest()[:8]}"

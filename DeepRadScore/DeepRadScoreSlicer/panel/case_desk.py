@@ -1,0 +1,135 @@
+"""Which list is read and which of its cases is open: opened one at a time, and never left with work unsaved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from DeepRadScoreSlicer.cases.case_list import CaseList, ListedCase
+from DeepRadScoreSlicer.panel.case_list_panel import CaseListPanel
+from DeepRadScoreSlicer.panel.messages import Messages
+from DeepRadScoreSlicer.panel.review import Review
+
+LIST = "DeepRadScore/listPathEdit"
+
+
+class CaseDesk:
+    """Wires the section "Cases" to the case under review.
+
+    Parameters
+    ----------
+    ui: the panel's widgets.
+    choose: puts CT, segmentation and segment under review.
+    leave: ends what the panel does with the open case, before its nodes go.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        review: Review,
+        messages: Messages,
+        choose: Callable[[Any, Any, str | None], None],
+        leave: Callable[[], None],
+    ) -> None:
+        self._ui, self._review, self._messages = ui, review, messages
+        self._choose, self._leave = choose, leave
+        self.cases: CaseList | None = None
+        self.panel = CaseListPanel(ui.caseListFrame.layout(), self.open_case)
+        ui.listPathEdit.currentPath = qt.QSettings().value(LIST, "") or ""
+        ui.openListButton.connect("clicked(bool)", self._on_open_list)
+        ui.folderButton.connect("clicked(bool)", self._on_folder)
+        ui.dicomButton.connect("clicked(bool)", self._on_dicom)
+        ui.closeCaseButton.connect("clicked(bool)", self._on_close)
+
+    def open_case(self, case: ListedCase) -> bool:
+        """Open a case of the list in place of the one that is open; False where that one stays."""
+        if not self.close_case():
+            return False
+        self._messages.guarded(lambda: self._open(case))
+        return True
+
+    def close_case(self) -> bool:
+        """Save the corrections of the open case and take it out of the scene; False where it stays open."""
+        self._messages.say("")
+        if self._review.opened is None:
+            return True
+        try:
+            self._review.save()
+        except Exception as error:
+            self._messages.fail(error)
+            return False
+        if not self._results_may_go():
+            return False
+        self._leave()
+        self._choose(None, None, "")
+        self._review.close()
+        return True
+
+    def save_quietly(self) -> None:
+        """Save where nothing can be asked: the scene or the application is being closed."""
+        self.panel.leave()
+        self._messages.guarded(lambda: self._review.save() and None)
+
+    def _open(self, case: ListedCase) -> None:
+        assert self.cases is not None
+        opened, scene = self._review.open(case, self.cases), slicer.mrmlScene
+        nodes = (scene.GetNodeByID(node_id) for node_id in (opened.volume_id, opened.segmentation_id))
+        self._choose(*nodes, opened.segment_id)
+        if not opened.segment_id:
+            self._messages.say(_("Which segment is the tumour is not told by the list: choose it below."))
+
+    def _results_may_go(self) -> bool:
+        if self._review.stored is None or self._review.exported:
+            return True
+        text = _("The profile of {case} has not been exported and will be removed with the case.")
+        return bool(
+            slicer.util.confirmOkCancelDisplay(
+                text.format(case=self._review.case_id),
+                windowTitle=_("Close the case"),
+                dontShowAgainSettingsKey="DeepRadScore/CloseWithoutExport",
+            )
+        )
+
+    def _use(self, read: Callable[[], CaseList]) -> None:
+        def work() -> None:
+            cases = read()
+            if self.close_case():
+                self.cases = cases
+                self.panel.set_list(cases)
+
+        self._messages.guarded(work)
+
+    def _on_open_list(self, _checked: bool = False) -> None:
+        text = self._ui.listPathEdit.currentPath
+        if not text:
+            self._messages.say(_("Name a cohort table (.csv) or a folder of cases first."))
+            return
+        path = Path(text)
+        self._use(lambda: CaseList.from_folder(path) if path.is_dir() else CaseList.from_cohort(path))
+        qt.QSettings().setValue(LIST, text)
+
+    def _on_folder(self, _checked: bool = False) -> None:
+        before, window = self._ui.listPathEdit.currentPath, slicer.util.mainWindow()
+        folder = qt.QFileDialog.getExistingDirectory(window, _("Folder of cases"), before)
+        if folder:
+            self._ui.listPathEdit.currentPath = folder
+            self._on_open_list()
+
+    def _on_dicom(self, _checked: bool = False) -> None:
+        """A list of the series that are selected in the window of the DICOM database, in the order they have there."""
+        browser = getattr(getattr(slicer.modules, "DICOMInstance", None), "browserWidget", None)
+        first = [files[0] for files in browser.fileLists if files] if browser is not None else []
+        if not first:
+            self._messages.say(_("Select the CT series in the DICOM module first, then come back here."))
+            return
+        series = dict.fromkeys(slicer.dicomDatabase.seriesForFile(file) for file in first)
+        self._use(lambda: CaseList.from_dicom(uid for uid in series if uid))
+
+    def _on_close(self, _checked: bool = False) -> None:
+        if self.close_case():
+            self.panel.close_case()

@@ -1,0 +1,152 @@
+"""The profile in the module's panel: ten findings in three groups, each a button with its numbers below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+
+from DeepRadScoreSlicer.cases import profile_text as text
+
+
+class ProfilePanel:
+    """Shows a `profile.json`; a finding's button (click, Space or Enter) opens and closes its evidence.
+
+    Parameters
+    ----------
+    layout: where the widgets are put.
+    on_finding: called with the key of the finding that was opened, or with None when it was closed.
+    """
+
+    def __init__(self, layout: Any, on_finding: Callable[[str | None], None]) -> None:
+        from DeepRadScoreLib.endpoints import ENDPOINTS
+
+        self._on_finding = on_finding
+        self.selected: str | None = None
+        self._reason, self._head, self._regions = _label(), _label(), _label()
+        for label in (self._reason, self._head, self._regions):
+            layout.addWidget(label)
+        self._titles: list[Any] = []
+        self._findings: dict[str, _Finding] = {}
+        for group, title in text.GROUP_TITLES.items():
+            heading = _label()
+            heading.text = f"<p><b>{title}</b></p>"
+            heading.accessibleName = f"Group of findings: {title}"
+            layout.addWidget(heading)
+            self._titles.append(heading)
+            for endpoint in ENDPOINTS:
+                if endpoint.group == group:
+                    self._findings[endpoint.key] = _Finding(endpoint, layout, self._toggle)
+        self.clear("Not analyzed yet.")
+
+    def show(self, document: dict[str, Any], stale: bool) -> None:
+        """Show a profile; where it is out of date, every number is struck out and says so."""
+        try:
+            self._show(document, stale)
+        except ImportError as error:
+            self.clear(
+                f"The profile of this case is in the scene, but {error.name} is missing to show it: see Packages."
+            )
+
+    def _show(self, document: dict[str, Any], stale: bool) -> None:
+        numbers = text.Numbers(document["label"], stale)
+        with_model = document["model"] is not None
+        head, regions = text.head_text(document, stale), text.regions_text(document, numbers)
+        entries = document["endpoints"]
+        if self.selected is not None and (not with_model or entries[self.selected]["probability"] is None):
+            self._close()
+        for key, finding in self._findings.items():
+            finding.show(entries[key], numbers, with_model)
+        self._reason.visible = False
+        self._head.text, self._regions.text = head, regions
+        for label in (self._head, self._regions):
+            label.visible = True
+        for heading in self._titles:
+            heading.visible = with_model
+
+    def clear(self, reason: str) -> None:
+        """Show no profile, and why."""
+        self._close()
+        self._reason.text = reason
+        self._reason.visible = True
+        for widget in (self._head, self._regions, *self._titles):
+            widget.visible = False
+        for finding in self._findings.values():
+            finding.hide()
+
+    def close_finding(self) -> None:
+        """Close the open finding, as a second click on it does."""
+        self._close()
+
+    def _close(self) -> None:
+        if self.selected is not None:
+            key, self.selected = self.selected, None
+            self._findings[key].open(False)
+            self._on_finding(None)
+
+    def _toggle(self, key: str) -> None:
+        if self.selected == key:
+            self._close()
+            return
+        if self.selected is not None:
+            self._findings[self.selected].open(False)
+        self.selected = key
+        self._findings[key].open(True)
+        self._on_finding(key)
+
+
+class _Finding:
+    """One finding: a checkable button with name and decision, its numbers, and below them its evidence.
+
+    A finding without a probability has no button: there is nothing to open.
+    """
+
+    def __init__(self, endpoint: Any, layout: Any, on_click: Callable[[str], None]) -> None:
+        self._endpoint, self._on_click = endpoint, on_click
+        self._title: Callable[[bool], str] = lambda opened: endpoint.name
+        self.button = qt.QPushButton()
+        self.button.objectName = f"finding{endpoint.key}"
+        self.button.checkable = True
+        self.button.autoDefault = True
+        self.button.styleSheet = "text-align: left; font-weight: bold; padding: 4px 6px;"
+        self.button.toolTip = "Show its heat map on the CT and what the model weighed; once more to remove them."
+        self.button.connect("clicked(bool)", self._clicked)
+        self.numbers, self.evidence = _label(), _label()
+        self.numbers.setContentsMargins(8, 0, 0, 8)
+        self.evidence.setContentsMargins(8, 0, 0, 8)
+        self.evidence.styleSheet = f"border-left: 3px solid {text.BLUE};"
+        for widget in (self.button, self.numbers, self.evidence):
+            layout.addWidget(widget)
+
+    def show(self, entry: dict[str, Any], numbers: text.Numbers, visible: bool) -> None:
+        endpoint = self._endpoint
+        given = entry["probability"] is not None
+        if given:
+            self._title = lambda opened: text.title_text(endpoint.name, entry, numbers.stale, opened)
+            self.numbers.text = text.finding_text(endpoint.positive, entry, numbers)
+            self.evidence.text = text.evidence_text(endpoint.positive, endpoint.negative, entry, numbers)
+        else:
+            self.numbers.text = text.absent_text(endpoint.name, entry)
+        self.button.visible, self.numbers.visible = visible and given, visible
+        self.open(self.button.checked)
+        self.evidence.visible = visible and given and self.button.checked
+
+    def open(self, opened: bool) -> None:
+        self.button.checked = opened
+        self.button.text = self._title(opened)
+        self.button.accessibleName = self._title(opened)[2:]
+        self.evidence.visible = opened
+
+    def hide(self) -> None:
+        self.button.visible = self.numbers.visible = self.evidence.visible = False
+
+    def _clicked(self, _checked: bool = False) -> None:
+        self._on_click(self._endpoint.key)
+
+
+def _label() -> Any:
+    label = qt.QLabel()
+    label.textFormat = qt.Qt.RichText
+    label.wordWrap = True
+    return label

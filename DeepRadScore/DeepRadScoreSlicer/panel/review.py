@@ -1,0 +1,255 @@
+"""The case under review: which nodes it is made of, what changes in them, and what has to follow from that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import slicer
+
+from DeepRadScoreSlicer.cases.case_list import CaseList, ListedCase
+from DeepRadScoreSlicer.panel.watching import ReviewWatch
+from DeepRadScoreSlicer.scene import corrections, opening, ownership, quality_line, result_nodes, scene_case, shell_node
+
+CASE_ID = ownership.CASE_ID
+CHANGING = "The tumour has changed…"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is under review, by node IDs; empty texts where nothing is chosen yet."""
+
+    volume_id: str = ""
+    segmentation_id: str = ""
+    segment_id: str = ""
+    shell_mm: float = 3.0
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.volume_id and self.segmentation_id and self.segment_id)
+
+
+class Review:
+    """Keeps quality line, shell, original mask and stale marks in step with CT and mask.
+
+    Parameters
+    ----------
+    on_quality: is given the quality line, or the sentence that says what to do.
+    on_results: is given the stored profile of the CT, or None, whenever it or its staleness changed.
+    """
+
+    def __init__(
+        self,
+        on_quality: Callable[[str], None],
+        on_results: Callable[[result_nodes.StoredProfile | None], None],
+    ) -> None:
+        self._on_quality, self._on_results = on_quality, on_results
+        self._watch = ReviewWatch(self._changed, self._update)
+        self._show_shell = True
+        self._stored: result_nodes.StoredProfile | None = None
+        self._lung: tuple[Path, Any] | None = None
+        self.chosen = Chosen()
+        self.unsaved = False
+        self.exported = False
+        self.opened: opening.OpenedCase | None = None
+        self._list: CaseList | None = None
+
+    @property
+    def volume(self) -> Any | None:
+        """The CT, or None where it is not in the scene any more."""
+        return slicer.mrmlScene.GetNodeByID(self.chosen.volume_id) if self.chosen.volume_id else None
+
+    @property
+    def segmentation(self) -> Any | None:
+        """The segmentation, or None where it is not in the scene any more."""
+        return slicer.mrmlScene.GetNodeByID(self.chosen.segmentation_id) if self.chosen.segmentation_id else None
+
+    @property
+    def case_id(self) -> str:
+        """The case's name: the list's, else one without a patient's name in it. Raises as `anonymous_case_id`."""
+        volume = self.volume
+        if volume is None:
+            return ""
+        if not volume.GetAttribute(CASE_ID):
+            volume.SetAttribute(CASE_ID, scene_case.anonymous_case_id(volume))
+        return str(volume.GetAttribute(CASE_ID))
+
+    @property
+    def listed(self) -> bool:
+        """Whether the segmentation under review is that of the opened case of the list."""
+        return self.opened is not None and self.opened.segmentation_id == self.chosen.segmentation_id
+
+    @property
+    def has_original(self) -> bool:
+        """Whether the mask as it was is kept beside the one under review."""
+        volume, segmentation = self.volume, self.segmentation
+        return (
+            volume is not None
+            and segmentation is not None
+            and corrections.original_of(volume, segmentation) is not None
+        )
+
+    def choose(self, chosen: Chosen) -> None:
+        """Review these nodes from now on. Another mask or shell for the same CT makes its results stale."""
+        if chosen == self.chosen:
+            return
+        before, self.chosen = self.chosen, chosen
+        volume, segmentation = self.volume, self.segmentation
+        self._watch.follow(volume, segmentation)
+        if volume is not None and segmentation is not None:
+            self._keep_original(volume, segmentation)
+        if before.volume_id != chosen.volume_id:
+            self.exported = False
+            self.find_results()
+        elif before.complete and chosen.complete:
+            self._mark_stale()
+        self._watch.update_soon()
+
+    def show_shell(self, visible: bool) -> None:
+        """Show or hide the shell of the CT under review; those of other CTs are hidden."""
+        self._show_shell = visible
+        volume = self.volume
+        for node in ownership.ours(slicer.mrmlScene, shell_node.SHELL):
+            display = node.GetDisplayNode()
+            if display is not None:
+                own = volume is not None and node.GetNodeReferenceID(ownership.VOLUME) == volume.GetID()
+                display.SetVisibility(visible and own)
+
+    def open(self, case: ListedCase, cases: CaseList) -> opening.OpenedCase:
+        """Load a case of the list, with its corrected mask where there is one. Raises InputError."""
+        mask = cases.mask(case.case_id)
+        self.opened = opening.open_case(case, mask)
+        self._list, self.unsaved = cases, False
+        volume, segmentation = (
+            slicer.mrmlScene.GetNodeByID(node_id) for node_id in (self.opened.volume_id, self.opened.segmentation_id)
+        )
+        if mask is not None and case.mask is not None and mask != case.mask and case.mask.is_file():
+            corrections.keep_original_file(volume, segmentation, case.case_id, case.mask)
+        return self.opened
+
+    def save(self) -> Path | None:
+        """Write an unsaved correction of the opened case beside its list; the path, or None where there was none.
+
+        Raises
+        ------
+        OutputError: it cannot be written; the correction is still in the scene.
+        """
+        if not self.unsaved or self.opened is None or self._list is None:
+            return None
+        segmentation = slicer.mrmlScene.GetNodeByID(self.opened.segmentation_id)
+        if segmentation is None:
+            self.unsaved = False
+            return None
+        path = self._list.corrected_mask(self.opened.case.case_id)
+        corrections.save_corrected(segmentation, path)
+        self.unsaved = False
+        return path
+
+    def restore_original(self) -> None:
+        """Put the mask back as it was before the first edit. Raises InputError."""
+        volume, segmentation = self.volume, self.segmentation
+        if volume is not None and segmentation is not None:
+            corrections.restore_original(volume, segmentation)
+
+    def close(self) -> None:
+        """Take the opened case out of the scene; nothing is saved here."""
+        opened, self.opened, self.unsaved = self.opened, None, False
+        self.stop()
+        if opened is not None:
+            opening.close_case(opened)
+
+    @property
+    def stored(self) -> result_nodes.StoredProfile | None:
+        """The profile of the CT under review, as it was last found."""
+        return self._stored
+
+    def find_results(self) -> None:
+        """Look in the scene for a profile of this CT (its voxels are compared with those that it was made from)."""
+        volume = self.volume
+        self._take(None if volume is None else result_nodes.find(volume))
+
+    def take_results(self, stored: result_nodes.StoredProfile, made_of: Chosen) -> None:
+        """Show a profile that has just been put into the scene; stale where something else is under review by now."""
+        if stored.volume_id != self.chosen.volume_id:
+            return
+        self.exported = False
+        self._take(stored)
+        if made_of != self.chosen:
+            self._mark_stale()
+
+    def lung_mask(self) -> Path | None:
+        """The lung mask that the list names for the CT under review."""
+        opened = self.opened
+        return opened.case.lung_mask if opened is not None and opened.volume_id == self.chosen.volume_id else None
+
+    def stop(self) -> None:
+        """Observe nothing and hold no node."""
+        self._watch.stop()
+        self.chosen, self._stored, self._lung = Chosen(), None, None
+
+    def forget(self) -> None:
+        """The scene is closed: the nodes are gone without us."""
+        self.stop()
+        self.opened, self._list, self.unsaved = None, None, False
+
+    def _changed(self, what: str) -> None:
+        if what == "mask" and self.listed:
+            self.unsaved = True
+            self._on_quality(CHANGING)
+        self._mark_stale()
+
+    def _mark_stale(self) -> None:
+        volume = self.volume
+        if volume is not None and self._stored is not None and not self._stored.stale:
+            result_nodes.mark_stale(volume)
+            self._take(replace(self._stored, stale=True))
+
+    def _take(self, stored: result_nodes.StoredProfile | None) -> None:
+        self._stored = stored
+        self._on_results(stored)
+
+    def _keep_original(self, volume: Any, segmentation: Any) -> None:
+        from DeepRadScoreLib.errors import DeepRadScoreError
+
+        try:
+            case_id = self.case_id
+        except DeepRadScoreError:  # such a volume has no tumour to be reviewed; the quality line will say why
+            return
+        corrections.keep_original(volume, segmentation, case_id)
+
+    def _update(self) -> None:
+        """The quality line and the shell, after a pause."""
+        from DeepRadScoreLib.errors import DeepRadScoreError
+
+        volume, segmentation, chosen = self.volume, self.segmentation, self.chosen
+        self._on_quality(quality_line.quality_line(volume, segmentation, chosen.segment_id))
+        if volume is None:
+            return
+        try:
+            self._draw_shell(volume, segmentation)
+        except DeepRadScoreError as error:
+            shell_node.remove_shell(volume)
+            self._on_quality(str(error))
+        self.show_shell(self._show_shell)
+
+    def _draw_shell(self, volume: Any, segmentation: Any) -> None:
+        chosen, lung = self.chosen, self.lung_mask()
+        if lung is None:
+            shell_node.update_shell(volume, segmentation, chosen.segment_id, self.case_id, chosen.shell_mm)
+            return
+        from DeepRadScoreLib.imaging import lattice_regions
+
+        masks = scene_case.masks_from_nodes(volume, segmentation, chosen.segment_id, self.case_id)
+        if self._lung is None or self._lung[0] != lung:
+            self._lung = (lung, lung_on_grid(scene_case.volume_image(volume), masks.tumour, lung))
+        shell = lattice_regions(replace(masks, lung=self._lung[1]), chosen.shell_mm)[1]
+        shell_node.show_shell(volume, shell, self.case_id, chosen.shell_mm)
+
+
+def lung_on_grid(ct: Any, tumour: Any, path: Path) -> Any:
+    """A lung mask put on the CT's grid by the library's own rules. Raises InputError, RegionError."""
+    from DeepRadScoreLib.imaging import case_from_images, read_image
+
+    return case_from_images(ct, tumour, lung_mask=read_image(path), lung_name=str(path)).lung

@@ -1,0 +1,128 @@
+"""The mask as it was, kept beside the one that is corrected, and the corrected one put on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import slicer
+
+from DeepRadScoreSlicer.scene import ownership
+
+ROLE = "original_mask"
+
+
+def keep_original(volume: Any, segmentation: Any, case_id: str) -> None:
+    """Copy the segmentation into a node of its own, unless its copy is already there.
+
+    It is not shown in the views and cannot be picked there; it is saved with the scene.
+    """
+    if original_of(volume, segmentation) is None:
+        _keep(volume, segmentation, segmentation.GetSegmentation(), case_id)
+
+
+def keep_original_file(volume: Any, segmentation: Any, case_id: str, path: Path) -> None:
+    """The same for a mask that was corrected before: the copy is read from the original file.
+
+    Raises
+    ------
+    InputError: the file cannot be read.
+    """
+    from DeepRadScoreLib.errors import InputError
+
+    try:
+        read = slicer.util.loadSegmentation(str(path), {"name": f"{case_id} original mask"})
+    except RuntimeError as error:
+        raise InputError("Slicer cannot read the original mask", where=str(path), mend="put it back") from error
+    _keep(volume, segmentation, read.GetSegmentation(), case_id)
+    ownership.remove_nodes([read.GetID()])
+
+
+def _keep(volume: Any, segmentation: Any, content: Any, case_id: str) -> None:
+    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{case_id} original mask")
+    ownership.mark(copy, ROLE, case_id, volume)
+    copy.SetNodeReferenceID(ownership.SEGMENTATION, segmentation.GetID())
+    copy.SetSelectable(False)
+    copy.CreateDefaultDisplayNodes()
+    copy.GetDisplayNode().SetVisibility(False)
+    copy.GetSegmentation().DeepCopy(content)
+    ownership.file_with(copy, volume)
+
+
+def original_of(volume: Any, segmentation: Any) -> Any | None:
+    """The kept copy of this segmentation, or None."""
+    for node in ownership.ours(slicer.mrmlScene, ROLE, volume):
+        if node.GetNodeReferenceID(ownership.SEGMENTATION) == segmentation.GetID():
+            return node
+    return None
+
+
+def restore_original(volume: Any, segmentation: Any) -> None:
+    """Put the segments back as they were before the first edit. Raises InputError where no copy is in the scene."""
+    original = original_of(volume, segmentation)
+    if original is None:
+        from DeepRadScoreLib.errors import InputError
+
+        raise InputError("the original mask is not in the scene", mend="load it again from its file")
+    now, before = segmentation.GetSegmentation(), original.GetSegmentation()
+    kept = []
+    for segment_id in before.GetSegmentIDs():
+        segment = before.GetSegment(segment_id)
+        same = segment_id if now.GetSegment(segment_id) else now.GetSegmentIdBySegmentName(segment.GetName())
+        if same:
+            now.GetSegment(same).DeepCopy(segment)
+        else:
+            now.CopySegmentFromSegmentation(before, segment_id)
+        kept.append(same or segment_id)
+    for segment_id in set(now.GetSegmentIDs()) - set(kept):
+        now.RemoveSegment(segment_id)
+
+
+def save_corrected(segmentation: Any, path: Path) -> None:
+    """Write the segmentation to a file, whole or not at all; from now on the node belongs to this file.
+
+    Raises
+    ------
+    OutputError: it cannot be written; what was there before is untouched, and the node keeps its changes.
+    """
+    from DeepRadScoreLib.errors import OutputError
+
+    part = path.with_name(f"{uuid4().hex}.part.seg.nrrd")
+    storage = segmentation.GetStorageNode()
+    before = None if storage is None else storage.GetFileName()
+    if storage is not None:
+        storage.GetUserMessages().ClearMessages()  # an error that is remembered makes every later write count as failed
+    written = False
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written = bool(slicer.util.saveNode(segmentation, str(part))) and _is_whole(part)
+        if written:
+            part.replace(path)
+    except OSError:
+        written = False
+    finally:
+        part.unlink(missing_ok=True) if path.parent.is_dir() else None
+        storage = segmentation.GetStorageNode()
+        if storage is not None:
+            storage.SetFileName(str(path) if written else before)
+    if not written:
+        if segmentation.GetSegmentation() is not None:
+            segmentation.GetSegmentation().Modified()
+        raise OutputError(
+            "the corrected mask cannot be written",
+            where=str(path),
+            mend="leave space in a folder that you may write to and save again; nothing is lost yet",
+        )
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the file can be read: on a full disk Slicer leaves an empty or a cut one and says that all went well."""
+    from DeepRadScoreLib.errors import InputError
+    from DeepRadScoreLib.imaging import read_image
+
+    try:
+        read_image(path)
+    except InputError:
+        return False
+    return True

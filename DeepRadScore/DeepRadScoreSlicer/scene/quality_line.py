@@ -1,0 +1,52 @@
+"""What a reviewer wants to see of the mask while drawing, in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from DeepRadScoreSlicer.scene import scene_case
+
+TOUCHING = np.ones((3, 3, 3))
+"""Voxels that share a corner belong to one piece, as in the library's quality notes."""
+
+
+def quality_line(volume: Any, segmentation: Any, segment_id: str) -> str:
+    """Volume, slices, spacing, pieces, HU range and geometry of the tumour as drawn; or why it cannot be used.
+
+    Slices are those, of the planes nearest to axial, that hold a part of it; the spacing (mm) is along L, P and S.
+    """
+    from DeepRadScoreLib.errors import DeepRadScoreError
+
+    try:
+        return _described(scene_case.case_from_nodes(volume, segmentation, segment_id, ""))
+    except DeepRadScoreError as error:
+        return str(error)
+
+
+def _described(case: Any) -> str:
+    from scipy.ndimage import label
+
+    from DeepRadScoreLib.imaging.geometry import direction_of, index_box, lps_axes
+
+    inside = sitk.GetArrayViewFromImage(case.tumour) != 0
+    low, high = index_box(inside)
+    part = tuple(slice(int(first), int(last) + 1) for first, last in zip(low, high, strict=True))
+    hu = sitk.GetArrayViewFromImage(case.ct)[part][inside[part]]
+    axes, _ = lps_axes(direction_of(case.ct))
+    spacing = [case.ct.GetSpacing()[axis] for axis in axes]
+    slices = np.moveaxis(inside[part], 2 - axes[2], 0).any(axis=(1, 2)).sum()
+    pieces = label(inside[part], structure=TOUCHING)[1]
+    notes = {note.code: note.message for note in case.notes}
+    return " · ".join(
+        [
+            f"{inside.sum() * np.prod(spacing) / 1000:.1f} mL",
+            f"{slices} slices" if slices > 1 else "1 slice",
+            " x ".join(f"{step:.2f}" for step in spacing) + " mm",
+            "1 piece" if pieces == 1 else f"{pieces} pieces",
+            f"HU {hu.min():.0f} to {hu.max():.0f}",
+            *(["same grid as the CT"] if not notes else notes.values()),
+        ]
+    )

@@ -1,0 +1,218 @@
+"""The results of a case as nodes of the scene: put in, found again, marked out of date, exported, taken out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import slicer
+
+from DeepRadScoreSlicer.scene import ownership, scene_case, shell_node, voxels
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.analysis import MolecularProfile
+
+TEXTS = {"profile_text": "profile.json", "features_text": "features.csv", "report_text": "report.html"}
+"""Role of a text node -> the file whose text it holds."""
+TABLE, HEAT_MAP = "profile_table", "heat_map"
+ENDPOINT, STALE, MADE_FROM = "DeepRadScore.Endpoint", "DeepRadScore.Stale", "DeepRadScore.MadeFrom"
+SEGMENT = "DeepRadScore.SegmentId"
+
+
+@dataclass(frozen=True)
+class StoredProfile:
+    """A profile that is in the scene.
+
+    Attributes
+    ----------
+    document: the content of `profile.json`.
+    stale: the CT or the mask is no longer the one that it was made from.
+    heat_map_ids: endpoint -> ID of its Grad-CAM volume.
+    """
+
+    case_id: str
+    document: dict[str, Any]
+    stale: bool
+    volume_id: str
+    heat_map_ids: dict[str, str] = field(default_factory=dict)
+
+
+def made_from(volume: Any, segmentation: Any, segment_id: str) -> str:
+    """What the voxels and places of a CT and its tumour are now; the same only while both are the same."""
+    images = scene_case.volume_image(volume), scene_case.segment_image(segmentation, segment_id)
+    return " ".join(voxels.image_hash(image) for image in images)
+
+
+def store_steps(
+    profile: MolecularProfile, volume_id: str, segmentation_id: str, segment_id: str, origin: str
+) -> Generator[str, None, StoredProfile]:
+    """Write the files of a profile in short steps, then put all of it into the scene at once, in place of an older one.
+
+    Nothing is in the scene before the last step; if that fails, the scene is as it was.
+
+    Parameters
+    ----------
+    origin: `made_from` of the nodes when the analysis began.
+
+    Raises
+    ------
+    InputError: the CT or the segmentation is not in the scene any more.
+    """
+    from DeepRadScoreLib.report.html import report_steps
+    from DeepRadScoreLib.report.profile import to_profile_json
+    from DeepRadScoreLib.report.writing import features_csv
+
+    yield "writing the profile"
+    texts = {
+        "profile_text": to_profile_json(profile),
+        "features_text": features_csv(profile.case_id, profile.features),
+    }
+    texts["report_text"] = yield from report_steps(profile)
+    yield "putting the results into the scene"
+    volume, segmentation = (slicer.mrmlScene.GetNodeByID(node_id) for node_id in (volume_id, segmentation_id))
+    if volume is None or segmentation is None:
+        from DeepRadScoreLib.errors import InputError
+
+        raise InputError("the CT or the segmentation was removed during the analysis", mend="load the case again")
+    older = [node.GetID() for node in _nodes(volume)]
+    _put(profile, texts, volume, segmentation, segment_id, origin)
+    ownership.remove_nodes(older)
+    stored = find(volume)
+    assert stored is not None
+    return stored
+
+
+def find(volume: Any) -> StoredProfile | None:
+    """The profile of a CT, also from a scene that was loaded from disk; None where there is none.
+
+    It is stale if it was marked so, or if CT or mask changed while nobody looked.
+    """
+    texts = ownership.ours(slicer.mrmlScene, "profile_text", volume)
+    if not texts:
+        return None
+    node = texts[0]
+    if node.GetAttribute(STALE) is None and not _still_made_from(node, volume):
+        mark_stale(volume)
+    maps = ownership.ours(slicer.mrmlScene, HEAT_MAP, volume)
+    return StoredProfile(
+        case_id=node.GetAttribute(ownership.CASE_ID),
+        document=json.loads(node.GetText()),
+        stale=node.GetAttribute(STALE) is not None,
+        volume_id=volume.GetID(),
+        heat_map_ids={heat.GetAttribute(ENDPOINT): heat.GetID() for heat in maps},
+    )
+
+
+def mark_stale(volume: Any) -> None:
+    """Say on every node of the results that CT or mask changed since they were made."""
+    for node in _nodes(volume):
+        if node.GetAttribute(STALE) is None:
+            node.SetAttribute(STALE, "1")
+            node.SetName(f"{node.GetName()} (out of date)")
+
+
+def remove(volume: Any) -> None:
+    """Take the results of a CT out of the scene; its shell stays."""
+    ownership.remove_nodes(node.GetID() for node in _nodes(volume))
+
+
+def export(volume: Any, folder: Path) -> list[Path]:
+    """Write `profile.json`, `features.csv` and `report.html`, all or none, to the byte as `deepradscore analyze` does.
+
+    Raises
+    ------
+    InputError: there are no results, or they are out of date.
+    OutputError: the folder cannot be written.
+    """
+    from DeepRadScoreLib.errors import InputError
+    from DeepRadScoreLib.writing import write_folder
+
+    stored = find(volume)
+    if stored is None:
+        raise InputError("there are no results of this case", mend="press Analyze first")
+    if stored.stale:
+        raise InputError("the results are out of date: the CT or the mask changed", mend="press Analyze again")
+    texts = {name: ownership.ours(slicer.mrmlScene, role, volume)[0].GetText() for role, name in TEXTS.items()}
+
+    def write(fresh: Path) -> None:
+        for name, text in texts.items():
+            (fresh / name).write_bytes(text.encode())
+
+    return [folder / name for name in write_folder(folder, write, lambda _folder, _names: ())]
+
+
+def _nodes(volume: Any) -> list[Any]:
+    return [node for role in (*TEXTS, TABLE, HEAT_MAP) for node in ownership.ours(slicer.mrmlScene, role, volume)]
+
+
+def _still_made_from(text: Any, volume: Any) -> bool:
+    from DeepRadScoreLib.errors import DeepRadScoreError
+
+    segmentation = text.GetNodeReference(ownership.SEGMENTATION)
+    try:
+        return made_from(volume, segmentation, text.GetAttribute(SEGMENT)) == text.GetAttribute(MADE_FROM)
+    except DeepRadScoreError:
+        return False
+
+
+def _put(
+    profile: MolecularProfile, texts: dict[str, str], volume: Any, segmentation: Any, segment_id: str, origin: str
+) -> None:
+    """Make all nodes, the shell last; on an error those that were made are removed again."""
+    made: list[Any] = []
+    try:
+        for role, text in texts.items():
+            made.append(_text_node(f"{profile.case_id} {TEXTS[role]}", text, role))
+        made.append(_table_node(f"{profile.case_id} findings", json.loads(texts["profile_text"])))
+        for key in profile.gradcam:
+            made.append(_heat_map(profile, key))
+        for node in made:
+            ownership.mark(node, node.GetAttribute(ownership.ROLE), profile.case_id, volume)
+            node.SetNodeReferenceID(ownership.SEGMENTATION, segmentation.GetID())
+            node.SetAttribute(SEGMENT, segment_id)
+            node.SetAttribute(MADE_FROM, origin)
+            ownership.file_with(node, volume)
+        shell_node.show_shell(volume, profile.prepared.peritumoral, profile.case_id, profile.prepared.shell_mm)
+    except BaseException:
+        ownership.remove_nodes(node.GetID() for node in made)
+        raise
+
+
+def _text_node(name: str, text: str, role: str) -> Any:
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name)
+    node.SetAttribute(ownership.ROLE, role)
+    node.SetText(text)
+    return node
+
+
+def _heat_map(profile: MolecularProfile, key: str) -> Any:
+    node = scene_case.image_to_volume(profile.heat_map(key), f"{profile.case_id} Grad-CAM {key}")
+    node.SetAttribute(ownership.ROLE, HEAT_MAP)
+    node.SetAttribute(ENDPOINT, key)
+    return node
+
+
+def _table_node(name: str, document: dict[str, Any]) -> Any:
+    """One row for each finding: what `profile.json` says of it, an empty cell where it says nothing."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
+    node.SetAttribute(ownership.ROLE, TABLE)
+    columns = ("finding", "probability", "decision", "spread_low", "spread_high", "validation_auc", "flags", "label")
+    for column in columns:
+        node.AddColumn().SetName(column)
+    for key, finding in document["endpoints"].items():
+        low, high = finding["spread"] or (None, None)
+        cells = {
+            **finding,
+            "finding": key,
+            "spread_low": low,
+            "spread_high": high,
+            "flags": " ".join(finding["flags"]),
+            "label": document["label"],
+        }
+        row = node.AddEmptyRow()
+        for index, column in enumerate(columns):
+            node.SetCellText(row, index, "" if cells[column] is None else str(cells[column]))
+    return node

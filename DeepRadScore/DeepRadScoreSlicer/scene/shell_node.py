@@ -1,0 +1,72 @@
+"""The peritumoral shell in the scene: a segmentation node of its own, on the 1 mm lattice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import SimpleITK as sitk
+import slicer
+
+from DeepRadScoreSlicer.scene import ownership, scene_case
+
+SHELL = "shell"
+SHELL_COLOUR = (1.0, 0.702, 0.0)
+"""The report's colour of the shell's outline."""
+FILL_2D, OPACITY_3D = 0.15, 0.35
+
+
+def update_shell(volume: Any, segmentation: Any, segment_id: str, case_id: str, shell_mm: float) -> Any:
+    """Make the shell of the tumour as it is drawn now, or bring the one that is there up to date.
+
+    Raises
+    ------
+    InputError, RegionError: see `scene_case.case_from_nodes`; the shell that was there is then removed, since it is not
+    this tumour's.
+    """
+    from DeepRadScoreLib.errors import DeepRadScoreError
+    from DeepRadScoreLib.imaging import lattice_regions
+
+    try:
+        case = scene_case.masks_from_nodes(volume, segmentation, segment_id, case_id)
+        return show_shell(volume, lattice_regions(case, shell_mm)[1], case_id, shell_mm)
+    except DeepRadScoreError:
+        if volume is not None:
+            remove_shell(volume)
+        raise
+
+
+def show_shell(volume: Any, shell: sitk.Image, case_id: str, shell_mm: float) -> Any:
+    """Put a shell that was computed (uint8, on the 1 mm lattice) into the one shell node of a CT.
+
+    On an error the scene is as it was.
+    """
+    found = ownership.ours(slicer.mrmlScene, SHELL, volume)
+    name = f"{case_id} peritumoral shell {shell_mm:g} mm"
+    node = found[0] if found else _new_node(name)
+    try:
+        ownership.mark(node, SHELL, case_id, volume)
+        ownership.file_with(node, volume)
+        scene_case.fill_segmentation(node, shell, f"peritumoral {shell_mm:g} mm", SHELL_COLOUR)
+    except BaseException:
+        if not found:
+            ownership.remove_nodes([node.GetID()])
+        raise
+    node.SetName(name)
+    node.CreateClosedSurfaceRepresentation()
+    return node
+
+
+def remove_shell(volume: Any) -> None:
+    """Take the shell of a CT out of the scene."""
+    ownership.remove_nodes(node.GetID() for node in ownership.ours(slicer.mrmlScene, SHELL, volume))
+
+
+def _new_node(name: str) -> Any:
+    """Not hidden (Slicer does not save hidden nodes): the panel's own selectors leave out what has a role of ours."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetSelectable(False)
+    display = node.GetDisplayNode()
+    display.SetOpacity2DFill(FILL_2D)
+    display.SetOpacity3D(OPACITY_3D)
+    return node

@@ -1,0 +1,244 @@
+"""Feature tables: ours, and those of other people, as CSV, Parquet or Excel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from DeepRadScoreLib.cohort.table import PDL1_SOURCES, Cohort
+from DeepRadScoreLib.cohort.table_files import any_of, read_table, some_of
+from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.errors import CohortError, InputError
+from DeepRadScoreLib.radscore.names import FEATURES_OF_CLASS, REGIONS
+
+PREFIXES: dict[str, str] = {region: f"{region}_" for region in REGIONS}
+MOST_MISSING = 0.5
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """The features of those cases of a cohort that a table has.
+
+    Attributes
+    ----------
+    features: (n x columns) float64, index case_id in the cohort's order, all finite, no column constant; columns are
+        `tumour_<name>` and `peritumoral_<name>`.
+    rows: (n,) positions of these cases in the cohort table.
+    missing: case_id -> why this case of the cohort has no features here.
+    extra: how many rows of the table belong to no case of the cohort.
+    dropped: column -> why it was left out.
+    sha256: of the file.
+    """
+
+    features: pd.DataFrame
+    rows: np.ndarray
+    missing: dict[str, str]
+    extra: int
+    dropped: dict[str, str]
+    sha256: str
+
+
+def read_feature_table(
+    path: Path, cohort: Cohort, *, case_column: str | None = None, prefixes: Mapping[str, str] | None = None
+) -> FeatureTable:
+    """Read a feature table (one row per case) for a cohort.
+
+    Nothing is imputed, as that would have to be learned inside each training part. Without looking at any label, over
+    the cohort's cases: a column that more than half of the cases lack is left out; then a case that lacks more than
+    half of a region's columns; then every column that still has a gap, and every constant one. An infinite value is a
+    gap.
+
+    Parameters
+    ----------
+    path: CSV, TSV or TXT (UTF-8, separated by comma, semicolon or tab), Parquet, or XLSX (its first sheet).
+    case_column: the column with the case_ids of the cohort; None: "case_id".
+    prefixes: region ("tumour", "peritumoral") -> prefix of its columns in the file; None: "tumour_" and
+        "peritumoral_", either of which may be absent. With the prefix "" a region has the numeric columns named as
+        pyradiomics names them (imagetype_class_feature), or, if there is none, all numeric columns but those that the
+        cohort table has too. Columns named diagnostics_* are never features.
+
+    Raises
+    ------
+    InputError: `prefixes` names an unknown region or one prefix for two regions.
+    MissingPackageError: an XLSX file without openpyxl.
+    CohortError: the file is missing or no table, has no such case column, a case twice, no case of the cohort, no
+        column of a region that `prefixes` names, or no usable column at all.
+    """
+    regions = _checked_prefixes(prefixes)
+    case_column = case_column or "case_id"
+    table, sha256 = read_table(path, text_column=case_column)
+    table = _by_case(table, path, case_column)
+    columns = _columns_of_regions(table, path, cohort, regions, named=prefixes is not None)
+    used = _cases_in_common(table, path, cohort, case_column)
+    features, dropped = _numeric(used, columns, path)
+    features, missing = _without_gaps(features, dropped)
+    if features.empty:
+        raise CohortError(
+            "no feature has a value in every case and differs between cases",
+            where=str(path),
+            mend="give a table with complete columns",
+        )
+    absent = cohort.table["case_id"][~cohort.table["case_id"].isin(used.index)]
+    missing |= dict.fromkeys(absent, f"{path.name} has no row for this case.")
+    positions = pd.Index(cohort.table["case_id"]).get_indexer(features.index)
+    return FeatureTable(features, positions, missing, len(table) - len(used), dropped, sha256)
+
+
+def _checked_prefixes(prefixes: Mapping[str, str] | None) -> dict[str, str]:
+    if prefixes is None:
+        return PREFIXES
+    for region in prefixes:
+        if region not in REGIONS:
+            raise InputError(
+                f'"{region}" is no region', where="the prefixes of the feature table", mend=f"name {any_of(REGIONS)}"
+            )
+    if len(set(prefixes.values())) < len(prefixes) or not prefixes:
+        raise InputError(
+            "every region needs a prefix of its own",
+            where="the prefixes of the feature table",
+            mend="leave out the region that the table does not have",
+        )
+    return dict(prefixes)
+
+
+def _by_case(table: pd.DataFrame, path: Path, case_column: str) -> pd.DataFrame:
+    """The table with the case_ids, as text, for its index."""
+    if case_column not in table:
+        raise CohortError(
+            f'the column "{case_column}" is missing',
+            where=str(path),
+            mend=f"name the column of the case_ids with --case-column; the table has {some_of(table.columns)}",
+        )
+    cells = table[case_column]
+    if cells.isna().any():
+        raise CohortError(
+            f'row {cells.index[cells.isna()][0] + 2} has nothing in column "{case_column}"',
+            where=str(path),
+            mend="fill in the cell",
+        )
+    if is_numeric_dtype(cells) and (cells % 1 == 0).all():
+        cells = cells.astype(np.int64)
+    index = pd.Index(cells.astype(str).str.strip(), name="case_id")
+    return table.drop(columns=case_column).set_axis(index, axis=0)
+
+
+def _columns_of_regions(
+    table: pd.DataFrame, path: Path, cohort: Cohort, prefixes: Mapping[str, str], *, named: bool
+) -> dict[str, str]:
+    """Column of the file -> our name for it; the longest prefix that fits decides."""
+    longest_first = sorted(prefixes.items(), key=lambda item: -len(item[1]))
+    columns: dict[str, str] = {}
+    for region, prefix in longest_first:
+        free = [
+            name
+            for name in table
+            if name.startswith(prefix)
+            and name not in columns
+            and name not in cohort.labels
+            and not name.removeprefix(prefix).startswith("diagnostics_")
+        ]
+        found = free if prefix else _columns_without_prefix(table[free], path, cohort)
+        if named and not found:
+            raise CohortError(
+                f'no column begins with "{prefix}", the prefix of the {region} region'
+                if prefix
+                else f"no numeric column that {cohort.path} does not have is left for the {region} region",
+                where=str(path),
+                mend=f"correct the prefix; the table has {some_of(table.columns)}",
+            )
+        columns |= {name: f"{region}_{name.removeprefix(prefix)}" for name in found}
+    if not columns:
+        raise CohortError(
+            f"no column begins with {any_of(prefixes.values())}",
+            where=str(path),
+            mend=f"name the prefix of each region, empty for none; the table has {some_of(table.columns)}",
+        )
+    return {name: columns[name] for name in table if name in columns}
+
+
+def _columns_without_prefix(free: pd.DataFrame, path: Path, cohort: Cohort) -> list[str]:
+    as_pyradiomics = [name for name in free if _is_pyradiomics_name(name)]
+    if as_pyradiomics:
+        return as_pyradiomics
+    ours = [name for name in free if name.startswith(tuple(PREFIXES.values()))]
+    if ours:
+        raise CohortError(
+            f'the columns name their region already ("{ours[0]}")', where=str(path), mend="give no prefixes"
+        )
+    known = {*cohort.table, *cohort.labels, *KEYS, *PDL1_SOURCES}
+    return [
+        name for name in free if is_numeric_dtype(free[name]) and name not in known and not name.startswith("Unnamed:")
+    ]
+
+
+def _is_pyradiomics_name(name: str) -> bool:
+    parts = name.split("_")
+    return len(parts) == 3 and parts[1] in FEATURES_OF_CLASS
+
+
+def _cases_in_common(table: pd.DataFrame, path: Path, cohort: Cohort, case_column: str) -> pd.DataFrame:
+    """The rows of the cohort's cases, in the cohort's order."""
+    case_ids = cohort.table["case_id"]
+    rows = table[table.index.isin(case_ids)]
+    if rows.empty:
+        example = f' (such as "{table.index[0]}")' if len(table) else ""
+        raise CohortError(
+            f'no case_id in column "{case_column}"{example} is in {cohort.path} (such as "{case_ids.iloc[0]}")',
+            where=str(path),
+            mend="name the column of the case_ids with --case-column, or write them alike in both tables",
+        )
+    doubled = rows.index[rows.index.duplicated()]
+    if len(doubled):
+        raise CohortError(
+            f'the case "{doubled[0]}" has {int((rows.index == doubled[0]).sum())} rows '
+            f"({doubled.nunique()} such {'case' if doubled.nunique() == 1 else 'cases'})",
+            where=str(path),
+            mend="keep one row per case",
+        )
+    return rows.loc[case_ids[case_ids.isin(rows.index)]]
+
+
+def _numeric(used: pd.DataFrame, columns: Mapping[str, str], path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The features as float64 with NaN for gaps, and which columns were left out because they are not numeric."""
+    numbers: dict[str, pd.Series] = {}
+    dropped: dict[str, str] = {}
+    for name, ours in columns.items():
+        cells = used[name] if is_numeric_dtype(used[name]) else pd.to_numeric(used[name].astype(str), errors="coerce")
+        if (cells.isna() & used[name].notna()).any():
+            dropped[ours] = "it holds something other than numbers."
+        else:
+            numbers[ours] = cells.astype(np.float64)
+    if not numbers:
+        raise CohortError(
+            "no feature column is numeric",
+            where=str(path),
+            mend=f"write numbers with a decimal point; the column {next(iter(columns))} holds something else",
+        )
+    features = pd.DataFrame(numbers)
+    return features.where(np.isfinite(features)), dropped
+
+
+def _without_gaps(features: pd.DataFrame, dropped: dict[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Columns and cases left out as `read_feature_table` says; adds to `dropped`, gives the cases left out."""
+    features = _leave_out_columns(features, features.isna().mean() > MOST_MISSING, dropped)
+    missing: dict[str, str] = {}
+    for region in REGIONS:
+        gaps = features[[name for name in features if name.startswith(f"{region}_")]].isna()
+        for case_id in gaps.index[gaps.mean(axis=1) > MOST_MISSING]:
+            missing[case_id] = f"{gaps.loc[case_id].sum()} of its {gaps.shape[1]} {region} features have no value."
+    features = features.drop(index=list(missing))
+    features = _leave_out_columns(features, features.isna().any(), dropped)
+    constant = features.nunique() <= 1
+    dropped |= {str(name): "it has the same value in every case." for name in features.columns[constant]}
+    return features.loc[:, ~constant], missing
+
+
+def _leave_out_columns(features: pd.DataFrame, which: pd.Series, dropped: dict[str, str]) -> pd.DataFrame:
+    for name, gaps in features.loc[:, which].isna().sum().items():
+        dropped[str(name)] = f"it has no value in {gaps} of {len(features)} cases."
+    return features.loc[:, ~which]

@@ -1,0 +1,190 @@
+"""A hospital's table of labels by PatientID: joined to a cohort, without the ID and with days in place of dates."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from DeepRadScoreLib.cohort.table import MISSING_WORDS, NOT_CLINICAL, PDL1_SOURCES, read_text_table
+from DeepRadScoreLib.endpoints import KEYS, parse_label
+from DeepRadScoreLib.errors import CohortError
+
+ID = "PatientID"
+ALWAYS = (*KEYS, *PDL1_SOURCES, "split", "site")
+"""Columns that are joined where the table has them."""
+KEPT_BACK = ({*NOT_CLINICAL, "study_day"}) - {"split"}
+DATE_FORMS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d %H:%M:%S")
+LEAST = 4
+"""A number of fewer digits is no identifier."""
+
+
+@dataclass(frozen=True, eq=False)
+class PatientLabels:
+    """The columns of a label table that a cohort gets.
+
+    Attributes
+    ----------
+    table: text, one row per PatientID, which is its index; a date column is not in it.
+    lines: PatientID -> its line in the file.
+    dates: column -> PatientID -> date.
+    """
+
+    path: Path
+    table: pd.DataFrame = field(repr=False)
+    lines: dict[str, int] = field(repr=False)
+    dates: dict[str, dict[str, date]] = field(repr=False)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What the cohort gets: the columns, and `<name>_days` for each of the dates."""
+        return (*self.table, *(f"{name}_days" for name in self.dates))
+
+    def of(self, patient: str, study: date | None, names: Callable[[str], bool]) -> dict[str, str]:
+        """The cells of a patient's case; none where the table does not have the patient.
+
+        Parameters
+        ----------
+        study: the day of the CT, from which dates are counted; None: they become empty cells.
+        names: whether words name this patient.
+
+        Raises
+        ------
+        CohortError: a cell does.
+        """
+        if patient not in self.lines:
+            return {}
+        cells = dict(self.table.loc[patient].items())
+        for name, cell in cells.items():
+            if name not in KEYS and not (_is_number(cell) and len(cell) < LEAST) and names(cell):
+                raise CohortError(
+                    "the cell repeats what the DICOM header says of the patient, the institution or a date",
+                    where=f'{self.path}, row {self.lines[patient]}, column "{name}"',
+                    mend="write a code in its place, or leave the column out",
+                )
+        for name, days in self.dates.items():
+            day = days.get(patient)
+            cells[f"{name}_days"] = "" if day is None or study is None else str((day - study).days)
+        return cells
+
+    def check_one_issuer(self, patients: Iterable[tuple[str, str]]) -> None:
+        """Refuse labels that one PatientID leads to two patients, given as pairs of ID and person: CohortError."""
+        persons = defaultdict(set)
+        for patient, person in patients:
+            persons[patient].add(person)
+        torn = [self.lines[patient] for patient in self.lines if len(persons.get(patient, ())) > 1]
+        if torn:
+            raise CohortError(
+                f"the PatientID in row {torn[0]} stands for two patients of different issuers in the folder",
+                where=str(self.path),
+                mend="make one cohort table for each hospital",
+            )
+
+    def counted(self, patients: Collection[str]) -> list[str]:
+        """Sentences on who is without labels or without images."""
+        with_images = set(patients)
+        bare, absent = len(with_images - set(self.lines)), len(set(self.lines) - with_images)
+        return [
+            f"{count} {'patient' if count == 1 else 'patients'} {what}."
+            for count, what in (
+                (bare, "with images not in the labels: their cells are empty"),
+                (absent, "of the labels without a CT and its mask in the folder"),
+            )
+            if count
+        ]
+
+
+def read_labels(path: Path, columns: Sequence[str] = ()) -> PatientLabels:
+    """Read a label table (CSV, UTF-8): `PatientID`, as in DICOM, the columns of `ALWAYS` that it has, and those named.
+
+    A column in which every cell that is not missing is a date becomes days since the day of the CT.
+
+    Raises
+    ------
+    CohortError: the file is no table, it lacks PatientID or a named column, a named column is one that the cohort table
+        makes itself, a PatientID is empty or stands twice, a label is neither 0, 1 nor empty, a date stands among other
+        words, or day and month of a date cannot be told apart.
+    """
+    table = read_text_table(path, "label table").fillna("")
+    if ID not in table:
+        raise CohortError(
+            f'the column "{ID}" is missing', where=str(path), mend=f"name it so; the table has {', '.join(table)}"
+        )
+    for name in columns:
+        if name not in table or name == ID or name in KEPT_BACK:
+            wrong = "is missing" if name not in table else "cannot be taken into the cohort table"
+            raise CohortError(
+                f'the column "{name}" {wrong}',
+                where=f"--columns, {path}",
+                mend=f"name some of {', '.join(one for one in table if one != ID and one not in KEPT_BACK)}",
+            )
+    lines = _lines(table[ID], path)
+    names = list(dict.fromkeys((*(name for name in ALWAYS if name in table), *columns)))
+    kept = table[names].set_axis(table[ID])
+    for name in names:
+        if name in KEYS:
+            for patient, cell in kept[name].items():
+                parse_label(cell, where=f'{path}, row {lines[str(patient)]}, column "{name}"')
+    dates = {name: found for name in names if name not in KEYS and (found := _dates(kept[name], lines, path))}
+    taken = [name for name in dates if f"{name}_days" in table]
+    if taken:
+        raise CohortError(f'the column "{taken[0]}_days" stands there already', where=str(path), mend="rename it")
+    return PatientLabels(path, kept.drop(columns=list(dates)), lines, dates)
+
+
+def _lines(patients: pd.Series, path: Path) -> dict[str, int]:
+    lines: dict[str, int] = {}
+    for line, patient in enumerate(patients, start=2):
+        if not patient:
+            raise CohortError(f"row {line} has no {ID}", where=str(path), mend="fill in the cell")
+        if patient in lines:
+            raise CohortError(
+                f"one {ID} stands in rows {lines[patient]} and {line}", where=str(path), mend="keep one of them"
+            )
+        lines[patient] = line
+    return lines
+
+
+def _dates(column: pd.Series, lines: dict[str, int], path: Path) -> dict[str, date]:
+    """The dates of a column of dates; nothing of another column."""
+    cells = {str(patient): cell for patient, cell in column.items() if cell.casefold() not in MISSING_WORDS}
+    where = f'{path}, column "{column.name}"'
+    fitting = [
+        found
+        for form in DATE_FORMS
+        if None not in (found := {patient: _day(cell, form) for patient, cell in cells.items()}).values() and found
+    ]
+    if not fitting:
+        dated = [patient for patient, cell in cells.items() if any(_day(cell, form) for form in DATE_FORMS)]
+        if dated:
+            raise CohortError(
+                f"row {lines[dated[0]]} holds a date, other rows hold something else or dates of another form",
+                where=where,
+                mend="write all of them as YYYY-MM-DD, or leave the column out",
+            )
+        return {}
+    if any(other != fitting[0] for other in fitting):
+        raise CohortError(
+            "day and month of the dates cannot be told apart", where=where, mend="write all of them as YYYY-MM-DD"
+        )
+    return {patient: day for patient, day in fitting[0].items() if day is not None}
+
+
+def _day(cell: str, form: str) -> date | None:
+    try:
+        day = datetime.strptime(cell, form).date()
+    except ValueError:
+        return None
+    return day if 1850 <= day.year <= 2150 and (form != "%Y%m%d" or len(cell) == 8) else None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

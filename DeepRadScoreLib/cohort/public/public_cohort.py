@@ -1,0 +1,151 @@
+"""A public collection as a cohort table: its labels beside its images, who is left out, and what has to be fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from DeepRadScoreLib.cohort.public.download import Downloads, RemoteSeries
+from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.imaging.dicom.masks import mask_references
+from DeepRadScoreLib.writing import write_atomically, write_folder
+
+Kind = Literal["seg", "ct"]
+TABLES = ("manifest.csv", "cohort.csv", "left_out.csv")
+IDENTIFIERS = ("case_id", "patient_id", "site")
+
+
+@dataclass(frozen=True)
+class PublicCohort:
+    """A collection, or the first cases of it.
+
+    Attributes
+    ----------
+    manifest: the pairs of CT and SEG of its cases (`idc.PAIR_COLUMNS`); several rows of a case whose CT is not known.
+    labels: one row of text cells for each of its cases, by case_id.
+    left_out: case_id -> why it is no case, or only the SEG of it is known; sorted.
+    choice: case_id -> SeriesInstanceUID of its CT.
+    """
+
+    manifest: pd.DataFrame
+    labels: pd.DataFrame
+    left_out: dict[str, str]
+    choice: dict[str, str]
+
+    def series(self, kind: Kind) -> list[RemoteSeries]:
+        """What has to be fetched: the SEG of every case, or the CT of those of which it is known."""
+        rows = self.manifest.drop_duplicates("seg_uid") if kind == "seg" else self._chosen()
+        return [_remote(row, kind) for row in rows.to_dict("records")]
+
+    def table(self) -> pd.DataFrame:
+        """The cohort table: the cases whose CT is known; `ct` and `mask` are folders, relative to the table."""
+        images = self._chosen()
+        found = pd.DataFrame({"case_id": images["case_id"]})
+        kinds: dict[str, Kind] = {"ct": "ct", "mask": "seg"}
+        for column, kind in kinds.items():
+            found[column] = [_remote(row, kind).folder for row in images.to_dict("records")]
+        found["segment"], found["series"] = "", images["ct_uid"]
+        table = self.labels.merge(found, on="case_id")
+        first = [*IDENTIFIERS, *found.columns.drop("case_id")]
+        return table[[*first, *table.columns.drop(first)]]
+
+    def without(self, failed: Mapping[str, str]) -> PublicCohort:
+        """Without the cases of which a series is not whole; `failed`: its address -> the sentence about it."""
+        rows = self.manifest
+        told = {
+            case: " ".join(dict.fromkeys(failed[url] for url in (*of["seg_url"], *of["ct_url"]) if url in failed))
+            for case, of in rows.groupby("case_id")
+        }
+        told = {case: sentence for case, sentence in told.items() if sentence}
+        choice = {case: uid for case, uid in self.choice.items() if case not in told}
+        return PublicCohort(rows, self.labels, dict(sorted({**self.left_out, **told}.items())), choice)
+
+    def write(self, folder: Path) -> None:
+        """Leave `manifest.csv`, `cohort.csv` and `left_out.csv` in a folder: all three, or what was there before.
+
+        Raises
+        ------
+        OutputError: it cannot be written.
+        """
+        left_out = pd.DataFrame(self.left_out.items(), columns=["case_id", "reason"])
+
+        def fill(fresh: Path) -> None:
+            for name, table in zip(TABLES, (self.manifest, self.table(), left_out), strict=True):
+                write_atomically(fresh / name, table.to_csv(index=False, lineterminator="\n"))
+
+        write_folder(folder, fill, lambda *_: ())
+
+    def _chosen(self) -> pd.DataFrame:
+        uids = self.manifest["case_id"].map(self.choice)
+        return self.manifest[self.manifest["ct_uid"] == uids]
+
+
+def public_cohort(labels: pd.DataFrame, pairs: pd.DataFrame, downloads: Downloads, limit: int | None) -> PublicCohort:
+    """The patients of a label table who have a CT with an original SEG of the tumour.
+
+    Where a study has several CTs, the one that the SEG refers to is taken, once the SEG is there.
+
+    Parameters
+    ----------
+    labels: the collection's own table (`nsclc_radiogenomics.cohort_table`).
+    pairs: the manifest of all of the collection (`idc.ct_seg_pairs`).
+    limit: so many cases at most, the first ones in order of case_id.
+    """
+    left_out = dict.fromkeys(
+        set(labels["case_id"]) - set(pairs["case_id"]),
+        "The archive has no original tumour segmentation of the patient.",
+    )
+    left_out |= dict.fromkeys(
+        set(pairs["case_id"]) - set(labels["case_id"]), "The clinical table has no row for this patient."
+    )
+    several = pairs.groupby("case_id")["seg_uid"].nunique()
+    left_out |= {
+        case: f"The archive has {count} original segmentations of this patient, and nothing says which is meant."
+        for case, count in several[several > 1].items()
+    }
+    cases = sorted(set(pairs["case_id"]) - set(left_out))
+    left_out |= dict.fromkeys(cases[limit:] if limit else (), f"Not among the first {limit} cases (--limit).")
+    manifest = pairs[pairs["case_id"].isin(cases[:limit])].reset_index(drop=True)
+    choice: dict[str, str] = {}
+    for case, candidates in manifest.groupby("case_id"):
+        uid, why = _ct_of(candidates, downloads)
+        if uid:
+            choice[str(case)] = uid
+        else:
+            left_out[str(case)] = why
+    chosen = labels[labels["case_id"].isin(cases[:limit])].sort_values("case_id", ignore_index=True)
+    return PublicCohort(manifest, chosen, dict(sorted(left_out.items())), choice)
+
+
+def _ct_of(candidates: pd.DataFrame, downloads: Downloads) -> tuple[str, str]:
+    """The UID of the CT that belongs to a SEG, or "" and why it is not known; `candidates`: the case's pairs."""
+    uids = list(candidates["ct_uid"])
+    if len(uids) == 1:
+        return uids[0], ""
+    seg = _remote(candidates.iloc[0].to_dict(), "seg")
+    if not downloads.has(seg):
+        return "", (
+            f"The study has {len(uids)} CT series; to which one the segmentation belongs is known when it is there "
+            "(--download)."
+        )
+    paths = [path for path in (downloads.root / seg.folder).iterdir() if path.is_file()]
+    try:
+        named = {uid for path in paths for uid in mask_references(path).series} & set(uids)
+    except InputError as error:
+        return "", f"The segmentation cannot be read ({error.what})."
+    if len(named) == 1:
+        return named.pop(), ""
+    count = f"{len(named)} of" if named else "none of"
+    return "", f"The segmentation refers to {count} the {len(uids)} CT series of its study; choose one by hand."
+
+
+def _remote(row: Mapping[str, object], kind: Kind) -> RemoteSeries:
+    """A series of a row of the manifest; its folder bears the archive's own name, which a revised series changes."""
+    url = str(row[f"{kind}_url"])
+    name = f"{row['case_id']}, {kind.upper()}"
+    folder = f"dicom/{row['case_id']}/{kind}-{url.split('/')[-2]}"
+    return RemoteSeries(name, url, folder, int(str(row[f"{kind}_files"])), int(str(row[f"{kind}_bytes"])))

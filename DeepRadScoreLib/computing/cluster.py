@@ -1,0 +1,195 @@
+"""A Dask cluster as the workers of a study: one that is running already, or one on this machine for this run.
+
+Only tasks and results travel; cases and the cache (`$DEEPRADSCORE_CACHE`) have to be under the same paths everywhere. A
+worker with one thread, as the local cluster's are, holds one unit at a time: what it dies of is then known.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from DeepRadScoreLib.computing.parts import code_digest
+from DeepRadScoreLib.computing.workers import TRIES, Lost, Result
+from DeepRadScoreLib.errors import MissingPackageError, WorkersError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+LOCAL = "local"
+CONNECTING_S = 30
+NO_WORKER_S = 300
+LOOKING_S = 5
+# The profiler's record grows by 0.5 MB a case; memory handed back after every array costs a quarter of the time.
+SETTINGS = {
+    "distributed.scheduler.allowed-failures": TRIES - 1,
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.worker.profile.enabled": False,
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    "distributed.admin.large-graph-warning-threshold": "1GB",
+    "distributed.comm.timeouts.connect": f"{CONNECTING_S}s",
+}
+
+
+class Cluster:
+    """The workers of a Dask cluster (see `workers.Workers`).
+
+    How often a unit is tried whose worker dies is the scheduler's to say (`allowed-failures`).
+    """
+
+    def __init__(self, client: Client, scheduler: str) -> None:
+        self.client, self.scheduler = client, scheduler
+
+    def each(
+        self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
+    ) -> Iterator[tuple[int, Result | Lost]]:
+        """See `Workers`; no more units are at the cluster than it has threads.
+
+        Raises
+        ------
+        WorkersError: a worker has another version of this library, or the connection with the scheduler was lost.
+        """
+        from distributed import CancelledError
+        from distributed.comm import CommClosedError
+
+        waiting = list(reversed(range(len(tasks))))
+        running: dict[Future, int] = {}
+        try:
+            while waiting or running:
+                for _ in range(min(len(waiting), self._threads() - len(running))):
+                    position = waiting.pop()
+                    running[self._submit(function, tasks[position])] = position
+                for future, result in self._ended(running):
+                    yield running.pop(future), result
+        except (CancelledError, CommClosedError) as error:
+            raise self._error("the connection with the scheduler was lost", "start it again") from error
+        finally:
+            if running and self.client.status == "running":
+                self.client.cancel(list(running))
+
+    def wait_for_worker(self) -> None:
+        """Wait until the cluster has a worker.
+
+        Raises
+        ------
+        WorkersError: it gets none within some minutes.
+        """
+        try:
+            self.client.wait_for_workers(1, timeout=NO_WORKER_S)
+        except TimeoutError as error:
+            what = f"the cluster has had no worker for {NO_WORKER_S // 60} minutes"
+            raise self._error(what, "start its workers") from error
+
+    def _threads(self) -> int:
+        threads = sum(self.client.nthreads().values())
+        if not threads:
+            self.wait_for_worker()
+        return max(threads, 1)
+
+    def _submit(self, function: Callable[..., Result], task: dict[str, Any]) -> Future:
+        return self.client.submit(_checked, function, task, code_digest(), pure=False)
+
+    def _ended(self, running: Iterable[Future]) -> Iterator[tuple[Future, Any]]:
+        """Those that have ended, with their results; none if that takes long. A result that its worker died with is
+        left out: it is computed anew."""
+        from distributed import KilledWorker, wait
+
+        try:
+            with self.client.as_current():
+                ended = wait(list(running), timeout=LOOKING_S, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            return
+        for future in ended:
+            try:
+                result = future.result(LOOKING_S)
+            except KilledWorker as error:
+                result = Lost(error.allowed_failures + 1)
+            except TimeoutError:
+                if future.status == "error":
+                    raise
+                continue
+            yield future, result
+
+    def _error(self, what: str, mend: str) -> WorkersError:
+        mend += "; the same command goes on from what is finished"
+        return WorkersError(what, where=f"--scheduler {self.scheduler}", mend=mend)
+
+
+@contextmanager
+def cluster(scheduler: str, jobs: int) -> Iterator[Cluster]:
+    """The cluster behind `scheduler`: its address, its scheduler file, or "local" for one of `jobs` processes.
+
+    Raises
+    ------
+    MissingPackageError: Dask is not installed.
+    WorkersError: no scheduler answers, or it has no worker.
+    """
+    try:
+        import dask
+        from distributed import Client
+    except ImportError as error:
+        raise MissingPackageError(
+            "the package distributed is not installed", where="--scheduler", mend="run: pip install distributed"
+        ) from error
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with dask.config.set(SETTINGS):
+        if scheduler == LOCAL:
+            with _local(jobs) as client:
+                yield Cluster(client, scheduler)
+            return
+        address = _answering(scheduler)
+        with Client(address, timeout=CONNECTING_S, set_as_default=False) as client:
+            workers = Cluster(client, scheduler)
+            workers.wait_for_worker()
+            yield workers
+
+
+def _answering(scheduler: str) -> str:
+    """The scheduler's address, if something answers there: a client that finds nothing takes minutes to give up."""
+    from distributed.comm import get_address_host_port
+
+    try:
+        is_file = Path(scheduler).is_file()
+        address = json.loads(Path(scheduler).read_text(encoding="utf-8"))["address"] if is_file else scheduler
+        socket.create_connection(get_address_host_port(address), CONNECTING_S).close()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise WorkersError(
+            f"no Dask scheduler answers there ({reason})",
+            where=f"--scheduler {scheduler}",
+            mend='give an address like tcp://host:8786, the path of a scheduler file, or "local"',
+        ) from error
+    return address
+
+
+@contextmanager
+def _local(jobs: int) -> Iterator[Client]:
+    """A cluster on this machine that keeps its number of workers: Dask does not replace one that dies as it starts."""
+    import joblib
+    from distributed import Client, LocalCluster
+
+    number = joblib.effective_n_jobs(jobs)
+    with (
+        LocalCluster(
+            n_workers=number, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL"
+        ) as processes,
+        Client(processes, set_as_default=False) as client,
+    ):
+        processes.adapt(minimum=number, maximum=number)
+        yield client
+
+
+def _checked(function: Callable[..., Result], task: dict[str, Any], code: str) -> Result:
+    """Run at the worker."""
+    if code_digest() != code:
+        raise WorkersError(
+            "a worker of the cluster has another version of DeepRadScore",
+            where="--scheduler",
+            mend="install the same version everywhere and restart the workers",
+        )
+    return function(**task)

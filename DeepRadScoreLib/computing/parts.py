@@ -1,0 +1,105 @@
+"""What of a long run is finished is kept, so that the same command goes on from there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import joblib
+
+from DeepRadScoreLib.computing.workers import Lost, Workers
+from DeepRadScoreLib.errors import WorkersError
+
+Progress = Callable[[str, int, int], None]
+Result = TypeVar("Result")
+Name = TypeVar("Name")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What stands in place of a fit that the data do not allow: the error's sentence."""
+
+    reason: str
+
+
+class RefusedEndpoints(Exception):
+    """Some endpoints cannot be fitted on a training part: endpoint -> the sentence that says why."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        self.reasons = reasons
+        super().__init__(reasons)
+
+
+def all_fitted(fits: Mapping[tuple[str, Name], Result | Refused]) -> dict[tuple[str, Name], Result]:
+    """The fits, named by endpoint and part or model, if none was refused.
+
+    Raises
+    ------
+    RefusedEndpoints: with the first sentence of each endpoint.
+    """
+    refused: dict[str, str] = {}
+    fitted: dict[tuple[str, Name], Result] = {}
+    for (key, name), fit in fits.items():
+        if isinstance(fit, Refused):
+            refused.setdefault(key, fit.reason)
+        else:
+            fitted[key, name] = fit
+    if refused:
+        raise RefusedEndpoints(refused)
+    return fitted
+
+
+def each_kept(
+    work: Path,
+    function: Callable[..., Result],
+    tasks: Iterable[dict[str, Any]],
+    *,
+    workers: Workers,
+    label: str,
+    progress: Progress,
+) -> list[Result]:
+    """`function(**task)` for every task, in order; results are kept in `work` by content.
+
+    A result is found again by the function's name and text and by the values of its arguments: hand over arrays and
+    plain values, whose hash is the same in every process.
+
+    Raises
+    ------
+    WorkersError: a unit that its process died of each time it was tried.
+    """
+    tasks = list(tasks)
+    results: dict[int, Result] = {}
+    for position, result in workers.each(joblib.Memory(work, verbose=0).cache(function), tasks):
+        if isinstance(result, Lost):
+            raise WorkersError(
+                str(result), where=label, mend="free some memory or use fewer --jobs, and run the same command again"
+            )
+        results[position] = result
+        progress(label, len(results), len(tasks))
+    return [results[position] for position in range(len(tasks))]
+
+
+def kept(path: Path, make: Callable[[], Result]) -> Result:
+    """What `make` gives, kept in the file `path` (written under another name, then renamed)."""
+    if path.is_file():
+        return joblib.load(path)
+    result = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".part")
+    joblib.dump(result, unfinished)
+    unfinished.replace(path)
+    return result
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of the library's own code: what another version of it has kept is never taken up."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,185 @@
+"""`report.html` of a study: one self-contained page for the reviewer and the physician."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment
+
+from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
+from DeepRadScoreLib.publication import page_rows, sentences
+from DeepRadScoreLib.publication.characteristics import ALL, formatted_table_one
+from DeepRadScoreLib.publication.checklists import CHECKLISTS, OPEN, metrics_sentence
+from DeepRadScoreLib.publication.fold_tables import selected_groups
+from DeepRadScoreLib.publication.tables import formatted
+from DeepRadScoreLib.report.number_text import decimals, with_interval
+from DeepRadScoreLib.report.page import environment
+from DeepRadScoreLib.study.evaluation.backbones import ALL_FOLDS
+from DeepRadScoreLib.study.results.document import Results
+from DeepRadScoreLib.study.results.outcome import StudyOutcome
+from DeepRadScoreLib.study.results.summary import FEWEST_EVENTS_PER_VARIABLE
+
+TEMPLATES = Path(__file__).parent / "templates"
+CHECKLIST_PREFIX = "checklist_"
+TABLE_1, TABLE_2 = "table1_cohort", "table2_backbones"
+SECTIONS: dict[str, str] = {
+    "answer": "What came out",
+    "reading": "How to read this page",
+    "patients": "Patients",
+    "performance": "How well the models tell patients apart",
+    "baselines": "Beside the baselines",
+    "optimism": "Strict against paper protocol",
+    "curves": "ROC, calibration, decision curves",
+    "backbones": "Five backbones",
+    "features": "Selected features",
+    "training": "Training-cohort metrics",
+    "explanation": "What the models used",
+    "warnings": "Warnings",
+    "intervals": "Intervals and tests",
+    "checklists": "Reporting checklists",
+    "settings": "Settings, versions, hashes",
+    "files": "Files beside this page",
+}
+
+
+@dataclass(frozen=True)
+class ShownTable:
+    """A table as it stands in the page: its file's name without ending, title, headings, rows of text."""
+
+    name: str
+    title: str
+    headings: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class ShownChecklist:
+    """A checklist: its table, how many items have which status, and a sentence on its score if it has one."""
+
+    table: ShownTable
+    counts: dict[str, int]
+    remark: str
+
+
+def to_study_html(
+    outcome: StudyOutcome, results: Results, tables: Mapping[str, pd.DataFrame], figures: Mapping[str, str]
+) -> str:
+    """The page as text: styles and pictures inside, no script, nothing fetched; equal inputs give equal texts.
+
+    Parameters
+    ----------
+    tables: name of the file in `tables/` without `.csv` -> the table.
+    figures: name of the file in `figures/` without ending -> the picture as a data URI (SVG or PNG).
+    """
+    return _environment().get_template("study.html.j2").render(**_content(outcome, results, tables, figures))
+
+
+def _environment() -> Environment:
+    made = environment(TEMPLATES)
+    made.filters.update(
+        auc=lambda card: with_interval(card.auc, card.auc_ci),
+        endpoint=sentences.endpoint_name,
+        model=sentences.model_name,
+        sentence=sentences.sentence,
+        metric=page_rows.metric_name,
+        plain=_plain,
+        heading=_heading,
+    )
+    return made
+
+
+def _content(
+    outcome: StudyOutcome, results: Results, tables: Mapping[str, pd.DataFrame], figures: Mapping[str, str]
+) -> dict[str, Any]:
+    leading = sentences.leading_protocol(results)
+    compared = _backbones(tables)
+    asked = compared is not None or sentences.BACKBONES in results.models_not_run
+    left_out = {name for name, there in (("optimism", results.optimism), ("backbones", asked)) if not there}
+    return {
+        "results": results,
+        "label": SYNTHETIC_LABEL if outcome.synthetic else results.label,
+        "titles": {name: title for name, title in SECTIONS.items() if name not in left_out},
+        "leading": leading,
+        "summary": page_rows.summary_rows(results, None if leading is None else results.protocols[leading]),
+        "characteristics": _characteristics(tables),
+        "columns_left_out": outcome.columns_left_out,
+        "rows_of_others": outcome.rows_of_others,
+        "backbones": compared,
+        "backbone_sentences": [] if compared is None else sentences.backbone_sentences(outcome),
+        "selected": selected_groups(outcome),
+        "few_per_variable": FEWEST_EVENTS_PER_VARIABLE,
+        "checklists": _checklists(tables),
+        "open_item": OPEN,
+        "tables": list(tables),
+        "figures": figures,
+        "rows": page_rows,
+        "sentences": sentences,
+    }
+
+
+def _characteristics(tables: Mapping[str, pd.DataFrame]) -> ShownTable | None:
+    if TABLE_1 not in tables:
+        return None
+    patients = int(tables[TABLE_1][f"{ALL}: count"].iloc[0])
+    title = f"Table 1. Characteristics of the patients used, n = {patients}"
+    return _shown(TABLE_1, formatted_table_one(tables[TABLE_1]), title)
+
+
+def _backbones(tables: Mapping[str, pd.DataFrame]) -> ShownTable | None:
+    """Table 2 over all folds, without what the sentences above it say."""
+    if TABLE_2 not in tables:
+        return None
+    table = tables[TABLE_2]
+    table = table[table["fold"] == ALL_FOLDS].drop(columns=["endpoint", "fold", "threshold", "auc_method"])
+    remarks = table.pop("auc_note").fillna("")
+    title = "Table 2. Deep-CT with each backbone"
+    if table["weights"].nunique() == 1:
+        title += f"; starting weights: {table.pop('weights').iloc[0]}"
+    shown = formatted(table).replace(", ", ",\u00a0", regex=True).rename(columns=page_rows.METRIC_NAMES)
+    if remarks.any():
+        title += f". †: {'; '.join(dict.fromkeys(remarks[remarks != '']))}"
+        shown["AUC"] += ["†" if remark else "" for remark in remarks]
+    return _shown(TABLE_2, shown, title)
+
+
+def _checklists(tables: Mapping[str, pd.DataFrame]) -> list[ShownChecklist]:
+    found = []
+    for title, stem in CHECKLISTS.items():
+        name = CHECKLIST_PREFIX + stem
+        if name in tables:
+            counts = tables[name]["status"].value_counts(sort=False).to_dict()
+            remark = metrics_sentence(tables[name]) if "weight" in tables[name] else ""
+            found.append(ShownChecklist(_shown(name, _as_text(tables[name]), title), counts, remark))
+    return found
+
+
+def _as_text(checklist: pd.DataFrame) -> pd.DataFrame:
+    """Weights with three decimals; all else is text."""
+    if "weight" not in checklist:
+        return checklist
+    return checklist.assign(weight=[decimals(weight, 3) for weight in checklist["weight"]])
+
+
+def _shown(name: str, table: pd.DataFrame, title: str) -> ShownTable:
+    return ShownTable(
+        name,
+        title,
+        [_heading(str(column)) for column in table.columns],
+        [list(row) for row in table.itertuples(index=False, name=None)],
+    )
+
+
+def _heading(name: str) -> str:
+    """A column's or setting's name as a heading; a symbol of one letter (p) stays as it is."""
+    words = name.replace("_", " ")
+    return words if len(words) == 1 else words[:1].upper() + words[1:]
+
+
+def _plain(value: Any) -> str:
+    """A setting as text: lists and mappings as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)

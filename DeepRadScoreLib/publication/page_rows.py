@@ -1,0 +1,225 @@
+"""The rows and pictures of a study's page, taken from the results, in the order in which they are shown."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from DeepRadScoreLib.publication.sentences import (
+    BACKBONES,
+    VERDICTS,
+    endpoint_name,
+    folds_named,
+    judged_model,
+    model_name,
+    order_of,
+    sentence,
+    verdict,
+)
+from DeepRadScoreLib.statistics.auc import FEW_EVENTS, HIGH_AUC, IntervalMethod
+from DeepRadScoreLib.statistics.metrics import Estimate
+from DeepRadScoreLib.study.results.document import CorrelationCard, EndpointResult, ModelCard, ProtocolResult, Results
+
+FIGURE_TITLES: dict[str, str] = {
+    "patient_flow": "Flow of patients",
+    "auc_overview": "AUC with its 95 % interval",
+    "roc": "ROC curves",
+    "inner_auc": "Inner cross-validated AUC of the seven classifiers",
+    "calibration": "Calibration",
+    "decision": "Decision curves",
+    "correlation": "Correlation of RadScores with deep features",
+    "contributions": "Contributions to Deep-RadScore",
+    "shap": "SHAP values and signs",
+    "gradcam": "Grad-CAM of the most and least certain cases",
+}
+ON_LOGIT_SCALE = (
+    f"on the logit scale: AUC over {HIGH_AUC} or under {1 - HIGH_AUC:.2f}, or fewer than {FEW_EVENTS} events"
+)
+INTERVAL_METHODS: dict[IntervalMethod, str] = {
+    "delong": "The AUC in the one held-out part, of the one model that was fitted; DeLong's interval.",
+    "delong-logit": f"As delong, {ON_LOGIT_SCALE}.",
+    "exact-pairs": "At an AUC of exactly 1 or 0, where the variance says nothing: a bound from independent pairs.",
+    "corrected-delong": "The mean over the outer folds of the true AUCs of the models fitted in these folds, not the "
+    "AUC of one model refitted on all; variance from DeLong's of the folds, corrected for folds that train each other.",
+    "corrected-delong-logit": f"As corrected-delong, {ON_LOGIT_SCALE}.",
+}
+METRIC_NAMES: dict[str, str] = {"ppv": "PPV", "npv": "NPV", "f1": "F1", "auprc": "AUPRC", "auc": "AUC"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page: its file's name without ending, its data URI, and what it shows in words."""
+
+    name: str
+    source: str
+    title: str
+
+    @property
+    def file(self) -> str:
+        return file_name(self.name)
+
+    @property
+    def is_vector(self) -> bool:
+        return self.source.startswith("data:image/svg+xml")
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One line of the first screen. `bar` holds the places of low, AUC and high in percent of a scale from 0 to 1."""
+
+    key: str
+    model: str = ""
+    card: ModelCard | None = None
+    side: str = ""
+    words: str = ""
+    bar: tuple[float, float, float] | None = None
+    not_run: str | None = None
+
+
+def file_name(name: str) -> str:
+    """The name of a table or figure as that of a file: what a file system may refuse stands as % and its code."""
+    return re.sub(r'[\x00-\x1f<>:"/\\|?*%]', lambda found: f"%{ord(found[0]):02X}", name)
+
+
+def summary_rows(results: Results, protocol: ProtocolResult | None) -> list[SummaryRow]:
+    """Every endpoint of the flow under one protocol, in the order asked for."""
+    return [_summary_row(key, flow.not_run, protocol) for key, flow in results.flow.items()]
+
+
+def _summary_row(key: str, not_run: str | None, protocol: ProtocolResult | None) -> SummaryRow:
+    endpoint = None if protocol is None else protocol.endpoints.get(key)
+    model = None if endpoint is None else judged_model(endpoint)
+    if endpoint is None or model is None:
+        return SummaryRow(key, not_run=sentence(not_run or "no model was run for this endpoint."))
+    card = endpoint.models[model]
+    side = verdict(card)
+    low, high = card.auc_ci or (card.auc, card.auc)
+    bar = tuple(round(100 * float(value or 0.0), 2) for value in (low, card.auc, high))
+    return SummaryRow(key, model, card, side, VERDICTS[side], (bar[0], bar[1], bar[2]))
+
+
+def pictures(figures: Mapping[str, str], stems: Iterable[str], protocol: str | None = None) -> list[Picture]:
+    """The figures of these kinds, in order of kind; of one protocol only if it is named."""
+    found = []
+    for stem in stems:
+        for name, source in figures.items():
+            if _kind(name) == stem and (protocol is None or _rest(name, stem).split("_")[0] == protocol):
+                found.append(Picture(name, source, _title(name, stem)))
+    return found
+
+
+def other_pictures(figures: Mapping[str, str]) -> list[Picture]:
+    """Figures of no kind that the page knows a place for."""
+    return [Picture(name, source, name) for name, source in figures.items() if _kind(name) is None]
+
+
+def _kind(name: str) -> str | None:
+    return next((stem for stem in FIGURE_TITLES if name == stem or name.startswith(stem + "_")), None)
+
+
+def _rest(name: str, stem: str) -> str:
+    return name[len(stem) + 1 :]
+
+
+def _title(name: str, stem: str) -> str:
+    protocol, _, rest = _rest(name, stem).partition("_")
+    parts = [FIGURE_TITLES[stem]]
+    if rest:
+        parts.append(endpoint_name(rest) if stem == "shap" else f"part {rest}")
+    if protocol:
+        parts.append(f"{protocol} protocol")
+    return ", ".join(parts)
+
+
+def models_of(protocol: ProtocolResult) -> list[str]:
+    """Every model or baseline that some endpoint holds a card of, in the order of the paper."""
+    return order_of({name: card for e in protocol.endpoints.values() for name, card in e.models.items()})
+
+
+def compared_models(protocol: ProtocolResult) -> list[str]:
+    """The models that Deep-RadScore is compared with, in the order of the paper."""
+    compared = {name for endpoint in protocol.endpoints.values() for name in endpoint.delong}
+    return [name for name in models_of(protocol) if name in compared]
+
+
+def correlations_of(protocol: ProtocolResult) -> dict[str, CorrelationCard]:
+    return {key: e.correlation for key, e in protocol.endpoints.items() if e.correlation is not None}
+
+
+def absences(results: Results) -> list[str]:
+    """Which model was not run, where and why, a sentence each."""
+    texts = [f"{model_name(model)}: {why}" for model, why in results.models_not_run.items() if model != BACKBONES]
+    for name, protocol in results.protocols.items():
+        for key, endpoint in protocol.endpoints.items():
+            for model, card in endpoint.models.items():
+                if card.not_run and results.models_not_run.get(model) != card.not_run:
+                    texts.append(f"{model_name(model)} for {endpoint_name(key)}, {name} protocol: {card.not_run}")
+    return texts
+
+
+def reasons_of(columns_left_out: Mapping[str, str]) -> dict[str, int]:
+    """Why columns were left out -> how many, the most frequent first; counts of cases within a reason stand aside."""
+    reasons = (re.sub(r"\b\d+ of (?=\d+ cases)", "some of ", why) for why in columns_left_out.values())
+    return dict(Counter(reasons).most_common())
+
+
+def metrics_of(endpoint: EndpointResult, *, training: bool) -> list[tuple[str, dict[str, Estimate]]]:
+    """Each model with its metrics, in the order of the paper; models without metrics are left out."""
+    cards = [(model, endpoint.models[model]) for model in order_of(endpoint.models)]
+    given = [(model, card.training_metrics if training else card.metrics) for model, card in cards]
+    return [(model, metrics) for model, metrics in given if metrics]
+
+
+def metric_columns(protocol: ProtocolResult, *, training: bool) -> list[str]:
+    """The metrics of any model, in the order in which they were given."""
+    given = [found for e in protocol.endpoints.values() for _, found in metrics_of(e, training=training)]
+    return list(dict.fromkeys(name for metrics in given for name in metrics))
+
+
+def metric_name(name: str) -> str:
+    return METRIC_NAMES.get(name, name.replace("_", " ").capitalize())
+
+
+def intervals_used(results: Results) -> dict[str, str]:
+    """Method of an AUC's interval -> what it is and estimates, for the methods that stand in the results."""
+    used = {
+        card.auc_method
+        for protocol in results.protocols.values()
+        for endpoint in protocol.endpoints.values()
+        for card in endpoint.models.values()
+        if card.auc_method
+    }
+    return {method: meaning for method, meaning in INTERVAL_METHODS.items() if method in used}
+
+
+def comparisons_used(results: Results) -> list[str]:
+    """How the AUCs of two models were compared, each method once."""
+    methods = (e.delong_method for protocol in results.protocols.values() for e in protocol.endpoints.values())
+    return list(dict.fromkeys(method for method in methods if method))
+
+
+def warnings_of(results: Results) -> dict[str, list[str]]:
+    """Endpoint -> what speaks against its figures, each once; endpoints without a warning are left out."""
+    found = {key: list(flow.warnings) for key, flow in results.flow.items()}
+    for name, protocol in results.protocols.items():
+        for key, endpoint in protocol.endpoints.items():
+            texts = (*endpoint.warnings, *_notes(endpoint))
+            found.setdefault(key, []).extend(f"{name.capitalize()} protocol: {text}." for text in texts)
+    return {key: list(dict.fromkeys(map(sentence, texts))) for key, texts in found.items() if texts}
+
+
+def _notes(endpoint: EndpointResult) -> list[str]:
+    """What the endpoint's own warnings, which are about the judged model, do not say of the others."""
+    texts = []
+    for model in order_of(endpoint.models):
+        card = endpoint.models[model]
+        if model == judged_model(endpoint):
+            continue
+        if card.auc_note:
+            texts.append(f"{model_name(model)}: {card.auc_note}")
+        if card.no_signal and model != "shuffled-labels":
+            folds = folds_named(card.no_signal)
+            texts.append(f"{model_name(model)}: the training scores did not rise with the label in {folds}")
+    return texts

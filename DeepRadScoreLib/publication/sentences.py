@@ -1,0 +1,274 @@
+"""What the numbers of a study say, in sentences: nothing stands here that the study does not hold."""
+
+from __future__ import annotations
+
+import re
+
+from DeepRadScoreLib.endpoints import BY_KEY
+from DeepRadScoreLib.report.number_text import decimals, p_value, signed, with_interval
+from DeepRadScoreLib.study.results.document import Comparison, EndpointResult, ModelCard, ProtocolResult, Results
+from DeepRadScoreLib.study.results.outcome import BASELINES, MODELS, StudyOutcome
+
+MODEL_NAMES: dict[str, str] = {
+    "radiomics-score": "Radiomics-Score",
+    "deep-ct": "Deep-CT",
+    "deep-radscore": "Deep-RadScore",
+    "volume": "Volume alone",
+    "clinical": "Clinical variables alone",
+    "shuffled-voxels": "Shuffled voxels",
+    "shuffled-labels": "Shuffled labels",
+}
+BASELINE_MEANINGS: dict[str, str] = {
+    "volume": "The tumour's volume and nothing else. A model that is no better is not shown to see more than size.",
+    "clinical": "Only the columns named by --covariates. Whether the model adds to them is another question.",
+    "shuffled-voxels": "Features of the same tumour with its voxels permuted inside the mask: shape and histogram "
+    "stay, texture is destroyed. A Radiomics-Score that is no better is not shown to read texture.",
+    "shuffled-labels": "The Radiomics-Score trained on labels dealt out at random. It should give 0.5; if it does not, "
+    "something leaks or the interval is too narrow.",
+}
+BACKBONES = "backbones"
+"""Name in `models_not_run` under which stands why Table 2 was not made."""
+NO_TABLE_2 = "The backbones were not compared"
+SIGNIFICANT = 0.05
+_MODEL_IN_TEXT = re.compile(rf"\b({'|'.join(name for name in MODEL_NAMES if '-' in name)})\b")
+
+
+def endpoint_name(key: str) -> str:
+    """The endpoint's name in full; the name of a column that is none of the ten stands as it is."""
+    return BY_KEY[key].name if key in BY_KEY else key
+
+
+def model_name(model: str) -> str:
+    return MODEL_NAMES.get(model, model)
+
+
+def with_model_names(text: str) -> str:
+    """A text in which models are called by their names."""
+    return _MODEL_IN_TEXT.sub(lambda found: MODEL_NAMES[found[0]], text)
+
+
+def sentence(text: str) -> str:
+    """The same with a capital at its start."""
+    named = with_model_names(text)
+    return named[:1].upper() + named[1:]
+
+
+def folds_named(names: list[str]) -> str:
+    """ "fold 1", "folds 1, 2"."""
+    return f"{_plural(len(names), 'fold')} {', '.join(names)}"
+
+
+def judged_model(endpoint: EndpointResult) -> str | None:
+    """The model that an endpoint is judged by, fixed before any result: the most complete one that was run."""
+    model = endpoint.delong_reference
+    return model if model in endpoint.models and endpoint.models[model].auc is not None else None
+
+
+def verdict(card: ModelCard) -> str:
+    """The side of 0.5 on which the whole interval lies: "above", "below", "unclear"; "open" without a sound one."""
+    if card.auc_ci is None or card.auc_note is not None:
+        return "open"
+    if card.auc_ci[0] > 0.5:
+        return "above"
+    return "below" if card.auc_ci[1] < 0.5 else "unclear"
+
+
+VERDICTS: dict[str, str] = {
+    "above": "better than chance",
+    "unclear": "not told from chance",
+    "below": "worse than chance",
+    "open": "interval not to be relied on",
+}
+
+
+def leading_protocol(results: Results) -> str | None:
+    """The protocol whose figures stand first: the strict one where it was run."""
+    return "strict" if "strict" in results.protocols else next(iter(results.protocols), None)
+
+
+def answer(results: Results) -> list[str]:
+    """The first screen: what was found, how far it can be trusted, what speaks against it."""
+    name = leading_protocol(results)
+    if name is None:
+        return ["No endpoint could be evaluated; the flow of patients says why."]
+    return [
+        _count_sentence(name, results.protocols[name]),
+        "On labels that mean nothing, about 1 endpoint in 40 would.",
+        *_open_sentence(results.protocols[name]),
+        *_baseline_answer(results.protocols[name]),
+        *_gap_answer(results),
+    ]
+
+
+def _count_sentence(name: str, protocol: ProtocolResult) -> str:
+    judged = [v for v in (_judged_verdict(e) for e in protocol.endpoints.values()) if v is not None]
+    total, above = len(judged), judged.count("above")
+    if total == 0:
+        return f"No endpoint has an AUC under the {name} protocol."
+    verb = "have" if above > 1 else "has"
+    return (
+        f"Of {total} {_plural(total, 'endpoint')} evaluated, {above or 'none'} {verb} an AUC under the {name} protocol "
+        "whose 95 % interval lies above 0.5."
+    )
+
+
+def _open_sentence(protocol: ProtocolResult) -> list[str]:
+    judged = {key: _judged_verdict(endpoint) for key, endpoint in protocol.endpoints.items()}
+    doubtful = [endpoint_name(key) for key, v in judged.items() if v == "open"]
+    if not doubtful:
+        return []
+    return [f"Not counted among these, because the interval cannot be relied on: {_listed(doubtful)}."]
+
+
+def _baseline_answer(protocol: ProtocolResult) -> list[str]:
+    compared = {
+        key: e.delong["volume"]
+        for key, e in protocol.endpoints.items()
+        if "volume" in e.delong and _judged_verdict(e) != "open" and e.models["volume"].auc_note is None
+    }
+    if not compared:
+        return []
+    models = list(dict.fromkeys(model_name(str(protocol.endpoints[key].delong_reference)) for key in compared))
+    better = [key for key, comparison in compared.items() if _is_above(comparison)]
+    total = len(compared)
+    return [
+        f"{_listed(models, 'or')} is better than the tumour's volume alone (p < {SIGNIFICANT} after Holm) in "
+        f"{len(better) or 'none'} of {total} {_plural(total, 'endpoint')}."
+    ]
+
+
+def _gap_answer(results: Results) -> list[str]:
+    gaps = optimism_gaps(results)
+    if not gaps:
+        return []
+    return [
+        f"The inner cross-validated AUC of the paper protocol lies {_above_by(sum(gaps) / len(gaps))} the strict AUC "
+        f"on average over {len(gaps)} {_plural(len(gaps), 'endpoint')}."
+    ]
+
+
+def optimism_gaps(results: Results) -> list[float]:
+    """Gap of the model that each endpoint is judged by, where there is one."""
+    strict = results.protocols.get("strict")
+    if strict is None:
+        return []
+    judged = {key: judged_model(endpoint) for key, endpoint in strict.endpoints.items()}
+    cards = [results.optimism.get(key, {}).get(model) for key, model in judged.items() if model is not None]
+    return [card.optimism_gap for card in cards if card is not None and card.optimism_gap is not None]
+
+
+def optimism_sentence(results: Results) -> str:
+    """One sentence on what the gap between the protocols means here."""
+    gaps = optimism_gaps(results)
+    if not gaps:
+        return "No endpoint has all three figures, so the gap cannot be given."
+    mean = sum(gaps) / len(gaps)
+    meaning = (
+        "its selection and scores were fitted on the very patients that then judge them, which flatters"
+        if mean > 0
+        else "here the paper protocol's inner figure does not flatter"
+    )
+    return (
+        f"The paper protocol's inner AUC lies {_above_by(mean)} the strict AUC on average "
+        f"(from {signed(min(gaps))} to {signed(max(gaps))}): {meaning}."
+    )
+
+
+def backbone_sentences(outcome: StudyOutcome) -> list[str]:
+    """What Table 2 compares, and how its figures are to be read."""
+    if outcome.backbones is None:
+        return []
+    endpoint = _listed([endpoint_name(str(key)) for key in outcome.backbones["endpoint"].unique()])
+    chosen = "the threshold was" if outcome.settings.get("network") == "frozen" else "epoch and threshold were"
+    return [
+        f"{endpoint}: Deep-CT alone, one backbone after the other on the same splits, validation parts and seeds "
+        f"({next(iter(outcome.folds), 'first')} protocol).",
+        f"Validation figures flatter: {chosen} chosen on these patients. Training figures are of the patients that the "
+        "network was fitted on. Test patients were judged once, with all frozen.",
+        "Over several folds the test AUC is the mean over folds and the decisions are pooled; training and validation "
+        "parts overlap, so there sizes, figures and bounds are means over folds. Each fold stands in the file.",
+    ]
+
+
+def baseline_sentences(endpoint: EndpointResult) -> list[str]:
+    """Per baseline that was run: whether the model that the endpoint is judged by does better, in words."""
+    model = judged_model(endpoint)
+    if model is None:
+        return []
+    sentences = []
+    for baseline in BASELINES:
+        card = endpoint.models.get(baseline)
+        if card is None or card.auc is None:
+            continue
+        if baseline == "shuffled-labels":
+            sentences.append(_shuffled_labels(card))
+        else:
+            comparison = endpoint.delong.get(baseline)
+            against = model if comparison is None or comparison.reference is None else comparison.reference
+            sentences.append(_against(against, endpoint.models[against], baseline, card, comparison))
+    return sentences
+
+
+def _against(
+    model: str, card: ModelCard, baseline: str, baseline_card: ModelCard, comparison: Comparison | None
+) -> str:
+    name = model_name(model)
+    figures = f"{model_name(baseline)}: {decimals(baseline_card.auc)} against {decimals(card.auc)} of {name}"
+    note = card.auc_note or baseline_card.auc_note
+    if note is not None:
+        return f"{figures}; no verdict: {note}."
+    if comparison is None:
+        place = card.auc_ci is not None and card.auc_ci[0] <= (baseline_card.auc or 0.0) <= card.auc_ci[1]
+        return f"{figures}, {'within' if place else 'outside'} the interval of {name}; no paired test was made."
+    test = f"difference {signed(comparison.difference)}, {_p_words(comparison)}"
+    if comparison.difference <= 0:
+        return f"{figures} ({test}). {name} is no better."
+    if _is_above(comparison):
+        return f"{figures} ({test}). {name} is better."
+    return f"{figures} ({test}). That {name} is better is not shown."
+
+
+def _shuffled_labels(card: ModelCard) -> str:
+    if card.auc_ci is None:
+        return f"Shuffled labels: {decimals(card.auc)}, no interval."
+    figures = with_interval(card.auc, card.auc_ci)
+    if card.auc_note is not None:
+        return f"Shuffled labels: {figures}; no verdict: {card.auc_note}."
+    if card.auc_ci[0] <= 0.5 <= card.auc_ci[1]:
+        return f"Shuffled labels give chance, as they should: {figures}."
+    return f"Shuffled labels do not give 0.5: {figures}. One time in 20 this is chance; else something leaks."
+
+
+def _judged_verdict(endpoint: EndpointResult) -> str | None:
+    model = judged_model(endpoint)
+    return None if model is None else verdict(endpoint.models[model])
+
+
+def _is_above(comparison: Comparison) -> bool:
+    p = comparison.p if comparison.p_holm is None else comparison.p_holm
+    return comparison.difference > 0 and p is not None and p < SIGNIFICANT
+
+
+def _p_words(comparison: Comparison) -> str:
+    if comparison.p is None:
+        return "no p"
+    text = f"p {p_value(comparison.p)}"
+    return text if comparison.p_holm is None else f"{text}, after Holm {p_value(comparison.p_holm)}"
+
+
+def _above_by(difference: float) -> str:
+    return f"{decimals(abs(difference))} {'above' if difference >= 0 else 'below'}"
+
+
+def _plural(number: int, word: str) -> str:
+    return word if number == 1 else word + "s"
+
+
+def _listed(words: list[str], last: str = "and") -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def order_of(models: dict[str, ModelCard]) -> list[str]:
+    """The models that stand in a result, in the order of the paper, baselines last."""
+    known = [name for name in (*MODELS, *BASELINES) if name in models]
+    return known + [name for name in models if name not in known]

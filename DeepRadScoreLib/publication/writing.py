@@ -1,0 +1,124 @@
+"""The files of a study, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from DeepRadScoreLib.publication.checklists import CHECKLISTS, filled
+from DeepRadScoreLib.publication.html import CHECKLIST_PREFIX, to_study_html
+from DeepRadScoreLib.publication.page_rows import file_name
+from DeepRadScoreLib.publication.tables import study_tables
+from DeepRadScoreLib.report.page import embedded
+from DeepRadScoreLib.study.results.document import Results
+from DeepRadScoreLib.study.results.outcome import StudyOutcome
+from DeepRadScoreLib.writing import write_atomically, write_folder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Progress = Callable[[str, int, int], None]
+RESULTS = "results.json"
+LISTING = "files.sha256"
+LISTED_FOLDERS = ("tables", "figures")
+PAGE_COLOURS = 256
+"""Colours of a figure that stands in the page as pixels."""
+
+
+def write_study(
+    outcome: StudyOutcome, results: Results, cohort_table: pd.DataFrame, folder: Path, progress: Progress
+) -> None:
+    """Leave the results of a study in a folder: all of them, or what was there before.
+
+    `results.json`, `predictions.csv`, `tables/*.csv`, `figures/*.svg` and `*.png`, `report.html`, and `files.sha256`,
+    which lists them (`sha256sum -c` reads it); how they come there is said at `write_folder`, `results.json` last. A
+    table or figure that an earlier run listed and this one lacks is removed unless it was changed since; other files
+    stay.
+
+    Parameters
+    ----------
+    cohort_table: the cases that were used, one row each, cells as text.
+    progress: called after each figure, the slow part, with its name, how many are drawn, and of how many.
+
+    Raises
+    ------
+    OutputError: the folder cannot be written.
+    """
+
+    def write(fresh: Path) -> None:
+        _write_files(outcome, results, cohort_table, fresh, progress)
+
+    write_folder(folder, write, _outdated, last=(LISTING, RESULTS))
+
+
+def _write_files(
+    outcome: StudyOutcome, results: Results, cohort_table: pd.DataFrame, folder: Path, progress: Progress
+) -> None:
+    from DeepRadScoreLib.publication.figures.figure_list import figure_names, study_figures
+
+    tables = study_tables(outcome, results, cohort_table)
+    tables |= {CHECKLIST_PREFIX + CHECKLISTS[name]: table for name, table in filled(outcome, results).items()}
+    for name, table in tables.items():
+        write_atomically(folder / "tables" / f"{file_name(name)}.csv", _csv(table))
+    write_atomically(folder / "predictions.csv", _csv(outcome.predictions()))
+    write_atomically(folder / RESULTS, results.to_json())
+    pictures = {}
+    total = len(figure_names(outcome, results))
+    for done, (name, figure) in enumerate(study_figures(outcome, results), start=1):
+        pictures[name] = _write_figure(figure, folder / "figures", file_name(name))
+        progress(f"drawing figures: {name}", done, total)
+    write_atomically(folder / "report.html", to_study_html(outcome, results, tables, pictures))
+    write_atomically(folder / LISTING, _listing(folder))
+
+
+def _csv(table: pd.DataFrame) -> str:
+    """Every digit kept; missing is an empty cell."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def _write_figure(figure: Figure, folder: Path, name: str) -> str:
+    """Write SVG and PNG; returns what the page shows: the SVG, or the PNG in fewer colours where that is smaller."""
+    from DeepRadScoreLib.publication.figures.figure_list import to_png, to_svg
+
+    svg, png = to_svg(figure).encode(), to_png(figure)
+    write_atomically(folder / f"{name}.svg", svg)
+    write_atomically(folder / f"{name}.png", png)
+    small = _in_few_colours(png)
+    return embedded(svg, "svg+xml") if len(svg) <= len(small) else embedded(small)
+
+
+def _in_few_colours(png: bytes) -> bytes:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    picture = Image.open(io.BytesIO(png)).convert("RGB").quantize(PAGE_COLOURS, dither=Image.Dither.NONE)
+    picture.save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _listing(folder: Path) -> str:
+    """Digest and name of every file below a folder, `results.json` last."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return "".join(f"{_digest(folder / name)}  {name}\n" for name in sorted(names, key=lambda name: name == RESULTS))
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _outdated(target: Path, names: set[str]) -> list[str]:
+    """Tables and figures that an earlier run listed, this one lacks, and nobody has changed since."""
+    listing = target / LISTING
+    lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
+    found = []
+    for digest, name in (line.split("  ", 1) for line in lines if "  " in line):
+        parts = PurePosixPath(name).parts
+        ours = len(parts) == 2 and parts[0] in LISTED_FOLDERS and parts[1] != ".."
+        if ours and name not in names and (target / name).is_file() and _digest(target / name) == digest:
+            found.append(name)
+    return found

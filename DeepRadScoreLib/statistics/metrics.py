@@ -1,0 +1,225 @@
+"""Figures of decisions and probabilities, with 95 % intervals where there is one to give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from scipy.stats import norm, t
+from sklearn.metrics import average_precision_score
+
+LEVEL = 0.95
+CERTAIN = 1e-8
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95 % interval; null where the data do not give it."""
+
+    value: float | None
+    ci: Interval | None = None
+
+
+@dataclass(frozen=True)
+class CalibrationCard:
+    """Slope of the logistic recalibration, calibration-in-the-large, and the curve: mean predicted, share observed, n.
+
+    Over several folds the test patients are pooled: each has a probability of its own fold's calibrated model.
+    """
+
+    slope: float | None
+    intercept: float | None
+    curve: list[tuple[float, float, int]]
+
+
+@dataclass(frozen=True)
+class DecisionCard:
+    """Net benefit of the model, of calling all positive, and of none (0), at each threshold probability."""
+
+    thresholds: list[float]
+    net_benefit: list[float]
+    all_positive: list[float]
+
+
+def decision_metrics(y: np.ndarray, decision: np.ndarray) -> dict[str, Estimate]:
+    """Accuracy, sensitivity, specificity, ppv, npv and f1 of 0/1 decisions (n,) on labels y (n,), 0 or 1.
+
+    Recall is the sensitivity and precision the ppv; they stand once. Shares have Wilson's interval. F1 is 2 J / (1 + J)
+    of the Jaccard index J = TP / (TP + FP + FN), itself a share (of the cases that are positive or called so), and has
+    Wilson's interval of J carried through that function, which is increasing. A share of no cases is None.
+    """
+    y, decision = np.asarray(y) == 1, np.asarray(decision) == 1
+    hit, miss = int(np.sum(y & decision)), int(np.sum(y & ~decision))
+    alarm, pass_ = int(np.sum(~y & decision)), int(np.sum(~y & ~decision))
+    jaccard = _share(hit, hit + miss + alarm)
+    return {
+        "accuracy": _share(hit + pass_, len(y)),
+        "sensitivity": _share(hit, hit + miss),
+        "specificity": _share(pass_, pass_ + alarm),
+        "ppv": _share(hit, hit + alarm),
+        "npv": _share(pass_, pass_ + miss),
+        "f1": _f1(jaccard),
+    }
+
+
+def _share(count: int, total: int) -> Estimate:
+    from statsmodels.stats.proportion import proportion_confint
+
+    if total == 0:
+        return Estimate(value=None)
+    low, high = proportion_confint(count, total, alpha=1 - LEVEL, method="wilson")
+    return Estimate(value=count / total, ci=(float(low), float(high)))
+
+
+def _f1(jaccard: Estimate) -> Estimate:
+    if jaccard.value is None or jaccard.ci is None:
+        return jaccard
+    value, low, high = (2 * j / (1 + j) for j in (jaccard.value, *jaccard.ci))
+    return Estimate(value=value, ci=(low, high))
+
+
+def probability_metrics(y: np.ndarray, probability: np.ndarray) -> dict[str, Estimate]:
+    """Auprc and brier of probabilities (n,) on labels y (n,), 0 or 1.
+
+    auprc: average precision; interval on the logit scale with the positives as the count (Boyd, Eng and Page 2013,
+    "Area under the precision-recall curve", section 3.2); None without positives, without interval at 0 and 1.
+    brier: mean squared error of the probability; Student's interval of that mean, cut at 0 and 1.
+    """
+    y, probability = np.asarray(y, dtype=int), np.asarray(probability, dtype=float)
+    return {"auprc": _auprc(y, probability), "brier": _brier(y, probability)}
+
+
+def _auprc(y: np.ndarray, probability: np.ndarray) -> Estimate:
+    positives = int(y.sum())
+    if positives == 0:
+        return Estimate(value=None)
+    value = float(average_precision_score(y, probability))
+    if not 0 < value < 1:
+        return Estimate(value=value)
+    reach = norm.ppf(0.5 + LEVEL / 2) / np.sqrt(positives * value * (1 - value))
+    return Estimate(value=value, ci=(float(expit(logit(value) - reach)), float(expit(logit(value) + reach))))
+
+
+def _brier(y: np.ndarray, probability: np.ndarray) -> Estimate:
+    errors = (probability - y) ** 2
+    n, value = len(errors), float(errors.mean())
+    if n < 2:
+        return Estimate(value=value)
+    reach = float(t.ppf(0.5 + LEVEL / 2, n - 1) * errors.std(ddof=1) / np.sqrt(n))
+    return Estimate(value=value, ci=(max(0.0, value - reach), min(1.0, value + reach)))
+
+
+def calibration(y: np.ndarray, probability: np.ndarray, bins: int = 10) -> CalibrationCard:
+    """Slope, intercept and curve of probabilities (n,) on labels y (n,), 0 or 1.
+
+    slope: b of logit P(y = 1) = a + b logit(probability), fitted jointly (Cox 1958; rms::val.prob); 1 is the aim, None
+    where the probabilities are constant or separate the classes, so that no finite slope fits.
+    intercept: calibration-in-the-large, the a of logit P(y = 1) = a + logit(probability) with the slope held at 1
+    (Van Calster et al. 2019, doi 10.1186/s12916-019-1466-7); 0 is the aim, below it the probabilities are too high;
+    None where y has one class. It isn't the a of the joint fit, which says nothing without b.
+    curve: (mean probability, share of positives, cases) of groups between quantiles of the probability, equal ones
+    together, so that there may be fewer than `bins`.
+
+    Probabilities are kept 1e-8 away from 0 and 1 for the two fits.
+    """
+    y, probability = np.asarray(y, dtype=int), np.asarray(probability, dtype=float)
+    x = logit(np.clip(probability, CERTAIN, 1 - CERTAIN))
+    slope = intercept = None
+    if len(np.unique(y)) == 2:
+        intercept = _in_the_large(y, x)
+        if np.ptp(x) > 0 and not _separated(y, x):
+            slope = _slope(y, x)
+    return CalibrationCard(slope=slope, intercept=intercept, curve=_curve(y, probability, bins))
+
+
+def _in_the_large(y: np.ndarray, x: np.ndarray) -> float:
+    """The a at which expit(a + x) has the mean of y; it lies where all of a + x is below that mean, or all above."""
+    aim = logit(y.mean())
+    return float(brentq(lambda a: np.mean(expit(a + x) - y), aim - x.max() - 1, aim - x.min() + 1, xtol=1e-14))
+
+
+def _slope(y: np.ndarray, x: np.ndarray) -> float:
+    import statsmodels.api as sm
+
+    with np.errstate(over="ignore"):
+        return float(sm.GLM(y, sm.add_constant(x), family=sm.families.Binomial()).fit(tol=1e-14, maxiter=200).params[1])
+
+
+def _separated(y: np.ndarray, x: np.ndarray) -> bool:
+    positive, negative = x[y == 1], x[y == 0]
+    return bool(positive.min() >= negative.max() or negative.min() >= positive.max())
+
+
+def _curve(y: np.ndarray, probability: np.ndarray, bins: int) -> list[tuple[float, float, int]]:
+    if len(y) == 0:
+        return []
+    edges = np.quantile(probability, np.linspace(0, 1, bins + 1))[1:-1]
+    group = np.searchsorted(edges, probability)
+    count = np.bincount(group)
+    mean, share = np.bincount(group, probability), np.bincount(group, y)
+    return [(float(mean[g] / count[g]), float(share[g] / count[g]), int(count[g])) for g in np.flatnonzero(count)]
+
+
+def decision_curve(y: np.ndarray, probability: np.ndarray, thresholds: Sequence[float]) -> DecisionCard:
+    """Net benefit at each threshold probability t, 0 <= t < 1, of calling positive where probability >= t.
+
+    TP / n - FP / n * t / (1 - t); `all_positive` is that of calling every case positive (Vickers and Elkin 2006,
+    doi 10.1177/0272989X06295361). y: 0 or 1, (n,); probability: (n,). Raises ValueError for other thresholds.
+    """
+    cut = np.asarray(thresholds, dtype=float)
+    if not ((cut >= 0) & (cut < 1)).all():
+        raise ValueError("threshold probabilities must lie in [0, 1)")
+    y = np.asarray(y) == 1
+    called = np.asarray(probability) >= cut[:, None]
+    odds = cut / (1 - cut)
+    model = (called & y).mean(axis=1) - (called & ~y).mean(axis=1) * odds
+    everyone = y.mean() - (~y).mean() * odds
+    return DecisionCard(thresholds=cut.tolist(), net_benefit=model.tolist(), all_positive=everyone.tolist())
+
+
+def bootstrap_auc(y: np.ndarray, score: np.ndarray, seed: int, n: int = 2000) -> tuple[float, float]:
+    """95 % percentile interval of the AUC over n stratified bootstrap samples, the cross-check of DeLong's.
+
+    Positives and negatives are drawn with replacement in their own numbers. y: 0 or 1, (cases,), both present; score
+    (cases,). O(n cases); exact sums, so that the same seed gives the same bits. Raises ValueError for one class.
+    """
+    y, score = np.asarray(y) == 1, np.asarray(score, dtype=float)
+    if not 0 < y.sum() < len(y):
+        raise ValueError("an AUC needs cases of both classes")
+    values, place = np.unique(score, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    positives = _drawn(rng, place[y], len(values), n)
+    negatives = _drawn(rng, place[~y], len(values), n)
+    below = np.cumsum(negatives, axis=1) - negatives
+    twice_ordered = np.sum(positives * (2 * below + negatives), axis=1)
+    low, high = np.quantile(twice_ordered / (2.0 * y.sum() * (~y).sum()), [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    return float(low), float(high)
+
+
+def _drawn(rng: np.random.Generator, place: np.ndarray, values: int, n: int) -> np.ndarray:
+    """How often each of the score's values stands in each of n samples, (n, values)."""
+    chosen = place[rng.integers(0, len(place), (n, len(place)))] + values * np.arange(n)[:, None]
+    return np.bincount(chosen.ravel(), minlength=n * values).reshape(n, values)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's adjusted p in the order given; None and NaN are not of the family and come back as None."""
+    from statsmodels.stats.multitest import multipletests
+
+    known = [i for i, p in enumerate(p_values) if p is not None and not np.isnan(p)]
+    adjusted: list[float | None] = [None] * len(p_values)
+    if known:
+        for i, p in zip(known, multipletests([p_values[i] for i in known], method="holm")[1], strict=True):
+            adjusted[i] = float(p)
+    return adjusted
+
+
+def events_per_variable(events: int, columns: int) -> float:
+    """Cases of the rarer class per column of the model; under 10 is a warning. Raises ValueError without columns."""
+    if columns < 1:
+        raise ValueError("a model has at least one column")
+    return events / columns

@@ -1,0 +1,291 @@
+"""The multi-network study (the paper's Table 2): the backbones of Deep-CT on one endpoint, all on the same splits."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+
+from DeepRadScoreLib.computing.extraction import installed_version
+from DeepRadScoreLib.computing.parts import Progress, kept
+from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
+from DeepRadScoreLib.radscore.selection import modelling_rule
+from DeepRadScoreLib.statistics.auc import youden_threshold
+from DeepRadScoreLib.statistics.crossvalidation import mean_auc
+from DeepRadScoreLib.statistics.metrics import decision_metrics
+from DeepRadScoreLib.study.training.fitting import one_label_per_patient
+from DeepRadScoreLib.study.training.networks import VALIDATION_SHARE, NetworkPlan, fit_frozen_network, fit_joint_network
+from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
+from DeepRadScoreLib.study.training.splits import Fold, holdout
+
+PARTS = ("training", "validation", "test")
+METRICS = ("accuracy", "sensitivity", "specificity", "ppv", "npv")
+ALL_FOLDS = "all"
+BACKBONE_COLUMNS: tuple[str, ...] = (
+    *("backbone", "weights", "fold", "part", "n", "positives", "threshold"),
+    *("auc", "auc_low", "auc_high", "auc_method", "auc_note"),
+    *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")),
+)
+AVERAGED = "mean of the folds' intervals"
+
+
+@dataclass(frozen=True)
+class _Split:
+    """One fold's parts, name -> positions among the labelled cases, and the seed of all networks trained on it.
+
+    `train` is training and validation together, in the order in which a network gets them.
+    """
+
+    name: str
+    rows: dict[str, np.ndarray]
+    train: np.ndarray
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What one network says of every labelled case (n,), and where its weights started from."""
+
+    score: np.ndarray
+    weights: str
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """One part of one fold: labels, scores and decisions (n,), and the cut between the decisions."""
+
+    rows: np.ndarray
+    y: np.ndarray
+    score: np.ndarray
+    threshold: float
+
+    @property
+    def decision(self) -> np.ndarray:
+        return (self.score >= self.threshold).astype(int)
+
+
+def compare_backbones(
+    data: StudyData,
+    key: str,
+    folds: Sequence[Fold],
+    plan: TrainingPlan,
+    backbones: Sequence[str],
+    *,
+    work: Path,
+    progress: Progress,
+) -> pd.DataFrame:
+    """Deep-CT (image only, this endpoint alone) with each backbone on the same splits, validation parts and seeds.
+
+    Within a fold 25 % of the training patients are the validation part: the network is fitted on the others, the best
+    epoch and the threshold (Youden) are chosen on the validation part, and test is judged once with both frozen. So the
+    validation figures are those of the best epoch and the best cut, and are on the high side. `plan.network.form`
+    "frozen" fits a logistic read-out of ten principal components in place of the network.
+
+    Parameters
+    ----------
+    folds: (train, test) positions in `data`; cases without a label of `key` are left out.
+    work: finished networks are kept here by content, and a network in training its checkpoint.
+
+    Returns
+    -------
+    Rows of `BACKBONE_COLUMNS`, one for each backbone and part with `fold` "all", and where there are several folds one
+    for each of them too, named "1", "2" ... On test the AUC of all folds is the mean over folds and decisions are
+    pooled. For training and validation, and on test where folds share cases (repeats), this would count cases anew:
+    there n, positives, figures and bounds are means over folds, which makes the interval as wide as one fold's, not
+    narrower. NaN where a part has too few cases of a class.
+
+    Raises
+    ------
+    CohortError: no images, or a validation part with one class.
+    TooFewPositivesError: a training part with under ten patients of either class.
+    InputError: an unknown backbone, too few pixels for one, weights that do not load, one file for several backbones.
+    """
+    backbones = list(dict.fromkeys(backbones))
+    _check_networks(plan.network, backbones, key)
+    if data.patches is None:
+        raise CohortError(
+            "there are no images to compare networks on", where=key, mend="give ct and mask, or leave out --backbones"
+        )
+    known = data.labels[key].notna().to_numpy()
+    cases = data.part(known)
+    labels = cases.labels[key].to_numpy().astype(int)
+    splits = _splits(cases, key, _labelled(folds, known), plan.seed)
+    folder = work / f"backbones-{_content(cases, labels, key, splits, plan.network)}"
+    tables = []
+    for number, backbone in enumerate(backbones):
+        network = dataclasses.replace(plan.network, backbone=backbone)
+        scores = []
+        for place, split in enumerate(splits):
+            line = _Line(backbone, split.name, len(splits), number * len(splits) + place, len(backbones), network)
+            scores.append(_kept_scores(cases, key, split, network, folder, line.to(progress)))
+            line.finished(progress)
+        tables += _rows_of(backbone, labels, splits, scores)
+    return pd.DataFrame(tables, columns=list(BACKBONE_COLUMNS))
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Where the whole study is, counted in epochs, so that the time left is that of all networks."""
+
+    backbone: str
+    fold: str
+    folds: int
+    networks_before: int
+    backbones: int
+    plan: NetworkPlan
+
+    def to(self, progress: Progress) -> Progress:
+        def show(label: str, done: int, total: int) -> None:
+            text = f"{self._title}, {label.split(': ', maxsplit=1)[-1]}"
+            progress(text, self.networks_before * self.plan.epochs + done, self._total)
+
+        return show
+
+    def finished(self, progress: Progress) -> None:
+        progress(f"{self._title}, finished", (self.networks_before + 1) * self.plan.epochs, self._total)
+
+    @property
+    def _title(self) -> str:
+        return f"comparing backbones: {self.backbone}, fold {self.fold} of {self.folds}"
+
+    @property
+    def _total(self) -> int:
+        return self.backbones * self.folds * self.plan.epochs
+
+
+def _check_networks(plan: NetworkPlan, backbones: Sequence[str], key: str) -> None:
+    from DeepRadScoreLib.deepct.network import NetworkSpec
+
+    for backbone in backbones:
+        NetworkSpec(backbone=backbone, endpoints=(key,), pixels=plan.pixels)
+    if plan.weights not in ("none", "imagenet") and len(backbones) > 1:
+        raise InputError(
+            "one weight file fits one backbone only",
+            where=plan.weights,
+            mend="compare several backbones with --weights imagenet or none",
+        )
+
+
+def _labelled(folds: Sequence[Fold], known: np.ndarray) -> list[Fold]:
+    """The folds as positions among the labelled cases."""
+    position = np.cumsum(known) - 1
+    return [(position[train[known[train]]], position[test[known[test]]]) for train, test in folds]
+
+
+def _splits(cases: StudyData, key: str, folds: Sequence[Fold], seed: int) -> list[_Split]:
+    labels = cases.labels[key].to_numpy()
+    splits = []
+    for number, (train, test) in enumerate(folds):
+        where = f"{key}, fold {number + 1} of {len(folds)}"
+        try:
+            modelling_rule(one_label_per_patient(cases.part(train), key))
+        except TooFewPositivesError as error:
+            raise TooFewPositivesError(error.what, where=where, mend=error.mend) from error
+        chosen = holdout(labels[train], cases.patients[train], VALIDATION_SHARE, seed + number)
+        rows = dict(zip(PARTS, (train[~chosen], train[chosen], test), strict=True))
+        for part in ("training", "validation"):
+            if len(np.unique(labels[rows[part]])) < 2:
+                raise CohortError(
+                    f"its {part} part has one class only", where=where, mend="add patients or choose another seed"
+                )
+        splits.append(_Split(str(number + 1), rows, train, seed + number))
+    return splits
+
+
+def _content(cases: StudyData, labels: np.ndarray, key: str, splits: Sequence[_Split], plan: NetworkPlan) -> str:
+    """Hash of all that decides what the networks say, but for the backbone."""
+    weights = Path(plan.weights)
+    return joblib.hash(
+        (
+            *(cases.patches, labels, cases.patients.tolist(), key),
+            [(split.rows, split.seed) for split in splits],
+            dataclasses.asdict(dataclasses.replace(plan, backbone="")),
+            weights.read_bytes() if weights.is_file() else None,
+            installed_version("torch"),
+        )
+    )
+
+
+def _kept_scores(
+    cases: StudyData, key: str, split: _Split, plan: NetworkPlan, folder: Path, progress: Progress
+) -> _Scores:
+    name = f"{plan.backbone}-{split.name}"
+    scores = kept(folder / f"{name}.joblib", lambda: _scores(cases, key, split, plan, folder / name, progress))
+    shutil.rmtree(folder / name, ignore_errors=True)
+    return scores
+
+
+def _scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, work: Path, progress: Progress) -> _Scores:
+    assert cases.patches is not None
+    labels = cases.labels[[key]].to_numpy()
+    if plan.form == "frozen":
+        fitted = split.rows["training"]
+        networks = fit_frozen_network(cases.patches[fitted], labels[fitted], (key,), plan, split.seed)
+        outputs = networks.outputs(cases.patches)[0]
+        return _Scores(outputs.pooled @ networks.columns[key].readout, networks.weights)
+    fitted = split.train
+    networks = fit_joint_network(
+        cases.patches[fitted], labels[fitted], None, cases.patients[fitted], (key,), plan, split.seed, work, progress
+    )
+    return _Scores(networks.outputs(cases.patches)[0].logit[key].astype(float), networks.weights)
+
+
+def _rows_of(
+    backbone: str, labels: np.ndarray, splits: Sequence[_Split], scores: Sequence[_Scores]
+) -> list[dict[str, Any]]:
+    judged: dict[str, list[_Judged]] = {part: [] for part in PARTS}
+    for split, of in zip(splits, scores, strict=True):
+        chosen = split.rows["validation"]
+        threshold = youden_threshold(labels[chosen], of.score[chosen])
+        for part, rows in split.rows.items():
+            judged[part].append(_Judged(rows, labels[rows], of.score[rows], threshold))
+    table = []
+    for part, folds in judged.items():
+        single = [_figures([fold]) for fold in folds]
+        pooled = _figures(folds) if part == "test" and _disjoint(folds) else _averaged(single)
+        named = {"backbone": backbone, "weights": scores[0].weights, "part": part}
+        table.append({**named, **pooled, "fold": ALL_FOLDS})
+        if len(folds) > 1:
+            table += [{**named, **each, "fold": split.name} for split, each in zip(splits, single, strict=True)]
+    return table
+
+
+def _disjoint(folds: Sequence[_Judged]) -> bool:
+    rows = np.concatenate([fold.rows for fold in folds])
+    return len(np.unique(rows)) == len(rows)
+
+
+def _figures(folds: Sequence[_Judged]) -> dict[str, Any]:
+    y = np.concatenate([fold.y for fold in folds])
+    found: dict[str, Any] = {"n": len(y), "positives": int(y.sum())}
+    found["threshold"] = folds[0].threshold if len(folds) == 1 else np.nan
+    try:
+        auc = mean_auc([(fold.y, fold.score) for fold in folds])
+        found |= {"auc": auc.auc, "auc_low": auc.low, "auc_high": auc.high}
+        found |= {"auc_method": auc.method, "auc_note": auc.note or ""}
+    except ValueError as error:
+        found |= {"auc": np.nan, "auc_low": np.nan, "auc_high": np.nan, "auc_method": "", "auc_note": str(error)}
+    for metric, estimate in decision_metrics(y, np.concatenate([fold.decision for fold in folds])).items():
+        if metric in METRICS:
+            low, high = estimate.ci or (np.nan, np.nan)
+            value = np.nan if estimate.value is None else estimate.value
+            found |= {metric: value, f"{metric}_low": low, f"{metric}_high": high}
+    return found
+
+
+def _averaged(single: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Means over folds of the figures and of their bounds; one fold alone stays as it is."""
+    if len(single) == 1:
+        return single[0]
+    table = pd.DataFrame(single)
+    notes = dict.fromkeys(note for note in table.pop("auc_note") if note)
+    means = table.drop(columns=["auc_method", "threshold"]).mean().to_dict()
+    counts = {name: round(means[name]) for name in ("n", "positives")}
+    return {**means, **counts, "threshold": np.nan, "auc_method": AVERAGED, "auc_note": "; ".join(notes)}

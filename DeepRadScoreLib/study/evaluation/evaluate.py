@@ -1,0 +1,167 @@
+"""Judge the method on a cohort: every outer fold of every protocol, and what became of every endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import joblib
+import pandas as pd
+
+from DeepRadScoreLib.computing.parts import Progress, RefusedEndpoints, kept
+from DeepRadScoreLib.computing.workers import Workers
+from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.radscore.selection import Rule
+from DeepRadScoreLib.study.evaluation.baselines import with_shuffled_labels
+from DeepRadScoreLib.study.evaluation.fold import OuterFold
+from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, Part, StudyCases, disjoint, outer_parts
+from DeepRadScoreLib.study.evaluation.screening import endpoint_problem, likely_leaks
+from DeepRadScoreLib.study.results.outcome import EndpointFlow, FoldOutcome, Protocol
+from DeepRadScoreLib.study.training.fitting import every_reason, rules_of
+from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
+
+
+def evaluate(
+    cases: StudyCases,
+    plan: EvaluationPlan,
+    problems: dict[str, str],
+    *,
+    work: Path,
+    workers: Workers,
+    progress: Progress,
+) -> tuple[dict[Protocol, tuple[FoldOutcome, ...]], tuple[EndpointFlow, ...]]:
+    """Every outer fold of every protocol, and what became of every endpoint.
+
+    `problems` (endpoint -> sentence) names endpoints that are not to be evaluated; endpoints with too few patients,
+    those that one column alone separates and those that a training part does not allow to be fitted are added. `work`
+    keeps finished folds and parts of folds.
+
+    Raises
+    ------
+    CohortError: the cohort cannot be split as asked, or no endpoint can be evaluated; every endpoint's sentence is
+        repeated.
+    """
+    problems = _all_problems(cases, plan, problems)
+    parts = {protocol: outer_parts(cases, plan, protocol) for protocol in plan.protocols}
+    rules: dict[Protocol, list[dict[str, Rule]]] = {}
+    reasons: dict[Protocol, dict[str, str]] = {}
+    for protocol in plan.protocols:
+        rules[protocol], reasons[protocol] = _rules(cases.data, parts[protocol], problems)
+    total = sum(len(parts[protocol]) for protocol in plan.protocols if rules[protocol][0])
+    folds: dict[Protocol, tuple[FoldOutcome, ...]] = {}
+    done = 0
+    for protocol in plan.protocols:
+        if not rules[protocol][0]:
+            continue
+        run = _OuterFolds(cases, protocol, parts[protocol], rules[protocol], plan.training, work, workers, progress)
+        found, refused = run.outcomes(done, total)
+        reasons[protocol] |= refused
+        done += len(parts[protocol])
+        if found:
+            folds[protocol] = found
+    warnings: dict[str, list[str]] = {}
+    for protocol, sentences in reasons.items():
+        for key, reason in sentences.items():
+            warnings.setdefault(key, []).append(f"{protocol} protocol: {reason}")
+    problems |= {key: texts[0] for key, texts in warnings.items() if len(texts) == len(plan.protocols)}
+    if not folds:
+        raise CohortError(
+            f"no endpoint can be evaluated: {every_reason(problems)}",
+            mend="mend these or name others by --endpoints",
+        )
+    progress("outer folds", total, total)
+    return folds, _flows(cases.data, problems, warnings)
+
+
+@dataclass(frozen=True)
+class _OuterFolds:
+    """All outer folds of one protocol; `rules` are those of the endpoints of each part, the same for all."""
+
+    cases: StudyCases
+    protocol: Protocol
+    parts: list[Part]
+    rules: list[dict[str, Rule]]
+    plan: TrainingPlan
+    work: Path
+    workers: Workers
+    progress: Progress
+
+    def outcomes(self, done: int, total: int) -> tuple[tuple[FoldOutcome, ...], dict[str, str]]:
+        """Every fold's outcome, and why endpoints were left out; no outcome where no endpoint is left.
+
+        An endpoint that one training part does not allow to be fitted is left out of all folds, since a mean over the
+        others would be another quantity; the others then come out as if it had not been asked for. `done` of `total`
+        folds are of earlier protocols.
+        """
+        training = replace(self.plan, protocol=self.protocol)
+        shuffled = with_shuffled_labels(self.cases.data, disjoint(self.parts), self.plan.seed)
+        refused: dict[str, str] = {}
+        outcomes: list[FoldOutcome] = []
+        while len(outcomes) < len(self.parts):
+            number = len(outcomes)
+            part = self.parts[number]
+            rules = {key: rule for key, rule in self.rules[number].items() if key not in refused}
+            if not rules:
+                return (), refused
+            self.progress(f"outer folds: {self.protocol} {part.name}", done + number, total)
+            where = self.work / f"{self.protocol}-{number + 1}"
+            fold = OuterFold(self.cases, shuffled, part, rules, training, where, self.workers, self.progress)
+            try:
+                outcomes.append(kept(where / f"outcome-{joblib.hash(list(rules))}.joblib", fold.outcome))
+            except RefusedEndpoints as found:
+                refused |= {key: f"training part {part.name}: {reason}" for key, reason in found.reasons.items()}
+                outcomes = []
+        return tuple(outcomes), refused
+
+
+def _all_problems(cases: StudyCases, plan: EvaluationPlan, problems: dict[str, str]) -> dict[str, str]:
+    found = dict(problems)
+    features = cases.data.features if cases.data.features.shape[1] else None
+    first = ~pd.Series(cases.data.patients).duplicated().to_numpy()
+    leaks = likely_leaks(
+        None if features is None else features[first],
+        None if cases.clinical is None else cases.clinical[first],
+        cases.data.labels[first],
+    )
+    folds = plan.folds if plan.split == "cv" and "strict" in plan.protocols else 2
+    for key in cases.data.labels.columns:
+        problem = endpoint_problem(cases.data.labels[key], cases.data.patients, folds)
+        sentences = [problem] if problem else leaks.get(key, [])
+        if key not in found and sentences:
+            found[key] = " ".join(sentences)
+    return found
+
+
+def _rules(
+    data: StudyData, parts: list[Part], problems: dict[str, str]
+) -> tuple[list[dict[str, Rule]], dict[str, str]]:
+    """Each part's rules for the endpoints that can be modelled in all parts, and why the others cannot."""
+    wanted = replace(data, labels=data.labels[[key for key in data.labels if key not in problems]])
+    each: list[dict[str, Rule]] = []
+    reasons: dict[str, str] = {}
+    for part in parts:
+        rules, refused = rules_of(wanted.part(part.train))
+        each.append(rules)
+        for key, reason in refused.items():
+            reasons.setdefault(key, f"training part {part.name}: {reason}")
+    for key in wanted.labels:
+        if not any(wanted.labels[key].iloc[part.test].notna().any() for part in parts):
+            reasons.setdefault(str(key), "no case of the test part has a label.")
+    return [{key: rule for key, rule in rules.items() if key not in reasons} for rules in each], reasons
+
+
+def _flows(data: StudyData, problems: dict[str, str], warnings: dict[str, list[str]]) -> tuple[EndpointFlow, ...]:
+    flows = []
+    for key in data.labels:
+        of_patient = data.labels[key].groupby(data.patients).max()
+        flows.append(
+            EndpointFlow(
+                str(key),
+                len(of_patient),
+                int(of_patient.notna().sum()),
+                int(of_patient.sum()),
+                not_run=problems.get(key, ""),
+                warnings=() if key in problems else tuple(warnings.get(key, ())),
+            )
+        )
+    return tuple(flows)

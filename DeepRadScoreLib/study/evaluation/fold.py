@@ -1,0 +1,225 @@
+"""One outer fold of one protocol: fitted on its training part, judged and explained on its test part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from DeepRadScoreLib.computing.parts import Progress, Refused, each_kept
+from DeepRadScoreLib.computing.workers import Workers
+from DeepRadScoreLib.fusion.model import FusionModel
+from DeepRadScoreLib.radscore.selection import Rule
+from DeepRadScoreLib.study.evaluation.baselines import clinical_columns, volume_column
+from DeepRadScoreLib.study.evaluation.explaining import cam_examples, explain_cases, explanation_task
+from DeepRadScoreLib.study.evaluation.outer_folds import Part, StudyCases
+from DeepRadScoreLib.study.results.outcome import (
+    PREDICTION_COLUMNS,
+    SELECTED_COLUMNS,
+    CamExample,
+    Explanation,
+    Fit,
+    FoldOutcome,
+)
+from DeepRadScoreLib.study.training.fitting import FittedPart, fit_fusion, fit_part, fit_what_can_be, fusion_task
+from DeepRadScoreLib.study.training.protocols import Stage, StudyData, TrainingPlan
+
+BASELINE_CLASSIFIERS = ("LR",)
+Judged = tuple[list[pd.DataFrame], list[Fit], dict[str, str]]
+"""Tables of predictions, fits, and endpoint -> why it could not be fitted."""
+
+
+@dataclass(frozen=True)
+class OuterFold:
+    """One outer fold of one protocol, from its cases to its outcome."""
+
+    cases: StudyCases
+    shuffled_labels: StudyData
+    part: Part
+    rules: dict[str, Rule]
+    plan: TrainingPlan
+    work: Path
+    workers: Workers
+    progress: Progress
+
+    def outcome(self) -> FoldOutcome:
+        """Fit, judge, explain; then the baselines.
+
+        Raises
+        ------
+        RefusedEndpoints: some endpoints cannot be fitted on the training part. A baseline that cannot be is noted.
+        """
+        training, testing = self._parts(self.cases.data)
+        fitted = fit_part(training, self.rules, self.plan, self.work / "models", self.workers, self.progress)
+        outputs = fitted.outputs(testing.patches)
+        columns = fitted.columns(testing, outputs)
+        predictions, fits = _predictions(fitted, columns, training, testing, {})
+        selected = _selected(fitted)
+        explanations = self._explanations(fitted, testing, columns, outputs[0])
+        cams = tuple(
+            example
+            for stage in fitted.stages.stages
+            if "deep-radscore" in stage.columns
+            for example in _cams(fitted, stage, columns[stage.key]["deep-radscore"], testing)
+        )
+        refused: dict[tuple[str, str], str] = {}
+        for name, (rows, more, reasons) in self._baselines(training, testing):
+            predictions += rows
+            fits += more
+            refused |= {(key, name): reason for key, reason in reasons.items()}
+        return FoldOutcome(
+            self.part.name,
+            pd.concat(predictions, ignore_index=True) if predictions else pd.DataFrame(),
+            tuple(fits),
+            selected,
+            explanations,
+            cams,
+            refused,
+        )
+
+    def _parts(self, data: StudyData) -> tuple[StudyData, StudyData]:
+        """The training and the test cases, with the labels of the endpoints that are modelled."""
+        data = replace(data, labels=data.labels[list(self.rules)])
+        return data.part(self.part.train), data.part(self.part.test)
+
+    def _explanations(
+        self, fitted: FittedPart, testing: StudyData, columns: dict[str, dict[str, np.ndarray]], outputs: list
+    ) -> tuple[Explanation, ...]:
+        tasks = []
+        for stage in fitted.stages.stages:
+            known = testing.labels[stage.key].notna().to_numpy()
+            fusion = fitted.fusions[stage.key].get("deep-radscore")
+            if fusion is not None and known.any():
+                values = columns[stage.key]["deep-radscore"]
+                tasks.append(explanation_task(stage, fusion, testing, values, outputs))
+        label = "explaining the test cases"
+        return tuple(
+            each_kept(self.work, explain_cases, tasks, workers=self.workers, label=label, progress=self.progress)
+        )
+
+    def _baselines(self, training: StudyData, testing: StudyData) -> Iterable[tuple[str, Judged]]:
+        data = self.cases.data
+        if data.features.shape[1]:
+            yield "shuffled-labels", self._radiomics(self.shuffled_labels, "shuffled-labels")
+        if self.cases.shuffled is not None:
+            voxels = replace(data, features=self.cases.shuffled, patches=None, repeats=None)
+            yield "shuffled-voxels", self._radiomics(voxels, "shuffled-voxels")
+        volume = volume_column(data.features)
+        if volume is not None:
+            columns = volume[self.part.train], volume[self.part.test]
+            yield "volume", self._simple("volume", *columns, training, testing)
+        if self.cases.clinical is not None:
+            clinical = self.cases.clinical
+            made = clinical_columns(clinical.iloc[self.part.train], clinical.iloc[self.part.test])
+            yield "clinical", self._simple("clinical", *made, training, testing)
+
+    def _radiomics(self, data: StudyData, name: str) -> Judged:
+        """The Radiomics-Score of a baseline's own features or labels, under the baseline's name."""
+        training, testing = self._parts(data)
+        fitted, refused = fit_what_can_be(
+            training, self.rules, self.plan, self.work / name, self.workers, self.progress
+        )
+        if fitted is None:
+            return [], [], refused
+        columns = fitted.columns(testing, ([], []))
+        return *_predictions(fitted, columns, training, testing, {"radiomics-score": name}), refused
+
+    def _simple(
+        self, name: str, train: np.ndarray, test: np.ndarray, training: StudyData, testing: StudyData
+    ) -> Judged:
+        """A logistic regression on the columns of a baseline (n, d), for the endpoints in whose cases they vary."""
+        known = {key: training.labels[key].notna().to_numpy() for key in self.rules}
+        known = {key: rows for key, rows in known.items() if np.ptp(train[rows], axis=0).any()}
+        tasks = [
+            fusion_task(
+                train[rows],
+                training.labels[key].to_numpy()[rows].astype(int),
+                training.patients[rows],
+                self.plan,
+                BASELINE_CLASSIFIERS,
+            )
+            for key, rows in known.items()
+        ]
+        label = f"baseline {name}"
+        fusions = each_kept(self.work, fit_fusion, tasks, workers=self.workers, label=label, progress=self.progress)
+        tables, fits, refused = [], [], {}
+        for key, fusion, task in zip(known, fusions, tasks, strict=True):
+            if isinstance(fusion, Refused):
+                refused[key] = fusion.reason
+                continue
+            tables.append(_table(key, name, fusion, test, testing))
+            fits.append(_fit(key, name, fusion, task["labels"], task["patients"]))
+        return tables, fits, refused
+
+
+def _predictions(
+    fitted: FittedPart,
+    columns: dict[str, dict[str, np.ndarray]],
+    training: StudyData,
+    testing: StudyData,
+    names: dict[str, str],
+) -> tuple[list[pd.DataFrame], list[Fit]]:
+    """Test predictions and fits of every endpoint and model; `names` renames models."""
+    tables, fits = [], []
+    for stage in fitted.stages.stages:
+        for model, fusion in fitted.fusions[stage.key].items():
+            name = names.get(model, model)
+            tables.append(_table(stage.key, name, fusion, columns[stage.key][model], testing))
+            fits.append(_fit(stage.key, name, fusion, stage.labels, training.patients[stage.rows]))
+    return tables, fits
+
+
+def _table(key: str, model: str, fusion: FusionModel, columns: np.ndarray, testing: StudyData) -> pd.DataFrame:
+    """One row per patient: of several cases the mean score and probability, positive where one of them is."""
+    known = testing.labels[key].notna().to_numpy()
+    none = np.empty(0)
+    cases = pd.DataFrame(
+        {
+            "case_id": testing.features.index[known].astype(str),
+            "patient_id": testing.patients[known],
+            "label": testing.labels[key].to_numpy()[known].astype(int),
+            "score": fusion.decision_function(columns[known]) if known.any() else none,
+            "probability": fusion.predict_proba(columns[known])[:, 1] if known.any() else none,
+        }
+    )
+    rules = {"case_id": " + ".join, "label": "max", "score": "mean", "probability": "mean"}
+    table = cases.groupby("patient_id", sort=False, as_index=False).agg(rules)
+    table = table.assign(endpoint=key, model=model, decision=(table["probability"] >= fusion.threshold_).astype(int))
+    return table[[name for name in PREDICTION_COLUMNS if name in table]]
+
+
+def _fit(key: str, model: str, fusion: FusionModel, labels: np.ndarray, patients: np.ndarray) -> Fit:
+    training = pd.DataFrame({"label": labels, "probability": fusion.oof_score_}).groupby(patients)
+    return Fit(
+        key,
+        model,
+        fusion.classifier_,
+        fusion.cv_auc_,
+        float(fusion.threshold_),
+        bool(fusion.no_signal_),
+        training["label"].max().to_numpy(),
+        training["probability"].mean().to_numpy(),
+        int(fusion.n_features_in_),
+    )
+
+
+def _cams(fitted: FittedPart, stage: Stage, columns: np.ndarray, testing: StudyData) -> tuple[CamExample, ...]:
+    known = testing.labels[stage.key].notna().to_numpy()
+    if known.sum() < 2:
+        return ()
+    probability = fitted.fusions[stage.key]["deep-radscore"].predict_proba(columns[known])[:, 1]
+    return cam_examples(fitted, stage, testing.part(known), testing.labels[stage.key].to_numpy()[known], probability)
+
+
+def _selected(fitted: FittedPart) -> pd.DataFrame:
+    rows = []
+    for stage in fitted.stages.stages:
+        for region, radscore in ({} if stage.regions is None else stage.regions.radscores).items():
+            chosen = zip(radscore.selected_names, radscore.coef_, radscore.mean_, radscore.scale_, strict=True)
+            for name, coefficient, mean, sd in chosen:
+                feature = name.removeprefix(f"{region}_")
+                rows.append((stage.key, region, feature, coefficient, mean, sd, radscore.rule_))
+    return pd.DataFrame(rows, columns=list(SELECTED_COLUMNS))

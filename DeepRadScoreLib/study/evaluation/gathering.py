@@ -1,0 +1,190 @@
+"""The cases of a study from whatever it is given: images, feature tables from elsewhere, clinical columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from DeepRadScoreLib.cohort.feature_table import FeatureTable, read_feature_table
+from DeepRadScoreLib.cohort.table import PDL1_SOURCES, Cohort, covariates, read_cohort
+from DeepRadScoreLib.computing.extraction import CaseRecord, CohortFeatures, Wants, extract_cohort
+from DeepRadScoreLib.computing.parts import Progress
+from DeepRadScoreLib.computing.workers import Workers
+from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.study.evaluation.baselines import volume_column
+from DeepRadScoreLib.study.evaluation.outer_folds import StudyCases
+from DeepRadScoreLib.study.results.outcome import BASELINES, MODELS
+from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
+
+
+@dataclass(frozen=True)
+class StudyInputs:
+    """Where a study's cases come from.
+
+    Attributes
+    ----------
+    table: the cohort table.
+    features: a feature table from elsewhere, or None: features are computed from the images.
+    case_column, prefixes: how that table names cases and regions (see `read_feature_table`).
+    endpoints: keys of the ten or other 0/1 columns; empty: those of the ten that the table has.
+    covariates: columns of the clinical baseline.
+    backbones: compared on the first endpoint; empty: not.
+    """
+
+    table: Path
+    features: Path | None = None
+    case_column: str | None = None
+    prefixes: Mapping[str, str] | None = None
+    endpoints: tuple[str, ...] = ()
+    covariates: tuple[str, ...] = ()
+    cd8a_cut: float | None = None
+    backbones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The cases that can be used.
+
+    Attributes
+    ----------
+    rows: their positions in the cohort table.
+    left_out: case_id -> why a case cannot be used; `failed` are those whose images could not be worked on.
+    columns_left_out, rows_of_others: of a feature table from elsewhere, see `FeatureTable`.
+    """
+
+    cases: StudyCases
+    rows: np.ndarray
+    left_out: dict[str, str]
+    failed: tuple[str, ...]
+    columns_left_out: dict[str, str]
+    rows_of_others: int
+    synthetic: bool
+
+
+def read_labels(inputs: StudyInputs) -> Cohort:
+    """The cohort table with the endpoints asked for; a label that cannot be read stops its own endpoint alone.
+
+    Raises
+    ------
+    CohortError: the table cannot be read, lacks a column, or has no endpoint.
+    """
+    cohort = read_cohort(
+        inputs.table,
+        needs=("case_id", "patient_id"),
+        cd8a_cut=inputs.cd8a_cut,
+        endpoints=inputs.endpoints or KEYS,
+        one_bad_label_stops=False,
+    )
+    if inputs.features is None and not has_images(cohort):
+        raise CohortError(
+            'the columns "ct" and "mask" are missing',
+            where=str(inputs.table),
+            mend="add them, or give a table of features by --features",
+        )
+    if inputs.endpoints:
+        return cohort
+    present = [key for key in KEYS if key in cohort.table or (key == "PDL1" and set(PDL1_SOURCES) & set(cohort.table))]
+    if not present:
+        raise CohortError(
+            "the table has no endpoint",
+            where=str(inputs.table),
+            mend=f"add a column of {', '.join(KEYS)}, or name your own 0/1 columns by --endpoints",
+        )
+    return replace(cohort, labels=cohort.labels[present])
+
+
+def has_images(cohort: Cohort) -> bool:
+    """Whether the cohort table names a CT and a mask."""
+    return {"ct", "mask"} <= set(cohort.table)
+
+
+def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, workers: Workers, progress: Progress) -> Gathered:
+    """Read the feature table and compute what comes from images; only cases that have everything are used.
+
+    Raises
+    ------
+    CohortError: no case has everything, or what `read_feature_table`, `covariates` and `extract_cohort` raise.
+    """
+    clinical = covariates(cohort, inputs.covariates) if inputs.covariates else None
+    table = images = shuffled = None
+    if inputs.features is not None:
+        table = read_feature_table(inputs.features, cohort, case_column=inputs.case_column, prefixes=inputs.prefixes)
+    if has_images(cohort):
+        images = extracted(cohort, plan, "both" if table is None else "patches", workers, progress)
+        shuffled = extracted(cohort, plan, "shuffled", workers, progress) if table is None else None
+    radiomics = images if table is None else table
+    if radiomics is None:
+        raise ValueError("a cohort without images needs a feature table")
+    failed = {case_id: why for each in (images, shuffled) if each is not None for case_id, why in each.failed.items()}
+    left_out = ({} if table is None else dict(table.missing)) | failed
+    rows = _common_rows([each for each in (table, images, shuffled) if each is not None])
+    if not len(rows):
+        raise CohortError("no case has both features and images", where=str(inputs.table), mend="check the tables")
+    features = radiomics.features.iloc[np.searchsorted(radiomics.rows, rows)]
+    repeats = None if images is None or table is not None else images.repeats
+    data = StudyData(
+        features,
+        None if images is None else images.patches[np.searchsorted(images.rows, rows)],
+        cohort.labels.iloc[rows].set_axis(features.index),
+        cohort.table["patient_id"].to_numpy()[rows],
+        None if images is None or repeats is None else repeats[np.searchsorted(images.rows, rows)],
+    )
+    cases = StudyCases(
+        data,
+        None if shuffled is None else shuffled.features.iloc[np.searchsorted(shuffled.rows, rows)],
+        None if clinical is None else clinical.iloc[rows],
+        cohort.column("split").to_numpy()[rows],
+        cohort.column("site").to_numpy()[rows],
+    )
+    return Gathered(
+        cases,
+        rows,
+        left_out,
+        tuple(failed),
+        {} if table is None else table.dropped,
+        0 if table is None else table.extra,
+        images is not None and images.synthetic,
+    )
+
+
+def _common_rows(sources: list[FeatureTable | CohortFeatures]) -> np.ndarray:
+    return np.array(sorted(set.intersection(*(set(source.rows.tolist()) for source in sources))), dtype=int)
+
+
+def extracted(cohort: Cohort, plan: TrainingPlan, wants: Wants, workers: Workers, progress: Progress) -> CohortFeatures:
+    """`extract_cohort` with the plan's settings and a labelled progress."""
+    label = {"both": "regions and features", "patches": "deep patches", "shuffled": "features of shuffled voxels"}
+
+    def case_done(done: int, total: int, record: CaseRecord) -> None:
+        progress(label[wants], done, total)
+
+    return extract_cohort(
+        cohort,
+        preprocessing=plan.preprocessing,
+        shell_mm=plan.shell_mm,
+        workers=workers,
+        progress=case_done,
+        wants=wants,
+        seed=plan.seed,
+    )
+
+
+def models_not_run(cases: StudyCases) -> dict[str, str]:
+    """Model or baseline -> why it cannot be run with these sources."""
+    reasons: dict[str, str] = {}
+    if not cases.data.features.shape[1]:
+        of_radiomics = (MODELS[0], MODELS[2], *(name for name in BASELINES if name != "clinical"))
+        reasons |= dict.fromkeys(of_radiomics, "there are no radiomics features")
+    if cases.data.patches is None:
+        reasons |= dict.fromkeys(MODELS[1:], "the cohort table has no images (columns ct and mask)")
+    if cases.shuffled is None:
+        reasons["shuffled-voxels"] = "the features come from a table; shuffling voxels needs the images"
+    if volume_column(cases.data.features) is None:
+        reasons["volume"] = "the feature table has no volume of the tumour"
+    if cases.clinical is None:
+        reasons["clinical"] = "no covariates were named"
+    return reasons

@@ -1,0 +1,103 @@
+"""What an evaluation is given, and how its cases are split into outer folds (method: protocols)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.study.results.outcome import Protocol
+from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
+from DeepRadScoreLib.study.training.splits import holdout, stratified_folds
+
+PAPER_TEST_SHARE = 0.3
+Split = Literal["cv", "column", "site"]
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What an evaluation does; `training` holds all settings of the training parts (its protocol is not looked at).
+
+    `split`: `cv` (folds, stratified, grouped by patient), `column` (the table's own `split`), `site` (each left out).
+    The paper protocol has one held-out part: the column's, else 30 % of the patients.
+    """
+
+    protocols: tuple[Protocol, ...] = ("strict",)
+    training: TrainingPlan = field(default_factory=TrainingPlan)
+    split: Split = "cv"
+    folds: int = 5
+
+
+@dataclass(frozen=True)
+class StudyCases:
+    """The cases of a study, all tables in the same order.
+
+    Attributes
+    ----------
+    data: features, patches, labels of the endpoints asked for, patients.
+    shuffled: (n x p) features of the same cases with shuffled voxels, or None.
+    clinical: (n x covariates), or None.
+    split, site: (n,) text of the table's columns, empty where there is none.
+    """
+
+    data: StudyData
+    shuffled: pd.DataFrame | None
+    clinical: pd.DataFrame | None
+    split: np.ndarray
+    site: np.ndarray
+
+
+@dataclass(frozen=True)
+class Part:
+    """One outer fold: its name and the positions of its training and its test cases."""
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+
+
+def outer_parts(cases: StudyCases, plan: EvaluationPlan, protocol: Protocol) -> list[Part]:
+    """The outer folds of a protocol.
+
+    Raises
+    ------
+    CohortError: the column that the split needs is empty or has one value, or there are too few patients.
+    """
+    labels, patients, seed = cases.data.labels.to_numpy(), cases.data.patients, plan.training.seed
+    if plan.split == "column":
+        test = cases.split == "test"
+        if test.all() or not test.any():
+            raise CohortError(
+                'the training or the test part of the column "split" is empty', mend="write train or test in its cells"
+            )
+        return [Part("test", np.flatnonzero(~test), np.flatnonzero(test))]
+    if protocol == "paper":
+        test = holdout(labels, patients, PAPER_TEST_SHARE, seed)
+        return [Part("test", np.flatnonzero(~test), np.flatnonzero(test))]
+    if plan.split == "site":
+        return _sites(cases)
+    folds = stratified_folds(labels, patients, plan.folds, seed)
+    return [Part(str(number), train, test) for number, (train, test) in enumerate(folds, start=1)]
+
+
+def _sites(cases: StudyCases) -> list[Part]:
+    sites = sorted(set(cases.site))
+    if len(sites) < 2 or "" in sites:
+        raise CohortError(
+            'leaving one site out needs two sites or more and no empty cell in the column "site"',
+            mend="fill in the column, or choose --split cv",
+        )
+    torn = pd.Series(cases.site).groupby(cases.data.patients).nunique()
+    if (torn > 1).any():
+        raise CohortError(
+            f'the cases of patient "{torn.index[torn > 1][0]}" stand at two sites', mend="give each patient one site"
+        )
+    return [Part(site, np.flatnonzero(cases.site != site), np.flatnonzero(cases.site == site)) for site in sites]
+
+
+def disjoint(parts: list[Part]) -> list[np.ndarray]:
+    """Test parts that cover all cases, or the training and the test part where there is one of each."""
+    return [parts[0].train, parts[0].test] if len(parts) == 1 else [part.test for part in parts]

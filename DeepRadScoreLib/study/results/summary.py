@@ -1,0 +1,350 @@
+"""From the folds' predictions to the figures of every table (method: statistics)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
+from DeepRadScoreLib.fusion.explain import contribution_shares
+from DeepRadScoreLib.statistics.crossvalidation import mean_auc, mean_auc_difference
+from DeepRadScoreLib.statistics.metrics import (
+    Estimate,
+    bootstrap_auc,
+    calibration,
+    decision_curve,
+    decision_metrics,
+    events_per_variable,
+    holm,
+    probability_metrics,
+)
+from DeepRadScoreLib.study.results.document import (
+    Comparison,
+    CorrelationCard,
+    EndpointResult,
+    FlowCard,
+    GapCard,
+    ModelCard,
+    ProtocolResult,
+    Results,
+)
+from DeepRadScoreLib.study.results.outcome import (
+    BASELINES,
+    MODELS,
+    Explanation,
+    Fit,
+    FoldOutcome,
+    Protocol,
+    StudyOutcome,
+)
+
+THRESHOLDS = tuple(float(value) for value in np.round(np.arange(0.01, 1.0, 0.01), 2))
+FEWEST_EVENTS_PER_VARIABLE = 10
+DELONG_HELD_OUT = "DeLong's paired test on the held-out part"
+DELONG_FOLDS = "mean of the folds' AUC differences; p from the folds' paired DeLong covariances, summed"
+
+
+def summarise(outcome: StudyOutcome) -> Results:
+    """Every figure of the study's tables."""
+    protocols: dict[str, ProtocolResult] = {
+        protocol: _protocol(outcome, protocol, folds) for protocol, folds in outcome.folds.items()
+    }
+    return Results(
+        label=SYNTHETIC_LABEL if outcome.synthetic else None,
+        patients=outcome.patients,
+        cases=outcome.cases,
+        left_out=outcome.left_out,
+        backbones=_plain_rows(outcome.backbones),
+        flow={
+            flow.endpoint: FlowCard(
+                patients=flow.patients,
+                labelled=flow.labelled,
+                positives=flow.positives,
+                not_run=flow.not_run or None,
+                warnings=list(flow.warnings),
+            )
+            for flow in outcome.flows
+        },
+        models_not_run=outcome.models_not_run,
+        protocols=protocols,
+        optimism=_optimism(protocols),
+        settings=outcome.settings,
+        versions=outcome.versions,
+        hashes=outcome.hashes,
+    )
+
+
+def _plain_rows(table: pd.DataFrame | None) -> list[dict]:
+    """A table's rows as plain values, null for NaN."""
+    if table is None:
+        return []
+    return table.astype(object).where(table.notna(), None).to_dict("records")
+
+
+def _protocol(outcome: StudyOutcome, protocol: Protocol, folds: tuple[FoldOutcome, ...]) -> ProtocolResult:
+    seed = int(outcome.settings.get("seed", 0))
+    evaluated = [
+        flow.endpoint
+        for flow in outcome.flows
+        if any(fit.endpoint == flow.endpoint for fold in folds for fit in fold.fits)
+        and any((fold.predictions["endpoint"] == flow.endpoint).any() for fold in folds if len(fold.predictions))
+    ]
+    endpoints = {key: _endpoint(key, folds, outcome.models_not_run, seed) for key in evaluated}
+    return ProtocolResult(
+        split=_split_words(protocol, folds, str(outcome.settings.get("split"))),
+        folds={fold.name: _sizes(fold) for fold in folds},
+        endpoints=_with_holm(endpoints),
+    )
+
+
+def _split_words(protocol: Protocol, folds: tuple[FoldOutcome, ...], split: str) -> str:
+    if split == "column":
+        return "one held-out part, by the table's column split"
+    if protocol == "paper":
+        return "one held-out part, 30 % of the patients by seed"
+    if split == "site":
+        return "each site left out in turn: " + ", ".join(fold.name for fold in folds)
+    return f"{len(folds)} outer folds, stratified, grouped by patient"
+
+
+def _sizes(fold: FoldOutcome) -> dict[str, int]:
+    return {
+        "test_patients": int(fold.predictions["patient_id"].nunique()),
+    }
+
+
+def _endpoint(key: str, folds: tuple[FoldOutcome, ...], not_run: dict[str, str], seed: int) -> EndpointResult:
+    models = {}
+    for model in (*MODELS, *BASELINES):
+        fitted = [any((fit.endpoint, fit.model) == (key, model) for fit in fold.fits) for fold in folds]
+        if model in not_run:
+            models[model] = ModelCard(not_run=not_run[model])
+        elif all(fitted):
+            models[model] = _model(key, model, folds, seed)
+        else:
+            reasons = (fold.refused.get((key, model)) for fold in folds)
+            models[model] = ModelCard(not_run=next(filter(None, reasons), "its columns do not vary in a training part"))
+    reference = next((model for model in reversed(MODELS) if models[model].not_run is None), MODELS[0])
+    fits = [_the_fit(fold, key, reference) for fold in folds]
+    ratio = min(events_per_variable(_rarer(fit.labels), fit.columns) for fit in fits)
+    explanations = [each for fold in folds for each in fold.explanations if each.endpoint == key]
+    return EndpointResult(
+        models=models,
+        delong=_comparisons(key, reference, models, folds),
+        delong_reference=reference,
+        delong_method=DELONG_HELD_OUT if len(folds) == 1 else DELONG_FOLDS,
+        events_per_variable=ratio,
+        correlation=_correlation(explanations),
+        contributions=_contributions(
+            [
+                each
+                for fold, fit in zip(folds, fits, strict=True)
+                for each in fold.explanations
+                if each.endpoint == key and not fit.no_signal
+            ]
+        ),
+        selected=_selected(key, folds),
+        warnings=_warnings(models, reference, ratio),
+    )
+
+
+def _rows(fold: FoldOutcome, key: str, model: str) -> pd.DataFrame:
+    table = fold.predictions
+    return table[(table["endpoint"] == key) & (table["model"] == model)] if len(table) else table
+
+
+def _the_fit(fold: FoldOutcome, key: str, model: str) -> Fit:
+    return next(fit for fit in fold.fits if (fit.endpoint, fit.model) == (key, model))
+
+
+def _rarer(labels: np.ndarray) -> int:
+    return int(min(labels.sum(), len(labels) - labels.sum()))
+
+
+def _model(key: str, model: str, folds: tuple[FoldOutcome, ...], seed: int) -> ModelCard:
+    tables = [_rows(fold, key, model) for fold in folds]
+    fits = {fold.name: _the_fit(fold, key, model) for fold in folds}
+    pooled = pd.concat(tables)
+    y, probability = pooled["label"].to_numpy(), pooled["probability"].to_numpy()
+    card = ModelCard(
+        fold_aucs={fold.name: _auc(table) for fold, table in zip(folds, tables, strict=True)},
+        n=len(y),
+        positives=int(y.sum()),
+        classifier={name: fit.classifier for name, fit in fits.items()},
+        thresholds={name: fit.threshold for name, fit in fits.items()},
+        no_signal=[name for name, fit in fits.items() if fit.no_signal],
+        inner_auc=float(np.mean([fit.cv_auc[fit.classifier].mean() for fit in fits.values()])),
+        inner_aucs=_inner_aucs(list(fits.values())),
+        metrics=decision_metrics(y, pooled["decision"].to_numpy()) | probability_metrics(y, probability),
+        training_metrics=_training_metrics(list(fits.values())),
+        calibration=calibration(y, probability),
+        decision=decision_curve(y, probability, THRESHOLDS),
+    )
+    return card.model_copy(update=_auc_fields(tables, seed))
+
+
+def _auc(table: pd.DataFrame) -> float | None:
+    if table["label"].nunique() < 2:
+        return None
+    return float(roc_auc_score(table["label"], table["score"]))
+
+
+def _auc_fields(tables: Sequence[pd.DataFrame], seed: int) -> dict:
+    folds = [(table["label"].to_numpy(), table["score"].to_numpy()) for table in tables]
+    try:
+        estimate = mean_auc(folds)
+    except ValueError:
+        return {"auc_note": "no AUC: too few patients of one class in the test parts"}
+    fields = {
+        "auc": estimate.auc,
+        "auc_ci": (estimate.low, estimate.high),
+        "auc_method": estimate.method,
+        "auc_note": estimate.note,
+    }
+    if len(folds) == 1:
+        fields["auc_bootstrap_ci"] = bootstrap_auc(*folds[0], seed)
+    return fields
+
+
+def _inner_aucs(fits: list[Fit]) -> dict[str, list[float]]:
+    return {
+        name: [float(value) for value in np.round(np.concatenate([fit.cv_auc[name] for fit in fits]), 4)]
+        for name in fits[0].cv_auc
+    }
+
+
+def _training_metrics(fits: list[Fit]) -> dict[str, Estimate]:
+    """Of the training parts' out-of-fold probabilities; several parts overlap, so their mean has no interval."""
+    each = []
+    for fit in fits:
+        found = decision_metrics(fit.labels, (fit.probability >= fit.threshold).astype(int))
+        found |= probability_metrics(fit.labels, fit.probability)
+        estimate = mean_auc([(fit.labels, fit.probability)])
+        each.append({"auc": Estimate(value=estimate.auc, ci=(estimate.low, estimate.high))} | found)
+    if len(each) == 1:
+        return each[0]
+    means = {}
+    for name in each[0]:
+        values = [found[name].value for found in each]
+        known = [value for value in values if value is not None]
+        means[name] = Estimate(value=float(np.mean(known)) if len(known) == len(values) else None)
+    return means
+
+
+def _comparisons(
+    key: str, reference: str, models: dict[str, ModelCard], folds: tuple[FoldOutcome, ...]
+) -> dict[str, Comparison]:
+    found = {}
+    for model, card in models.items():
+        against = MODELS[0] if model == "shuffled-voxels" else reference
+        if model in (against, "shuffled-labels") or card.auc is None or models[against].auc is None:
+            continue
+        pairs = []
+        for fold in folds:
+            a, b = (_rows(fold, key, name).set_index("patient_id") for name in (against, model))
+            pairs.append((a["label"].to_numpy(), a["score"].to_numpy(), b.loc[a.index, "score"].to_numpy()))
+        difference, p = mean_auc_difference(pairs)
+        found[model] = Comparison(
+            difference=difference, p=None if np.isnan(p) else p, reference=None if against == reference else against
+        )
+    return found
+
+
+def _with_holm(endpoints: dict[str, EndpointResult]) -> dict[str, EndpointResult]:
+    """Holm's correction over the endpoints, for each compared model by itself."""
+    adjusted: dict[tuple[str, str], float | None] = {}
+    for model in (*MODELS, *BASELINES):
+        keys = [key for key, result in endpoints.items() if model in result.delong]
+        values = holm([endpoints[key].delong[model].p for key in keys])
+        adjusted |= {(key, model): value for key, value in zip(keys, values, strict=True)}
+    return {
+        key: result.model_copy(
+            update={
+                "delong": {
+                    model: comparison.model_copy(update={"p_holm": adjusted[key, model]})
+                    for model, comparison in result.delong.items()
+                }
+            }
+        )
+        for key, result in endpoints.items()
+    }
+
+
+def _correlation(explanations: list[Explanation]) -> CorrelationCard | None:
+    maps = [r for each in explanations for r in each.correlations]
+    if not maps:
+        return None
+    size = np.abs(np.concatenate([np.ravel(r) for r in maps]))
+    size = size[~np.isnan(size)]
+    if not len(size):
+        return CorrelationCard(largest=None, mean=None, sd=None, networks=len(maps))
+    return CorrelationCard(largest=float(size.max()), mean=float(size.mean()), sd=float(size.std()), networks=len(maps))
+
+
+def _contributions(explanations: list[Explanation]) -> dict[str, float]:
+    """Shares of the RadScores and of all deep columns together, averaged over the folds with a signal."""
+    shares: dict[str, list[float]] = {}
+    for each in explanations:
+        of_fold: dict[str, float] = {}
+        for name, share in zip(each.names, contribution_shares(each.shap), strict=True):
+            source = name if name.startswith("radscore") else "deep"
+            of_fold[source] = of_fold.get(source, 0.0) + float(share)
+        for source, share in of_fold.items():
+            shares.setdefault(source, []).append(share)
+    return {source: float(np.mean(values)) for source, values in shares.items()}
+
+
+def _selected(key: str, folds: tuple[FoldOutcome, ...]) -> dict[str, dict[str, list[float]]]:
+    """Region -> feature -> its coefficient in each fold that chose it; the most chosen first."""
+    table = pd.concat([fold.selected for fold in folds])
+    found: dict[str, dict[str, list[float]]] = {}
+    for (region, feature), rows in table[table["endpoint"] == key].groupby(["region", "feature"], sort=True):
+        found.setdefault(str(region), {})[str(feature)] = [float(value) for value in rows["coefficient"]]
+    return {
+        region: dict(sorted(features.items(), key=lambda item: (-len(item[1]), item[0])))
+        for region, features in found.items()
+    }
+
+
+def _warnings(models: dict[str, ModelCard], reference: str, ratio: float) -> list[str]:
+    found = []
+    if ratio < FEWEST_EVENTS_PER_VARIABLE:
+        found.append(
+            f"{ratio:.1f} training events per column of {reference}'s classifier, under {FEWEST_EVENTS_PER_VARIABLE}"
+        )
+    card = models[reference]
+    if card.auc_note:
+        found.append(card.auc_note)
+    if card.no_signal:
+        folds = "fold" if len(card.no_signal) == 1 else "folds"
+        found.append(f"{reference} found no signal in the training part of {folds} {', '.join(card.no_signal)}")
+    if card.auc_ci is not None and card.auc_ci[0] <= 0.5:
+        found.append(f"{reference} is not shown to be better than chance")
+    volume = models.get("volume")
+    if volume is not None and volume.auc is not None and card.auc is not None and volume.auc >= card.auc:
+        found.append(f"the tumour's volume alone does as well as {reference}")
+    return found
+
+
+def _optimism(protocols: dict[str, ProtocolResult]) -> dict[str, dict[str, GapCard]]:
+    """What the paper protocol's inner figure promises beside what the strict protocol finds; none without both."""
+    if set(protocols) != {"strict", "paper"}:
+        return {}
+    gaps: dict[str, dict[str, GapCard]] = {}
+    for key, paper in protocols["paper"].endpoints.items():
+        strict = protocols["strict"].endpoints.get(key)
+        gaps[key] = {}
+        for model in MODELS:
+            if paper.models[model].not_run is not None:
+                continue
+            inner, found = paper.models[model].inner_auc, None if strict is None else strict.models[model].auc
+            gaps[key][model] = GapCard(
+                paper_inner_auc=inner,
+                paper_test_auc=paper.models[model].auc,
+                strict_auc=found,
+                optimism_gap=None if inner is None or found is None else inner - found,
+            )
+    return gaps

@@ -1,0 +1,276 @@
+"""From a cohort's features, patches and labels to a bundle, judged on its held-out part."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
+from DeepRadScoreLib.bundle import SCHEMA, Bundle, EndpointCard, EndpointModel, Manifest, ValidationCard
+from DeepRadScoreLib.cohort.table import Cohort
+from DeepRadScoreLib.computing.extraction import CohortFeatures, installed_version
+from DeepRadScoreLib.computing.parts import Progress, code_digest
+from DeepRadScoreLib.computing.workers import Workers
+from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.errors import CohortError, InputError
+from DeepRadScoreLib.fusion.model import FusionModel
+from DeepRadScoreLib.radscore.selection import Rule
+from DeepRadScoreLib.statistics.auc import auc_interval
+from DeepRadScoreLib.study.training.fitting import (
+    FittedPart,
+    every_reason,
+    fit_what_can_be,
+    one_label_per_patient,
+    rules_of,
+)
+from DeepRadScoreLib.study.training.networks import Networks
+from DeepRadScoreLib.study.training.protocols import Stage, StudyData, TrainingPlan
+from DeepRadScoreLib.study.training.splits import holdout
+
+FEWEST_TEST_POSITIVES = 5
+BACKGROUND_ROWS = 50
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """The bundle, and the held-out cases' scores: case_id, endpoint, model, label, score, probability."""
+
+    bundle: Bundle
+    held_out: pd.DataFrame
+
+
+def train_bundle(
+    cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, *, work: Path, workers: Workers, progress: Progress
+) -> TrainingResult:
+    """Train on the cohort, judge on its held-out part, and return the bundle. `work` keeps what a killed run had.
+
+    The plan is one that `check_plan` lets pass.
+
+    Raises
+    ------
+    CohortError: no endpoint has enough patients or can be fitted, or the training or the held-out part is empty.
+    """
+    data = StudyData.of(cohort, computed)
+    test = _held_out_rows(cohort, computed, data, plan)
+    training, testing = data.part(~test), data.part(test)
+    rules, cards = _rules(training)
+    if not rules:
+        raise CohortError(
+            "no endpoint has 10 patients of either class in the training part",
+            where=str(cohort.path),
+            mend="add labelled cases",
+        )
+    fitted, refused = fit_what_can_be(training, rules, plan, work, workers, progress)
+    for key, reason in refused.items():
+        cards[key] = cards[key].model_copy(update={"modelled": False, "reason": reason})
+    if fitted is None:
+        raise CohortError(
+            f"no endpoint can be modelled: {every_reason(refused)}",
+            where=str(cohort.path),
+            mend="mend these or add other endpoints",
+        )
+    networks = fitted.stages.networks
+    if networks is None:
+        raise CohortError("a bundle needs images", where=str(cohort.path), mend="give the columns ct and mask")
+    models = {
+        stage.key: _endpoint_model(stage, fitted.fusions[stage.key]["deep-radscore"], plan.seed)
+        for stage in fitted.stages.stages
+    }
+    progress("judging on the held-out cases", 0, 1)
+    held_out, judged = _judge(fitted, models, testing)
+    progress("judging on the held-out cases", 1, 1)
+    for key, update in judged.items():
+        cards[key] = cards[key].model_copy(update=update)
+    for key in models:
+        cards[key] = _describe(cards[key], rules[key], fitted.fusions[key])
+    manifest = _manifest(cohort, computed, plan, networks, cards, training, testing)
+    return TrainingResult(Bundle(manifest, networks.members, models), held_out)
+
+
+def check_plan(plan: TrainingPlan) -> None:
+    """Refuse settings that cannot work, before anything is computed.
+
+    Raises
+    ------
+    InputError: an unknown backbone, weights that are not there, a device that is not there, frozen in `paper`.
+    """
+    from DeepRadScoreLib.deepct.backbones import build_trunk
+    from DeepRadScoreLib.deepct.device import device_of
+
+    if plan.protocol == "paper" and plan.network.form == "frozen":
+        raise InputError(
+            "the paper protocol trains its network",
+            where="--network frozen",
+            mend="choose --protocol strict, or --network shared or per-endpoint",
+        )
+    device_of(plan.network.device)
+    build_trunk(plan.network.backbone, plan.network.weights, sha256=plan.network.weights_sha256)
+
+
+def _held_out_rows(cohort: Cohort, computed: CohortFeatures, data: StudyData, plan: TrainingPlan) -> np.ndarray:
+    split = cohort.column("split").to_numpy()[computed.rows]
+    if _held_out_by(cohort) == "split column":
+        test = split == "test"
+    else:
+        test = holdout(data.labels.to_numpy(), data.patients, plan.held_out_share, plan.seed)
+    if test.all() or not test.any():
+        raise CohortError(
+            "the training or the held-out part is empty", where=str(cohort.path), mend='correct the column "split"'
+        )
+    return test
+
+
+def _held_out_by(cohort: Cohort) -> str:
+    return "split column" if (cohort.column("split") == "test").any() else "random"
+
+
+def _rules(training: StudyData) -> tuple[dict[str, Rule], dict[str, EndpointCard]]:
+    rules, reasons = rules_of(training)
+    cards = {}
+    for key in KEYS:
+        known = one_label_per_patient(training, key)
+        cards[key] = EndpointCard(
+            modelled=key in rules, reason=reasons.get(key), n=len(known), positives=int(known.sum())
+        )
+    return rules, cards
+
+
+def _endpoint_model(stage: Stage, fusion: FusionModel, seed: int) -> EndpointModel:
+    columns = stage.columns["deep-radscore"]
+    chosen = np.random.default_rng(seed).permutation(len(columns))[:BACKGROUND_ROWS]
+    if stage.regions is None or stage.deep is None:
+        raise ValueError("a bundle's model needs radiomics and images")
+    return EndpointModel(
+        stage.key, stage.regions, stage.fold_regions, stage.deep, fusion, np.round(columns[np.sort(chosen)], 6)
+    )
+
+
+def _judge(
+    fitted: FittedPart, models: dict[str, EndpointModel], testing: StudyData
+) -> tuple[pd.DataFrame, dict[str, dict]]:
+    """The held-out cases' scores, and endpoint -> what its card learns from them."""
+    columns = fitted.columns(testing, fitted.outputs(testing.patches))
+    tables = []
+    judged = {}
+    for stage in fitted.stages.stages:
+        known = testing.labels[stage.key].notna().to_numpy()
+        part = testing.part(known)
+        if not known.any():
+            continue
+        labels = part.labels[stage.key].to_numpy().astype(int)
+        validation = {}
+        for name, fusion in fitted.fusions[stage.key].items():
+            values = columns[stage.key][name][known]
+            scores = fusion.decision_function(values)
+            validation[name] = _validation(labels, scores, one_label_per_patient(part, stage.key))
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "case_id": part.features.index,
+                        "endpoint": stage.key,
+                        "model": name,
+                        "label": labels,
+                        "score": scores,
+                        "probability": fusion.predict_proba(values)[:, 1],
+                    }
+                )
+            )
+        shift = _shift(
+            models[stage.key].names, stage.columns["deep-radscore"], columns[stage.key]["deep-radscore"][known]
+        )
+        judged[stage.key] = {"validation": validation, "shift": shift}
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(), judged
+
+
+def _validation(labels: np.ndarray, scores: np.ndarray, of_patients: np.ndarray) -> ValidationCard:
+    """AUC of the cases; whether it may be given at all is counted in patients."""
+    n, positives = len(labels), int(labels.sum())
+    rarer = min(int(of_patients.sum()), len(of_patients) - int(of_patients.sum()))
+    if positives in (0, n):
+        return ValidationCard(flag="validation_one_class", n=n, positives=positives)
+    if rarer < FEWEST_TEST_POSITIVES:
+        return ValidationCard(flag="validation_few_positives", n=n, positives=positives)
+    estimate = auc_interval(labels, scores)
+    return ValidationCard(auc=estimate.auc, auc_ci=(estimate.low, estimate.high), n=n, positives=positives)
+
+
+def _shift(names: Sequence[str], training: np.ndarray, testing: np.ndarray) -> dict[str, tuple[float, float]]:
+    """Per column: difference of the means (held-out less training, in training SDs) and ratio of the SDs."""
+    sd = np.where(training.std(axis=0) > 0, training.std(axis=0), 1.0)
+    difference = (testing.mean(axis=0) - training.mean(axis=0)) / sd
+    ratio = testing.std(axis=0) / sd
+    return {name: (float(difference[i]), float(ratio[i])) for i, name in enumerate(names)}
+
+
+def _describe(card: EndpointCard, rule: str, fusions: dict[str, FusionModel]) -> EndpointCard:
+    return card.model_copy(
+        update={
+            "rule": rule,
+            "classifier": {name: fusion.classifier_ for name, fusion in fusions.items()},
+            "cv_auc": {name: float(np.mean(fusion.cv_auc_[fusion.classifier_])) for name, fusion in fusions.items()},
+        }
+    )
+
+
+def _manifest(
+    cohort: Cohort,
+    computed: CohortFeatures,
+    plan: TrainingPlan,
+    networks: Networks,
+    cards: dict[str, EndpointCard],
+    training: StudyData,
+    testing: StudyData,
+) -> Manifest:
+    sites = cohort.column("site").iloc[computed.rows]
+    packages = ("DeepRadScore", "numpy", "scikit-learn", "torch", "torchvision", "pyradiomics-bhklab", "SimpleITK")
+    return Manifest(
+        schema=SCHEMA,
+        name="Deep-RadScore",
+        label=SYNTHETIC_LABEL if computed.synthetic else None,
+        protocol=plan.protocol,
+        network=plan.network.form,
+        backbone=plan.network.backbone,
+        weights=networks.weights,
+        pixels=plan.network.pixels,
+        preprocessing=plan.preprocessing,
+        shell_mm=plan.shell_mm,
+        seed=plan.seed,
+        synthetic=computed.synthetic,
+        settings=plain_settings(plan),
+        trained_on={
+            "cohort": cohort.path.name,
+            "training_patients": len(set(training.patients)),
+            "held_out_patients": len(set(testing.patients)),
+            "held_out_by": _held_out_by(cohort),
+            "lung_masks": int((cohort.column("lung_mask").iloc[computed.rows] != "").sum()),
+            "cases": len(computed.rows),
+            "left_out": computed.failed,
+            "sites": {str(site): int(count) for site, count in sites.value_counts().sort_index().items()},
+            "pdl1_rules": cohort.pdl1_rules,
+            "cd8a_cut": None if np.isnan(cohort.cd8a_cut) else cohort.cd8a_cut,
+        },
+        endpoints=cards,
+        versions={name: installed_version(name) for name in packages},
+    )
+
+
+def plain_settings(plan: TrainingPlan) -> dict:
+    """The plan as plain values, without paths and without the device: what decides the result."""
+    weights = plan.network.weights
+    named = weights if weights in ("none", "imagenet") else Path(weights).name
+    return asdict(replace(plan, network=replace(plan.network, weights=named, device="")))
+
+
+def work_key(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan) -> str:
+    """Names the work folder of a run: another plan or other data never take up its parts."""
+    digest = hashlib.sha256((code_digest() + repr(plain_settings(plan))).encode())
+    digest.update(computed.features.to_numpy().tobytes())
+    digest.update(computed.patches.tobytes())
+    digest.update(cohort.labels.to_numpy().tobytes())
+    digest.update(repr(cohort.column("split").tolist() + cohort.column("patient_id").tolist()).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,260 @@
+"""This process, processes and a Dask cluster give the same results, and a crash costs one unit."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+
+from DeepRadScoreLib.cli.workers_options import chosen_workers
+from DeepRadScoreLib.cohort.table import Cohort
+from DeepRadScoreLib.computing import cluster as cluster_module
+from DeepRadScoreLib.computing.cluster import Cluster, cluster
+from DeepRadScoreLib.computing.extraction import extract_cohort
+from DeepRadScoreLib.computing.parts import each_kept
+from DeepRadScoreLib.computing.workers import TRIES, InProcess, Lost, Processes
+from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.errors import InputError, RegionError, WorkersError
+from DeepRadScoreLib.study.evaluation.gathering import StudyInputs
+from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan
+from DeepRadScoreLib.study.results.summary import summarise
+from DeepRadScoreLib.study.run import evaluate_from_table
+from DeepRadScoreLib.study.training.protocols import TrainingPlan
+from support.crashing_units import abs_of, case_or_death, deadly, dies, tries
+from support.imaging_phantoms import image_of, tumour_case
+from support.small_evaluation import write_small_cohort
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the tests send SIGKILL")
+SECONDS_LONG_ENOUGH = 600
+
+
+@pytest.fixture(scope="module", params=["processes", "cluster"])
+def workers(request):
+    if request.param == "processes":
+        yield Processes(2)
+    else:
+        with cluster("local", 2) as of_cluster:
+            yield of_cluster
+
+
+def test_a_crash_costs_its_unit_alone_and_three_make_it_lost(workers, tmp_path):
+    deaths = {2: 1, 3: TRIES - 1, 5: TRIES}
+    tasks = [{"folder": tmp_path, "number": number, "deaths": deaths.get(number, 0)} for number in range(9)]
+    found = list(workers.each(deadly, tasks))
+    assert sorted(position for position, _ in found) == list(range(9))
+    assert dict(found) == {number: f"{number} by 1 thread" for number in range(9)} | {5: Lost()}
+    assert tries(tmp_path, 5) == TRIES
+    if isinstance(workers, Processes):
+        assert [tries(tmp_path, number) for number in range(9)] == [1, 1, 2, TRIES, 1, TRIES, 1, 1, 1]
+    again = list(workers.each(deadly, tasks[:2]))
+    assert sorted(position for position, _ in again) == [0, 1]
+
+
+def test_no_more_is_begun_than_can_be_taken(workers, tmp_path):
+    tasks = [{"folder": tmp_path, "number": number, "deaths": 0} for number in range(40)]
+    results = workers.each(deadly, tasks)
+    next(results)
+    before = -1
+    while (begun := len(list(tmp_path.iterdir()))) != before:
+        before = begun
+        time.sleep(1)
+    assert begun <= 4
+    assert len(list(results)) == 39
+
+
+def refuse() -> None:
+    raise RegionError("the mask is empty", where="a.nrrd", mend="draw the tumour")
+
+
+def test_what_a_unit_raises_is_raised_here(workers):
+    with pytest.raises(RegionError, match=r"a\.nrrd: the mask is empty; draw the tumour\."):
+        list(workers.each(refuse, [{}]))
+    assert [result for _, result in workers.each(abs_of, [{"x": -3}])] == [3]
+
+
+def test_a_fit_that_is_lost_ends_the_run_with_a_sentence(tmp_path):
+    with pytest.raises(WorkersError, match=r"comparing: .* ended 3 times .*memory; .*same command again"):
+        each_kept(tmp_path, dies, [{}], workers=Processes(1), label="comparing", progress=lambda *_: None)
+
+
+class Disturbed:
+    """Workers whose units die for some cases, or one of whose processes is killed now and then."""
+
+    def __init__(self, workers, poisoned=(), kill_after=()):
+        self.workers, self.poisoned, self.kill_after = workers, poisoned, kill_after
+
+    def each(self, function, tasks):
+        tasks = [{"poisoned": self.poisoned, **task} for task in tasks]
+        for count, found in enumerate(self.workers.each(case_or_death, tasks), start=1):
+            yield found
+            if count in self.kill_after:
+                os.kill(a_pid(self.workers), signal.SIGKILL)
+
+
+def a_pid(workers) -> int:
+    """The process of one of the workers."""
+    if isinstance(workers, Cluster):
+        return next(iter(workers.client.run(os.getpid).values()))
+    return dict(workers.each(os.getpid, [{}]))[0]
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Cohort:
+    folder = tmp_path_factory.mktemp("cases")
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(12):
+        ct, mask = tumour_case(radius=4.0 + number / 4)
+        values = sitk.GetArrayFromImage(ct) + rng.normal(0, 20, (30, 40, 40))
+        row = {
+            "case_id": f"c{number:02d}",
+            "ct": str(folder / f"{number}.nrrd"),
+            "mask": str(folder / f"{number}m.nrrd"),
+        }
+        sitk.WriteImage(image_of(values.astype(np.int16)), row["ct"])
+        sitk.WriteImage(mask, row["mask"])
+        rows.append(row)
+    table = pd.DataFrame(rows).assign(patient_id=[row["case_id"] for row in rows])
+    return Cohort(Path("twelve.csv"), table, pd.DataFrame(np.nan, index=table.index, columns=list(KEYS)), {}, np.nan)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cohort, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("DEEPRADSCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return extract_cohort(cohort, wants="patches", workers=InProcess())
+
+
+def test_killed_workers_change_nothing(workers, cohort, undisturbed, tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path))
+    seen = []
+    found = extract_cohort(
+        cohort,
+        wants="patches",
+        workers=Disturbed(workers, kill_after=(3, 5, 8)),
+        progress=lambda done, total, record: seen.append(record.case_id),
+    )
+    assert sorted(seen) == cohort.table["case_id"].tolist()
+    assert found.patches.tobytes() == undisturbed.patches.tobytes()
+    assert found.quality == undisturbed.quality
+    assert found.failed == {}
+    assert len(list(tmp_path.rglob("*.npz"))) == 12
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_poisoned_case_is_recorded_and_the_rest_goes_on(workers, cohort, undisturbed, tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path))
+    found = extract_cohort(cohort, wants="patches", workers=Disturbed(workers, poisoned=("c01", "c07")))
+    assert sorted(found.failed) == ["c01", "c07"]
+    assert found.failed["c01"] == (
+        "the process that worked on it ended 3 times without a result, by a crash or for want of memory."
+    )
+    np.testing.assert_array_equal(found.rows, [0, 2, 3, 4, 5, 6, 8, 9, 10, 11])
+    np.testing.assert_array_equal(found.patches, undisturbed.patches[found.rows])
+
+
+def test_a_case_with_an_unforeseen_fault_is_recorded(cohort, tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path))
+    broken = dataclasses.replace(cohort, table=cohort.table.assign(segment=["", 7, *[""] * 10]))
+    found = extract_cohort(broken, wants="patches", workers=InProcess())
+    assert list(found.failed) == ["c01"]
+    assert "not foreseen" in found.failed["c01"]
+
+
+def test_a_study_gives_the_same_bytes_whoever_works_and_dies(workers, study, tmp_path, monkeypatch):
+    inputs, plan, results = study
+    monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path))
+    killed = []
+
+    def kill_once(label, done, total):
+        if label == "comparing seven classifiers" and not killed:
+            killed.append(a_pid(workers))
+            os.kill(killed[0], signal.SIGKILL)
+
+    outcome, _, _ = evaluate_from_table(inputs, plan, workers=workers, progress=kill_once)
+    assert killed
+    assert summarise(outcome).to_json() == results
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study from a feature table, and its results without any other process."""
+    table, features = write_small_cohort(tmp_path_factory.mktemp("study"), n=60)
+    inputs = StudyInputs(table, features, endpoints=("EGFR",))
+    plan = EvaluationPlan(("strict",), TrainingPlan(folds=2, repeats=1, search="quick"), "column", 2)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("DEEPRADSCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        outcome, _, _ = evaluate_from_table(inputs, plan, workers=InProcess(), progress=lambda *_: None)
+    return inputs, plan, summarise(outcome).to_json()
+
+
+def test_another_version_at_a_worker_is_refused(monkeypatch):
+    with cluster("local", 1) as workers:
+        monkeypatch.setattr(cluster_module, "code_digest", lambda: "another")
+        with pytest.raises(WorkersError, match="another version of DeepRadScore; install the same version"):
+            list(workers.each(abs_of, [{"x": 1}]))
+
+
+@pytest.fixture(scope="module")
+def running_scheduler(tmp_path_factory):
+    """A scheduler with one worker, as a cluster's administrator starts them."""
+    folder = tmp_path_factory.mktemp("dask")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address, file = f"tcp://127.0.0.1:{port}", folder / "scheduler.json"
+    scheduler = ["scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--scheduler-file", file]
+    worker = ["worker", address, "--nthreads", "1", "--no-dashboard", "--local-directory", folder]
+    begun = []
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    for call in (scheduler, worker):
+        with (folder / f"{call[0]}.txt").open("w") as said:
+            line = [sys.executable, "-m", f"distributed.cli.dask_{call[0]}", *map(str, call[1:])]
+            begun.append(subprocess.Popen(line, stderr=said, env=environment))
+    until = time.monotonic() + SECONDS_LONG_ENOUGH
+    while not file.exists():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    yield address, file, begun[0]
+    for process in reversed(begun):
+        process.terminate()
+        process.wait()
+
+
+def test_a_running_cluster_is_found_by_address_or_file_and_its_loss_is_said(running_scheduler):
+    address, file, process = running_scheduler
+    for scheduler in (address, str(file)):
+        with chosen_workers(None, scheduler) as workers:
+            assert dict(workers.each(abs_of, [{"x": -1}, {"x": 2}])) == {0: 1, 1: 2}
+    with (
+        pytest.raises(InputError, match="--jobs 2: a cluster that runs has its own number of processes"),
+        chosen_workers(2, address),
+    ):
+        pass
+    with chosen_workers(None, address) as workers:
+        results = workers.each(abs_of, [{"x": x} for x in range(10)])
+        next(results)
+        process.kill()
+        with pytest.raises(WorkersError, match="the connection with the scheduler was lost; start it again"):
+            list(results)
+
+
+@pytest.mark.parametrize("scheduler", ["tcp://127.0.0.1:9", "nonsense", "tcp://127.0.0.1", "setup.cfg"])
+def test_where_no_scheduler_answers_one_sentence_says_so(scheduler, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("setup.cfg").write_text("[metadata]")
+    with (
+        pytest.raises(WorkersError, match=f"--scheduler {scheduler}: no Dask scheduler answers there"),
+        cluster(scheduler, 1),
+    ):
+        pass

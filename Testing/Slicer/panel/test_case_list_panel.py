@@ -1,0 +1,260 @@
+"""The panel of the case list: opening, keys, status, and a note that is never lost."""
+
+import pytest
+
+import slicer_harness as harness
+
+
+@pytest.fixture
+def case_list(tmp_path, slicer_app):
+    from DeepRadScoreSlicer.cases.case_list import CaseList
+
+    rows = "".join(f"{name},{name}.nrrd\n" for name in "abc")
+    for name in "abc":
+        (tmp_path / f"{name}.nrrd").write_bytes(b"NRRD0004\n")
+    (tmp_path / "cases.csv").write_text(f"case_id,ct\n{rows}")
+    return CaseList.from_cohort(tmp_path / "cases.csv")
+
+
+class Shown:
+    """A panel in a window, and what it asked to be opened."""
+
+    def __init__(self):
+        import qt
+
+        from DeepRadScoreSlicer.panel.case_list_panel import CaseListPanel
+
+        self.opened, self.answer = [], True
+        self.window = qt.QWidget()
+        self.frame = qt.QFrame(self.window)
+        outer = qt.QVBoxLayout(self.window)
+        outer.addWidget(self.frame)
+        self.panel = CaseListPanel(qt.QVBoxLayout(self.frame), self.open)
+        self.window.show()
+        harness.process_events(0)
+
+    def open(self, case):
+        self.opened.append(case.case_id)
+        return self.answer
+
+    def row(self, number):
+        return [self.panel.table.item(number, column).text() for column in range(3)]
+
+    def texts(self):
+        return [self.row(number)[1] for number in range(self.panel.table.rowCount)]
+
+
+@pytest.fixture
+def shown(case_list):
+    shown = Shown()
+    shown.panel.set_list(case_list)
+    yield shown
+    shown.window.close()
+    shown.window.deleteLater()
+
+
+def press(widget, key, control=False):
+    """A key as from the keyboard, through Qt's shortcuts."""
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    from slicer_harness.pythonqt import unwrap
+
+    QTest.keyClick(unwrap(widget), key, Qt.ControlModifier if control else Qt.NoModifier)
+    harness.process_events(0)
+
+
+def test_a_list_is_shown_and_nothing_is_opened(shown):
+    assert shown.texts() == ["○ not started"] * 3
+    assert shown.opened == []
+    assert shown.panel.current is None
+    assert (shown.panel.next_button.enabled, shown.panel.previous_button.enabled) == (True, False)
+    assert shown.panel.note_edit.enabled is False
+    assert "a.nrrd" in shown.panel.table.item(0, 0).toolTip()
+
+
+def test_next_and_previous(shown):
+    shown.panel.previous()
+    assert shown.opened == []
+    for _ in range(5):
+        shown.panel.next()
+    assert shown.opened == ["a", "b", "c"]
+    assert (shown.panel.next_button.enabled, shown.panel.previous_button.enabled) == (False, True)
+    shown.panel.previous_button.click()
+    assert shown.panel.current.case_id == "b"
+    assert shown.texts() == ["◐ in progress"] * 3
+    assert shown.panel.table.currentRow() == 1
+
+
+def test_a_refusal_leaves_everything_as_it_was(shown, case_list):
+    from DeepRadScoreSlicer.cases.case_list import Status
+
+    shown.panel.next()
+    shown.answer = False
+    shown.panel.next()
+    assert shown.opened == ["a", "b"]
+    assert shown.panel.current.case_id == "a"
+    assert shown.panel.table.currentRow() == 0
+    assert case_list.status("b") is Status.NOT_STARTED
+    harness.pythonqt.emit(shown.panel.table, "cellDoubleClicked(int,int)", 2, 0)
+    assert shown.opened[-1] == "c"
+    assert shown.panel.table.currentRow() == 0
+
+
+def test_double_click_and_enter_open(shown):
+    from PySide6.QtCore import Qt
+
+    harness.pythonqt.emit(shown.panel.table, "cellDoubleClicked(int,int)", 2, 1)
+    assert shown.panel.current.case_id == "c"
+    shown.panel.table.setFocus()
+    shown.panel.table.setCurrentCell(0, 0)
+    press(shown.panel.table, Qt.Key_Return)
+    assert shown.panel.current.case_id == "a"
+    shown.panel.table.setCurrentCell(1, 0)
+    press(shown.panel.table, Qt.Key_Enter)
+    assert shown.opened == ["c", "a", "b"]
+    press(shown.panel.table, Qt.Key_Enter)
+    assert shown.opened == ["c", "a", "b"]
+
+
+def test_keys_work_everywhere_in_the_panel_also_while_a_note_is_written(shown):
+    from PySide6.QtCore import Qt
+
+    press(shown.window, Qt.Key_PageDown, control=True)
+    assert shown.panel.current.case_id == "a"
+    shown.panel.note_edit.setFocus()
+    press(shown.panel.note_edit, Qt.Key_PageDown, control=True)
+    assert shown.panel.current.case_id == "b"
+    press(shown.panel.note_edit, Qt.Key_PageUp, control=True)
+    assert shown.panel.current.case_id == "a"
+    shown.frame.visible = False
+    press(shown.window, Qt.Key_PageDown, control=True)
+    assert shown.panel.current.case_id == "b"
+
+
+def test_tab_leaves_the_table_and_the_note(shown):
+    assert shown.panel.table.tabKeyNavigation is False
+    assert shown.panel.note_edit.tabChangesFocus is True
+
+
+def test_status_by_button_is_kept(shown, case_list):
+    from DeepRadScoreSlicer.cases.case_list import CaseList, Status
+
+    shown.panel.next()
+    assert shown.panel.status_buttons[Status.IN_PROGRESS].checked
+    for status in (Status.REVIEWED, Status.FLAGGED, Status.NOT_STARTED, Status.REVIEWED):
+        shown.panel.status_buttons[status].click()
+        assert case_list.status("a") is status
+        assert [s for s, button in shown.panel.status_buttons.items() if button.checked] == [status]
+    assert shown.texts() == ["✔ reviewed", "○ not started", "○ not started"]
+    shown.panel.status_buttons[Status.REVIEWED].click()
+    assert shown.panel.status_buttons[Status.REVIEWED].checked
+    assert CaseList.from_cohort(case_list.cases[0].ct.with_name("cases.csv")).status("a") is Status.REVIEWED
+    shown.panel.previous()
+    shown.panel.next()
+    shown.panel.previous()
+    assert case_list.status("a") is Status.REVIEWED
+
+
+def test_symbols_and_words_tell_the_status_without_colour(shown):
+    from DeepRadScoreSlicer.panel.case_list_panel import SYMBOLS
+
+    assert len(set(SYMBOLS.values())) == len(SYMBOLS) == 4
+    texts = [button.text for button in shown.panel.status_buttons.values()]
+    assert texts == ["○ not started", "◐ in progress", "✔ reviewed", "⚑ flagged"]
+
+
+def test_a_note_is_saved_after_a_pause(shown, case_list, monkeypatch):
+    shown.panel._timer.setInterval(20)
+    shown.panel.next()
+    shown.panel.note_edit.setPlainText("spiculated\n2 cm")
+    assert case_list.note("a") == ""
+    harness.process_events(200)
+    assert case_list.note("a") == "spiculated\n2 cm"
+    assert shown.row(0)[2] == "spiculated 2 cm"
+
+
+def test_a_note_is_saved_when_the_case_is_left(shown, case_list):
+    shown.panel.next()
+    shown.panel.note_edit.setPlainText("mine")
+    shown.panel.next()
+    assert case_list.note("a") == "mine"
+    assert shown.panel.note_edit.plainText == ""
+    assert case_list.note("b") == ""
+    shown.panel.previous()
+    assert shown.panel.note_edit.plainText == "mine"
+    shown.panel.note_edit.setPlainText("mine 2")
+    shown.panel.close_case()
+    assert case_list.note("a") == "mine 2"
+    assert (shown.panel.current, shown.panel.note_edit.plainText) == (None, "")
+
+
+def test_a_note_that_cannot_be_saved_stays_where_it_is(shown, case_list, monkeypatch):
+    from DeepRadScoreLib.errors import OutputError
+
+    def full(case_id, note):
+        if note != case_list.note(case_id):
+            raise OutputError("the reader's notes cannot be saved (No space left on device)", where="cases.review.json")
+
+    shown.panel.next()
+    monkeypatch.setattr(case_list, "set_note", full)
+    shown.panel.note_edit.setPlainText("important")
+    shown.panel.next()
+    assert shown.panel.current.case_id == "a"
+    assert shown.opened == ["a"]
+    assert shown.panel.note_edit.plainText == "important"
+    assert shown.panel.message_label.visible
+    assert "No space left on device" in shown.panel.message_label.text
+    shown.panel.set_list(case_list)
+    assert shown.panel.note_edit.plainText == "important"
+    monkeypatch.undo()
+    shown.panel.next()
+    assert (case_list.note("a"), shown.panel.current.case_id) == ("important", "b")
+    assert not shown.panel.message_label.visible
+
+
+def test_a_list_in_a_read_only_folder_can_be_read(shown, case_list, monkeypatch):
+    from DeepRadScoreLib.errors import OutputError
+
+    def read_only(*_, **__):
+        raise OutputError("the reader's notes cannot be saved (Permission denied)", where="cases.review.json")
+
+    monkeypatch.setattr(case_list._review, "put", read_only)
+    shown.panel.next()
+    assert "Permission denied" in shown.panel.message_label.text
+    shown.panel.next()
+    assert shown.opened == ["a", "b"]
+
+
+def test_remarks_are_shown_as_text(shown, tmp_path):
+    from DeepRadScoreSlicer.cases.case_list import CaseList
+
+    folder = tmp_path / "many"
+    folder.mkdir()
+    (folder / "x.nrrd").write_bytes(b"NRRD0004\n")
+    for number in range(8):
+        (folder / f"<b>{number}_mask.nrrd").write_bytes(b"NRRD0004\n")
+    shown.panel.set_list(CaseList.from_folder(folder))
+    lines = shown.panel.message_label.text.splitlines()
+    assert len(lines) == 6
+    assert lines[0].startswith("many/<b>0_mask.nrrd: no CT belongs")
+    assert lines[-1] == "and 3 more remarks."
+
+
+def test_a_shorter_list_replaces_a_longer_one(shown, tmp_path):
+    from DeepRadScoreSlicer.cases.case_list import CaseList
+
+    shown.panel.next()
+    shown.panel.next()
+    (tmp_path / "short.csv").write_text("case_id,ct\nz,a.nrrd\n")
+    shown.panel.set_list(CaseList.from_cohort(tmp_path / "short.csv"))
+    assert shown.panel.table.rowCount == 1
+    assert shown.panel.current is None
+    shown.panel.next()
+    assert shown.opened[-1] == "z"
+
+
+def test_no_exception_was_left_in_a_slot(shown):
+    for _ in range(3):
+        shown.panel.next_button.click()
+    assert harness.pythonqt.slot_errors == []

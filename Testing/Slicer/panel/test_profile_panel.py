@@ -1,0 +1,223 @@
+"""The profile in the panel: the report's words and numbers, labelled, out of date where it is, by keyboard alone."""
+
+from __future__ import annotations
+
+import copy
+import html
+import json
+import re
+
+import pytest
+
+from support.scene_tools import ball_case, made_up_profile
+
+LABEL = "synthetic: not for patients"
+NUMBER = re.compile(r"\d")
+NO_NUMBERS = re.compile(
+    r"PD-1/PD-L1|T4|PIK3CA|TP53|EGFR|ROS1|case-1|slice \d+ \(from 0 at the feet\)|AUC of 0\.5|includes 0\.5|"
+    r"fewer than 5|Shell, 3 mm"
+)
+"""Names, fixed words of the report, and what was chosen: no result of this case."""
+
+
+@pytest.fixture(scope="module")
+def document():
+    """`profile.json` of a made-up profile with flags of all kinds."""
+    from DeepRadScoreLib.imaging import case_from_images
+    from DeepRadScoreLib.report.profile import to_profile_json
+
+    ct, tumour = ball_case()
+    made = json.loads(to_profile_json(made_up_profile(case_from_images(ct, tumour, case_id="case-1"))))
+    endpoints = made["endpoints"]
+    endpoints["KRAS"] |= {"flags": ["not_better_than_chance"], "validation_auc": 0.55, "validation_auc_ci": [0.4, 0.7]}
+    endpoints["TP53"] |= {"flags": ["single_feature_radscore", "outside_spread"], "probability": 0.004}
+    endpoints["ALK"] |= {"probability": None, "decision": None, "spread": None, "shap": None, "flags": ["no_signal"]}
+    endpoints["ROS1"] |= {"validation_auc": None, "validation_auc_ci": None, "flags": ["validation_one_class"]}
+    return made
+
+
+@pytest.fixture
+def panel(slicer_app):
+    import qt
+
+    from DeepRadScoreSlicer.panel.profile_panel import ProfilePanel
+
+    holder = qt.QWidget()
+    told = []
+    made = ProfilePanel(qt.QVBoxLayout(holder), told.append)
+    made.holder, made.told = holder, told
+    holder.show()
+    yield made
+    holder.close()
+    holder.deleteLater()
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", text)).replace("\u202f", " ")).strip()
+
+
+def lines(text: str) -> list[str]:
+    return [plain(part) for part in re.split(r"<br>|<p>|<tr>|</table>", text)]
+
+
+def shown(panel) -> list[str]:
+    import qt
+
+    labels = [label for label in panel.holder.findChildren(qt.QLabel) if not label.isHidden()]
+    return [label.text for label in labels]
+
+
+def test_says_why_there_is_none(panel):
+    panel.clear("Not analyzed yet.")
+    assert [plain(text) for text in shown(panel)] == ["Not analyzed yet."]
+
+
+def test_ten_findings_in_three_groups(panel, document):
+    panel.show(document, False)
+    text = " ".join(plain(part) for part in shown(panel))
+    for title in ("Risk factors", "Mutations", "Immune"):
+        assert title in text
+    given = [key for key, entry in document["endpoints"].items() if entry["probability"] is not None]
+    buttons = {key: finding.button for key, finding in panel._findings.items() if not finding.button.isHidden()}
+    assert len(panel._findings) == 10
+    assert list(buttons) == given
+    assert all(document["endpoints"][key]["decision"] in button.text for key, button in buttons.items())
+
+
+def test_numbers_are_those_of_the_report(panel, document):
+    from DeepRadScoreLib.report.number_text import decimals, percent, signed
+    from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap
+
+    panel.show(document, False)
+    for key, entry in document["endpoints"].items():
+        text = plain(panel._findings[key].numbers.text)
+        for flag in entry["flags"]:
+            assert flag_sentence(flag) in text
+        if entry["probability"] is None:
+            assert "no probability" in text and not NUMBER.search(text.replace("PD-1/PD-L1", ""))
+            continue
+        low, high = entry["spread"]
+        numbers = [percent(entry["probability"]), percent(entry["threshold"]), f"{percent(low)} – {percent(high)}"]
+        if entry["validation_auc"] is not None:
+            numbers += [decimals(entry["validation_auc"]), f"{entry['validation_n']} patients"]
+            numbers.append(" – ".join(decimals(bound) for bound in entry["validation_auc_ci"]))
+        for number in numbers:
+            assert number.replace("\u202f", " ") in text, (key, number)
+        evidence = plain(panel._findings[key].evidence.text)
+        for name, contribution in grouped_shap(entry["shap"]).items():
+            assert f"{name} {signed(contribution)}" in evidence
+    assert "it lies outside their range" in plain(panel._findings["TP53"].numbers.text)
+    assert "it lies outside their range" not in plain(panel._findings["LVI"].numbers.text)
+    assert "Not better than chance" in plain(panel._findings["KRAS"].numbers.text)
+    assert "Not better than chance" not in plain(panel._findings["LVI"].numbers.text)
+
+
+def test_synthetic_stands_at_every_line_with_a_number(panel, document):
+    labelled = copy.deepcopy(document) | {"label": LABEL}
+    panel.show(labelled, False)
+    panel._findings["EGFR"].button.click()
+    seen = 0
+    for text in shown(panel):
+        for line in lines(text):
+            bare = NO_NUMBERS.sub("", line)
+            if NUMBER.search(bare):
+                assert LABEL in line.replace("\xa0", " "), line
+                seen += 1
+    assert seen > 20
+    panel.show(document, False)
+    assert LABEL not in " ".join(shown(panel)).replace("&nbsp;", " ")
+
+
+def test_out_of_date_is_said_everywhere(panel, document):
+    panel.show(document, True)
+    assert plain(panel._head.text).startswith("Out of date")
+    for key, entry in document["endpoints"].items():
+        if entry["probability"] is not None:
+            assert "(out of date)" in panel._findings[key].button.text
+            bold = re.findall(r"<b>(.*?)</b>", panel._findings[key].numbers.text)
+            assert all(part.startswith("<s>") for part in bold if NUMBER.search(part))
+
+
+def test_without_a_model_there_are_regions_and_quality_only(panel, document):
+    bare = copy.deepcopy(document) | {"model": None}
+    for entry in bare["endpoints"].values():
+        entry.update(probability=None, decision=None, spread=None, shap=None, flags=["no_model"])
+    panel.show(document, False)
+    panel._findings["LVI"].button.click()
+    panel.show(bare, False)
+    assert panel.told == ["LVI", None]
+    texts = [plain(text) for text in shown(panel)]
+    assert len(texts) == 2
+    assert "regions, features and quality only" in texts[0]
+    assert "mL" in texts[1]
+
+
+def test_a_click_opens_and_a_second_closes(panel, document):
+    panel.show(document, False)
+    egfr, lvi = panel._findings["EGFR"], panel._findings["LVI"]
+    egfr.button.click()
+    assert (panel.selected, panel.told) == ("EGFR", ["EGFR"])
+    assert not egfr.evidence.isHidden() and egfr.button.text.startswith("▾")
+    lvi.button.click()
+    assert panel.told == ["EGFR", "LVI"]
+    assert egfr.evidence.isHidden() and not egfr.button.checked
+    panel.show(document, True)
+    assert panel.selected == "LVI" and not lvi.evidence.isHidden()
+    lvi.button.click()
+    assert panel.told == ["EGFR", "LVI", None]
+    assert lvi.evidence.isHidden() and lvi.button.text.startswith("▸")
+
+
+@pytest.mark.parametrize("key", ["Key_Space", "Key_Return", "Key_Enter"])
+def test_by_keyboard(panel, document, key):
+    from PySide6.QtCore import Qt
+    from PySide6.QtTest import QTest
+
+    import slicer_harness as harness
+
+    panel.show(document, False)
+    button = harness.unwrap(panel._findings["PI"].button)
+    assert button.focusPolicy() & Qt.FocusPolicy.TabFocus
+    button.setFocus()
+    QTest.keyClick(button, getattr(Qt.Key, key))
+    assert panel.selected == "PI"
+    QTest.keyClick(button, getattr(Qt.Key, key))
+    assert panel.selected is None
+
+
+def test_names_from_outside_are_text(panel, document):
+    from html.parser import HTMLParser
+
+    class Found(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            assert tag not in {"img", "a", "script"}
+
+    odd = copy.deepcopy(document)
+    odd["case_id"] = "<img src=x>"
+    odd["model"]["name"] = '<a href="x">model</a>'
+    odd["quality"] = [{"code": "x", "severity": "info", "message": "<script>1</script>"}]
+    panel.show(odd, False)
+    for text in shown(panel):
+        Found().feed(text)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.004, 0.5, 0.996, 1.0])
+def test_bars_fill_their_width(value):
+    from DeepRadScoreSlicer.cases.profile_text import diverging_bar, probability_bar
+
+    for text in (probability_bar(value, 1 - value, (0.0, value), False), diverging_bar(2 * value - 1)):
+        for row in re.findall(r"<tr>(.*?)</tr>", text):
+            widths = [float(width) for width in re.findall(r'width="([\d.]+)%"', row)]
+            assert sum(widths) == pytest.approx(100, abs=0.1)
+            assert all(width > 0 for width in widths)
+
+
+def test_a_profile_can_be_read_where_packages_are_missing(panel, document, monkeypatch):
+    from DeepRadScoreSlicer.cases import profile_text
+
+    def missing(*_):
+        raise ModuleNotFoundError("No module named 'pydantic'", name="pydantic")
+
+    monkeypatch.setattr(profile_text, "regions_text", missing)
+    panel.show(document, False)
+    assert "pydantic is missing" in panel._reason.text

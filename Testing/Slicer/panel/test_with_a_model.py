@@ -1,0 +1,74 @@
+"""An analysis with a model: read in steps, and the same decisions from the scene as from the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support.scene_tools import load_segmentation, load_volume, segment_ids
+from support.small_models import trained
+
+KEYS = ("LVI", "EGFR", "KRAS", "PDL1")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained(tmp_path_factory.mktemp("bundle"), 1, KEYS)
+
+
+def test_the_same_decisions_from_the_scene_as_from_the_files(scene, shared, model):
+    from DeepRadScoreLib.analysis import analyze
+    from DeepRadScoreLib.bundle import read_bundle
+    from DeepRadScoreLib.imaging import read_case
+    from DeepRadScoreSlicer.scene.scene_case import case_from_nodes
+
+    ct, mask = (shared / "data/pyradiomics" / f"lung1_{kind}.nrrd" for kind in ("image", "label"))
+    segmentation, bundle = load_segmentation(mask), read_bundle(model)
+    case = case_from_nodes(load_volume(ct), segmentation, segment_ids(segmentation)[0], "lung1")
+    here, file = analyze(case, bundle), analyze(read_case(ct, mask, case_id="lung1"), bundle)
+    np.testing.assert_allclose(list(here.features.values()), list(file.features.values()), rtol=1e-9, atol=0)
+    given = 0
+    for key, found in file.findings.items():
+        ours = here.findings[key]
+        assert (ours.decision, ours.flags, ours.threshold) == (found.decision, found.flags, found.threshold)
+        assert (ours.probability is None) == (found.probability is None)
+        if found.probability is not None:
+            given += 1
+            assert ours.probability == pytest.approx(found.probability, abs=1e-9, rel=0)
+            assert ours.spread == pytest.approx(found.spread, abs=1e-9, rel=0)
+            assert ours.shap == pytest.approx(found.shap, abs=1e-9, rel=0)
+    assert given >= 2
+    assert here.gradcam.keys() == file.gradcam.keys() >= set(KEYS)
+    for key, heat in file.gradcam.items():
+        np.testing.assert_allclose(here.gradcam[key], heat, rtol=0, atol=1e-6)
+
+
+def test_the_panel_reads_the_model_in_steps_and_keeps_it(nodes, model):
+    import slicer_harness as harness
+    from DeepRadScoreLib.bundle import bundle_steps
+
+    module = harness.load_module()
+    logic = module.widget.logic
+    ids = [node.GetID() for node in nodes[:2]]
+
+    def reading(count: int = 100) -> list[str]:
+        """Labels of the steps that read the model, `count` of them; the analysis is left then."""
+        labels = []
+        for step in logic.analysis_steps(*ids, nodes[2], "ball", model):
+            if step.fraction > 0 or len(labels) == count + 3:
+                break
+            labels.append(step.label)
+        assert labels[:3] == ["loading the library", "reading CT and mask from the scene", "noting what is analysed"]
+        return labels[3:]
+
+    begun = "loading the library of models"
+    whole = [begun, *bundle_steps(model), "Putting the CT in order"]
+    assert len(whole) > 15
+    assert reading(5) == whole[:5]
+    assert reading() == whole, "what was left half-way is read from its beginning"
+    assert reading() == [begun, whole[-1]]
+    model.touch()
+    assert reading() == whole, "another file is read anew"
+    module.close()

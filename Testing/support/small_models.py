@@ -1,0 +1,23 @@
+"""A model as quickly as it can be had, for tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from support.small_study import small_plan, small_study
+
+
+def trained(folder: Path, seed: int, keys: tuple[str, ...] = ("EGFR", "KRAS")) -> Path:
+    """The file of a bundle that was trained on 60 made-up patients; it is said to be synthetic."""
+    from DeepRadScoreLib.bundle import write_bundle
+    from DeepRadScoreLib.computing.workers import InProcess
+    from DeepRadScoreLib.study.training.train import train_bundle
+
+    cohort, computed = small_study(60, seed, keys)
+    plan = small_plan()
+    plan = replace(plan, network=replace(plan.network, backbone="densenet121"))
+    settings = {"work": folder / f"work{seed}", "workers": InProcess(), "progress": lambda *_: None}
+    done = train_bundle(cohort, replace(computed, synthetic=True), plan, **settings)
+    write_bundle(done.bundle, folder / f"model{seed}.zip")
+    return folder / f"model{seed}.zip"

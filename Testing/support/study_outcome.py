@@ -1,0 +1,124 @@
+"""A made-up study outcome for tests of what is written from it: two endpoints evaluated, one not.
+
+Patient p000 has two cases, all others one; case-x could not be used.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from DeepRadScoreLib.study.results.outcome import (
+    MODELS,
+    SELECTED_COLUMNS,
+    CamExample,
+    EndpointFlow,
+    Explanation,
+    Fit,
+    FoldOutcome,
+    StudyOutcome,
+)
+
+NAMES = ("radscore_tumour", "radscore_peritumoral", *(f"deep_{i}" for i in range(1, 11)))
+STRENGTH = {
+    "radiomics-score": 1.0,
+    "deep-ct": 0.7,
+    "deep-radscore": 1.4,
+    "volume": 0.3,
+    "clinical": 0.4,
+    "shuffled-voxels": 0.3,
+    "shuffled-labels": 0.0,
+}
+CLASSIFIERS = ("SVM", "KNN", "RF", "NB", "LR", "MLP", "LDA")
+
+
+def made_up_outcome(
+    n: int = 150, endpoints: tuple[str, ...] = ("EGFR", "LVI"), seed: int = 0, synthetic: bool = False
+) -> StudyOutcome:
+    rng = np.random.default_rng(seed)
+    labels = {key: (rng.random(n) < 0.35).astype(int) for key in endpoints}
+    fold_of = rng.permutation(np.arange(n) % 5)
+    strict = tuple(_fold(rng, str(k + 1), labels, np.flatnonzero(fold_of == k), n) for k in range(5))
+    test = rng.permutation(n)[: int(0.3 * n)]
+    paper = (_fold(rng, "test", labels, np.sort(test), n),)
+    flows = [EndpointFlow(key, n, n, int(labels[key].sum())) for key in endpoints]
+    flows.append(EndpointFlow("ALK", n, n - 20, 2, not_run="2 patients are positive; at least 10 are needed."))
+    return StudyOutcome(
+        folds={"strict": strict, "paper": paper},
+        flows=tuple(flows),
+        models_not_run={},
+        left_out={"case-x": "case-x.nrrd: the mask is empty; outline the tumour."},
+        patients=n,
+        cases=n + 2,
+        settings={"seed": seed, "folds": 5, "repeats": 10, "network": "frozen", "protocol": "both"},
+        versions={"DeepRadScore": "0.1", "numpy": "2"},
+        hashes={"cohort.csv": "0" * 64},
+        synthetic=synthetic,
+    )
+
+
+def _fold(rng: np.random.Generator, name: str, labels: dict[str, np.ndarray], test: np.ndarray, n: int) -> FoldOutcome:
+    train = np.setdiff1d(np.arange(n), test)
+    predictions, fits, selected, explanations, cams = [], [], [], [], []
+    for key, y in labels.items():
+        for model, strength in STRENGTH.items():
+            score = strength * 1.5 * (y - 0.35) + rng.normal(size=n)
+            probability = expit(score - 0.7)
+            predictions.append(
+                pd.DataFrame(
+                    {
+                        "case_id": ["case-000 + case-000-b" if i == 0 else f"case-{i:03d}" for i in test],
+                        "patient_id": [f"p{i:03d}" for i in test],
+                        "endpoint": key,
+                        "model": model,
+                        "label": y[test],
+                        "score": score[test],
+                        "probability": probability[test],
+                        "decision": (probability[test] >= 0.35).astype(int),
+                    }
+                )
+            )
+            names = CLASSIFIERS if model in MODELS else ("LR",)
+            fits.append(
+                Fit(
+                    endpoint=key,
+                    model=model,
+                    classifier=str(rng.choice(names)),
+                    cv_auc={c: np.clip(rng.normal(0.6 + 0.12 * strength, 0.06, 50), 0, 1) for c in names},
+                    threshold=0.35,
+                    no_signal=False,
+                    labels=y[train],
+                    probability=probability[train],
+                    columns={"radiomics-score": 2, "deep-ct": 10, "deep-radscore": 12}.get(model, 1),
+                )
+            )
+        for region in ("tumour", "peritumoral"):
+            for feature in ("original_firstorder_Mean", "wavelet-HLH_glcm_Imc2", "original_glszm_ZoneEntropy"):
+                row = (key, region, feature, rng.normal(), rng.normal(), 1.0, "lasso")
+                selected.append(dict(zip(SELECTED_COLUMNS, row, strict=True)))
+        values = rng.normal(size=(len(test), len(NAMES)))
+        explanations.append(
+            Explanation(
+                endpoint=key,
+                case_ids=tuple(f"case-{i:03d}" for i in test),
+                names=NAMES,
+                columns=values,
+                shap=values * rng.normal(0.2, 0.3, len(NAMES)),
+                correlations=(rng.uniform(-0.6, 0.6, (2, 10)),),
+            )
+        )
+        yy, xx = np.mgrid[:160, :160]
+        for kind, case in (("most certain", test[0]), ("least certain", test[1])):
+            disc = (yy - 80) ** 2 + (xx - 80) ** 2 < 25**2
+            patch = np.where(disc, 30.0, -850.0) + rng.normal(0, 30, (160, 160))
+            heat = np.exp(-((yy - 70) ** 2 + (xx - 90) ** 2) / 900)
+            cams.append(CamExample(key, f"case-{case:03d}", kind, int(y[case]), 0.5, patch, heat, (5, 5)))
+    return FoldOutcome(
+        name,
+        pd.concat(predictions, ignore_index=True),
+        tuple(fits),
+        pd.DataFrame(selected),
+        tuple(explanations),
+        tuple(cams),
+    )

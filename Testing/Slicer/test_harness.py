@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import enum
 import gc
 import importlib
+import inspect
 import pathlib
 import sys
 import weakref
@@ -15,6 +17,7 @@ import pytest
 import slicer
 
 import slicer_harness as harness
+from support import slicer_sources
 
 pytestmark = pytest.mark.usefixtures("slicer_app")
 
@@ -717,3 +720,22 @@ class TestApplication:
         assert hierarchy.GetItemLevel(study) == "Study"
         assert hierarchy.GetItemLevel(hierarchy.GetItemParent(study)) == "Patient"
         assert len(node.GetAttribute("DICOM.instanceUIDs").split()) == node.GetImageData().GetDimensions()[2]
+
+
+def test_stand_ins_are_called_as_slicers_own_functions():
+    """Names and defaults of the arguments, as the sources declare them."""
+    from slicer_harness.dicom import DICOM_UTILS
+
+    rows = slicer_sources.read(slicer_sources.LIST)
+    lines = {row["name"]: row["line"] for row in rows if row["line"].startswith("def ")}
+    compared = 0
+    for name, function in DICOM_UTILS.items():
+        line = lines.get(f"DICOMUtils.{name}")
+        if line is not None:
+            declared = ast.parse(f"{line} pass").body[0].args
+            taken = inspect.signature(function).parameters.values()
+            assert [arg.arg for arg in declared.args] == [arg.name for arg in taken]
+            defaults = [arg.default for arg in taken if arg.default is not inspect.Parameter.empty]
+            assert [ast.literal_eval(value) for value in declared.defaults] == defaults
+            compared += 1
+    assert compared == 4

@@ -29,11 +29,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-import check_slicer_api
 import pytest
 from PySide6 import QtCore, QtGui, QtWidgets
 
 import slicer_harness as harness
+from support import slicer_sources
 
 MODULE = harness.ROOT / "DeepRadScore"
 FILES = sorted(MODULE.rglob("*.py"))
@@ -52,7 +52,7 @@ def last(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def rows():
-    return check_slicer_api.read(check_slicer_api.LIST)
+    return slicer_sources.read(slicer_sources.LIST)
 
 
 @pytest.fixture(scope="module")
@@ -352,7 +352,7 @@ def test_both_tags_have_every_name(rows):
     tags: dict[str, set[str]] = {}
     for row in rows:
         tags.setdefault(row["name"], set()).add(row["tag"])
-    assert {name for name, found in tags.items() if found != set(check_slicer_api.TAGS)} <= GUARDED
+    assert {name for name, found in tags.items() if found != set(slicer_sources.TAGS)} <= GUARDED
 
 
 def test_rows_quote_the_name(rows):

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from DeepRadScoreLib.cohort.folders.by_name import CORRECTED, Findings, FoundCase, dicom_files, find_cases
 from DeepRadScoreSlicer.cases.case_table import read_rows
 from DeepRadScoreSlicer.cases.review_file import ReviewFile
 
-FOLDER_REVIEW = "deepradscore.review.json"
-FOLDER_CORRECTED = f"deepradscore{CORRECTED}"
+if TYPE_CHECKING:
+    from DeepRadScoreLib.cohort.folders.by_name import Findings, FoundCase
 
 
 class Status(Enum):
@@ -25,6 +25,13 @@ class Status(Enum):
     IN_PROGRESS = "in progress"
     REVIEWED = "reviewed"
     FLAGGED = "flagged"
+
+
+class DicomSeries(NamedTuple):
+    """A series of a DICOM database, by its SeriesInstanceUID."""
+
+    uid: str
+    modality: str
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,8 @@ class CaseList:
         CohortError: the table cannot be used, the column `case_id` or `ct` is missing or has an empty cell, a case
             stands twice.
         """
+        from DeepRadScoreLib.cohort.folders.by_name import CORRECTED
+
         path = Path(path).absolute()
         cases = [_listed(row, path.parent) for row in read_rows(path)]
         return cls(
@@ -105,6 +114,7 @@ class CaseList:
         A case is named after its sub-folder or its CT file; a CT in DICOM, whose folders may be named after patients,
         as the library names it: "case-" and twelve digits made of its SeriesInstanceUID.
         """
+        from DeepRadScoreLib.cohort.folders.by_name import CORRECTED, find_cases
         from DeepRadScoreLib.errors import InputError
 
         path = Path(path).absolute()
@@ -119,30 +129,30 @@ class CaseList:
         return cls(
             list(_listed_files(found)),
             where=str(path),
-            review=path / FOLDER_REVIEW,
-            corrected=path / FOLDER_CORRECTED,
+            review=path / "deepradscore.review.json",
+            corrected=path / f"deepradscore{CORRECTED}",
             remarks=found.remarks,
         )
 
     @classmethod
-    def from_dicom(cls, series_uids: Iterable[str], *, folder: Path | None = None) -> CaseList:
+    def from_dicom(cls, series: Iterable[DicomSeries], folder: Path) -> CaseList:
         """Series of Slicer's DICOM database; other series than CT are left out with a remark.
 
         Parameters
         ----------
-        folder: where status, notes and corrections are kept; default: beside Slicer's settings.
+        folder: where status, notes and corrections are saved.
         """
-        import slicer
+        from DeepRadScoreLib.cohort.folders.by_name import CORRECTED
 
-        folder = folder or Path(slicer.app.slicerUserSettingsFilePath).parent / "DeepRadScore"
-        uids = list(series_uids)
-        other = [uid for uid in uids if _modality(uid) != "CT"]
+        series = list(series)
+        ct_uids = [each.uid for each in series if each.modality == "CT"]
+        others = len(series) - len(ct_uids)
         return cls(
-            [ListedCase(case_name(uid), None, series=uid) for uid in uids if uid not in other],
+            [ListedCase(case_name(uid), None, series=uid) for uid in ct_uids],
             where="DICOM database",
             review=folder / "dicom.review.json",
             corrected=folder / f"dicom{CORRECTED}",
-            remarks=[f"{len(other)} of the selected series are no CT and are left out."] if other else (),
+            remarks=[f"{others} of the selected series are no CT and are left out."] if others else (),
         )
 
     def status(self, case_id: str) -> Status:
@@ -224,6 +234,8 @@ def _dicom_name(case: FoundCase) -> str | None:
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
+    from DeepRadScoreLib.cohort.folders.by_name import dicom_files
+
     for path in dicom_files(case.ct):
         try:
             data = dcmread(path, specific_tags=["Modality", "SeriesInstanceUID"], stop_before_pixels=True)
@@ -232,13 +244,6 @@ def _dicom_name(case: FoundCase) -> str | None:
         if data.get("Modality") == "CT" and data.get("SeriesInstanceUID"):
             return case_name(str(data.SeriesInstanceUID))
     return None
-
-
-def _modality(series_uid: str) -> str:
-    import slicer
-
-    files = slicer.dicomDatabase.filesForSeries(series_uid)
-    return slicer.dicomDatabase.fileValue(files[0], "0008,0060") if files else ""
 
 
 def _absent(cases: Sequence[ListedCase]) -> list[str]:

@@ -14,6 +14,7 @@ from DeepRadScoreSlicer.cases.case_list import CaseList, ListedCase
 from DeepRadScoreSlicer.panel.case_list_panel import CaseListPanel
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review
+from DeepRadScoreSlicer.scene import dicom_database
 
 LIST = "DeepRadScore/listPathEdit"
 
@@ -127,8 +128,8 @@ class CaseDesk:
         if not first:
             self._messages.say(_("Select the CT series in the DICOM module first, then come back here."))
             return
-        series = dict.fromkeys(slicer.dicomDatabase.seriesForFile(file) for file in first)
-        self._use(lambda: CaseList.from_dicom(uid for uid in series if uid))
+        series = dicom_database.series_of_files(first)
+        self._use(lambda: CaseList.from_dicom(series, dicom_database.review_folder()))
 
     def _on_close(self, _checked: bool = False) -> None:
         if self.close_case():

@@ -9,9 +9,8 @@ from typing import Any
 
 import slicer
 
-from DeepRadScoreLib.cohort.folders.by_name import holds_mask
 from DeepRadScoreSlicer.cases.case_list import ListedCase
-from DeepRadScoreSlicer.scene import ownership, scene_case
+from DeepRadScoreSlicer.scene import dicom_database, ownership, scene_case
 from DeepRadScoreSlicer.scene.voxels import array_of
 
 TUMOUR_COLOUR = (0.098, 0.827, 1.0)
@@ -117,16 +116,11 @@ def _load_series(case: ListedCase) -> Any:
         return _volume_of(DICOMUtils.loadSeriesByUID([case.series]))
     with DICOMUtils.TemporaryDICOMDatabase() as database:
         DICOMUtils.importDicom(str(case.ct), database)
-        series = [case.series] if case.series is not None else _ct_series(DICOMUtils, database)
+        series = [case.series]
+        if case.series is None:
+            uids = DICOMUtils.allSeriesUIDsInDatabase(database)
+            series = [uid for uid in uids if dicom_database.modality(uid, database) == "CT"]
         return _volume_of(DICOMUtils.loadSeriesByUID(series[:1])) if len(series) == 1 else None
-
-
-def _ct_series(utils: Any, database: Any) -> list[str]:
-    def modality(uid: str) -> str:
-        files = database.filesForSeries(uid)
-        return database.fileValue(files[0], "0008,0060") if files else ""
-
-    return [uid for uid in utils.allSeriesUIDsInDatabase(database) if modality(uid) == "CT"]
 
 
 def _volume_of(node_ids: Sequence[str] | None) -> Any | None:
@@ -160,6 +154,7 @@ def _dicom_mask(case: ListedCase, mask: Path | None, name: str, volume: Any) -> 
 
     Slicer 5.10's pydicom is too old for that reader: there a case without a mask is opened and one with a mask refused.
     """
+    from DeepRadScoreLib.cohort.folders.by_name import holds_mask
     from DeepRadScoreLib.errors import MissingPackageError, RegionError
     from DeepRadScoreLib.imaging import read_case
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.cohort.text_table import SEPARATORS, separator_of
 from DeepRadScoreLib.errors import CohortError, InputError, OutputError
 from DeepRadScoreLib.imaging import read_case
-from DeepRadScoreSlicer.cases.case_list import CaseList, ListedCase, Status, case_name
+from DeepRadScoreSlicer.cases.case_list import CaseList, DicomSeries, ListedCase, Status, case_name
 from support import dicom_phantoms as made
 from support.dicom_mask_makers import seg_file
 
@@ -294,46 +293,25 @@ def test_a_pair_that_was_found_is_a_case_for_the_library(tmp_path):
 # --- DICOM database --------------------------------------------------------------------------------------------------
 
 
-class Database:
-    def __init__(self, modalities):
-        self.modalities = modalities
-
-    def filesForSeries(self, uid):
-        return (uid,) if uid in self.modalities else ()
-
-    def fileValue(self, file, tag):
-        assert tag == "0008,0060"
-        return self.modalities[file]
-
-
-@pytest.fixture
-def database(monkeypatch, tmp_path):
-    import slicer
-
-    monkeypatch.setattr(slicer, "dicomDatabase", Database({"1.2": "CT", "1.3": "CT", "1.4": "SEG"}), raising=False)
-    monkeypatch.setattr(
-        slicer, "app", SimpleNamespace(slicerUserSettingsFilePath=str(tmp_path / "Slicer.ini")), raising=False
-    )
-
-
-def test_selected_series_become_a_list(database, tmp_path):
-    cases = CaseList.from_dicom(["1.2", "1.4", "1.3"])
+def test_selected_series_become_a_list(tmp_path):
+    series = [DicomSeries("1.2", "CT"), DicomSeries("1.4", "SEG"), DicomSeries("1.3", "CT")]
+    cases = CaseList.from_dicom(series, tmp_path)
     assert cases.cases == (
         ListedCase(case_name("1.2"), None, series="1.2"),
         ListedCase(case_name("1.3"), None, series="1.3"),
     )
     assert cases.remarks == ("1 of the selected series are no CT and are left out.",)
     cases.set_note(case_name("1.2"), "small")
-    assert (tmp_path / "DeepRadScore" / "dicom.review.json").is_file()
-    assert CaseList.from_dicom(["1.2"]).note(case_name("1.2")) == "small"
-    assert cases.corrected_mask(case_name("1.2")).parent == tmp_path / "DeepRadScore" / "dicom.corrected"
+    assert (tmp_path / "dicom.review.json").is_file()
+    assert CaseList.from_dicom(series[:1], tmp_path).note(case_name("1.2")) == "small"
+    assert cases.corrected_mask(case_name("1.2")).parent == tmp_path / "dicom.corrected"
 
 
-def test_a_series_selected_twice_is_refused(database):
+def test_a_series_selected_twice_is_refused(tmp_path):
     with pytest.raises(InputError, match="stands twice"):
-        CaseList.from_dicom(["1.2", "1.2"])
+        CaseList.from_dicom([DicomSeries("1.2", "CT")] * 2, tmp_path)
     with pytest.raises(InputError, match="no case was found"):
-        CaseList.from_dicom([])
+        CaseList.from_dicom([], tmp_path)
 
 
 # --- status and note -------------------------------------------------------------------------------------------------

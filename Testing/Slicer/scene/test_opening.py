@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import csv
-import inspect
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -58,13 +55,11 @@ def opened(ct, mask=None, **more):
 def panel(slicer_app, monkeypatch, tmp_path):
     """The module, loaded and entered; what it keeps beside Slicer's settings is kept in `settings`."""
     import slicer_harness as harness
-    from DeepRadScoreSlicer.cases import case_list
     from DeepRadScoreSlicer.panel import watching
+    from DeepRadScoreSlicer.scene import dicom_database
 
     monkeypatch.setattr(watching, "PAUSE_MS", 30)
-    made_by = case_list.CaseList.from_dicom
-    kept = tmp_path / "settings"
-    monkeypatch.setattr(case_list.CaseList, "from_dicom", lambda series: made_by(series, folder=kept))
+    monkeypatch.setattr(dicom_database, "review_folder", lambda: tmp_path / "settings")
     module = harness.load_module()
     module.enter()
     yield module.widget
@@ -222,25 +217,6 @@ def test_a_folder_is_read_by_a_database_of_its_own(scene, study, tmp_path, insid
         assert ours.GetOrigin() == pytest.approx(theirs.GetOrigin(), abs=1e-6)
         assert ours.GetSpacing() == pytest.approx(theirs.GetSpacing(), abs=1e-6)
         assert ours.GetDirection() == pytest.approx(theirs.GetDirection(), abs=1e-6)
-
-
-def test_stand_ins_are_called_as_slicers_own_functions():
-    """Names and defaults of the arguments, as the sources declare them."""
-    from slicer_harness.dicom import DICOM_UTILS
-
-    with (Path(__file__).parent / "slicer_api.csv").open(newline="", encoding="utf-8") as stream:
-        lines = {row["name"]: row["line"] for row in csv.DictReader(stream) if row["line"].startswith("def ")}
-    compared = 0
-    for name, function in DICOM_UTILS.items():
-        line = lines.get(f"DICOMUtils.{name}")
-        if line is not None:
-            declared = ast.parse(f"{line} pass").body[0].args
-            taken = inspect.signature(function).parameters.values()
-            assert [arg.arg for arg in declared.args] == [arg.name for arg in taken]
-            defaults = [arg.default for arg in taken if arg.default is not inspect.Parameter.empty]
-            assert [ast.literal_eval(value) for value in declared.defaults] == defaults
-            compared += 1
-    assert compared == 4
 
 
 # --- DICOM where pydicom is too old ----------------------------------------------------------------------------------

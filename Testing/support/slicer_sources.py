@@ -1,6 +1,6 @@
 """Checks the list of Slicer's names against snapshots of the sources, or adds names to it.
 
-    python check_slicer_api.py --sources SLICER.git --repo commontk/CTK=CTK.git [--add ROWS.csv …]
+    python Testing/support/slicer_sources.py --sources SLICER.git --repo commontk/CTK=CTK.git [--add ROWS.csv …]
 
 Each row of slicer_api.csv holds a name, the file that declares it, a tag and the declaring line as it stands there. A
 file is named by its path in Slicer's sources, or by `owner/name:path` in another repository, given by --repo (any git
@@ -23,7 +23,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-LIST = Path(__file__).with_name("slicer_api.csv")
+LIST = Path(__file__).parents[1] / "Slicer" / "slicer_api.csv"
 COLUMNS = ("name", "file", "tag", "line")
 TAGS = ("v5.10.0", "main@583e9b37d5")
 CTK = "commontk/CTK"

@@ -74,7 +74,7 @@ def analyze(
         case = read_case(
             ct, mask, case_id=case_id or "", segment=segment, label=label, lung_mask=lung_mask, series=series
         )
-        objects = _dicom_maker(case, ct, mask, series, segment, out, anonymous) if dicom_out else None
+        objects = _dicom_maker(case, out, anonymous) if dicom_out else None
         report("reading the case", 1, 1)
         profile = run_to_end(
             steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm),
@@ -105,18 +105,15 @@ def _check_dicom_options(ct: Path, dicom_out: bool, anonymous: bool) -> None:
         )
 
 
-def _dicom_maker(
-    case: Case, ct: Path, mask: Path | None, series: str | None, segment: str | None, out: Path, anonymous: bool
-) -> Callable[[MolecularProfile], dict[str, bytes]]:
-    """What makes the DICOM objects of a profile; all that could be missing for it is looked up now."""
-    from DeepRadScoreLib.imaging.dicom.source import read_source
+def _dicom_maker(case: Case, out: Path, anonymous: bool) -> Callable[[MolecularProfile], dict[str, bytes]]:
+    """A function that makes the DICOM objects of a profile; folder and key are checked before it is called."""
     from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
     from DeepRadScoreLib.report.dicom.writing import FOLDER, to_dicom
     from DeepRadScoreLib.writing import check_folder
 
-    source = read_source(ct, mask, series=series, segment=segment)
+    assert case.source is not None
     folder = (out / FOLDER).resolve()
-    if any(path.resolve().is_relative_to(folder) for path in (*source.files, source.mask)):
+    if any(path.resolve().is_relative_to(folder) for path in (*case.source.files, case.source.mask)):
         raise InputError(
             "the DICOM objects would be written among the files that they are made from",
             where=str(out / FOLDER),
@@ -124,7 +121,7 @@ def _dicom_maker(
         )
     check_folder(out / FOLDER)
     hidden = Pseudonyms(pseudonym_key()) if anonymous else None
-    return lambda profile: to_dicom(profile, case.tumour, source, hidden=hidden)
+    return lambda profile: to_dicom(profile, case, hidden=hidden)
 
 
 def _write_dicom(files: dict[str, bytes], out: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import SimpleITK as sitk
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.imaging.dicom.source import SourceSeries
 
 Preprocessing = Literal["canonical", "pyradiomics"]
 Severity = Literal["info", "warning"]
@@ -33,6 +36,7 @@ class Case:
     other_tumours: uint8 image of 0 and 1 on the same grid (other labels of the mask), or None.
     lung: uint8 image of 0 and 1 on the same grid to which the shell is confined, or None.
     notes: what reading it had to mend or noticed.
+    source: the headers of the CT where it was read from DICOM.
     """
 
     case_id: str
@@ -41,6 +45,7 @@ class Case:
     other_tumours: sitk.Image | None = None
     lung: sitk.Image | None = None
     notes: tuple[QualityNote, ...] = ()
+    source: SourceSeries | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,11 +92,12 @@ def _dicom_case(
     lung_name: str,
 ) -> Case:
     from DeepRadScoreLib.imaging.dicom.pairing import read_pair
+    from DeepRadScoreLib.imaging.dicom.source import source_of
 
     pair = read_pair(Path(ct), None if mask is None else Path(mask), series=series, segment=segment)
     check_ct(pair.ct.image, where=str(ct))
     notes = pair.ct.notes if pair.content is None else (*pair.ct.notes, *pair.content.notes)
-    return _assembled(
+    case = _assembled(
         pair.ct.image,
         _content(read_image(pair.mask), str(pair.mask)) if pair.content is None else pair.content,
         case_id=case_id or anonymous_case_id(pair.ct.series_uid),
@@ -106,6 +108,7 @@ def _dicom_case(
         lung_name=lung_name,
         notes=notes,
     )
+    return replace(case, source=source_of(pair))
 
 
 def case_from_images(

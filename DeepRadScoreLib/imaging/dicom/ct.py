@@ -13,7 +13,7 @@ from scipy import ndimage
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.carriers import QualityNote, Severity
 from DeepRadScoreLib.imaging.dicom.choosing import choose_phase, choose_series
-from DeepRadScoreLib.imaging.dicom.datasets import quiet_pydicom, tag_name, text
+from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, quiet_pydicom, tag_name, text
 from DeepRadScoreLib.imaging.dicom.hounsfield import HounsfieldReader, pixel_notes
 from DeepRadScoreLib.imaging.dicom.series import SeriesFiles, SeriesIndex, find_series
 from DeepRadScoreLib.imaging.dicom.slices import Slice, slices_of
@@ -40,7 +40,7 @@ class CtSeries:
         rows x columns. int16 (or int32) where slope and intercept are whole numbers, else float64. A stack with
         gantry tilt is float32: each slice keeps its plane and is shifted within it, so slice k still is `sop_uids[k]`.
     sop_uids: one per slice, in the order of the image (of a multi-frame image: repeated).
-    files: one per slice likewise.
+    members: its files, each once, in the order of the slices.
     patient_key: PatientID as stored, to be compared with that of a mask and never shown.
     notes: what was mended or left out.
     """
@@ -51,7 +51,7 @@ class CtSeries:
     frame_of_reference_uid: str
     patient_key: str = field(repr=False)
     sop_uids: tuple[str, ...] = field(repr=False)
-    files: tuple[Path, ...] = field(repr=False)
+    members: tuple[DicomFile, ...] = field(repr=False)
     notes: tuple[QualityNote, ...]
 
 
@@ -110,7 +110,7 @@ def _read_series(index: SeriesIndex, chosen: SeriesFiles, phase: int | None, sop
         frame_of_reference_uid=text(header, "FrameOfReferenceUID"),
         patient_key=text(header, "PatientID"),
         sop_uids=tuple(one.sop_uid for one in stack.slices),
-        files=tuple(one.file.path for one in stack.slices),
+        members=tuple(dict.fromkeys(one.file for one in stack.slices)),
         notes=(*notes, *found, *_geometry_notes(stack), *pixel_notes(stack.slices, reader)),
     )
 

@@ -14,8 +14,9 @@ from pydicom import Dataset
 
 from DeepRadScoreLib.analysis import MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.imaging import Case
 from DeepRadScoreLib.imaging.dicom.datasets import quiet_pydicom
-from DeepRadScoreLib.imaging.dicom.source import SourceSeries
 from DeepRadScoreLib.pseudonyms import Pseudonyms
 from DeepRadScoreLib.report.dicom.heat_maps import heat_map
 from DeepRadScoreLib.report.dicom.origin import Origin, origin_of
@@ -27,9 +28,7 @@ from DeepRadScoreLib.writing import write_folder
 FOLDER = "dicom"
 
 
-def to_dicom(
-    profile: MolecularProfile, tumour: sitk.Image, source: SourceSeries, *, hidden: Pseudonyms | None = None
-) -> dict[str, bytes]:
+def to_dicom(profile: MolecularProfile, case: Case, *, hidden: Pseudonyms | None = None) -> dict[str, bytes]:
     """The files of a profile as DICOM, by name: all of one study, all referring to the source series.
 
     `regions.dcm` (SEG: tumour and shell on the 1 mm lattice), `tumour.dcm` (SEG: the tumour on the CT's grid),
@@ -37,12 +36,23 @@ def to_dicom(
 
     Parameters
     ----------
-    tumour: the case's tumour, on the grid of its CT.
+    case: what the profile was made of, read from DICOM.
     hidden: pseudonyms in place of the source's patient, study and UIDs; None: these are repeated.
+
+    Raises
+    ------
+    InputError: the CT was not read from DICOM.
     """
+    if case.source is None:
+        raise InputError(
+            "DICOM objects can be made only for a CT that is read from DICOM",
+            where=case.case_id,
+            mend="read the case from the folder of the CT's DICOM files",
+        )
     with _quiet():
-        origin = origin_of(source, _content(profile, tumour), label=profile_label(profile), hidden=hidden)
-        return {name: _encoded(made) for name, made in _objects(origin, profile, tumour).items()}
+        content = _content(profile, case.tumour)
+        origin = origin_of(case.source, content, label=profile_label(profile), hidden=hidden)
+        return {name: _encoded(made) for name, made in _objects(origin, profile, case.tumour).items()}
 
 
 def write_dicom(files: dict[str, bytes], folder: Path) -> list[Path]:

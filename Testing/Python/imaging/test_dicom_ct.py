@@ -89,7 +89,7 @@ def test_order_names_and_folders_do_not_matter(tmp_path: Path) -> None:
     assert_same(plain, by_simpleitk(tmp_path / "plain"))
     assert odd.sop_uids == plain.sop_uids == tuple(ds.SOPInstanceUID for ds in series)
     assert odd.notes == () and find_series(tmp_path / "odd").not_dicom == 1
-    assert [dcmread(path).SOPInstanceUID for path in odd.files] == list(odd.sop_uids)
+    assert [dcmread(member.path).SOPInstanceUID for member in odd.members] == list(odd.sop_uids)
     first = series[0]
     assert (odd.study_uid, odd.frame_of_reference_uid) == (first.StudyInstanceUID, first.FrameOfReferenceUID)
     assert odd.patient_key == "MARKEDID" and "MARKED" not in repr(odd)

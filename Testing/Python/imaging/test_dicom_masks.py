@@ -230,7 +230,7 @@ def test_published_masks_are_reproduced_exactly(shared, tmp_path, folder, contou
     assert read.sum() == count
     np.testing.assert_array_equal(read, sitk.GetArrayFromImage(published))
     assert codes_of(content) == []
-    files = [dcmread(path, stop_before_pixels=True) for path in ct.files]
+    files = [dcmread(member.path, stop_before_pixels=True) for member in ct.members]
     again = read_seg(seg_file(tmp_path / "s.dcm", files, read), ct)
     np.testing.assert_array_equal(voxels(again), read)
 
@@ -363,7 +363,12 @@ def test_kinds_and_references(series, tmp_path):
     seg = seg_file(tmp_path / "s", sources, some_mask())
     rt = rtstruct_file(tmp_path / "r", sources, [("GTV", [contour(box((1.5, 6.5), (1.5, 6.5), 2))])])
     (tmp_path / "text.dcm").write_text("no DICOM")
-    assert [mask_kind(p) for p in (seg, rt, ct.files[0], tmp_path / "text.dcm")] == ["seg", "rtstruct", None, None]
+    assert [mask_kind(p) for p in (seg, rt, ct.members[0].path, tmp_path / "text.dcm")] == [
+        "seg",
+        "rtstruct",
+        None,
+        None,
+    ]
     for path in (seg, rt):
         found = mask_references(path)
         assert found.series == {ct.series_uid}

@@ -24,7 +24,7 @@ from DeepRadScoreLib.errors import InputError, OutputError
 from DeepRadScoreLib.imaging import Case, PreparedCase, Preprocessing, prepare, read_case
 from DeepRadScoreLib.imaging.dicom.ct import read_ct
 from DeepRadScoreLib.imaging.dicom.seg import read_seg
-from DeepRadScoreLib.imaging.dicom.source import SourceSeries, read_source
+from DeepRadScoreLib.imaging.dicom.source import SourceSeries
 from DeepRadScoreLib.imaging.segments import choose
 from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
@@ -104,8 +104,9 @@ def case(root: Path) -> Case:
 
 
 @pytest.fixture(scope="module")
-def source(root: Path) -> SourceSeries:
-    return read_source(root)
+def source(case: Case) -> SourceSeries:
+    assert case.source is not None
+    return case.source
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +115,8 @@ def profile(case: Case) -> MolecularProfile:
 
 
 @pytest.fixture(scope="module")
-def files(profile: MolecularProfile, case: Case, source: SourceSeries) -> dict[str, bytes]:
-    return to_dicom(profile, case.tumour, source)
+def files(profile: MolecularProfile, case: Case) -> dict[str, bytes]:
+    return to_dicom(profile, case)
 
 
 # ------------------------------------------------------------------------------------------------------------- SEG
@@ -152,9 +153,7 @@ def test_masks_written_and_read_again_are_the_same_bit_for_bit(tmp_path, options
     root = study(tmp_path, **options)
     case, ct = read_case(root), read_ct(root)
     profile = profile_of(case, preprocessing=preprocessing)
-    written = {
-        path.name: path for path in write_dicom(to_dicom(profile, case.tumour, read_source(root)), tmp_path / "o")
-    }
+    written = {path.name: path for path in write_dicom(to_dicom(profile, case), tmp_path / "o")}
     again = read_case(root / "ct", written["tumour.dcm"])
     np.testing.assert_array_equal(voxels(again.tumour), voxels(case.tumour))
     content = read_seg(written["regions.dcm"], ct)
@@ -193,7 +192,7 @@ def test_the_shell_is_not_taken_for_another_tumour(root, files, tmp_path):
 def test_shared_phantom(shared):
     root = shared / "data" / "ibsi" / "ct_phantom" / "dicom"
     case = read_case(root)
-    objects = opened(to_dicom(profile_of(case), case.tumour, read_source(root)))
+    objects = opened(to_dicom(profile_of(case), case))
     assert int(objects["tumour.dcm"].pixel_array.sum()) == 125256
     assert objects["regions.dcm"].ContentDate == "20160804"
 
@@ -268,21 +267,21 @@ def frames_of(seg: Dataset, number: int) -> np.ndarray:
     return seg.pixel_array[of]
 
 
-def test_a_synthetic_model_is_labelled_at_every_number(profile, case, source):
+def test_a_synthetic_model_is_labelled_at_every_number(profile, case):
     synthetic = replace(profile, model=replace(profile.model, synthetic=True))
-    objects = opened(to_dicom(synthetic, case.tumour, source))
+    objects = opened(to_dicom(synthetic, case))
     numbers = [item for item in items(objects["profile.dcm"]) if item.ValueType == "NUM"]
     assert len(numbers) == 3 + 11 * 9
     assert all(("Measurement Method", SYNTHETIC_LABEL) in map(shown, item.ContentSequence) for item in numbers)
     for ds in objects.values():
         assert ds.SeriesDescription.startswith(SYNTHETIC_LABEL)
     assert all(SYNTHETIC_LABEL in one.SegmentLabel for one in objects["regions.dcm"].SegmentSequence)
-    assert SYNTHETIC_LABEL not in str(opened(to_dicom(profile, case.tumour, source))["profile.dcm"])
+    assert SYNTHETIC_LABEL not in str(opened(to_dicom(profile, case))["profile.dcm"])
 
 
-def test_without_a_model_every_finding_says_so(profile, case, source):
+def test_without_a_model_every_finding_says_so(profile, case):
     bare = replace(profile, model=None, gradcam={}, findings={key: Finding(key, flags=("no_model",)) for key in KEYS})
-    objects = opened(to_dicom(bare, case.tumour, source))
+    objects = opened(to_dicom(bare, case))
     assert set(objects) == {"regions.dcm", "tumour.dcm", "profile.dcm"}
     told = [shown(item) for item in items(objects["profile.dcm"])]
     assert told.count(("Comment", "No trained model was given.")) == len(KEYS)
@@ -310,7 +309,7 @@ def test_all_file_with_the_study_and_refer_to_the_series(files, source):
 
 
 def test_equal_input_gives_equal_bytes_and_no_clock_is_read(root, files, case):
-    again = to_dicom(profile_of(case), case.tumour, read_source(root))
+    again = to_dicom(profile_of(case), case)
     assert again == files
     for ds in opened(files).values():
         assert (ds.ContentDate, ds.ContentTime) == ("19020304", "121530.5")
@@ -318,20 +317,33 @@ def test_equal_input_gives_equal_bytes_and_no_clock_is_read(root, files, case):
         assert dates <= {"19020304", "19010203"}
 
 
+def test_the_files_of_ct_and_mask_are_read_once(root, files, tmp_path):
+    """All that the objects repeat of the source was noted when the case was read."""
+    copy = shutil.copytree(root, tmp_path / "copy")
+    case = read_case(copy)
+    shutil.rmtree(copy)
+    assert to_dicom(profile_of(case), case) == files
+
+
+def test_a_case_that_was_not_read_from_dicom_is_refused(profile, case):
+    with pytest.raises(InputError, match="only for a CT that is read from DICOM"):
+        to_dicom(profile, replace(case, source=None))
+
+
 @pytest.mark.parametrize("change", ["finding", "mask", "patient", "map"])
-def test_other_content_gets_other_uids(files, profile, case, source, change):
+def test_other_content_gets_other_uids(files, profile, case, change):
     if change == "finding":
         other = replace(profile.findings["LVI"], probability=0.26)
         profile = replace(profile, findings={**profile.findings, "LVI": other})
     elif change == "map":
         profile = replace(profile, gradcam={**profile.gradcam, "LVI": profile.gradcam["LVI"] / 2})
     elif change == "patient":
-        first = dcmread(source.files[0], stop_before_pixels=True)
+        first = dcmread(case.source.files[0], stop_before_pixels=True)
         first.PatientName = "Other^Name"
-        source = replace(source, first=first)
+        case = replace(case, source=replace(case.source, first=first))
     else:
         case = replace(case, tumour=sitk.BinaryDilate(case.tumour))
-    old, new = opened(files), opened(to_dicom(profile, case.tumour, source))
+    old, new = opened(files), opened(to_dicom(profile, case))
     for name, ds in new.items():
         assert ds.SOPInstanceUID != old[name].SOPInstanceUID
         assert ds.SeriesInstanceUID != old[name].SeriesInstanceUID
@@ -363,7 +375,7 @@ def test_headers_that_lack_or_bend_what_the_standard_wants(tmp_path, damage: Cal
         damage(ds)
         ds.save_as(path)
     case = read_case(root)
-    files = to_dicom(profile_of(case), case.tumour, read_source(root))
+    files = to_dicom(profile_of(case), case)
     (tmp_path / "t.dcm").write_bytes(files["tumour.dcm"])
     np.testing.assert_array_equal(voxels(read_case(root / "ct", tmp_path / "t.dcm").tumour), TUMOUR)
     report = hd.sr.srread(BytesIO(files["profile.dcm"]))
@@ -383,12 +395,11 @@ def test_enhanced_ct(tmp_path):
     mask.SetOrigin(made.ORIGIN)
     sitk.WriteImage(mask, str(tmp_path / "m.nii.gz"))
     case = read_case(tmp_path / "ct", tmp_path / "m.nii.gz")
-    source = read_source(tmp_path / "ct", tmp_path / "m.nii.gz")
-    assert len(source.headers) == 1
+    assert len(case.source.headers) == 1
     profile = profile_of(case)
-    hidden = to_dicom(profile, case.tumour, source, hidden=Pseudonyms(b"k" * 32))
+    hidden = to_dicom(profile, case, hidden=Pseudonyms(b"k" * 32))
     assert not any(b"MARKED" in data for data in hidden.values())
-    for path in write_dicom(to_dicom(profile, case.tumour, source), tmp_path / "o"):
+    for path in write_dicom(to_dicom(profile, case), tmp_path / "o"):
         if path.name == "tumour.dcm":
             np.testing.assert_array_equal(voxels(read_case(tmp_path / "ct", path).tumour), TUMOUR)
 
@@ -419,26 +430,26 @@ def with_study(ds: Dataset) -> Dataset:
 @pytest.mark.filterwarnings("ignore")
 def test_anonymous_objects_hold_nothing_of_the_source_identity(tmp_path):
     root, marked = planted_study(tmp_path)
-    case, source = read_case(root), read_source(root)
+    case = read_case(root)
     profile = profile_of(case)
-    named = to_dicom(profile, case.tumour, source)
+    named = to_dicom(profile, case)
     assert all(b"MARKED" in data and b"19111213" in data and b"099Y" in data for data in named.values())
-    hidden = to_dicom(profile, case.tumour, source, hidden=Pseudonyms(b"k" * 32))
+    hidden = to_dicom(profile, case, hidden=Pseudonyms(b"k" * 32))
     assert [(name, word) for name, data in hidden.items() for word in marked if word in data] == []
     objects = opened(hidden)
     assert len({ds.PatientID for ds in objects.values()}) == len({ds.StudyInstanceUID for ds in objects.values()}) == 1
     for ds in objects.values():
         assert ds.PatientIdentityRemoved == "YES" and ds.PatientID.startswith("ANON-")
         assert {e.value for e in ds.iterall() if e.VR in ("DA", "DT", "TM") and e.value} <= {"19000101", "000000"}
-    again = to_dicom(profile, case.tumour, source, hidden=Pseudonyms(b"k" * 32))
-    other = opened(to_dicom(profile, case.tumour, source, hidden=Pseudonyms(b"j" * 32)))
+    again = to_dicom(profile, case, hidden=Pseudonyms(b"k" * 32))
+    other = opened(to_dicom(profile, case, hidden=Pseudonyms(b"j" * 32)))
     assert again == hidden
     for keyword in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID", "SeriesInstanceUID"):
         assert other["regions.dcm"].get(keyword) != objects["regions.dcm"].get(keyword)
 
 
-def test_anonymous_masks_keep_their_places(case, profile, source, files):
-    hidden = to_dicom(profile, case.tumour, source, hidden=Pseudonyms(b"k" * 32))
+def test_anonymous_masks_keep_their_places(case, profile, files):
+    hidden = to_dicom(profile, case, hidden=Pseudonyms(b"k" * 32))
     for name in ("regions.dcm", "tumour.dcm"):
         one, other = (hd.seg.segread(BytesIO(data[name])).get_volume() for data in (files, hidden))
         np.testing.assert_array_equal(one.array, other.array)
@@ -554,7 +565,7 @@ def complaints(path: Path) -> set[str]:
 )
 def test_no_error_that_the_source_does_not_give_itself(which, hidden, request, root, tmp_path):
     folder = root if which == "made up" else request.getfixturevalue("shared") / "data" / which
-    case, source = read_case(folder), read_source(folder)
-    known = complaints(source.files[0])
-    for path in write_dicom(to_dicom(profile_of(case), case.tumour, source, hidden=hidden), tmp_path / "o"):
+    case = read_case(folder)
+    known = complaints(case.source.files[0])
+    for path in write_dicom(to_dicom(profile_of(case), case, hidden=hidden), tmp_path / "o"):
         assert complaints(path) - known == set(), path.name

@@ -12,8 +12,9 @@ import pandas as pd
 import SimpleITK as sitk
 
 from DeepRadScoreLib.endpoints import BY_KEY, KEYS
-from DeepRadScoreLib.imaging import Case, PreparedCase, Preprocessing, QualityNote, prepare_steps
-from DeepRadScoreLib.imaging.origin import is_synthetic
+from DeepRadScoreLib.imaging import Case, PreparedCase, QualityNote, prepare_steps
+from DeepRadScoreLib.imaging.origin import is_synthetic, synthetic_label
+from DeepRadScoreLib.models import Flag, Model, Preprocessing, better_than_chance
 from DeepRadScoreLib.radscore.engine import feature_steps
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, region_columns
 from DeepRadScoreLib.stepping import changed, run_to_end
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.bundle import Bundle, EndpointCard, EndpointModel
     from DeepRadScoreLib.fusion.columns import NetworkOutputs
 
-SYNTHETIC_LABEL = "synthetic: not for patients"
 SHOWN_APART = 0.01
 """Probabilities are shown in whole percents: what is nearer than one looks the same."""
 Outcome = TypeVar("Outcome")
@@ -102,6 +102,11 @@ class MolecularProfile:
     gradcam: dict[str, np.ndarray] = field(default_factory=dict)
     gradcam_note: str = ""
 
+    @property
+    def label(self) -> str | None:
+        """The text that stands beside every number of this profile, or None: its model or its case is synthetic."""
+        return synthetic_label(self.synthetic_case or (self.model is not None and self.model.synthetic))
+
     def heat_map(self, endpoint: str) -> sitk.Image:
         """The Grad-CAM of an endpoint at its true place: 160 x 160 x 1, float32."""
         image = sitk.GetImageFromArray(np.asarray(self.gradcam[endpoint], dtype=np.float32)[None])
@@ -118,14 +123,22 @@ class Step:
 
 
 def analyze(
-    case: Case, bundle: Bundle | None = None, *, preprocessing: Preprocessing = "canonical", shell_mm: float = 3.0
+    case: Case,
+    bundle: Bundle | None = None,
+    *,
+    preprocessing: Preprocessing = Preprocessing.CANONICAL,
+    shell_mm: float = 3.0,
 ) -> MolecularProfile:
     """Run `steps` to their end."""
     return run_to_end(steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm))
 
 
 def steps(
-    case: Case, bundle: Bundle | None = None, *, preprocessing: Preprocessing = "canonical", shell_mm: float = 3.0
+    case: Case,
+    bundle: Bundle | None = None,
+    *,
+    preprocessing: Preprocessing = Preprocessing.CANONICAL,
+    shell_mm: float = 3.0,
 ) -> Generator[Step, None, MolecularProfile]:
     """Analyse one case in short steps; each `Step` is yielded before its work is done. The value is the profile.
 
@@ -141,7 +154,7 @@ def steps(
         prepared=prepared,
         features=features,
         quality=prepared.quality,
-        findings={key: Finding(key, flags=("no_model",)) for key in KEYS},
+        findings={key: Finding(key, flags=(Flag.NO_MODEL,)) for key in KEYS},
         model=None,
         synthetic_case=is_synthetic(case.ct),
     )
@@ -217,7 +230,7 @@ def _explained_findings(
         if key in bundle.endpoints:
             findings[key] = yield from _finding(bundle.endpoints[key], card, table, outputs)
         else:
-            findings[key] = Finding(key, flags=("not_modelled",))
+            findings[key] = Finding(key, flags=(Flag.NOT_MODELLED,))
     return findings
 
 
@@ -292,25 +305,25 @@ def _finding(
         threshold=threshold,
         decision=endpoint.positive if probability >= threshold else endpoint.negative,
         spread=spread,
-        flags=(*known.flags, "outside_spread") if outside else known.flags,
+        flags=(*known.flags, Flag.OUTSIDE_SPREAD) if outside else known.flags,
         shap={name: float(value) for name, value in zip(model.names, shap.values[0], strict=True)},
         shap_base=float(shap.base),
     )
 
 
 def _flags(model: EndpointModel, card: EndpointCard) -> tuple[str, ...]:
-    flags = []
-    validation = card.validation.get("deep-radscore")
+    flags: list[str] = []
+    validation = card.validation.get(Model.FUSED)
     if validation is None:
-        flags.append("not_validated")
+        flags.append(Flag.NOT_VALIDATED)
     elif validation.auc_ci is None:
-        flags.append(validation.flag or "not_validated")
-    elif validation.auc_ci[0] <= 0.5:
-        flags.append("not_better_than_chance")
+        flags.append(validation.flag or Flag.NOT_VALIDATED)
+    elif not better_than_chance(validation.auc_ci):
+        flags.append(Flag.NOT_BETTER_THAN_CHANCE)
     if card.rule == "single":
-        flags.append("single_feature_radscore")
+        flags.append(Flag.SINGLE_FEATURE_RADSCORE)
     if model.fusion.no_signal_:
-        flags.append("no_signal")
+        flags.append(Flag.NO_SIGNAL)
     return tuple(flags)
 
 
@@ -325,7 +338,7 @@ def _drivers(model: EndpointModel, features: pd.DataFrame) -> dict[str, tuple[tu
 
 
 def _validation(card: EndpointCard) -> Validation | None:
-    found = card.validation.get("deep-radscore")
+    found = card.validation.get(Model.FUSED)
     return None if found is None else Validation(found.auc, found.auc_ci, found.n, found.positives)
 
 

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
@@ -20,6 +20,7 @@ from DeepRadScoreLib.errors import BundleError, OutputError
 from DeepRadScoreLib.fusion.columns import REGION_COLUMNS, DeepColumns, NetworkOutputs, RegionScores
 from DeepRadScoreLib.fusion.columns_json import deep_from_json, deep_to_json, regions_from_json, regions_to_json
 from DeepRadScoreLib.fusion.model import FusionModel
+from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol
 from DeepRadScoreLib.stepping import run_to_end
 from DeepRadScoreLib.writing import in_one_go, unfinished
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.deepct.network import DeepCT
 
 SCHEMA = "deepradscore.bundle/1"
-MODELS = ("radiomics-score", "deep-ct", "deep-radscore")
 MANIFEST = "manifest.json"
 SCORES = "radscores.json"
 FIRST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -64,12 +64,12 @@ class Manifest(BaseModel):
     schema_: str = Field(SCHEMA, alias="schema")
     name: str
     label: str | None
-    protocol: Literal["strict", "paper"]
-    network: Literal["shared", "per-endpoint", "frozen"]
+    protocol: Protocol
+    network: NetworkForm
     backbone: str
     weights: str
     pixels: int
-    preprocessing: Literal["canonical", "pyradiomics"]
+    preprocessing: Preprocessing
     shell_mm: float
     seed: int
     synthetic: bool

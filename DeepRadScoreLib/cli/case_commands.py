@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,14 +13,12 @@ from rich.table import Table
 from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.models import Model, Preprocessing
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.analysis import MolecularProfile
     from DeepRadScoreLib.bundle import EndpointCard, Manifest
     from DeepRadScoreLib.imaging import Case
-
-
-Preprocessing = Literal["canonical", "pyradiomics"]
 
 
 def analyze(
@@ -40,7 +38,7 @@ def analyze(
     lung_mask: Annotated[Path | None, typer.Option(help="A lung labelmap that confines the shell.")] = None,
     preprocessing: Annotated[
         Preprocessing, typer.Option(help="canonical or pyradiomics (a bundle brings its own).")
-    ] = "canonical",
+    ] = Preprocessing.CANONICAL,
     case_id: Annotated[str | None, typer.Option(help="Name of the case in the results (default: the CT's).")] = None,
     dicom_out: Annotated[
         bool, typer.Option("--dicom-out", help="Also write DICOM SEG, SR and parametric maps for the CT's study.")
@@ -132,9 +130,8 @@ def _write_dicom(files: dict[str, bytes], out: Path) -> None:
 
 def _print_profile(profile: MolecularProfile) -> None:
     console = Console()
-    synthetic = profile.synthetic_case or (profile.model is not None and profile.model.synthetic)
-    if synthetic:
-        console.print("[bold]synthetic: not for patients[/bold]")
+    if profile.label:
+        console.print(f"[bold]{profile.label}[/bold]")
     for note in profile.quality:
         console.print(f"{note.severity}: {note.message}", highlight=False, markup=False)
     if profile.model is None:
@@ -145,7 +142,9 @@ def _print_profile(profile: MolecularProfile) -> None:
         auc = None if finding.validation is None else finding.validation.auc
         table.add_row(
             BY_KEY[key].name,
-            "-" if finding.probability is None else f"{finding.probability:.0%}" + (" synthetic" if synthetic else ""),
+            "-"
+            if finding.probability is None
+            else f"{finding.probability:.0%}" + (" synthetic" if profile.label else ""),
             finding.decision or "-",
             "-" if auc is None else f"{auc:.2f}",
             ", ".join(finding.flags),
@@ -192,7 +191,7 @@ def _print_manifest(manifest: Manifest) -> None:
         "not for": "clinical decisions: this is not a medical device, and its probabilities hold at best for "
         "patients like those it was trained on. The stored AUCs are of one held-out part of the same cohort.",
     }
-    if manifest.preprocessing == "pyradiomics":
+    if manifest.preprocessing == Preprocessing.PYRADIOMICS:
         lines["caution"] = (
             "with this preprocessing features depend on how a file is stored: NIfTI and DICOM may differ."
         )
@@ -205,7 +204,7 @@ def _print_manifest(manifest: Manifest) -> None:
 
 
 def _endpoint_row(name: str, card: EndpointCard) -> tuple[str, ...]:
-    found = card.validation.get("deep-radscore")
+    found = card.validation.get(Model.FUSED)
     auc = "-"
     if found is not None:
         auc = found.flag or "-"
@@ -215,7 +214,7 @@ def _endpoint_row(name: str, card: EndpointCard) -> tuple[str, ...]:
         name,
         "yes" if card.modelled else (card.reason or "no"),
         f"{card.n} ({card.positives})",
-        card.classifier.get("deep-radscore", "-"),
+        card.classifier.get(Model.FUSED, "-"),
         auc,
         "-" if found is None else f"{found.n} ({found.positives})",
     )

@@ -11,6 +11,7 @@ import typer
 from DeepRadScoreLib.cli.progress import Report, shown_progress
 from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler, chosen_workers
 from DeepRadScoreLib.errors import InputError, OutputError
+from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,14 +19,9 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.computing.extraction import CaseRecord
 
 ROWS_AT_A_TIME = 10
-Preprocessing = Literal["canonical", "pyradiomics"]
-
-
 CohortTable = Annotated[Path, typer.Argument(metavar="COHORT.csv", help="The cohort table.")]
 RepeatsOption = Annotated[int, typer.Option(min=1, help="Repeats of the classifiers' cross-validation.")]
-NetworkOption = Annotated[
-    Literal["shared", "per-endpoint", "frozen"], typer.Option(help="One trunk, ten networks, or no fine-tuning.")
-]
+NetworkOption = Annotated[NetworkForm, typer.Option(help="One trunk, ten networks, or no fine-tuning.")]
 BackboneOption = Annotated[str, typer.Option(help="densenet121, resnet50, resnet101, vgg19 or inception_v3.")]
 WeightsOption = Annotated[str, typer.Option(help="imagenet (needs the network once), none, or a file.")]
 WeightsHash = Annotated[str | None, typer.Option(help="SHA-256 of a weight file with a name of its own.")]
@@ -38,7 +34,7 @@ DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Wher
 def extract(
     cohort: CohortTable,
     out: Annotated[Path, typer.Option(help="The feature table: a name ending in .parquet or .csv.")],
-    preprocessing: Annotated[Preprocessing, typer.Option(help="How cases are prepared.")] = "canonical",
+    preprocessing: Annotated[Preprocessing, typer.Option(help="How cases are prepared.")] = Preprocessing.CANONICAL,
     shell_mm: Annotated[float, typer.Option(help="Thickness of the peritumoral shell in mm.")] = 3.0,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
@@ -73,11 +69,9 @@ def extract(
 def train(
     cohort: CohortTable,
     out: Annotated[Path, typer.Option(help="The bundle to write.")],
-    preprocessing: Annotated[Preprocessing, typer.Option(help="How cases are prepared.")] = "canonical",
-    protocol: Annotated[Literal["strict", "paper"], typer.Option(help="strict: out of fold; paper: as published.")] = (
-        "strict"
-    ),
-    network: NetworkOption = "shared",
+    preprocessing: Annotated[Preprocessing, typer.Option(help="How cases are prepared.")] = Preprocessing.CANONICAL,
+    protocol: Annotated[Protocol, typer.Option(help="strict: out of fold; paper: as published.")] = (Protocol.STRICT),
+    network: NetworkOption = NetworkForm.SHARED,
     backbone: BackboneOption = "densenet121",
     weights: WeightsOption = "imagenet",
     weights_sha256: WeightsHash = None,
@@ -108,7 +102,7 @@ def train(
         repeats=repeats,
         seed=seed,
     )
-    if network == "per-endpoint":
+    if network == NetworkForm.PER_ENDPOINT:
         typer.echo(f"ten networks ({backbone}) for each of {folds if protocol == 'strict' else 2} parts", err=True)
     with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
         result, failed = train_from_table(cohort, out, plan, workers=workers, cd8a_cut=cd8a_cut, progress=report)

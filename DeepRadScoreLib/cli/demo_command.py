@@ -15,6 +15,7 @@ from rich.table import Table
 from DeepRadScoreLib.cli.progress import Report, shown_progress
 from DeepRadScoreLib.cli.workers_options import Jobs, chosen_workers
 from DeepRadScoreLib.endpoints import ENDPOINTS
+from DeepRadScoreLib.models import MODELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,15 +134,14 @@ def _cell(aucs: dict[str, dict[str, tuple[float, float, float]]], key: str, mode
 
 
 def _write_aucs(held_out: pd.DataFrame, path: Path) -> None:
-    from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
+    from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
     from DeepRadScoreLib.writing import write_atomically
 
     write_atomically(path, json.dumps({"label": SYNTHETIC_LABEL, "auc": held_out_aucs(held_out)}, indent=1))
 
 
 def _print_table(held_out: pd.DataFrame, size: DemoSize) -> None:
-    from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
-    from DeepRadScoreLib.bundle import MODELS
+    from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
     from DeepRadScoreLib.synthetic import PLANTED, reachable_auc
 
     reachable, aucs = reachable_auc(), held_out_aucs(held_out)

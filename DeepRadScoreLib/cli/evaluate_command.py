@@ -23,6 +23,7 @@ from DeepRadScoreLib.cli.cohort_commands import (
 from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler, chosen_workers
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol, Split
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.study.results.document import Results
@@ -45,15 +46,11 @@ def evaluate(
     peritumoral_prefix: Annotated[str | None, typer.Option(help="Prefix of the peritumoral columns.")] = None,
     endpoints: Annotated[str, typer.Option(help="Comma-separated: keys of the ten, or other 0/1 columns.")] = "",
     covariates: Annotated[str, typer.Option(help="Comma-separated columns of the clinical baseline.")] = "",
-    split: Annotated[
-        Literal["cv", "column", "site"], typer.Option(help="Outer folds, the table's split, or each site left out.")
-    ] = "cv",
+    split: Annotated[Split, typer.Option(help="Outer folds, the table's split, or each site left out.")] = Split.CV,
     folds: Annotated[int, typer.Option(min=2, help="Outer folds, and inner ones for what classifiers learn from.")] = 5,
     repeats: RepeatsOption = 10,
-    preprocessing: Annotated[
-        Literal["canonical", "pyradiomics"], typer.Option(help="How cases are prepared.")
-    ] = "canonical",
-    network: NetworkOption = "shared",
+    preprocessing: Annotated[Preprocessing, typer.Option(help="How cases are prepared.")] = Preprocessing.CANONICAL,
+    network: NetworkOption = NetworkForm.SHARED,
     backbone: BackboneOption = "densenet121",
     backbones: Annotated[
         Literal["all"] | None, typer.Option(help="all: also compare the five backbones on the first endpoint.")
@@ -91,7 +88,7 @@ def evaluate(
         repeats=repeats,
         seed=seed,
     )
-    plan = EvaluationPlan(("strict", "paper") if protocol == "both" else (protocol,), training, split, folds)
+    plan = EvaluationPlan(tuple(Protocol) if protocol == "both" else (Protocol(protocol),), training, split, folds)
     inputs = StudyInputs(
         cohort,
         features,

@@ -18,8 +18,9 @@ import numpy as np
 import platformdirs
 
 from DeepRadScoreLib.errors import DeepRadScoreError, OutputError
-from DeepRadScoreLib.imaging import Case, PreparedCase, Preprocessing, prepare, read_case, shuffled_voxels
+from DeepRadScoreLib.imaging import Case, PreparedCase, prepare, read_case, shuffled_voxels
 from DeepRadScoreLib.imaging.origin import is_synthetic
+from DeepRadScoreLib.models import Preprocessing
 from DeepRadScoreLib.radscore.engine import extract_features
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 

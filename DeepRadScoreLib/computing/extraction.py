@@ -20,7 +20,7 @@ from DeepRadScoreLib.computing.case_record import (
 )
 from DeepRadScoreLib.computing.workers import Lost, Workers
 from DeepRadScoreLib.errors import CohortError
-from DeepRadScoreLib.imaging import Preprocessing
+from DeepRadScoreLib.models import Preprocessing
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 
 __all__ = [
@@ -60,7 +60,7 @@ class CohortFeatures:
 def extract_cohort(
     cohort: Cohort,
     *,
-    preprocessing: Preprocessing = "canonical",
+    preprocessing: Preprocessing = Preprocessing.CANONICAL,
     shell_mm: float = 3.0,
     workers: Workers,
     progress: Callable[[int, int, CaseRecord], None] | None = None,

@@ -7,7 +7,6 @@ from DeepRadScoreLib.imaging.carriers import (
     Case,
     DeepPatch,
     PreparedCase,
-    Preprocessing,
     QualityNote,
     Severity,
 )
@@ -32,7 +31,6 @@ __all__ = [
     "DeepPatch",
     "MaskContent",
     "PreparedCase",
-    "Preprocessing",
     "QualityNote",
     "Segment",
     "Severity",

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import SimpleITK as sitk
 
+from DeepRadScoreLib.models import Preprocessing
+
 if TYPE_CHECKING:
     from DeepRadScoreLib.imaging.dicom.source import SourceSeries
 
-Preprocessing = Literal["canonical", "pyradiomics"]
 Severity = Literal["info", "warning"]
 PATCH_PIXELS = 160
 

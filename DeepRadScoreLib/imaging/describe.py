@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from DeepRadScoreLib.imaging.files import read_image
-from DeepRadScoreLib.imaging.origin import is_synthetic
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL, is_synthetic
 from DeepRadScoreLib.imaging.segments import mask_content
 
 
@@ -27,7 +27,7 @@ def describe_image(path: Path) -> dict[str, str]:
         "pixel type": image.GetPixelIDTypeAsString(),
     }
     if is_synthetic(image):
-        lines["origin"] = "synthetic: not for patients"
+        lines["origin"] = SYNTHETIC_LABEL
     values = sitk.GetArrayViewFromImage(image)
     lines["values"] = f"{values.min():g} to {values.max():g}"
     if np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and 0 < values.max() < 256:

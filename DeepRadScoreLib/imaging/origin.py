@@ -1,12 +1,18 @@
-"""Where an image comes from: the mark that a synthetic CT carries."""
+"""Where an image comes from: the mark of a synthetic CT, and the label of all that is made from one."""
 
 from __future__ import annotations
 
 import SimpleITK as sitk
 
 SYNTHETIC_KEY = "DeepRadScore_synthetic"
+SYNTHETIC_LABEL = "synthetic: not for patients"
 
 
 def is_synthetic(image: sitk.Image) -> bool:
     """Whether a CT carries the mark of the synthetic cohort."""
     return image.HasMetaDataKey(SYNTHETIC_KEY)
+
+
+def synthetic_label(synthetic: bool) -> str | None:
+    """The label of results that rest on synthetic cases; None for those of patients."""
+    return SYNTHETIC_LABEL if synthetic else None

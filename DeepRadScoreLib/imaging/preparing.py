@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import numpy as np
 import SimpleITK as sitk
@@ -31,13 +30,15 @@ MAX_SHELL_MM = 20.0
 MIN_VOXELS = 8
 
 
-def prepare(case: Case, *, preprocessing: Preprocessing = "canonical", shell_mm: float = 3.0) -> PreparedCase:
+def prepare(
+    case: Case, *, preprocessing: Preprocessing = Preprocessing.CANONICAL, shell_mm: float = 3.0
+) -> PreparedCase:
     """Prepare a case in one go. See `prepare_steps`."""
     return run_to_end(prepare_steps(case, preprocessing=preprocessing, shell_mm=shell_mm))
 
 
 def prepare_steps(
-    case: Case, *, preprocessing: Preprocessing = "canonical", shell_mm: float = 3.0
+    case: Case, *, preprocessing: Preprocessing = Preprocessing.CANONICAL, shell_mm: float = 3.0
 ) -> Generator[str, None, PreparedCase]:
     """Prepare a case in short steps: yields what comes next, returns the prepared case.
 
@@ -55,7 +56,7 @@ def prepare_steps(
     yield "Putting the CT in order"
     lps = in_lps_order(case)
     yield "Resampling the CT to 1 mm"
-    if preprocessing == "canonical":
+    if preprocessing == Preprocessing.CANONICAL:
         lattice = canonical_lattice(lps.tumour, shell_mm)
         image, masks = ct_on_lattice(lps.ct, lattice), _on_lattice(masks_of(lps), lattice)
     else:
@@ -99,7 +100,7 @@ def lattice_regions(case: Case, shell_mm: float) -> tuple[sitk.Image, sitk.Image
     ------
     InputError, RegionError: as `prepare_steps`.
     """
-    _check_options("canonical", shell_mm)
+    _check_options(Preprocessing.CANONICAL, shell_mm)
     masks = masks_of(case).each(to_lps)
     masks = _on_lattice(masks, canonical_lattice(masks.tumour, shell_mm))
     return masks.tumour, _shells(masks, shell_mm, case.case_id).kept
@@ -128,7 +129,7 @@ def _shells(masks: Masks, shell_mm: float, case_id: str) -> _Shells:
 
 
 def _check_options(preprocessing: str, shell_mm: float) -> None:
-    if preprocessing not in get_args(Preprocessing):
+    if preprocessing not in tuple(Preprocessing):
         raise InputError(
             f'"{preprocessing}" is no preprocessing', where="preprocessing", mend="choose canonical or pyradiomics"
         )

@@ -7,15 +7,15 @@ extraction.
 from __future__ import annotations
 
 from DeepRadScoreLib.endpoints import BY_KEY
+from DeepRadScoreLib.models import DEEP_MODELS, MODELS, NetworkForm, Preprocessing
 from DeepRadScoreLib.publication.sentences import model_name
 from DeepRadScoreLib.radscore.engine import SETTINGS
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, FEATURES_OF_CLASS, REGIONS
 from DeepRadScoreLib.radscore.selection import HIGHEST_CORRELATION, HIGHEST_P, LOWEST_ICC
 from DeepRadScoreLib.study.results.document import Results
-from DeepRadScoreLib.study.results.outcome import MODELS, StudyOutcome
+from DeepRadScoreLib.study.results.outcome import StudyOutcome
 
-FINE_TUNED = ("shared", "per-endpoint")
-DEEP_MODELS = ("deep-ct", "deep-radscore")
+FINE_TUNED = (NetworkForm.SHARED, NetworkForm.PER_ENDPOINT)
 
 
 def has_radscores(outcome: StudyOutcome) -> bool:
@@ -41,12 +41,12 @@ def _preprocessing(outcome: StudyOutcome) -> str | None:
 
 
 def preprocessing(outcome: StudyOutcome, results: Results) -> str | None:
-    if _preprocessing(outcome) == "canonical":
+    if _preprocessing(outcome) == Preprocessing.CANONICAL:
         return (
             "Canonical frame: axes in LPS order, geometry rounded, one isotropic 1 mm lattice per case, CT values "
             "rounded to whole HU; no normalisation."
         )
-    if _preprocessing(outcome) == "pyradiomics":
+    if _preprocessing(outcome) == Preprocessing.PYRADIOMICS:
         return "The files as stored, resampled by pyradiomics; no normalisation."
     return None
 

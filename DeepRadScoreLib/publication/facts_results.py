@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from DeepRadScoreLib.models import MODELS, Baseline, Protocol
 from DeepRadScoreLib.publication.facts_method import features_screened, trains_end_to_end
 from DeepRadScoreLib.publication.sentences import judged_model, model_name, with_model_names
 from DeepRadScoreLib.report.number_text import decimals, p_value, with_interval
 from DeepRadScoreLib.study.results.document import Comparison, EndpointResult, ModelCard, Results
-from DeepRadScoreLib.study.results.outcome import MODELS, Fit, StudyOutcome
+from DeepRadScoreLib.study.results.outcome import Fit, StudyOutcome
 
-NON_RADIOMIC = ("volume", "clinical")
+NON_RADIOMIC = (Baseline.VOLUME, Baseline.CLINICAL)
 CLASSICAL = "LR"
 
 
@@ -42,7 +43,7 @@ def split(outcome: StudyOutcome, results: Results) -> str | None:
 
 
 def proper_partition(outcome: StudyOutcome, results: Results) -> str | None:
-    if "strict" not in results.protocols or outcome.settings.get("features"):
+    if Protocol.STRICT not in results.protocols or outcome.settings.get("features"):
         return None
     return "Strict protocol: split by patient first; all that is learned is fitted inside each training part."
 

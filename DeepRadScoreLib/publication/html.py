@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.publication import page_rows, sentences
 from DeepRadScoreLib.publication.characteristics import ALL, formatted_table_one
 from DeepRadScoreLib.publication.checklists import CHECKLISTS, OPEN, metrics_sentence

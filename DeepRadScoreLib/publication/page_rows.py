@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from DeepRadScoreLib.models import Baseline
 from DeepRadScoreLib.publication.sentences import (
     BACKBONES,
     VERDICTS,
@@ -219,7 +220,7 @@ def _notes(endpoint: EndpointResult) -> list[str]:
             continue
         if card.auc_note:
             texts.append(f"{model_name(model)}: {card.auc_note}")
-        if card.no_signal and model != "shuffled-labels":
+        if card.no_signal and model != Baseline.SHUFFLED_LABELS:
             folds = folds_named(card.no_signal)
             texts.append(f"{model_name(model)}: the training scores did not rise with the label in {folds}")
     return texts

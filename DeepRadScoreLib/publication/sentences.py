@@ -5,26 +5,28 @@ from __future__ import annotations
 import re
 
 from DeepRadScoreLib.endpoints import BY_KEY
+from DeepRadScoreLib.models import ALL_MODELS, BASELINES, Baseline, Model, NetworkForm, Protocol, better_than_chance
 from DeepRadScoreLib.report.number_text import decimals, p_value, signed, with_interval
 from DeepRadScoreLib.study.results.document import Comparison, EndpointResult, ModelCard, ProtocolResult, Results
-from DeepRadScoreLib.study.results.outcome import BASELINES, MODELS, StudyOutcome
+from DeepRadScoreLib.study.results.outcome import StudyOutcome
 
 MODEL_NAMES: dict[str, str] = {
-    "radiomics-score": "Radiomics-Score",
-    "deep-ct": "Deep-CT",
-    "deep-radscore": "Deep-RadScore",
-    "volume": "Volume alone",
-    "clinical": "Clinical variables alone",
-    "shuffled-voxels": "Shuffled voxels",
-    "shuffled-labels": "Shuffled labels",
+    Model.RADIOMICS: "Radiomics-Score",
+    Model.DEEP: "Deep-CT",
+    Model.FUSED: "Deep-RadScore",
+    Baseline.VOLUME: "Volume alone",
+    Baseline.CLINICAL: "Clinical variables alone",
+    Baseline.SHUFFLED_VOXELS: "Shuffled voxels",
+    Baseline.SHUFFLED_LABELS: "Shuffled labels",
 }
 BASELINE_MEANINGS: dict[str, str] = {
-    "volume": "The tumour's volume and nothing else. A model that is no better is not shown to see more than size.",
-    "clinical": "Only the columns named by --covariates. Whether the model adds to them is another question.",
-    "shuffled-voxels": "Features of the same tumour with its voxels permuted inside the mask: shape and histogram "
-    "stay, texture is destroyed. A Radiomics-Score that is no better is not shown to read texture.",
-    "shuffled-labels": "The Radiomics-Score trained on labels dealt out at random. It should give 0.5; if it does not, "
-    "something leaks or the interval is too narrow.",
+    Baseline.VOLUME: "The tumour's volume and nothing else. A model that is no better is not shown to see more than "
+    "size.",
+    Baseline.CLINICAL: "Only the columns named by --covariates. Whether the model adds to them is another question.",
+    Baseline.SHUFFLED_VOXELS: "Features of the same tumour with its voxels permuted inside the mask: shape and "
+    "histogram stay, texture is destroyed. A Radiomics-Score that is no better is not shown to read texture.",
+    Baseline.SHUFFLED_LABELS: "The Radiomics-Score trained on labels dealt out at random. It should give 0.5; if it "
+    "does not, something leaks or the interval is too narrow.",
 }
 BACKBONES = "backbones"
 """Name in `models_not_run` under which stands why Table 2 was not made."""
@@ -68,7 +70,7 @@ def verdict(card: ModelCard) -> str:
     """The side of 0.5 on which the whole interval lies: "above", "below", "unclear"; "open" without a sound one."""
     if card.auc_ci is None or card.auc_note is not None:
         return "open"
-    if card.auc_ci[0] > 0.5:
+    if better_than_chance(card.auc_ci):
         return "above"
     return "below" if card.auc_ci[1] < 0.5 else "unclear"
 
@@ -83,7 +85,7 @@ VERDICTS: dict[str, str] = {
 
 def leading_protocol(results: Results) -> str | None:
     """The protocol whose figures stand first: the strict one where it was run."""
-    return "strict" if "strict" in results.protocols else next(iter(results.protocols), None)
+    return Protocol.STRICT if Protocol.STRICT in results.protocols else next(iter(results.protocols), None)
 
 
 def answer(results: Results) -> list[str]:
@@ -122,9 +124,9 @@ def _open_sentence(protocol: ProtocolResult) -> list[str]:
 
 def _baseline_answer(protocol: ProtocolResult) -> list[str]:
     compared = {
-        key: e.delong["volume"]
+        key: e.delong[Baseline.VOLUME]
         for key, e in protocol.endpoints.items()
-        if "volume" in e.delong and _judged_verdict(e) != "open" and e.models["volume"].auc_note is None
+        if Baseline.VOLUME in e.delong and _judged_verdict(e) != "open" and e.models[Baseline.VOLUME].auc_note is None
     }
     if not compared:
         return []
@@ -149,7 +151,7 @@ def _gap_answer(results: Results) -> list[str]:
 
 def optimism_gaps(results: Results) -> list[float]:
     """Gap of the model that each endpoint is judged by, where there is one."""
-    strict = results.protocols.get("strict")
+    strict = results.protocols.get(Protocol.STRICT)
     if strict is None:
         return []
     judged = {key: judged_model(endpoint) for key, endpoint in strict.endpoints.items()}
@@ -179,7 +181,9 @@ def backbone_sentences(outcome: StudyOutcome) -> list[str]:
     if outcome.backbones is None:
         return []
     endpoint = _listed([endpoint_name(str(key)) for key in outcome.backbones["endpoint"].unique()])
-    chosen = "the threshold was" if outcome.settings.get("network") == "frozen" else "epoch and threshold were"
+    chosen = (
+        "the threshold was" if outcome.settings.get("network") == NetworkForm.FROZEN else "epoch and threshold were"
+    )
     return [
         f"{endpoint}: Deep-CT alone, one backbone after the other on the same splits, validation parts and seeds "
         f"({next(iter(outcome.folds), 'first')} protocol).",
@@ -200,7 +204,7 @@ def baseline_sentences(endpoint: EndpointResult) -> list[str]:
         card = endpoint.models.get(baseline)
         if card is None or card.auc is None:
             continue
-        if baseline == "shuffled-labels":
+        if baseline == Baseline.SHUFFLED_LABELS:
             sentences.append(_shuffled_labels(card))
         else:
             comparison = endpoint.delong.get(baseline)
@@ -234,7 +238,7 @@ def _shuffled_labels(card: ModelCard) -> str:
     figures = with_interval(card.auc, card.auc_ci)
     if card.auc_note is not None:
         return f"Shuffled labels: {figures}; no verdict: {card.auc_note}."
-    if card.auc_ci[0] <= 0.5 <= card.auc_ci[1]:
+    if verdict(card) == "unclear":
         return f"Shuffled labels give chance, as they should: {figures}."
     return f"Shuffled labels do not give 0.5: {figures}. One time in 20 this is chance; else something leaks."
 
@@ -270,5 +274,5 @@ def _listed(words: list[str], last: str = "and") -> str:
 
 def order_of(models: dict[str, ModelCard]) -> list[str]:
     """The models that stand in a result, in the order of the paper, baselines last."""
-    known = [name for name in (*MODELS, *BASELINES) if name in models]
+    known = [name for name in ALL_MODELS if name in models]
     return known + [name for name in models if name not in known]

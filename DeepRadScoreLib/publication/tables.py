@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from DeepRadScoreLib.models import ALL_MODELS, Protocol
 from DeepRadScoreLib.publication.characteristics import table_one
 from DeepRadScoreLib.publication.fold_tables import IDENTITY, coefficients, inner_auc, selected_features
 from DeepRadScoreLib.report.number_text import decimals, measured, p_value, with_interval
 from DeepRadScoreLib.statistics.metrics import Estimate, Interval
 from DeepRadScoreLib.study.results.document import EndpointResult, ModelCard, Results
-from DeepRadScoreLib.study.results.outcome import BASELINES, MODELS, FoldOutcome, StudyOutcome
+from DeepRadScoreLib.study.results.outcome import FoldOutcome, StudyOutcome
 
 METRICS: tuple[str, ...] = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auprc", "brier")
 HELD_OUT, NOT_HELD_OUT = "held out", "not held out"
@@ -124,7 +125,7 @@ def _held_out(outcome: StudyOutcome, cohort_table: pd.DataFrame, patients: pd.Se
     if outcome.settings.get("split") == "column":
         return pd.Series(np.where(cohort_table["split"] == "test", HELD_OUT, NOT_HELD_OUT), index=patients.index)
     held_out = patients.isin(fold.predictions["patient_id"])
-    if "strict" not in outcome.folds:
+    if Protocol.STRICT not in outcome.folds:
         return pd.Series(np.where(held_out, HELD_OUT, NOT_KNOWN_HELD_OUT), index=patients.index)
     labelled = patients.isin(outcome.predictions()["patient_id"])
     return pd.Series(np.where(held_out, HELD_OUT, np.where(labelled, NOT_HELD_OUT, "")), index=patients.index)
@@ -151,7 +152,7 @@ def _models(outcome: StudyOutcome, results: Results) -> pd.DataFrame:
 
 
 def _cards(results: Results) -> Iterator[tuple[str, str, EndpointResult, str, ModelCard]]:
-    order = {name: place for place, name in enumerate((*MODELS, *BASELINES))}
+    order: dict[str, int] = {name: place for place, name in enumerate(ALL_MODELS)}
     for protocol, endpoint, result in _endpoints(results):
         for model in sorted(result.models, key=lambda name: (order.get(name, len(order)), name)):
             yield protocol, endpoint, result, model, result.models[model]
@@ -283,7 +284,7 @@ def _contributions(results: Results) -> pd.DataFrame:
 
 
 def _models_not_run(results: Results) -> dict[str, str]:
-    return {model: why for model, why in results.models_not_run.items() if model in (*MODELS, *BASELINES)}
+    return {model: why for model, why in results.models_not_run.items() if model in ALL_MODELS}
 
 
 def _pairs(found: dict[str, str], header: list[str]) -> pd.DataFrame:

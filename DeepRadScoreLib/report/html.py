@@ -8,11 +8,12 @@ from typing import Any
 
 from DeepRadScoreLib.analysis import Finding, MolecularProfile
 from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS, Endpoint
+from DeepRadScoreLib.models import Flag, flags_with_chance
 from DeepRadScoreLib.radscore.names import REGIONS, Region
 from DeepRadScoreLib.report import figures
 from DeepRadScoreLib.report.page import embedded, environment
-from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument, profile_label, to_document
-from DeepRadScoreLib.report.wording import NOT_BETTER_THAN_CHANCE, flag_sentence, grouped_shap
+from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument, to_document
+from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap
 from DeepRadScoreLib.stepping import run_to_end
 
 TOP_FEATURES = 5
@@ -36,7 +37,7 @@ def report_steps(profile: MolecularProfile) -> Generator[str, None, str]:
 
 def _content(profile: MolecularProfile) -> Generator[str, None, dict[str, Any]]:
     document = to_document(profile)
-    label = profile_label(profile)
+    label = profile.label
     groups = []
     for group, title in GROUP_TITLES.items():
         members = [endpoint for endpoint in ENDPOINTS if endpoint.group == group]
@@ -62,12 +63,13 @@ def _content(profile: MolecularProfile) -> Generator[str, None, dict[str, Any]]:
 
 
 def _finding(endpoint: Endpoint, entry: EndpointEntry) -> dict[str, Any]:
-    interval = entry.validation_auc_ci
-    by_chance = NOT_BETTER_THAN_CHANCE in entry.flags or (interval is not None and interval[0] <= 0.5)
-    remarks = [flag_sentence(code) for code in entry.flags]
-    if by_chance and NOT_BETTER_THAN_CHANCE not in entry.flags:
-        remarks.append(flag_sentence(NOT_BETTER_THAN_CHANCE))
-    return {"endpoint": endpoint, "entry": entry, "by_chance": by_chance, "remarks": remarks}
+    flags = flags_with_chance(entry.flags, entry.validation_auc_ci)
+    return {
+        "endpoint": endpoint,
+        "entry": entry,
+        "by_chance": Flag.NOT_BETTER_THAN_CHANCE in flags,
+        "remarks": [flag_sentence(code) for code in flags],
+    }
 
 
 def _explained(

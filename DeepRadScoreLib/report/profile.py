@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final, Literal
 import SimpleITK as sitk
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, Finding, ModelCard, MolecularProfile
+from DeepRadScoreLib.analysis import Finding, ModelCard, MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.imaging import PATCH_PIXELS, PreparedCase, Preprocessing, Severity
-from DeepRadScoreLib.report.wording import NOT_FINITE
+from DeepRadScoreLib.imaging import PATCH_PIXELS, PreparedCase, Severity
+from DeepRadScoreLib.models import Flag, Preprocessing
 
 SCHEMA: Final = "deepradscore.profile/1"
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
@@ -128,12 +128,6 @@ class ProfileDocument(_Part):
         return {key: endpoints[key] for key in KEYS}
 
 
-def profile_label(profile: MolecularProfile) -> str | None:
-    """The text that stands beside every number of this profile, or None: its model or its case is synthetic."""
-    synthetic = profile.synthetic_case or (profile.model is not None and profile.model.synthetic)
-    return SYNTHETIC_LABEL if synthetic else None
-
-
 def to_profile_json(profile: MolecularProfile) -> str:
     """The text of `profile.json`: the same profile gives the same text, to the last byte."""
     return to_document(profile).model_dump_json(by_alias=True, indent=1) + "\n"
@@ -166,12 +160,12 @@ def profile_schema() -> dict[str, Any]:
 
 def to_document(profile: MolecularProfile) -> ProfileDocument:
     """The profile as the pydantic model of its JSON; numbers that are not finite become null."""
-    nothing = {key: Finding(key, flags=("not_modelled",)) for key in KEYS}
+    nothing = {key: Finding(key, flags=(Flag.NOT_MODELLED,)) for key in KEYS}
     return ProfileDocument(
         schema=SCHEMA,
         case_id=profile.case_id,
         preprocessing=profile.prepared.preprocessing,
-        label=profile_label(profile),
+        label=profile.label,
         model=None if profile.model is None else _model(profile.model),
         regions=_regions(profile.prepared),
         quality=tuple(
@@ -213,7 +207,7 @@ def _endpoint(finding: Finding) -> EndpointEntry:
     probability = _finite(finding.probability)
     flags = finding.flags
     if finding.probability is not None and probability is None:
-        flags = (*flags, NOT_FINITE)
+        flags = (*flags, Flag.NOT_FINITE)
     given = probability is not None
     known = finding.validation
     return EndpointEntry(

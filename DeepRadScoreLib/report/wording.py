@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-NOT_FINITE = "not_finite"
-"""Flag of a finding whose probability came out as no number."""
-NOT_BETTER_THAN_CHANCE = "not_better_than_chance"
+from DeepRadScoreLib.models import Flag
 
 FLAG_SENTENCES: dict[str, str] = {
-    "no_model": "No trained model was given.",
-    "not_modelled": "The model does not cover this endpoint: it was trained on too few patients with a known label.",
-    "not_validated": "The model was not checked on held-out patients.",
-    "validation_one_class": "Not validated: the held-out patients are all positive or all negative.",
-    "validation_few_positives": "Not validated: fewer than 5 patients of either class were held out.",
-    NOT_BETTER_THAN_CHANCE: "The interval of the validated AUC includes 0.5: the model may know nothing here.",
-    "single_feature_radscore": "Few positive training patients: each RadScore rests on a single feature.",
-    "outside_spread": "The fold models contradict this probability: it lies outside their range.",
-    "no_signal": "No probability: in training the model found no signal for this endpoint.",
-    NOT_FINITE: "The model gave no valid number for this case.",
+    Flag.NO_MODEL: "No trained model was given.",
+    Flag.NOT_MODELLED: "The model does not cover this endpoint: it was trained on too few patients with a known label.",
+    Flag.NOT_VALIDATED: "The model was not checked on held-out patients.",
+    Flag.VALIDATION_ONE_CLASS: "Not validated: the held-out patients are all positive or all negative.",
+    Flag.VALIDATION_FEW_POSITIVES: "Not validated: fewer than 5 patients of either class were held out.",
+    Flag.NOT_BETTER_THAN_CHANCE: "The interval of the validated AUC includes 0.5: the model may know nothing here.",
+    Flag.SINGLE_FEATURE_RADSCORE: "Few positive training patients: each RadScore rests on a single feature.",
+    Flag.OUTSIDE_SPREAD: "The fold models contradict this probability: it lies outside their range.",
+    Flag.NO_SIGNAL: "No probability: in training the model found no signal for this endpoint.",
+    Flag.NOT_FINITE: "The model gave no valid number for this case.",
 }
 
 COLUMN_NAMES: dict[str, str] = {

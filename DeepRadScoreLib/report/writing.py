@@ -15,7 +15,7 @@ from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.report.figures import patch_png
 from DeepRadScoreLib.report.html import to_report_html
-from DeepRadScoreLib.report.profile import profile_label, to_profile_json
+from DeepRadScoreLib.report.profile import to_profile_json
 from DeepRadScoreLib.writing import write_atomically, write_folder
 
 
@@ -48,7 +48,7 @@ def features_csv(case_id: str, features: dict[str, float]) -> str:
 
 
 def _write_files(profile: MolecularProfile, folder: Path) -> None:
-    label = profile_label(profile)
+    label = profile.label
     write_atomically(folder / "profile.json", to_profile_json(profile))
     write_atomically(folder / "report.html", to_report_html(profile))
     write_atomically(folder / "features.csv", features_csv(profile.case_id, profile.features))

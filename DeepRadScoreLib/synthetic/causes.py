@@ -13,6 +13,7 @@ from scipy.special import expit
 from scipy.stats import rankdata
 
 from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.models import DEEP_MODELS, MODELS, Model
 
 Place = Literal["tumour", "shell", "beyond the shell"]
 PLACES: tuple[Place, ...] = ("tumour", "shell", "beyond the shell")
@@ -72,14 +73,14 @@ PLANTED: Mapping[str, Planted] = MappingProxyType(
 )
 
 
-def seen_by(key: str) -> frozenset[str]:
+def seen_by(key: str) -> frozenset[Model]:
     """Which of the three models can see a cause of this endpoint; the Radiomics-Score sees nothing beyond the shell."""
     planted = PLANTED[key]
     if not planted.coefficients:
         return frozenset()
     if planted.places == {"beyond the shell"}:
-        return frozenset({"deep-ct", "deep-radscore"})
-    return frozenset({"radiomics-score", "deep-ct", "deep-radscore"})
+        return frozenset(DEEP_MODELS)
+    return frozenset(MODELS)
 
 
 def draw_latents(n: int, seed: int) -> pd.DataFrame:

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.computing.workers import Lost, Workers
 from DeepRadScoreLib.errors import InputError, OutputError, WorkersError
 from DeepRadScoreLib.imaging import read_image
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.synthetic import anatomy, phantom, tumour
 from DeepRadScoreLib.synthetic.anatomy import SITES
 from DeepRadScoreLib.synthetic.causes import PLANTED, draw_labels, draw_latents

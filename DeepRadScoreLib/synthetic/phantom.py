@@ -10,8 +10,7 @@ import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt, label
 from scipy.special import ndtr
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
-from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, SYNTHETIC_LABEL
 from DeepRadScoreLib.synthetic.anatomy import SITES, Grid, Site, Wall, add_vessels, lung, scanned, texture
 from DeepRadScoreLib.synthetic.causes import LATENTS
 from DeepRadScoreLib.synthetic.tumour import TumourShape, draw_shape

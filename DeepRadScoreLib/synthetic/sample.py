@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
+from DeepRadScoreLib.models import NetworkForm
 
 TRAIN, TEST, SEED = 28, 12, 120
 """So few cases that they are made and trained on in about a minute; with this seed every endpoint has the ten patients
@@ -63,7 +64,7 @@ def _make(fresh: Path, work: Path, progress: Progress) -> None:
     table = write_cohort(
         work / "cohort", TRAIN, TEST, SEED, workers, progress=lambda done, total: progress("making cases", done, total)
     )
-    network = NetworkPlan(form="frozen", weights="none", pixels=64, device="cpu")
+    network = NetworkPlan(form=NetworkForm.FROZEN, weights="none", pixels=64, device="cpu")
     plan = TrainingPlan(network=network, folds=2, repeats=1, search="quick", seed=SEED)
     train_from_table(table, fresh / BUNDLE, plan, workers=workers, cd8a_cut=None, progress=progress)
     cases = read_cohort(table, needs=("case_id", "ct", "mask"), endpoints=()).table

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, analyze
+from DeepRadScoreLib.analysis import analyze
 from DeepRadScoreLib.cli.case_commands import analyze as analyze_command
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.imaging import read_case
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.report import case_folders
 from DeepRadScoreLib.report.writing import write_profile
 from DeepRadScoreSlicer import batch, packages

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, analyze
+from DeepRadScoreLib.analysis import analyze
 from DeepRadScoreLib.bundle import read_bundle
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import MissingPackageError, OutputError
 from DeepRadScoreLib.imaging import read_case
-from DeepRadScoreLib.report.profile import profile_label
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.synthetic import cohort, sample
 from DeepRadScoreSlicer import packages, sample_data
 
@@ -220,8 +220,8 @@ def test_a_smaller_one_is_made_by_the_library_and_says_that_it_is_synthetic(cach
     assert bundle.manifest.endpoints["PIK3CA"].modelled
     assert bundle.manifest.trained_on["training_patients"] == 20
     case = read_case(made.ct, made.mask)
-    assert profile_label(analyze(case, bundle)) == SYNTHETIC_LABEL
-    assert profile_label(analyze(case)) == SYNTHETIC_LABEL
+    assert analyze(case, bundle).label == SYNTHETIC_LABEL
+    assert analyze(case).label == SYNTHETIC_LABEL
 
 
 # --- in Sample Data --------------------------------------------------------------------------------------------------

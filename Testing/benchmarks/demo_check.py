@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from DeepRadScoreLib.bundle import MODELS
 from DeepRadScoreLib.cli.demo_command import FULL, _plan, held_out_aucs, run_demo
 from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.computing.extraction import extract_cohort
 from DeepRadScoreLib.computing.workers import Processes
 from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.models import MODELS
 from DeepRadScoreLib.study.training.train import train_bundle
 from DeepRadScoreLib.synthetic import PLANTED, reachable_auc, seen_by
 

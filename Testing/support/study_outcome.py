@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from DeepRadScoreLib.models import MODELS
 from DeepRadScoreLib.study.results.outcome import (
-    MODELS,
     SELECTED_COLUMNS,
     CamExample,
     EndpointFlow,

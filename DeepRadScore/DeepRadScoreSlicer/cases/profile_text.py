@@ -101,20 +101,22 @@ def regions_text(document: dict[str, Any], numbers: Numbers) -> str:
 
 def remarks(entry: dict[str, Any]) -> list[str]:
     """The flags of a finding in words."""
-    from DeepRadScoreLib.report.wording import NOT_BETTER_THAN_CHANCE, flag_sentence
+    from DeepRadScoreLib.report.wording import flag_sentence
 
-    sentences = [flag_sentence(code) for code in entry["flags"]]
-    if by_chance(entry) and NOT_BETTER_THAN_CHANCE not in entry["flags"]:
-        sentences.append(flag_sentence(NOT_BETTER_THAN_CHANCE))
-    return sentences
+    return [flag_sentence(code) for code in _flags(entry)]
 
 
 def by_chance(entry: dict[str, Any]) -> bool:
     """Whether the interval of the validated AUC includes 0.5."""
-    from DeepRadScoreLib.report.wording import NOT_BETTER_THAN_CHANCE
+    from DeepRadScoreLib.models import Flag
 
-    interval = entry["validation_auc_ci"]
-    return NOT_BETTER_THAN_CHANCE in entry["flags"] or (interval is not None and interval[0] <= 0.5)
+    return Flag.NOT_BETTER_THAN_CHANCE in _flags(entry)
+
+
+def _flags(entry: dict[str, Any]) -> tuple[str, ...]:
+    from DeepRadScoreLib.models import flags_with_chance
+
+    return flags_with_chance(tuple(entry["flags"]), entry["validation_auc_ci"])
 
 
 def title_text(name: str, entry: dict[str, Any], stale: bool, opened: bool) -> str:

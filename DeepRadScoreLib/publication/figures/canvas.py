@@ -14,7 +14,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
+from DeepRadScoreLib.models import Baseline, Model, Protocol
 from DeepRadScoreLib.publication.sentences import MODEL_NAMES, endpoint_name
 from DeepRadScoreLib.study.results.document import ModelCard
 
@@ -68,12 +69,12 @@ class Look:
 
 
 LOOKS: dict[str, Look] = {
-    "radiomics-score": Look(MODEL_NAMES["radiomics-score"], BLUE, (0, (4.5, 1.6)), "s", ""),
-    "deep-ct": Look(MODEL_NAMES["deep-ct"], GREEN, (0, (4.5, 1.4, 1, 1.4)), "^", "/////"),
-    "deep-radscore": Look(MODEL_NAMES["deep-radscore"], VERMILION, "-", "o", "xxxxx", 1.7),
-    "volume": Look(MODEL_NAMES["volume"], GREY, (0, (1, 1.3)), "D", "", 0.9),
+    Model.RADIOMICS: Look(MODEL_NAMES[Model.RADIOMICS], BLUE, (0, (4.5, 1.6)), "s", ""),
+    Model.DEEP: Look(MODEL_NAMES[Model.DEEP], GREEN, (0, (4.5, 1.4, 1, 1.4)), "^", "/////"),
+    Model.FUSED: Look(MODEL_NAMES[Model.FUSED], VERMILION, "-", "o", "xxxxx", 1.7),
+    Baseline.VOLUME: Look(MODEL_NAMES[Baseline.VOLUME], GREY, (0, (1, 1.3)), "D", "", 0.9),
 }
-PROTOCOL_TITLES = {"strict": "strict protocol", "paper": "the paper's protocol"}
+PROTOCOL_TITLES: dict[str, str] = {Protocol.STRICT: "strict protocol", Protocol.PAPER: "the paper's protocol"}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
+from DeepRadScoreLib.models import Model
 from DeepRadScoreLib.publication.figures.canvas import (
     FULL_WIDTH,
     GREY,
@@ -53,7 +54,7 @@ def _first(pair: tuple[float, CamExample]) -> float:
 
 
 def _distance(fold: FoldOutcome, cam: CamExample) -> float:
-    thresholds = (fit.threshold for fit in fold.fits if (fit.endpoint, fit.model) == (cam.endpoint, "deep-radscore"))
+    thresholds = (fit.threshold for fit in fold.fits if (fit.endpoint, fit.model) == (cam.endpoint, Model.FUSED))
     return abs(cam.probability - next(thresholds))
 
 

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import roc_curve
 
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS
+from DeepRadScoreLib.models import MODELS, Baseline, Model
 from DeepRadScoreLib.publication.figures.canvas import (
     BLACK,
     GREY,
@@ -30,7 +31,7 @@ from DeepRadScoreLib.publication.figures.canvas import (
 from DeepRadScoreLib.publication.figures.panels import NO_LINE, panel_page, unit_square, value_legend
 from DeepRadScoreLib.report.number_text import with_interval
 from DeepRadScoreLib.study.results.document import EndpointResult, ModelCard, ProtocolResult
-from DeepRadScoreLib.study.results.outcome import MODELS, FoldOutcome
+from DeepRadScoreLib.study.results.outcome import FoldOutcome
 
 SPECIFICITY_GRID = np.linspace(0.0, 1.0, 201)
 
@@ -61,7 +62,7 @@ def average_roc(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndar
 
 def roc(protocol: str, result: ProtocolResult, folds: Sequence[FoldOutcome], synthetic: bool) -> Figure:
     """ROC per endpoint: the three models and tumour volume, folds averaged vertically with a band of 1 SD."""
-    shown = (*MODELS, "volume")
+    shown = (*MODELS, Baseline.VOLUME)
     several = len(folds) > 1
     methods = interval_methods(c for e in result.endpoints.values() for c in e.models.values())
     how = (
@@ -98,7 +99,7 @@ def roc(protocol: str, result: ProtocolResult, folds: Sequence[FoldOutcome], syn
 def _draw_roc(axes: Axes, key: str, model: str, card: ModelCard, folds: Sequence[FoldOutcome], several: bool) -> Line2D:
     parts = [_of(fold, key, model) for fold in folds]
     label = with_interval(card.auc, card.auc_ci) + ("†" if noted(card) else "")
-    style, order = LOOKS[model].line_style(), 3 if model == "deep-radscore" else 2
+    style, order = LOOKS[model].line_style(), 3 if model == Model.FUSED else 2
     if several:
         x, mean, sd, _ = average_roc(parts)
         if model in MODELS:

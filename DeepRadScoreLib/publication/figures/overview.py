@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from DeepRadScoreLib.models import MODELS, Baseline, Protocol
 from DeepRadScoreLib.publication.figures.canvas import (
     FULL_WIDTH,
     GREY,
@@ -24,9 +25,8 @@ from DeepRadScoreLib.publication.figures.canvas import (
 )
 from DeepRadScoreLib.report.number_text import decimals, signed, with_interval
 from DeepRadScoreLib.study.results.document import ModelCard, Results
-from DeepRadScoreLib.study.results.outcome import MODELS
 
-ROWS = (*MODELS, "volume")
+ROWS = (*MODELS, Baseline.VOLUME)
 NAMES_MM, PLOT_MM = 32.0, 76.0
 HEAD_MM, TITLE_MM, ROW_MM = 7.0, 4.4, 3.5
 GAP_COLOUR = "#a0a0a0"
@@ -34,7 +34,7 @@ GAP_COLOUR = "#a0a0a0"
 
 def auc_overview(results: Results, synthetic: bool) -> Figure:
     """Test AUC with interval of each endpoint and model; with both protocols also inner AUC and the optimism gap."""
-    protocols = [name for name in ("strict", "paper") if name in results.protocols]
+    protocols = [name for name in Protocol if name in results.protocols]
     keys = [k for k in results.flow if any(k in results.protocols[p].endpoints for p in protocols)]
     body = HEAD_MM + len(keys) * (TITLE_MM + len(ROWS) * ROW_MM + 1.2) + 9
     page = new_page(
@@ -106,7 +106,7 @@ def _row(
     columns: Sequence[float],
 ) -> None:
     look, middle = LOOKS[model], {"va": "center_baseline"}
-    page.text(4, y, look.name, color=GREY if model == "volume" else "black", **middle)
+    page.text(4, y, look.name, color=GREY if model == Baseline.VOLUME else "black", **middle)
     cards = {p: _card(results, p, key, model) for p in protocols}
     main = cards[protocols[0]]
     missing = absence(model, main)
@@ -120,7 +120,7 @@ def _row(
         if main is not None and not missing:
             page.text(columns[1], y, f"{main.n}, {main.positives}", **middle)
         return
-    paper = cards["paper"]
+    paper = cards[Protocol.PAPER]
     if paper is not None and paper.auc is not None:
         _marker(axes, paper, y + 0.6, {"marker": "s", **_hollow(look.colour)}, 0.7)
         page.text(columns[1], y, decimals(paper.auc) + ("†" if noted(paper) else ""), **middle)

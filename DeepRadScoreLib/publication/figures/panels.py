@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
+from DeepRadScoreLib.models import MODELS
 from DeepRadScoreLib.publication.figures.canvas import (
     FULL_WIDTH,
     GREY,
@@ -22,7 +23,6 @@ from DeepRadScoreLib.publication.figures.canvas import (
     new_page,
 )
 from DeepRadScoreLib.study.results.document import EndpointResult, ProtocolResult
-from DeepRadScoreLib.study.results.outcome import MODELS
 
 NO_LINE: dict[str, Any] = {"color": "none", "linestyle": "none"}
 """A legend entry that is words alone."""

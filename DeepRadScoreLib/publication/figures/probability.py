@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from DeepRadScoreLib.models import MODELS
 from DeepRadScoreLib.publication.figures.canvas import BLACK, GREY, LOOKS, PALE, PROTOCOL_TITLES, absence, model_legend
 from DeepRadScoreLib.publication.figures.panels import NO_LINE, panel_page, unit_square, value_legend
 from DeepRadScoreLib.report.number_text import decimals
 from DeepRadScoreLib.study.results.document import EndpointResult, ProtocolResult
-from DeepRadScoreLib.study.results.outcome import MODELS, FoldOutcome
+from DeepRadScoreLib.study.results.outcome import FoldOutcome
 
 HISTOGRAM_BINS = np.linspace(0.0, 1.0, 21)
 HISTOGRAM_SHARE = 0.16

@@ -12,6 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from DeepRadScoreLib.models import Model
 from DeepRadScoreLib.publication.figures.canvas import (
     BLUE,
     FULL_WIDTH,
@@ -67,7 +68,7 @@ def _with_signal(folds: Sequence[FoldOutcome], key: str) -> list[Explanation]:
         fold.name
         for fold in folds
         for fit in fold.fits
-        if (fit.endpoint, fit.model) == (key, "deep-radscore") and fit.no_signal
+        if (fit.endpoint, fit.model) == (key, Model.FUSED) and fit.no_signal
     }
     found = [e for fold in folds if fold.name not in silent for e in fold.explanations if e.endpoint == key]
     return [e for e in found if np.abs(e.shap).sum() > 0]

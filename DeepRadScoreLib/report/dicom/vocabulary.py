@@ -9,6 +9,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from DeepRadScoreLib.endpoints import BY_KEY
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 
 SCHEME = "99DEEPRADSCORE"
 SHORT, LONG = 16, 64
@@ -47,7 +48,7 @@ AUC_LOW = own("AUC-CI-LOW", "Validated AUC, lower end of its 95 % interval")
 AUC_HIGH = own("AUC-CI-HIGH", "Validated AUC, upper end of its 95 % interval")
 AUC_PATIENTS = own("AUC-N", "Held-out patients with a known label")
 AUC_POSITIVES = own("AUC-POSITIVES", "Positive ones of the held-out patients")
-SYNTHETIC = own("SYNTHETIC", "synthetic: not for patients")
+SYNTHETIC = own("SYNTHETIC", SYNTHETIC_LABEL)
 
 
 def predicted(key: str) -> Code:

@@ -22,7 +22,7 @@ from DeepRadScoreLib.report.dicom.heat_maps import heat_map
 from DeepRadScoreLib.report.dicom.origin import Origin, origin_of
 from DeepRadScoreLib.report.dicom.segments import regions_seg, tumour_seg
 from DeepRadScoreLib.report.dicom.structured import profile_sr
-from DeepRadScoreLib.report.profile import profile_label, to_profile_json
+from DeepRadScoreLib.report.profile import to_profile_json
 from DeepRadScoreLib.writing import write_folder
 
 FOLDER = "dicom"
@@ -51,7 +51,7 @@ def to_dicom(profile: MolecularProfile, case: Case, *, hidden: Pseudonyms | None
         )
     with _quiet():
         content = _content(profile, case.tumour)
-        origin = origin_of(case.source, content, label=profile_label(profile), hidden=hidden)
+        origin = origin_of(case.source, content, label=profile.label, hidden=hidden)
         return {name: _encoded(made) for name, made in _objects(origin, profile, case.tumour).items()}
 
 

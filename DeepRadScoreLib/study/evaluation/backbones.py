@@ -16,6 +16,7 @@ import pandas as pd
 from DeepRadScoreLib.computing.extraction import installed_version
 from DeepRadScoreLib.computing.parts import Progress, kept
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
+from DeepRadScoreLib.models import NetworkForm
 from DeepRadScoreLib.radscore.selection import modelling_rule
 from DeepRadScoreLib.statistics.auc import youden_threshold
 from DeepRadScoreLib.statistics.crossvalidation import mean_auc
@@ -225,7 +226,7 @@ def _kept_scores(
 def _scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, work: Path, progress: Progress) -> _Scores:
     assert cases.patches is not None
     labels = cases.labels[[key]].to_numpy()
-    if plan.form == "frozen":
+    if plan.form == NetworkForm.FROZEN:
         fitted = split.rows["training"]
         networks = fit_frozen_network(cases.patches[fitted], labels[fitted], (key,), plan, split.seed)
         outputs = networks.outputs(cases.patches)[0]

@@ -11,6 +11,7 @@ import pandas as pd
 from DeepRadScoreLib.computing.parts import Progress, RefusedEndpoints, kept
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.models import Split
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.evaluation.baselines import with_shuffled_labels
 from DeepRadScoreLib.study.evaluation.fold import OuterFold
@@ -123,7 +124,7 @@ def _all_problems(cases: StudyCases, plan: EvaluationPlan, problems: dict[str, s
         None if cases.clinical is None else cases.clinical[first],
         cases.data.labels[first],
     )
-    folds = plan.folds if plan.split == "cv" and "strict" in plan.protocols else 2
+    folds = plan.folds if plan.split == Split.CV and Protocol.STRICT in plan.protocols else 2
     for key in cases.data.labels.columns:
         problem = endpoint_problem(cases.data.labels[key], cases.data.patients, folds)
         sentences = [problem] if problem else leaks.get(key, [])

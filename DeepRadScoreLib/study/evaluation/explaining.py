@@ -9,6 +9,7 @@ import numpy as np
 from DeepRadScoreLib.fusion.columns import NetworkOutputs
 from DeepRadScoreLib.fusion.explain import correlation, explain
 from DeepRadScoreLib.fusion.model import FusionModel
+from DeepRadScoreLib.models import Model
 from DeepRadScoreLib.study.results.outcome import CamExample, Explanation
 from DeepRadScoreLib.study.training.fitting import FittedPart
 from DeepRadScoreLib.study.training.networks import Networks
@@ -35,7 +36,7 @@ def explanation_task(
         "endpoint": stage.key,
         "names": (*stage.deep.names, *stage.regions.names),
         "fusion": fusion,
-        "background": stage.columns["deep-radscore"],
+        "background": stage.columns[Model.FUSED],
         "columns": columns[chosen],
         "case_ids": tuple(str(case_id) for case_id in cases.features.index[chosen]),
         "correlations": tuple(correlation(radscores, values).r for values in deep),
@@ -65,7 +66,7 @@ def cam_examples(
     """
     from DeepRadScoreLib.deepct.gradcam import cells, grad_cams
 
-    fusion = part.fusions[stage.key]["deep-radscore"]
+    fusion = part.fusions[stage.key][Model.FUSED]
     networks = _networks_of(part.stages.networks, stage.key)
     if fusion.no_signal_ or cases.patches is None or stage.deep is None:
         return ()

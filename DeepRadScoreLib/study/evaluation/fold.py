@@ -12,6 +12,7 @@ import pandas as pd
 from DeepRadScoreLib.computing.parts import Progress, Refused, each_kept
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.fusion.model import FusionModel
+from DeepRadScoreLib.models import Baseline, Model
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.evaluation.baselines import clinical_columns, volume_column
 from DeepRadScoreLib.study.evaluation.explaining import cam_examples, explain_cases, explanation_task
@@ -62,8 +63,8 @@ class OuterFold:
         cams = tuple(
             example
             for stage in fitted.stages.stages
-            if "deep-radscore" in stage.columns
-            for example in _cams(fitted, stage, columns[stage.key]["deep-radscore"], testing)
+            if Model.FUSED in stage.columns
+            for example in _cams(fitted, stage, columns[stage.key][Model.FUSED], testing)
         )
         refused: dict[tuple[str, str], str] = {}
         for name, (rows, more, reasons) in self._baselines(training, testing):
@@ -91,9 +92,9 @@ class OuterFold:
         tasks = []
         for stage in fitted.stages.stages:
             known = testing.labels[stage.key].notna().to_numpy()
-            fusion = fitted.fusions[stage.key].get("deep-radscore")
+            fusion = fitted.fusions[stage.key].get(Model.FUSED)
             if fusion is not None and known.any():
-                values = columns[stage.key]["deep-radscore"]
+                values = columns[stage.key][Model.FUSED]
                 tasks.append(explanation_task(stage, fusion, testing, values, outputs))
         label = "explaining the test cases"
         return tuple(
@@ -103,18 +104,18 @@ class OuterFold:
     def _baselines(self, training: StudyData, testing: StudyData) -> Iterable[tuple[str, Judged]]:
         data = self.cases.data
         if data.features.shape[1]:
-            yield "shuffled-labels", self._radiomics(self.shuffled_labels, "shuffled-labels")
+            yield Baseline.SHUFFLED_LABELS, self._radiomics(self.shuffled_labels, Baseline.SHUFFLED_LABELS)
         if self.cases.shuffled is not None:
             voxels = replace(data, features=self.cases.shuffled, patches=None, repeats=None)
-            yield "shuffled-voxels", self._radiomics(voxels, "shuffled-voxels")
+            yield Baseline.SHUFFLED_VOXELS, self._radiomics(voxels, Baseline.SHUFFLED_VOXELS)
         volume = volume_column(data.features)
         if volume is not None:
             columns = volume[self.part.train], volume[self.part.test]
-            yield "volume", self._simple("volume", *columns, training, testing)
+            yield Baseline.VOLUME, self._simple(Baseline.VOLUME, *columns, training, testing)
         if self.cases.clinical is not None:
             clinical = self.cases.clinical
             made = clinical_columns(clinical.iloc[self.part.train], clinical.iloc[self.part.test])
-            yield "clinical", self._simple("clinical", *made, training, testing)
+            yield Baseline.CLINICAL, self._simple(Baseline.CLINICAL, *made, training, testing)
 
     def _radiomics(self, data: StudyData, name: str) -> Judged:
         """The Radiomics-Score of a baseline's own features or labels, under the baseline's name."""
@@ -125,7 +126,7 @@ class OuterFold:
         if fitted is None:
             return [], [], refused
         columns = fitted.columns(testing, ([], []))
-        return *_predictions(fitted, columns, training, testing, {"radiomics-score": name}), refused
+        return *_predictions(fitted, columns, training, testing, {Model.RADIOMICS: name}), refused
 
     def _simple(
         self, name: str, train: np.ndarray, test: np.ndarray, training: StudyData, testing: StudyData
@@ -210,7 +211,7 @@ def _cams(fitted: FittedPart, stage: Stage, columns: np.ndarray, testing: StudyD
     known = testing.labels[stage.key].notna().to_numpy()
     if known.sum() < 2:
         return ()
-    probability = fitted.fusions[stage.key]["deep-radscore"].predict_proba(columns[known])[:, 1]
+    probability = fitted.fusions[stage.key][Model.FUSED].predict_proba(columns[known])[:, 1]
     return cam_examples(fitted, stage, testing.part(known), testing.labels[stage.key].to_numpy()[known], probability)
 
 

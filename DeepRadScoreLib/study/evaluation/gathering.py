@@ -15,9 +15,9 @@ from DeepRadScoreLib.computing.parts import Progress
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.models import BASELINES, DEEP_MODELS, Baseline, Model
 from DeepRadScoreLib.study.evaluation.baselines import volume_column
 from DeepRadScoreLib.study.evaluation.outer_folds import StudyCases
-from DeepRadScoreLib.study.results.outcome import BASELINES, MODELS
 from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
 
 
@@ -177,14 +177,14 @@ def models_not_run(cases: StudyCases) -> dict[str, str]:
     """Model or baseline -> why it cannot be run with these sources."""
     reasons: dict[str, str] = {}
     if not cases.data.features.shape[1]:
-        of_radiomics = (MODELS[0], MODELS[2], *(name for name in BASELINES if name != "clinical"))
+        of_radiomics = (Model.RADIOMICS, Model.FUSED, *(name for name in BASELINES if name != Baseline.CLINICAL))
         reasons |= dict.fromkeys(of_radiomics, "there are no radiomics features")
     if cases.data.patches is None:
-        reasons |= dict.fromkeys(MODELS[1:], "the cohort table has no images (columns ct and mask)")
+        reasons |= dict.fromkeys(DEEP_MODELS, "the cohort table has no images (columns ct and mask)")
     if cases.shuffled is None:
-        reasons["shuffled-voxels"] = "the features come from a table; shuffling voxels needs the images"
+        reasons[Baseline.SHUFFLED_VOXELS] = "the features come from a table; shuffling voxels needs the images"
     if volume_column(cases.data.features) is None:
-        reasons["volume"] = "the feature table has no volume of the tumour"
+        reasons[Baseline.VOLUME] = "the feature table has no volume of the tumour"
     if cases.clinical is None:
-        reasons["clinical"] = "no covariates were named"
+        reasons[Baseline.CLINICAL] = "no covariates were named"
     return reasons

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from DeepRadScoreLib.errors import CohortError
-from DeepRadScoreLib.study.results.outcome import Protocol
+from DeepRadScoreLib.models import Protocol, Split
 from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
 from DeepRadScoreLib.study.training.splits import holdout, stratified_folds
 
 PAPER_TEST_SHARE = 0.3
-Split = Literal["cv", "column", "site"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +23,9 @@ class EvaluationPlan:
     The paper protocol has one held-out part: the column's, else 30 % of the patients.
     """
 
-    protocols: tuple[Protocol, ...] = ("strict",)
+    protocols: tuple[Protocol, ...] = (Protocol.STRICT,)
     training: TrainingPlan = field(default_factory=TrainingPlan)
-    split: Split = "cv"
+    split: Split = Split.CV
     folds: int = 5
 
 
@@ -67,17 +65,17 @@ def outer_parts(cases: StudyCases, plan: EvaluationPlan, protocol: Protocol) -> 
     CohortError: the column that the split needs is empty or has one value, or there are too few patients.
     """
     labels, patients, seed = cases.data.labels.to_numpy(), cases.data.patients, plan.training.seed
-    if plan.split == "column":
+    if plan.split == Split.COLUMN:
         test = cases.split == "test"
         if test.all() or not test.any():
             raise CohortError(
                 'the training or the test part of the column "split" is empty', mend="write train or test in its cells"
             )
         return [Part("test", np.flatnonzero(~test), np.flatnonzero(test))]
-    if protocol == "paper":
+    if protocol == Protocol.PAPER:
         test = holdout(labels, patients, PAPER_TEST_SHARE, seed)
         return [Part("test", np.flatnonzero(~test), np.flatnonzero(test))]
-    if plan.split == "site":
+    if plan.split == Split.SITE:
         return _sites(cases)
     folds = stratified_folds(labels, patients, plan.folds, seed)
     return [Part(str(number), train, test) for number, (train, test) in enumerate(folds, start=1)]

@@ -8,9 +8,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-Protocol = Literal["strict", "paper"]
-MODELS: tuple[str, ...] = ("radiomics-score", "deep-ct", "deep-radscore")
-BASELINES: tuple[str, ...] = ("volume", "clinical", "shuffled-voxels", "shuffled-labels")
+from DeepRadScoreLib.models import Protocol
+
 PREDICTION_COLUMNS: tuple[str, ...] = (
     "protocol",
     "fold",

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.fusion.explain import contribution_shares
+from DeepRadScoreLib.imaging.origin import synthetic_label
+from DeepRadScoreLib.models import ALL_MODELS, MODELS, Baseline, Model, Protocol, Split, better_than_chance
 from DeepRadScoreLib.statistics.crossvalidation import mean_auc, mean_auc_difference
 from DeepRadScoreLib.statistics.metrics import (
     Estimate,
@@ -32,12 +33,9 @@ from DeepRadScoreLib.study.results.document import (
     Results,
 )
 from DeepRadScoreLib.study.results.outcome import (
-    BASELINES,
-    MODELS,
     Explanation,
     Fit,
     FoldOutcome,
-    Protocol,
     StudyOutcome,
 )
 
@@ -53,7 +51,7 @@ def summarise(outcome: StudyOutcome) -> Results:
         protocol: _protocol(outcome, protocol, folds) for protocol, folds in outcome.folds.items()
     }
     return Results(
-        label=SYNTHETIC_LABEL if outcome.synthetic else None,
+        label=synthetic_label(outcome.synthetic),
         patients=outcome.patients,
         cases=outcome.cases,
         left_out=outcome.left_out,
@@ -101,11 +99,11 @@ def _protocol(outcome: StudyOutcome, protocol: Protocol, folds: tuple[FoldOutcom
 
 
 def _split_words(protocol: Protocol, folds: tuple[FoldOutcome, ...], split: str) -> str:
-    if split == "column":
+    if split == Split.COLUMN:
         return "one held-out part, by the table's column split"
-    if protocol == "paper":
+    if protocol == Protocol.PAPER:
         return "one held-out part, 30 % of the patients by seed"
-    if split == "site":
+    if split == Split.SITE:
         return "each site left out in turn: " + ", ".join(fold.name for fold in folds)
     return f"{len(folds)} outer folds, stratified, grouped by patient"
 
@@ -117,8 +115,8 @@ def _sizes(fold: FoldOutcome) -> dict[str, int]:
 
 
 def _endpoint(key: str, folds: tuple[FoldOutcome, ...], not_run: dict[str, str], seed: int) -> EndpointResult:
-    models = {}
-    for model in (*MODELS, *BASELINES):
+    models: dict[str, ModelCard] = {}
+    for model in ALL_MODELS:
         fitted = [any((fit.endpoint, fit.model) == (key, model) for fit in fold.fits) for fold in folds]
         if model in not_run:
             models[model] = ModelCard(not_run=not_run[model])
@@ -127,7 +125,7 @@ def _endpoint(key: str, folds: tuple[FoldOutcome, ...], not_run: dict[str, str],
         else:
             reasons = (fold.refused.get((key, model)) for fold in folds)
             models[model] = ModelCard(not_run=next(filter(None, reasons), "its columns do not vary in a training part"))
-    reference = next((model for model in reversed(MODELS) if models[model].not_run is None), MODELS[0])
+    reference = next((model for model in reversed(MODELS) if models[model].not_run is None), Model.RADIOMICS)
     fits = [_the_fit(fold, key, reference) for fold in folds]
     ratio = min(events_per_variable(_rarer(fit.labels), fit.columns) for fit in fits)
     explanations = [each for fold in folds for each in fold.explanations if each.endpoint == key]
@@ -239,8 +237,8 @@ def _comparisons(
 ) -> dict[str, Comparison]:
     found = {}
     for model, card in models.items():
-        against = MODELS[0] if model == "shuffled-voxels" else reference
-        if model in (against, "shuffled-labels") or card.auc is None or models[against].auc is None:
+        against = Model.RADIOMICS if model == Baseline.SHUFFLED_VOXELS else reference
+        if model in (against, Baseline.SHUFFLED_LABELS) or card.auc is None or models[against].auc is None:
             continue
         pairs = []
         for fold in folds:
@@ -256,7 +254,7 @@ def _comparisons(
 def _with_holm(endpoints: dict[str, EndpointResult]) -> dict[str, EndpointResult]:
     """Holm's correction over the endpoints, for each compared model by itself."""
     adjusted: dict[tuple[str, str], float | None] = {}
-    for model in (*MODELS, *BASELINES):
+    for model in ALL_MODELS:
         keys = [key for key, result in endpoints.items() if model in result.delong]
         values = holm([endpoints[key].delong[model].p for key in keys])
         adjusted |= {(key, model): value for key, value in zip(keys, values, strict=True)}
@@ -321,9 +319,9 @@ def _warnings(models: dict[str, ModelCard], reference: str, ratio: float) -> lis
     if card.no_signal:
         folds = "fold" if len(card.no_signal) == 1 else "folds"
         found.append(f"{reference} found no signal in the training part of {folds} {', '.join(card.no_signal)}")
-    if card.auc_ci is not None and card.auc_ci[0] <= 0.5:
+    if card.auc_ci is not None and not better_than_chance(card.auc_ci):
         found.append(f"{reference} is not shown to be better than chance")
-    volume = models.get("volume")
+    volume = models.get(Baseline.VOLUME)
     if volume is not None and volume.auc is not None and card.auc is not None and volume.auc >= card.auc:
         found.append(f"the tumour's volume alone does as well as {reference}")
     return found
@@ -331,11 +329,11 @@ def _warnings(models: dict[str, ModelCard], reference: str, ratio: float) -> lis
 
 def _optimism(protocols: dict[str, ProtocolResult]) -> dict[str, dict[str, GapCard]]:
     """What the paper protocol's inner figure promises beside what the strict protocol finds; none without both."""
-    if set(protocols) != {"strict", "paper"}:
+    if set(protocols) != set(Protocol):
         return {}
     gaps: dict[str, dict[str, GapCard]] = {}
-    for key, paper in protocols["paper"].endpoints.items():
-        strict = protocols["strict"].endpoints.get(key)
+    for key, paper in protocols[Protocol.PAPER].endpoints.items():
+        strict = protocols[Protocol.STRICT].endpoints.get(key)
         gaps[key] = {}
         for model in MODELS:
             if paper.models[model].not_run is not None:

@@ -14,6 +14,7 @@ from DeepRadScoreLib.errors import DeepRadScoreError, TooFewPositivesError
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search
 from DeepRadScoreLib.fusion.columns import NetworkOutputs
 from DeepRadScoreLib.fusion.model import FusionModel
+from DeepRadScoreLib.models import Protocol
 from DeepRadScoreLib.radscore.selection import Rule, modelling_rule
 from DeepRadScoreLib.study.training.protocols import (
     Stages,
@@ -84,7 +85,7 @@ def fit_part(
     ------
     RefusedEndpoints: some of them cannot be fitted; those of the RadScores are found before networks are trained.
     """
-    build = strict_stages if plan.protocol == "strict" else paper_stages
+    build = strict_stages if plan.protocol == Protocol.STRICT else paper_stages
     stages = build(training, rules, plan, work, workers, progress)
     tasks = {
         (stage.key, name): fusion_task(columns, stage.labels, training.patients[stage.rows], plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from DeepRadScoreLib.computing.parts import Progress
 from DeepRadScoreLib.fusion.columns import N_DEEP, DeepColumns, NetworkOutputs, Scale, merge_outputs
+from DeepRadScoreLib.models import NetworkForm
 from DeepRadScoreLib.study.training.splits import holdout
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ Fold = tuple[np.ndarray, np.ndarray]
 class NetworkPlan:
     """How Deep-CT is trained (method: Deep-CT)."""
 
-    form: Literal["shared", "per-endpoint", "frozen"] = "shared"
+    form: NetworkForm = NetworkForm.SHARED
     backbone: str = "densenet121"
     weights: str = "imagenet"
     weights_sha256: str | None = None
@@ -84,7 +85,7 @@ def fit_fold_networks(
 
     `labels` is (n, endpoints) in the order of `keys`, NaN where a label is missing.
     """
-    groups = [("shared", keys)] if plan.form == "shared" else [(key, (key,)) for key in keys]
+    groups = [("shared", keys)] if plan.form == NetworkForm.SHARED else [(key, (key,)) for key in keys]
     members: list[dict[str, DeepCT]] = []
     scales: dict[str, list[Scale]] = {key: [] for key in keys}
     out_of_fold = {key: np.full((len(patches), 1), np.nan) for key in keys}
@@ -127,7 +128,7 @@ def fit_joint_network(
     progress: Progress,
 ) -> Networks:
     """The paper's network on all training cases, with the RadScores (n, endpoints, 2) in its head, or image only."""
-    groups = [("shared", keys)] if plan.form == "shared" else [(key, (key,)) for key in keys]
+    groups = [("shared", keys)] if plan.form == NetworkForm.SHARED else [(key, (key,)) for key in keys]
     title = "Deep-CT" if radscores is None else "Deep-RadScore network"
     member = {}
     described = ""

@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.bundle import MODELS
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures
 from DeepRadScoreLib.computing.parts import Progress, Refused, all_fitted, each_kept
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.errors import DeepRadScoreError
+from DeepRadScoreLib.fusion.classifiers import Search
 from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores, regions_of
-from DeepRadScoreLib.imaging import Preprocessing
+from DeepRadScoreLib.models import Model, NetworkForm, Preprocessing, Protocol
 from DeepRadScoreLib.radscore.selection import LOWEST_ICC, Rule, icc31
 from DeepRadScoreLib.study.training.networks import (
     NetworkPlan,
@@ -37,13 +36,13 @@ from DeepRadScoreLib.study.training.splits import stratified_folds
 class TrainingPlan:
     """All settings of a training run; two runs with the same plan and data give the same bundle."""
 
-    protocol: Literal["strict", "paper"] = "strict"
-    preprocessing: Preprocessing = "canonical"
+    protocol: Protocol = Protocol.STRICT
+    preprocessing: Preprocessing = Preprocessing.CANONICAL
     shell_mm: float = 3.0
     network: NetworkPlan = field(default_factory=NetworkPlan)
     folds: int = 5
     repeats: int = 10
-    search: Literal["coarse", "quick"] = "coarse"
+    search: Search = "coarse"
     held_out_share: float = 0.2
     seed: int = 0
 
@@ -169,13 +168,13 @@ def three_models(
     joint: np.ndarray | None, image_only: np.ndarray | None, radscores: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     """Model -> its columns (n, d), for the models whose sources are there."""
-    columns = {}
+    columns: dict[str, np.ndarray] = {}
     if radscores is not None:
-        columns[MODELS[0]] = radscores
+        columns[Model.RADIOMICS] = radscores
     if image_only is not None:
-        columns[MODELS[1]] = image_only
+        columns[Model.DEEP] = image_only
     if joint is not None and radscores is not None:
-        columns[MODELS[2]] = np.hstack([joint, radscores])
+        columns[Model.FUSED] = np.hstack([joint, radscores])
     return columns
 
 
@@ -212,7 +211,7 @@ def _strict_networks(
     if training.patches is None:
         return None
     labels = training.labels[list(keys)].to_numpy()
-    if plan.network.form == "frozen":
+    if plan.network.form == NetworkForm.FROZEN:
         return fit_frozen_network(training.patches, labels, keys, plan.network, plan.seed)
     return fit_fold_networks(
         training.patches, labels, training.patients, keys, folds, plan.network, plan.seed, work, progress

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.bundle import SCHEMA, Bundle, EndpointCard, EndpointModel, Manifest, ValidationCard
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures, installed_version
@@ -19,6 +18,8 @@ from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.fusion.model import FusionModel
+from DeepRadScoreLib.imaging.origin import synthetic_label
+from DeepRadScoreLib.models import Flag, Model, NetworkForm, Protocol
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.statistics.auc import auc_interval
 from DeepRadScoreLib.study.training.fitting import (
@@ -78,7 +79,7 @@ def train_bundle(
     if networks is None:
         raise CohortError("a bundle needs images", where=str(cohort.path), mend="give the columns ct and mask")
     models = {
-        stage.key: _endpoint_model(stage, fitted.fusions[stage.key]["deep-radscore"], plan.seed)
+        stage.key: _endpoint_model(stage, fitted.fusions[stage.key][Model.FUSED], plan.seed)
         for stage in fitted.stages.stages
     }
     progress("judging on the held-out cases", 0, 1)
@@ -102,7 +103,7 @@ def check_plan(plan: TrainingPlan) -> None:
     from DeepRadScoreLib.deepct.backbones import build_trunk
     from DeepRadScoreLib.deepct.device import device_of
 
-    if plan.protocol == "paper" and plan.network.form == "frozen":
+    if plan.protocol == Protocol.PAPER and plan.network.form == NetworkForm.FROZEN:
         raise InputError(
             "the paper protocol trains its network",
             where="--network frozen",
@@ -141,7 +142,7 @@ def _rules(training: StudyData) -> tuple[dict[str, Rule], dict[str, EndpointCard
 
 
 def _endpoint_model(stage: Stage, fusion: FusionModel, seed: int) -> EndpointModel:
-    columns = stage.columns["deep-radscore"]
+    columns = stage.columns[Model.FUSED]
     chosen = np.random.default_rng(seed).permutation(len(columns))[:BACKGROUND_ROWS]
     if stage.regions is None or stage.deep is None:
         raise ValueError("a bundle's model needs radiomics and images")
@@ -180,9 +181,7 @@ def _judge(
                     }
                 )
             )
-        shift = _shift(
-            models[stage.key].names, stage.columns["deep-radscore"], columns[stage.key]["deep-radscore"][known]
-        )
+        shift = _shift(models[stage.key].names, stage.columns[Model.FUSED], columns[stage.key][Model.FUSED][known])
         judged[stage.key] = {"validation": validation, "shift": shift}
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(), judged
 
@@ -192,9 +191,9 @@ def _validation(labels: np.ndarray, scores: np.ndarray, of_patients: np.ndarray)
     n, positives = len(labels), int(labels.sum())
     rarer = min(int(of_patients.sum()), len(of_patients) - int(of_patients.sum()))
     if positives in (0, n):
-        return ValidationCard(flag="validation_one_class", n=n, positives=positives)
+        return ValidationCard(flag=Flag.VALIDATION_ONE_CLASS, n=n, positives=positives)
     if rarer < FEWEST_TEST_POSITIVES:
-        return ValidationCard(flag="validation_few_positives", n=n, positives=positives)
+        return ValidationCard(flag=Flag.VALIDATION_FEW_POSITIVES, n=n, positives=positives)
     estimate = auc_interval(labels, scores)
     return ValidationCard(auc=estimate.auc, auc_ci=(estimate.low, estimate.high), n=n, positives=positives)
 
@@ -231,7 +230,7 @@ def _manifest(
     return Manifest(
         schema=SCHEMA,
         name="Deep-RadScore",
-        label=SYNTHETIC_LABEL if computed.synthetic else None,
+        label=synthetic_label(computed.synthetic),
         protocol=plan.protocol,
         network=plan.network.form,
         backbone=plan.network.backbone,

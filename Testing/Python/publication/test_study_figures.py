@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
+from DeepRadScoreLib.models import MODELS
 from DeepRadScoreLib.publication.figures.canvas import STYLE, text_width, wrapped
 from DeepRadScoreLib.publication.figures.explain import mean_absolute
 from DeepRadScoreLib.publication.figures.figure_list import figure_names, study_figures, to_png, to_svg
@@ -25,7 +26,7 @@ from DeepRadScoreLib.publication.figures.gradcam import cam_pairs
 from DeepRadScoreLib.publication.figures.models import average_roc
 from DeepRadScoreLib.publication.figures.shap import shap_rows, swarm
 from DeepRadScoreLib.study.results.document import ModelCard, Results
-from DeepRadScoreLib.study.results.outcome import MODELS, CamExample, FoldOutcome, StudyOutcome
+from DeepRadScoreLib.study.results.outcome import CamExample, FoldOutcome, StudyOutcome
 from DeepRadScoreLib.study.results.summary import summarise
 from support.study_outcome import CLASSIFIERS, made_up_outcome
 

@@ -18,8 +18,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.errors import OutputError
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.publication import sentences, writing
 from DeepRadScoreLib.publication.checklists import CHECKLISTS, filled
 from DeepRadScoreLib.publication.figures import figure_list as study_figures_module

@@ -17,15 +17,17 @@ import SimpleITK as sitk
 from pydicom import Dataset, dcmread
 
 from DeepRadScoreLib import analysis
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, Finding, ModelCard, MolecularProfile, Validation
+from DeepRadScoreLib.analysis import Finding, ModelCard, MolecularProfile, Validation
 from DeepRadScoreLib.cli import case_commands
 from DeepRadScoreLib.endpoints import BY_KEY, KEYS
 from DeepRadScoreLib.errors import InputError, OutputError
-from DeepRadScoreLib.imaging import Case, PreparedCase, Preprocessing, prepare, read_case
+from DeepRadScoreLib.imaging import Case, PreparedCase, prepare, read_case
 from DeepRadScoreLib.imaging.dicom.ct import read_ct
 from DeepRadScoreLib.imaging.dicom.seg import read_seg
 from DeepRadScoreLib.imaging.dicom.source import SourceSeries
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.imaging.segments import choose
+from DeepRadScoreLib.models import Preprocessing
 from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.report.dicom.writing import to_dicom, write_dicom

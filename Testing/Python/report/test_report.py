@@ -17,11 +17,11 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL, Finding, ModelCard, MolecularProfile, Validation
+from DeepRadScoreLib.analysis import Finding, ModelCard, MolecularProfile, Validation
 from DeepRadScoreLib.endpoints import ENDPOINTS, KEYS
 from DeepRadScoreLib.errors import InputError, OutputError
 from DeepRadScoreLib.imaging import Case, DeepPatch, PreparedCase, QualityNote, deep_patch, peritumoral_shell
-from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, SYNTHETIC_LABEL
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, region_columns
 from DeepRadScoreLib.report import figures, writing
 from DeepRadScoreLib.report.html import to_report_html

@@ -14,13 +14,12 @@ from scipy.ndimage import distance_transform_edt, label
 from scipy.special import expit
 from scipy.stats import chi2_contingency, mannwhitneyu, norm, spearmanr
 
-from DeepRadScoreLib.analysis import SYNTHETIC_LABEL
 from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.computing.workers import InProcess
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, OutputError
 from DeepRadScoreLib.imaging import Case, deep_patch, prepare, read_case, read_image
-from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, is_synthetic
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, SYNTHETIC_LABEL, is_synthetic
 from DeepRadScoreLib.radscore.engine import extract_features
 from DeepRadScoreLib.synthetic import (
     LATENTS,

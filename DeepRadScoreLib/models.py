@@ -1,0 +1,86 @@
+"""Names that stand in files, tables and options: models, baselines, protocols, networks, preparation, flags."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Model(StrEnum):
+    """The three models of the paper, from the least to the most complete."""
+
+    RADIOMICS = "radiomics-score"
+    DEEP = "deep-ct"
+    FUSED = "deep-radscore"
+
+
+class Baseline(StrEnum):
+    """What the models are compared with."""
+
+    VOLUME = "volume"
+    CLINICAL = "clinical"
+    SHUFFLED_VOXELS = "shuffled-voxels"
+    SHUFFLED_LABELS = "shuffled-labels"
+
+
+MODELS: tuple[Model, ...] = tuple(Model)
+BASELINES: tuple[Baseline, ...] = tuple(Baseline)
+ALL_MODELS: tuple[Model | Baseline, ...] = (*MODELS, *BASELINES)
+DEEP_MODELS: tuple[Model, ...] = (Model.DEEP, Model.FUSED)
+"""The models that need images."""
+
+
+class Protocol(StrEnum):
+    """How later stages are trained: on out-of-fold scores, or on the training patients' own as the paper does."""
+
+    STRICT = "strict"
+    PAPER = "paper"
+
+
+class Split(StrEnum):
+    """Outer folds of an evaluation: stratified folds, the table's column `split`, or each site left out."""
+
+    CV = "cv"
+    COLUMN = "column"
+    SITE = "site"
+
+
+class NetworkForm(StrEnum):
+    """One fine-tuned network for all endpoints, one for each, or an untrained trunk with a read-out."""
+
+    SHARED = "shared"
+    PER_ENDPOINT = "per-endpoint"
+    FROZEN = "frozen"
+
+
+class Preprocessing(StrEnum):
+    """How a case is prepared: in the canonical frame, or resampled by pyradiomics from the files as stored."""
+
+    CANONICAL = "canonical"
+    PYRADIOMICS = "pyradiomics"
+
+
+class Flag(StrEnum):
+    """Why a finding has no probability, or what speaks against it."""
+
+    NO_MODEL = "no_model"
+    NOT_MODELLED = "not_modelled"
+    NOT_VALIDATED = "not_validated"
+    VALIDATION_ONE_CLASS = "validation_one_class"
+    VALIDATION_FEW_POSITIVES = "validation_few_positives"
+    NOT_BETTER_THAN_CHANCE = "not_better_than_chance"
+    SINGLE_FEATURE_RADSCORE = "single_feature_radscore"
+    OUTSIDE_SPREAD = "outside_spread"
+    NO_SIGNAL = "no_signal"
+    NOT_FINITE = "not_finite"
+
+
+def better_than_chance(auc_ci: tuple[float, float]) -> bool:
+    """Whether the whole 95 % interval of an AUC lies above 0.5."""
+    return auc_ci[0] > 0.5
+
+
+def flags_with_chance(flags: tuple[str, ...], auc_ci: tuple[float, float] | None) -> tuple[str, ...]:
+    """The flags of a finding, with `NOT_BETTER_THAN_CHANCE` wherever the interval of its validated AUC calls for it."""
+    if auc_ci is None or better_than_chance(auc_ci) or Flag.NOT_BETTER_THAN_CHANCE in flags:
+        return flags
+    return (*flags, Flag.NOT_BETTER_THAN_CHANCE)

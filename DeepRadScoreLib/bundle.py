@@ -161,7 +161,7 @@ def write_bundle(bundle: Bundle, path: Path) -> str:
                 (place / path.name).replace(path)
     except OSError as error:
         raise OutputError(
-            f"the bundle cannot be written ({error.strerror})", where=str(path), mend="choose a place you may write to"
+            f"the bundle cannot be written ({error.strerror})", where=path, mend="choose a place you may write to"
         ) from error
     return hashlib.sha256(text).hexdigest()
 
@@ -229,7 +229,7 @@ def _part_steps(path: Path) -> Generator[str, None, tuple[Manifest, dict[str, by
     """The parts of a bundle, each read and hashed in a step, and the manifest that they were held against."""
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "the file does not exist"
-        raise BundleError(what, where=str(path), mend='give the path of a bundle made by "deepradscore train"')
+        raise BundleError(what, where=path, mend='give the path of a bundle made by "deepradscore train"')
     parts: dict[str, bytes] = {}
     hashes: dict[str, str] = {}
     try:
@@ -244,13 +244,13 @@ def _part_steps(path: Path) -> Generator[str, None, tuple[Manifest, dict[str, by
     except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, KeyError, ValueError, EOFError) as error:
         changed = f" ({error})" if isinstance(error, zipfile.BadZipFile) else ""
         raise BundleError(
-            f"this is not a whole bundle{changed}", where=str(path), mend="copy the bundle again from its source"
+            f"this is not a whole bundle{changed}", where=path, mend="copy the bundle again from its source"
         ) from error
     schema = raw.get("schema") if isinstance(raw, dict) else None
     if schema != SCHEMA:
         raise BundleError(
             f'the bundle has the schema "{schema}", this program reads "{SCHEMA}"',
-            where=str(path),
+            where=path,
             mend="train it again, or use the program version that made it",
         )
     try:
@@ -258,14 +258,12 @@ def _part_steps(path: Path) -> Generator[str, None, tuple[Manifest, dict[str, by
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise BundleError(
-            f'the field "{field}" of its manifest is not valid', where=str(path), mend="train the model again"
+            f'the field "{field}" of its manifest is not valid', where=path, mend="train the model again"
         ) from error
     needed = {SCORES, *(f"classifiers/{key}.skops" for key, card in manifest.endpoints.items() if card.modelled)}
     for name in sorted(set(manifest.files) | set(parts) | needed):
         if name not in parts or hashes[name] != manifest.files.get(name):
-            raise BundleError(
-                f'its part "{name}" is not what was written', where=str(path), mend="copy the bundle again"
-            )
+            raise BundleError(f'its part "{name}" is not what was written', where=path, mend="copy the bundle again")
     return manifest, parts, hashes[MANIFEST]
 
 

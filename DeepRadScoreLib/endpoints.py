@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.errors import CohortError, Where
 
 Group = Literal["risk factors", "mutations", "immune"]
 
@@ -41,7 +41,7 @@ BY_KEY: dict[str, Endpoint] = {endpoint.key: endpoint for endpoint in ENDPOINTS}
 TPS_CUT_PERCENT = 1.0
 
 
-def parse_label(value: str, *, where: str) -> float:
+def parse_label(value: str, *, where: Where) -> float:
     """Read one cell of an endpoint column: 0.0, 1.0, or NaN for an empty cell.
 
     Raises

@@ -2,37 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Location:
+    """What an error is about: a file or folder; a field, such as a table's cell, an option or a region; or both."""
+
+    path: Path | None = None
+    field: str = ""
+
+
+Where = Location | Path | str
+"""A file, a field in words, or both."""
+Text = str | tuple[str | Path, ...]
+"""Words without a path; or the pieces of a text, in which a path stands as what it is."""
 
 
 class DeepRadScoreError(Exception):
-    """An error with one clear sentence for the user.
+    """An error with one clear sentence for the user: `str(error)`, or `sentence` where no path may be shown.
 
     Parameters
     ----------
     what: what is wrong, without a full stop ("the file does not exist").
-    where: the file, table field or option it is about.
+    where: the file, or the field in words (table cell, option, case), that it is about.
     mend: what the user can do about it ("give the path of a NRRD or NIfTI file").
     """
 
-    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
-        self.what, self.where, self.mend = what, str(where), mend
+    def __init__(self, what: Text, *, where: Where = "", mend: Text = "") -> None:
+        if not isinstance(where, Location):
+            where = Location(where) if isinstance(where, Path) else Location(field=where)
+        self._what, self._location, self._mend = what, where, mend
         super().__init__(what, where, mend)
 
-    def __reduce__(self) -> tuple[Callable[..., DeepRadScoreError], tuple[type[DeepRadScoreError], str, str, str]]:
-        return _rebuilt, (type(self), self.what, self.where, self.mend)
+    @property
+    def path(self) -> Path | None:
+        """The file or folder that it is about."""
+        return self._location.path
+
+    @property
+    def field(self) -> str:
+        """The row and column, option, region or case that it is about, in words."""
+        return self._location.field
+
+    @property
+    def what(self) -> str:
+        """What is wrong, without a full stop."""
+        return _joined(self._what, str)
+
+    @property
+    def mend(self) -> str:
+        """What can be done about it, without a full stop."""
+        return _joined(self._mend, str)
+
+    def sentence(self, name: Callable[[Path], str] = str) -> str:
+        """The whole sentence; `name` says what stands for each path in it."""
+        named = "" if self.path is None else name(self.path)
+        where = ", ".join(part for part in (named, self.field) if part)
+        mend = _joined(self._mend, name)
+        return (f"{where}: " if where else "") + _joined(self._what, name) + (f"; {mend}" if mend else "") + "."
 
     def __str__(self) -> str:
-        return (f"{self.where}: " if self.where else "") + self.what + (f"; {self.mend}" if self.mend else "") + "."
+        return self.sentence()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), where=self._location, mend=self._mend), (self._what,)
 
 
-def _rebuilt(kind: type[DeepRadScoreError], what: str, where: str, mend: str) -> DeepRadScoreError:
-    """What comes back from another process."""
-    return kind(what, where=where, mend=mend)
+def _joined(text: Text, name: Callable[[Path], str]) -> str:
+    return text if isinstance(text, str) else "".join(name(part) if isinstance(part, Path) else part for part in text)
 
 
-class InputError(DeepRadScoreError):
-    """A file, folder or option that cannot be used as it is."""
+class InputError(DeepRadScoreError, ValueError):
+    """A file, folder or option that cannot be used as it is; a ValueError too."""
 
 
 class RegionError(InputError):
@@ -65,3 +112,34 @@ class WorkersError(DeepRadScoreError):
 
 class TooFewPositivesError(DeepRadScoreError):
     """An endpoint with too few positive or negative patients to be modelled."""
+
+
+def case_sentence(error: Exception, files: Mapping[str, str]) -> str:
+    """The sentence on an error in one case, in which no path of the case stands: paths may name the patient.
+
+    An error that was not foreseen is named by its type and line alone, since its text may hold anything; all of it is
+    printed to the standard error stream.
+
+    Parameters
+    ----------
+    files: column -> path of a file or folder of the case, or ""; the column stands for it and for what lies in it.
+    """
+    if isinstance(error, DeepRadScoreError):
+        return error.sentence(partial(_column_or_path, files))
+    traceback.print_exception(error)
+    line = traceback.extract_tb(error.__traceback__)[-1]
+    at = f"{type(error).__name__} in {Path(line.filename).name}, line {line.lineno}"
+    return f"an error that was not foreseen ({at}); please report it."
+
+
+def file_of(error: OSError) -> Path | str:
+    """The file that the system refused, for `where`."""
+    return Path(str(error.filename)) if error.filename else "a file"
+
+
+def _column_or_path(files: Mapping[str, str], path: Path) -> str:
+    """A bare name, without a folder, is that of a file inside of one of the case's folders."""
+    for column, given in sorted(files.items(), key=lambda item: -len(item[1])):
+        if given and (path.is_relative_to(given) or path.resolve().is_relative_to(Path(given).resolve())):
+            return column
+    return "a file" if path.parent == Path() else str(path)

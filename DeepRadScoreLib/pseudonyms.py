@@ -44,13 +44,13 @@ def pseudonym_key() -> bytes:
     except OSError as error:
         raise OutputError(
             f"the key of the pseudonyms cannot be read or made ({error.strerror})",
-            where=str(path),
+            where=path,
             mend="set DEEPRADSCORE_KEY to a file in a folder that you may write to",
         ) from error
     if len(key) < KEY_BYTES:
         raise OutputError(
             f"the key of the pseudonyms has {len(key)} bytes, not {KEY_BYTES}",
-            where=str(path),
+            where=path,
             mend="remove the file, so that a new key is made (pseudonyms then change)",
         )
     return key

@@ -80,11 +80,9 @@ def check_folder(folder: Path) -> None:
     """
     place = _existing(folder.absolute())
     if not place.is_dir():
-        raise OutputError(
-            "this is a file, not a folder", where=str(place), mend="choose another folder for the results"
-        )
+        raise OutputError("this is a file, not a folder", where=place, mend="choose another folder for the results")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise OutputError("nothing may be written in this folder", where=str(place), mend=MEND)
+        raise OutputError("nothing may be written in this folder", where=place, mend=MEND)
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
@@ -118,7 +116,7 @@ def written_atomically(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise OutputError(
             f"the file cannot be written ({error.strerror})",
-            where=str(path),
+            where=path,
             mend="choose a place that you may write to, with space left",
         ) from error
 
@@ -164,7 +162,7 @@ def write_folder(
                 else:
                     _place(fresh, target)
     except OSError as error:
-        raise OutputError(f"the results cannot be written ({error.strerror})", where=str(folder), mend=MEND) from error
+        raise OutputError(f"the results cannot be written ({error.strerror})", where=folder, mend=MEND) from error
     return names
 
 

@@ -169,7 +169,7 @@ def _work_folder(parent: Path) -> Path:
     except OSError as error:
         raise OutputError(
             f"the sample cannot be kept there ({error.strerror})",
-            where=str(parent),
+            where=parent,
             mend="free some space, or set DEEPRADSCORE_CACHE to a folder that can be written",
         ) from error
     return work
@@ -195,7 +195,7 @@ def _start(work: Path, folder: Path) -> subprocess.Popen[bytes]:
     except OSError as error:
         raise OutputError(
             f"the process that makes the sample cannot be started ({error.strerror})",
-            where=python,
+            where=Path(python),
             mend="run `deepradscore demo` in a terminal instead",
         ) from error
 

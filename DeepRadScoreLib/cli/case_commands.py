@@ -98,7 +98,7 @@ def _check_dicom_options(ct: Path, dicom_out: bool, anonymous: bool) -> None:
     if dicom_out and ct.exists() and not is_dicom(ct):
         raise InputError(
             "DICOM objects can be made only for a CT that is read from DICOM",
-            where=str(ct),
+            where=ct,
             mend="give the folder of the CT's DICOM files as --ct, or leave --dicom-out out",
         )
 
@@ -114,7 +114,7 @@ def _dicom_maker(case: Case, out: Path, anonymous: bool) -> Callable[[MolecularP
     if any(path.resolve().is_relative_to(folder) for path in (*case.source.files, case.source.mask)):
         raise InputError(
             "the DICOM objects would be written among the files that they are made from",
-            where=str(out / FOLDER),
+            where=out / FOLDER,
             mend="choose another folder for the results",
         )
     check_folder(out / FOLDER)

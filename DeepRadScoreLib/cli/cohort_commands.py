@@ -127,7 +127,7 @@ def check_writable(path: Path) -> None:
     from DeepRadScoreLib.writing import check_folder
 
     if path.is_dir():
-        raise OutputError("this is a folder", where=str(path), mend="give the name of a file")
+        raise OutputError("this is a folder", where=path, mend="give the name of a file")
     check_folder(path.absolute().parent)
 
 

@@ -42,7 +42,7 @@ def dicom(
     if labels is None and names:
         raise InputError("there is no table to take columns from", where="--columns", mend="add --labels CSV")
     if labels is not None and out.resolve() == labels.resolve():
-        raise InputError("this is the table of labels", where=str(out), mend="choose another name for the cohort table")
+        raise InputError("this is the table of labels", where=out, mend="choose another name for the cohort table")
     given = None if labels is None else read_labels(labels, names)
     with shown_progress() as report:
         found = search_folder(folder, lambda done, total: report("searching DICOM files", done, total))

@@ -105,7 +105,7 @@ def _relative(path: Path, out: Path) -> str:
     except ValueError as error:
         raise InputError(
             "the table lies on another drive than the images, and its paths are relative",
-            where=str(out),
+            where=out,
             mend="write the table to the drive of the images",
         ) from error
 
@@ -191,7 +191,7 @@ def _table_notes(found: DicomFolder, table: pd.DataFrame, named: int, keep_paths
 
 
 def _no_rows(found: DicomFolder, named: int) -> InputError:
-    where = str(found.index.source)
+    where = found.index.source
     if named:
         return InputError(NAMED, where=where, mend=NAMED_MEND)
     said = " ".join((*found.problems, *found.remarks))

@@ -80,7 +80,7 @@ def read_feature_table(
     if features.empty:
         raise CohortError(
             "no feature has a value in every case and differs between cases",
-            where=str(path),
+            where=path,
             mend="give a table with complete columns",
         )
     absent = cohort.table["case_id"][~cohort.table["case_id"].isin(used.index)]
@@ -111,14 +111,14 @@ def _by_case(table: pd.DataFrame, path: Path, case_column: str) -> pd.DataFrame:
     if case_column not in table:
         raise CohortError(
             f'the column "{case_column}" is missing',
-            where=str(path),
+            where=path,
             mend=f"name the column of the case_ids with --case-column; the table has {some_of(table.columns)}",
         )
     cells = table[case_column]
     if cells.isna().any():
         raise CohortError(
             f'row {cells.index[cells.isna()][0] + 2} has nothing in column "{case_column}"',
-            where=str(path),
+            where=path,
             mend="fill in the cell",
         )
     if is_numeric_dtype(cells) and (cells % 1 == 0).all():
@@ -147,15 +147,15 @@ def _columns_of_regions(
             raise CohortError(
                 f'no column begins with "{prefix}", the prefix of the {region} region'
                 if prefix
-                else f"no numeric column that {cohort.path} does not have is left for the {region} region",
-                where=str(path),
+                else ("no numeric column that ", cohort.path, f" does not have is left for the {region} region"),
+                where=path,
                 mend=f"correct the prefix; the table has {some_of(table.columns)}",
             )
         columns |= {name: f"{region}_{name.removeprefix(prefix)}" for name in found}
     if not columns:
         raise CohortError(
             f"no column begins with {any_of(prefixes.values())}",
-            where=str(path),
+            where=path,
             mend=f"name the prefix of each region, empty for none; the table has {some_of(table.columns)}",
         )
     return {name: columns[name] for name in table if name in columns}
@@ -167,9 +167,7 @@ def _columns_without_prefix(free: pd.DataFrame, path: Path, cohort: Cohort) -> l
         return as_pyradiomics
     ours = [name for name in free if name.startswith(tuple(PREFIXES.values()))]
     if ours:
-        raise CohortError(
-            f'the columns name their region already ("{ours[0]}")', where=str(path), mend="give no prefixes"
-        )
+        raise CohortError(f'the columns name their region already ("{ours[0]}")', where=path, mend="give no prefixes")
     known = {*cohort.table, *cohort.labels, *KEYS, *PDL1_SOURCES}
     return [
         name for name in free if is_numeric_dtype(free[name]) and name not in known and not name.startswith("Unnamed:")
@@ -188,8 +186,12 @@ def _cases_in_common(table: pd.DataFrame, path: Path, cohort: Cohort, case_colum
     if rows.empty:
         example = f' (such as "{table.index[0]}")' if len(table) else ""
         raise CohortError(
-            f'no case_id in column "{case_column}"{example} is in {cohort.path} (such as "{case_ids.iloc[0]}")',
-            where=str(path),
+            (
+                f'no case_id in column "{case_column}"{example} is in ',
+                cohort.path,
+                f' (such as "{case_ids.iloc[0]}")',
+            ),
+            where=path,
             mend="name the column of the case_ids with --case-column, or write them alike in both tables",
         )
     doubled = rows.index[rows.index.duplicated()]
@@ -197,7 +199,7 @@ def _cases_in_common(table: pd.DataFrame, path: Path, cohort: Cohort, case_colum
         raise CohortError(
             f'the case "{doubled[0]}" has {int((rows.index == doubled[0]).sum())} rows '
             f"({doubled.nunique()} such {'case' if doubled.nunique() == 1 else 'cases'})",
-            where=str(path),
+            where=path,
             mend="keep one row per case",
         )
     return rows.loc[case_ids[case_ids.isin(rows.index)]]
@@ -216,7 +218,7 @@ def _numeric(used: pd.DataFrame, columns: Mapping[str, str], path: Path) -> tupl
     if not numbers:
         raise CohortError(
             "no feature column is numeric",
-            where=str(path),
+            where=path,
             mend=f"write numbers with a decimal point; the column {next(iter(columns))} holds something else",
         )
     features = pd.DataFrame(numbers)

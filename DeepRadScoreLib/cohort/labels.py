@@ -12,7 +12,7 @@ import pandas as pd
 
 from DeepRadScoreLib.cohort.table import MISSING_WORDS, NOT_CLINICAL, PDL1_SOURCES, read_text_table
 from DeepRadScoreLib.endpoints import KEYS, parse_label
-from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.errors import CohortError, Location
 
 ID = "PatientID"
 ALWAYS = (*KEYS, *PDL1_SOURCES, "split", "site")
@@ -63,7 +63,7 @@ class PatientLabels:
             if name not in KEYS and not (_is_number(cell) and len(cell) < LEAST) and names(cell):
                 raise CohortError(
                     "the cell repeats what the DICOM header says of the patient, the institution or a date",
-                    where=f'{self.path}, row {self.lines[patient]}, column "{name}"',
+                    where=Location(self.path, f'row {self.lines[patient]}, column "{name}"'),
                     mend="write a code in its place, or leave the column out",
                 )
         for name, days in self.dates.items():
@@ -80,7 +80,7 @@ class PatientLabels:
         if torn:
             raise CohortError(
                 f"the PatientID in row {torn[0]} stands for two patients of different issuers in the folder",
-                where=str(self.path),
+                where=self.path,
                 mend="make one cohort table for each hospital",
             )
 
@@ -112,14 +112,14 @@ def read_labels(path: Path, columns: Sequence[str] = ()) -> PatientLabels:
     table = read_text_table(path, "label table").fillna("")
     if ID not in table:
         raise CohortError(
-            f'the column "{ID}" is missing', where=str(path), mend=f"name it so; the table has {', '.join(table)}"
+            f'the column "{ID}" is missing', where=path, mend=f"name it so; the table has {', '.join(table)}"
         )
     for name in columns:
         if name not in table or name == ID or name in KEPT_BACK:
             wrong = "is missing" if name not in table else "cannot be taken into the cohort table"
             raise CohortError(
                 f'the column "{name}" {wrong}',
-                where=f"--columns, {path}",
+                where=Location(path, "--columns"),
                 mend=f"name some of {', '.join(one for one in table if one != ID and one not in KEPT_BACK)}",
             )
     lines = _lines(table[ID], path)
@@ -128,11 +128,11 @@ def read_labels(path: Path, columns: Sequence[str] = ()) -> PatientLabels:
     for name in names:
         if name in KEYS:
             for patient, cell in kept[name].items():
-                parse_label(cell, where=f'{path}, row {lines[str(patient)]}, column "{name}"')
+                parse_label(cell, where=Location(path, f'row {lines[str(patient)]}, column "{name}"'))
     dates = {name: found for name in names if name not in KEYS and (found := _dates(kept[name], lines, path))}
     taken = [name for name in dates if f"{name}_days" in table]
     if taken:
-        raise CohortError(f'the column "{taken[0]}_days" stands there already', where=str(path), mend="rename it")
+        raise CohortError(f'the column "{taken[0]}_days" stands there already', where=path, mend="rename it")
     return PatientLabels(path, kept.drop(columns=list(dates)), lines, dates)
 
 
@@ -140,10 +140,10 @@ def _lines(patients: pd.Series, path: Path) -> dict[str, int]:
     lines: dict[str, int] = {}
     for line, patient in enumerate(patients, start=2):
         if not patient:
-            raise CohortError(f"row {line} has no {ID}", where=str(path), mend="fill in the cell")
+            raise CohortError(f"row {line} has no {ID}", where=path, mend="fill in the cell")
         if patient in lines:
             raise CohortError(
-                f"one {ID} stands in rows {lines[patient]} and {line}", where=str(path), mend="keep one of them"
+                f"one {ID} stands in rows {lines[patient]} and {line}", where=path, mend="keep one of them"
             )
         lines[patient] = line
     return lines
@@ -152,7 +152,7 @@ def _lines(patients: pd.Series, path: Path) -> dict[str, int]:
 def _dates(column: pd.Series, lines: dict[str, int], path: Path) -> dict[str, date]:
     """The dates of a column of dates; nothing of another column."""
     cells = {str(patient): cell for patient, cell in column.items() if cell.casefold() not in MISSING_WORDS}
-    where = f'{path}, column "{column.name}"'
+    where = Location(path, f'column "{column.name}"')
     fitting = [
         found
         for form in DATE_FORMS

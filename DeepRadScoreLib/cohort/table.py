@@ -12,7 +12,7 @@ import pandas as pd
 
 from DeepRadScoreLib.cohort.text_table import check_names_nobody, check_rows, separator_of
 from DeepRadScoreLib.endpoints import KEYS, parse_label, pdl1_label
-from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.errors import CohortError, Location
 
 FILE_COLUMNS = ("ct", "mask", "repeat_mask", "lung_mask")
 SPLITS = ("train", "test", "")
@@ -34,7 +34,7 @@ class Cohort:
     labels: (cases x endpoints) floats 0, 1, NaN; the ten keys, or the endpoints that were asked for, in that order.
     pdl1_rules: how many PD-1/PD-L1 labels came from the column itself, from TPS, from CD8A.
     cd8a_cut: the cut that was used for CD8A, NaN where none was needed.
-    bad_labels: endpoint -> the sentence about a label that cannot be read; all labels of that endpoint are NaN.
+    bad_labels: endpoint -> the error about a label that cannot be read; all labels of that endpoint are NaN.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class Cohort:
     labels: pd.DataFrame
     pdl1_rules: dict[str, int]
     cd8a_cut: float
-    bad_labels: dict[str, str] = field(default_factory=dict)
+    bad_labels: dict[str, CohortError] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -84,12 +84,12 @@ def read_cohort(
     for column in dict.fromkeys(("case_id", *needs)):
         if column not in table:
             raise CohortError(
-                f'the column "{column}" is missing', where=str(path), mend=f"add it; the table has {', '.join(table)}"
+                f'the column "{column}" is missing', where=path, mend=f"add it; the table has {', '.join(table)}"
             )
         empty = table.index[table[column] == ""]
         if len(empty):
             raise CohortError(
-                f'row {empty[0] + 2} has nothing in column "{column}"', where=str(path), mend="fill in the cell"
+                f'row {empty[0] + 2} has nothing in column "{column}"', where=path, mend="fill in the cell"
             )
     for column in ("case_id", "patient_id"):
         check_names_nobody(column, table.get(column, []), path)
@@ -97,14 +97,14 @@ def read_cohort(
     if len(doubled):
         raise CohortError(
             f'the case "{doubled.iloc[0]}" stands in rows {_rows_of(table, doubled.iloc[0])}',
-            where=str(path),
+            where=path,
             mend="give every row a case_id of its own",
         )
     for index, split in enumerate(table.get("split", [])):
         if split not in SPLITS:
             raise CohortError(
                 f'the split "{split}" in row {index + 2} is neither train, test nor empty',
-                where=str(path),
+                where=path,
                 mend="correct the cell",
             )
     _check_one_split_per_patient(table, path)
@@ -130,11 +130,11 @@ def covariates(cohort: Cohort, names: Sequence[str]) -> pd.DataFrame:
 
 
 def _covariate(cohort: Cohort, name: str) -> pd.Series:
-    where = f'{cohort.path}, column "{name}"'
+    where = Location(cohort.path, f'column "{name}"')
     if name not in cohort.table:
         raise CohortError(
             f'the covariate "{name}" is no column',
-            where=str(cohort.path),
+            where=cohort.path,
             mend=f"name some of {', '.join(cohort.table)}",
         )
     if name in cohort.labels:
@@ -169,9 +169,9 @@ def read_text_table(path: Path, what: str) -> pd.DataFrame:
     CohortError: there is no such file, it is no CSV table, or it has no rows.
     """
     if not path.exists():
-        raise CohortError("the file does not exist", where=str(path), mend=f"give the path of a {what} (CSV)")
+        raise CohortError("the file does not exist", where=path, mend=f"give the path of a {what} (CSV)")
     if path.is_dir():
-        raise CohortError("this is a folder", where=str(path), mend=f"give the path of a {what} (CSV)")
+        raise CohortError("this is a folder", where=path, mend=f"give the path of a {what} (CSV)")
     separator = _checked_separator(path)
     try:
         table = pd.read_csv(
@@ -180,11 +180,11 @@ def read_text_table(path: Path, what: str) -> pd.DataFrame:
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
         raise CohortError(
             f"this is not a readable CSV table ({str(error).splitlines()[0]})",
-            where=str(path),
+            where=path,
             mend="save the table as UTF-8 text separated by commas or semicolons",
         ) from error
     if table.empty:
-        raise CohortError("the table has no rows", where=str(path), mend="add one row per case")
+        raise CohortError("the table has no rows", where=path, mend="add one row per case")
     table.columns = [str(column).strip() for column in table.columns]
     return table.apply(lambda column: column.str.strip())
 
@@ -213,7 +213,7 @@ def _check_one_split_per_patient(table: pd.DataFrame, path: Path) -> None:
     if len(torn):
         raise CohortError(
             f'the cases of patient "{torn[0]}" stand in more than one split',
-            where=str(path),
+            where=path,
             mend="put all cases of a patient into the same split",
         )
 
@@ -223,12 +223,12 @@ def _labelled(
 ) -> Cohort:
     rules, cut = {"PDL1": 0, "TPS": 0, "CD8A": 0}, float("nan")
     labels: dict[str, np.ndarray] = {}
-    bad_labels: dict[str, str] = {}
+    bad_labels: dict[str, CohortError] = {}
     for name in endpoints:
         if name not in table and name not in KEYS:
             raise CohortError(
                 f'the endpoint "{name}" is no column',
-                where=str(path),
+                where=path,
                 mend=f"name some of {', '.join(KEYS)}, or a column of 0, 1 and empty cells; "
                 f"the table has {', '.join(table)}",
             )
@@ -240,14 +240,14 @@ def _labelled(
             if one_bad_label_stops:
                 raise
             labels[name] = np.full(len(table), np.nan)
-            bad_labels[name] = str(error)
+            bad_labels[name] = error.with_traceback(None)
     return Cohort(path, table, pd.DataFrame(labels, index=table.index), rules, cut, bad_labels)
 
 
 def _read_column(table: pd.DataFrame, name: str, path: Path) -> np.ndarray:
     values = np.full(len(table), np.nan)
     for row, cell in enumerate(table.get(name, [])):
-        values[row] = parse_label(cell, where=f'{path}, row {row + 2}, column "{name}"')
+        values[row] = parse_label(cell, where=Location(path, f'row {row + 2}, column "{name}"'))
     return values
 
 
@@ -275,7 +275,9 @@ def _read_numbers(table: pd.DataFrame, name: str, path: Path) -> np.ndarray:
             values[row] = float(cell) if cell else np.nan
         except ValueError as error:
             raise CohortError(
-                f'"{cell}" is not a number', where=f'{path}, row {row + 2}, column "{name}"', mend="write a number"
+                f'"{cell}" is not a number',
+                where=Location(path, f'row {row + 2}, column "{name}"'),
+                mend="write a number",
             ) from error
     return values
 

@@ -32,13 +32,13 @@ def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
     MissingPackageError: an XLSX file without openpyxl.
     """
     if not path.exists():
-        raise CohortError("the file does not exist", where=str(path), mend="give the path of a table")
+        raise CohortError("the file does not exist", where=path, mend="give the path of a table")
     if path.is_dir():
-        raise CohortError("this is a folder", where=str(path), mend="give the path of a table")
+        raise CohortError("this is a folder", where=path, mend="give the path of a table")
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise CohortError(
-            f'the ending "{path.suffix}" is not known', where=str(path), mend=f"save the table as {any_of(ENDINGS)}"
+            f'the ending "{path.suffix}" is not known', where=path, mend=f"save the table as {any_of(ENDINGS)}"
         )
     try:
         table = _read(path, ending, text_column)
@@ -46,13 +46,13 @@ def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     except ImportError as error:
         raise MissingPackageError(
-            "reading Excel files needs openpyxl", where=str(path), mend="run: pip install openpyxl"
+            "reading Excel files needs openpyxl", where=path, mend="run: pip install openpyxl"
         ) from error
     except (ValueError, KeyError, OSError, csv.Error, ParseError, zipfile.BadZipFile) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CohortError(
             f"this is not a readable {ending} table ({said})",
-            where=str(path),
+            where=path,
             mend="give it the ending of its format, or save it anew",
         ) from error
     table.columns = [str(name).strip() for name in table]
@@ -97,7 +97,7 @@ def _read_text(path: Path, text_column: str) -> pd.DataFrame:
     if not isinstance(table.index, pd.RangeIndex):
         raise CohortError(
             "the rows have more cells than the header",
-            where=str(path),
+            where=path,
             mend="name every column, and leave no separator at the end of the rows",
         )
     return table

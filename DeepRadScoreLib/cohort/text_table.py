@@ -22,7 +22,7 @@ def check_rows(rows: Iterator[list[str]], path: Path) -> None:
         if len(row) > len(header):
             raise CohortError(
                 f"row {number} has {len(row)} cells, the header has {len(header)}",
-                where=str(path),
+                where=path,
                 mend="remove the extra separators",
             )
     check_names(header, path)
@@ -32,7 +32,7 @@ def check_names(names: Sequence[str], path: Path) -> None:
     """Refuse a column name that stands twice: CohortError."""
     doubled = [name for name in names if name and names.count(name) > 1]
     if doubled:
-        raise CohortError(f'the column "{doubled[0]}" stands twice', where=str(path), mend="keep one of them")
+        raise CohortError(f'the column "{doubled[0]}" stands twice', where=path, mend="keep one of them")
 
 
 def check_names_nobody(column: str, cells: Iterable[str], path: Path) -> None:
@@ -41,6 +41,6 @@ def check_names_nobody(column: str, cells: Iterable[str], path: Path) -> None:
         if "^" in cell:
             raise CohortError(
                 f'row {number} has what looks like a patient\'s name in column "{column}" ("^")',
-                where=str(path),
+                where=path,
                 mend="write a pseudonym in its place, such as `deepradscore cohort dicom` makes",
             )

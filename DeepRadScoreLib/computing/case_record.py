@@ -6,10 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import re
-import traceback
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +14,7 @@ from typing import Literal
 import numpy as np
 import platformdirs
 
-from DeepRadScoreLib.errors import DeepRadScoreError, OutputError
+from DeepRadScoreLib.errors import InputError, OutputError, WorkersError, case_sentence, file_of
 from DeepRadScoreLib.imaging import Case, PreparedCase, prepare, read_case, shuffled_voxels
 from DeepRadScoreLib.imaging.origin import is_synthetic
 from DeepRadScoreLib.models import Preprocessing
@@ -84,7 +81,7 @@ def check_cache() -> None:
     if not writable:
         raise OutputError(
             "computed cases cannot be kept there",
-            where=str(cache_folder()),
+            where=cache_folder(),
             mend="set DEEPRADSCORE_CACHE to a folder that can be written",
         )
 
@@ -93,34 +90,18 @@ def compute_case(task: CaseTask, cache: Path) -> CaseRecord:
     """One case from its files, or from `cache` if the same files were computed with the same settings before.
 
     A patch is also taken from the cache of the same case with its features. Whatever goes wrong is the record's error,
-    in which no path stands (see `without_paths`).
+    in which no path of the case stands (see `case_sentence`).
     """
+    problem: Exception
     try:
         return _asked_for(_kept_or_computed(task, cache), task)
-    except DeepRadScoreError as error:
-        sentence = str(error)
     except OSError as error:
-        sentence = f"{error.filename}: the file cannot be read ({error.strerror})."
+        problem = InputError(f"the file cannot be read ({error.strerror})", where=file_of(error))
     except MemoryError:
-        sentence = "there is not enough memory for it; use fewer --jobs."
+        problem = WorkersError("there is not enough memory for it", mend="use fewer --jobs")
     except Exception as error:
-        traceback.print_exc()
-        sentence = f"an error that was not foreseen ({type(error).__name__}: {error}); please report it."
-    return CaseRecord(task.case_id, error=without_paths(sentence, _files(task)))
-
-
-def without_paths(sentence: str, files: Mapping[str, str]) -> str:
-    """A sentence on a case with the names of the columns in place of its paths, which may name the patient.
-
-    Parameters
-    ----------
-    files: column -> path of a file or folder of the case, or "". What lies in a folder is not named either.
-    """
-    for column, path in sorted(files.items(), key=lambda item: -len(item[1])):
-        if path:
-            inner = re.escape(path) + r"""[/\\].*?(?=: |; |, |\)|"|\.?$)"""
-            sentence = re.sub(inner, column, sentence).replace(path, column)
-    return sentence
+        problem = error
+    return CaseRecord(task.case_id, error=case_sentence(problem, _files(task)))
 
 
 def installed_version(name: str) -> str:
@@ -267,7 +248,7 @@ def _to_cache(stored: Path, record: CaseRecord) -> None:
     except OSError as error:
         raise OutputError(
             f"the computed case cannot be kept ({error.strerror})",
-            where=str(stored.parent),
+            where=stored.parent,
             mend="free some space, or set DEEPRADSCORE_CACHE to a folder that can be written",
         ) from error
     finally:

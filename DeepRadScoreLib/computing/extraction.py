@@ -118,7 +118,7 @@ def _gather(cohort: Cohort, records: list[CaseRecord], table: np.ndarray, column
     if not len(rows):
         raise CohortError(
             f"no case could be computed ({next(iter(failed.values())).rstrip('.')})",
-            where=str(cohort.path),
+            where=cohort.path,
             mend="mend the cases and run the command again",
         )
     good = [records[row] for row in rows]

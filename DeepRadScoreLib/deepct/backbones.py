@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from DeepRadScoreLib.deepct.torchvision_import import import_torchvision
-from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.errors import InputError, Where
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def build_trunk(
         return trunk, "imagenet"
     path = Path(weights)
     digest = _sha256_of(path)
-    _load_into(trunk, _state_from_file(path, name, digest, sha256), str(path))
+    _load_into(trunk, _state_from_file(path, name, digest, sha256), path)
     return trunk, f"file {digest[:16]}"
 
 
@@ -165,27 +165,27 @@ def _published_state(name: str) -> dict[str, Tensor]:
     except UNREADABLE as error:
         raise InputError(
             "the ImageNet weights that were downloaded are damaged",
-            where=str(Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name),
+            where=Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name,
             mend="delete that file, if it is there, and try again",
         ) from error
 
 
 def _sha256_of(path: Path) -> str:
     if not path.is_file():
-        raise InputError("the weight file does not exist", where=str(path), mend="give a .safetensors or .pth file")
+        raise InputError("the weight file does not exist", where=path, mend="give a .safetensors or .pth file")
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _state_from_file(path: Path, name: str, digest: str, sha256: str | None) -> dict[str, Tensor]:
     if sha256 is not None and digest != sha256.lower():
-        raise InputError(f"the file has the SHA-256 {digest}, not the one that was given", where=str(path))
+        raise InputError(f"the file has the SHA-256 {digest}, not the one that was given", where=path)
     if path.suffix == ".safetensors":
         return _safetensors(path)
     if sha256 is None and not digest.startswith(BACKBONES[name].published):
         raise InputError(
             f"this is not the file that torchvision publishes for {name} (SHA-256 {digest[:8]}...)",
-            where=str(path),
+            where=path,
             mend="give its full SHA-256 with --weights-sha256 if you trust it",
         )
     try:
@@ -208,10 +208,10 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _unreadable(path: Path) -> InputError:
-    return InputError("this is not a readable weight file", where=str(path), mend="give a .safetensors or .pth file")
+    return InputError("this is not a readable weight file", where=path, mend="give a .safetensors or .pth file")
 
 
-def _load_into(trunk: Trunk, state: dict[str, Tensor], where: str) -> None:
+def _load_into(trunk: Trunk, state: dict[str, Tensor], where: Where) -> None:
     """Load a published state; its last layer and Inception's auxiliary head are left out."""
     wanted = trunk.net.state_dict()
     renamed = {OLD_DENSENET_KEY.sub(r"\1\2", str(key)): value for key, value in state.items()}

@@ -285,9 +285,7 @@ def _take_up(run: _Run, checkpoint: Path, of: str, place: torch.device) -> None:
     try:
         state = torch.load(checkpoint, map_location=place, weights_only=True)
     except UNREADABLE as error:
-        raise InputError(
-            "the checkpoint cannot be read", where=str(checkpoint), mend="delete it and train again"
-        ) from error
+        raise InputError("the checkpoint cannot be read", where=checkpoint, mend="delete it and train again") from error
     if state.get("of") == of:
         run.take_up(state)
 

@@ -31,7 +31,7 @@ def describe_image(path: Path) -> dict[str, str]:
     values = sitk.GetArrayViewFromImage(image)
     lines["values"] = f"{values.min():g} to {values.max():g}"
     if np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and 0 < values.max() < 256:
-        content = mask_content(image, where=str(path))
+        content = mask_content(image, where=path)
         volume = float(np.prod(image.GetSpacing())) / 1000.0
         for segment in content.segments:
             voxels = int(sitk.GetArrayFromImage(content.binary(segment)).sum())

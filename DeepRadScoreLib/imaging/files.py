@@ -36,7 +36,7 @@ def read_image(path: Path) -> sitk.Image:
             image = reader.Execute()
         except (RuntimeError, MemoryError) as error:
             raise InputError(
-                "the image data is damaged or cut short", where=str(path), mend="copy or export the file again"
+                "the image data is damaged or cut short", where=path, mend="copy or export the file again"
             ) from error
     return _three_dimensional(image, path)
 
@@ -66,11 +66,11 @@ def file_stem(path: Path) -> str:
 def _check_file(path: Path) -> None:
     mend = "give the path of a NRRD (.nrrd, .seg.nrrd) or NIfTI (.nii, .nii.gz) file"
     if path.is_dir():
-        raise InputError("this is a folder, not an image file", where=str(path), mend=mend)
+        raise InputError("this is a folder, not an image file", where=path, mend=mend)
     if not path.is_file():
-        raise InputError("the file does not exist", where=str(path), mend=mend)
+        raise InputError("the file does not exist", where=path, mend=mend)
     if not path.name.lower().endswith(SUFFIXES):
-        raise InputError("this kind of file cannot be read", where=str(path), mend=mend)
+        raise InputError("this kind of file cannot be read", where=path, mend=mend)
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def _read_header(path: Path) -> sitk.ImageFileReader:
             raise _sheared(path) from error
         kind = "NRRD" if path.name.lower().endswith(".nrrd") else "NIfTI"
         raise InputError(
-            f"the file is no {kind} image or is damaged", where=str(path), mend=f"export the image as {kind} again"
+            f"the file is no {kind} image or is damaged", where=path, mend=f"export the image as {kind} again"
         ) from error
     return reader
 
@@ -106,7 +106,7 @@ def _check_promise(path: Path, reader: sitk.ImageFileReader) -> None:
         raise InputError(
             f"the header promises {_readable(promised)} of pixels (size {' x '.join(map(str, reader.GetSize()))}), "
             f"the file has {_readable(on_disk)}",
-            where=str(path),
+            where=path,
             mend="the header is damaged: export the image again",
         )
     if reader.HasMetaDataKey("vox_offset"):
@@ -116,7 +116,7 @@ def _check_promise(path: Path, reader: sitk.ImageFileReader) -> None:
         if found < needed:
             raise InputError(
                 f"the image data is damaged or cut short ({_readable(found)} of {_readable(needed)})",
-                where=str(path),
+                where=path,
                 mend="copy or export the file again",
             )
 
@@ -154,7 +154,7 @@ def _three_dimensional(image: sitk.Image, path: Path) -> sitk.Image:
         size = " x ".join(map(str, image.GetSize()))
         raise InputError(
             f"the image has {image.GetDimension()} dimensions ({size}), not 3",
-            where=str(path),
+            where=path,
             mend="export one 3-D volume",
         )
     return image
@@ -163,7 +163,7 @@ def _three_dimensional(image: sitk.Image, path: Path) -> sitk.Image:
 def _sheared(path: Path) -> InputError:
     return InputError(
         "the image axes are not at right angles (gantry tilt or shear)",
-        where=str(path),
+        where=path,
         mend="resample it to a rectangular grid first (in 3D Slicer: harden the transform)",
     )
 

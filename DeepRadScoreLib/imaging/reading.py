@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from DeepRadScoreLib.errors import InputError, RegionError
+from DeepRadScoreLib.errors import InputError, RegionError, Where
 from DeepRadScoreLib.imaging.carriers import Case, QualityNote
 from DeepRadScoreLib.imaging.files import file_stem, is_dicom, read_image
 from DeepRadScoreLib.imaging.geometry import direction_of, index_map, labels_on_grid, same_grid
@@ -54,17 +54,15 @@ def read_case(
     """
     lung = None if lung_mask is None else read_image(lung_mask)
     if is_dicom(ct):
-        return _dicom_case(
-            ct, mask, case_id, segment, label, series=series, lung_mask=lung, lung_name=str(lung_mask or "")
-        )
+        return _dicom_case(ct, mask, case_id, segment, label, series=series, lung_mask=lung, lung_name=lung_mask or "")
     if series is not None:
-        raise InputError("a series can be chosen only in DICOM", where=str(ct), mend="leave the series out")
+        raise InputError("a series can be chosen only in DICOM", where=ct, mend="leave the series out")
     if mask is None:
-        raise InputError("no mask was given", where=str(ct), mend="give the mask that was drawn on this CT")
+        raise InputError("no mask was given", where=ct, mend="give the mask that was drawn on this CT")
     if is_dicom(mask):
         raise InputError(
             "this is a folder or a DICOM object, which can be placed only on a CT in DICOM",
-            where=str(mask),
+            where=mask,
             mend="give the folder of the CT's DICOM files as the CT, or the mask as a NRRD or NIfTI file",
         )
     return case_from_images(
@@ -74,9 +72,9 @@ def read_case(
         segment=segment,
         label=label,
         lung_mask=lung,
-        ct_name=str(ct),
-        mask_name=str(mask),
-        lung_name=str(lung_mask or ""),
+        ct_name=ct,
+        mask_name=mask,
+        lung_name=lung_mask or "",
     )
 
 
@@ -89,22 +87,22 @@ def _dicom_case(
     *,
     series: str | None,
     lung_mask: sitk.Image | None,
-    lung_name: str,
+    lung_name: Path | str,
 ) -> Case:
     from DeepRadScoreLib.imaging.dicom.pairing import read_pair
     from DeepRadScoreLib.imaging.dicom.source import source_of
 
     pair = read_pair(Path(ct), None if mask is None else Path(mask), series=series, segment=segment)
-    check_ct(pair.ct.image, where=str(ct))
+    check_ct(pair.ct.image, where=ct)
     notes = pair.ct.notes if pair.content is None else (*pair.ct.notes, *pair.content.notes)
     case = _assembled(
         pair.ct.image,
-        _content(read_image(pair.mask), str(pair.mask)) if pair.content is None else pair.content,
+        _content(read_image(pair.mask), pair.mask) if pair.content is None else pair.content,
         case_id=case_id or anonymous_case_id(pair.ct.series_uid),
         segment=segment,
         label=label,
         lung_mask=lung_mask,
-        ct_name=str(ct),
+        ct_name=ct,
         lung_name=lung_name,
         notes=notes,
     )
@@ -119,9 +117,9 @@ def case_from_images(
     segment: str | None = None,
     label: int | None = None,
     lung_mask: sitk.Image | None = None,
-    ct_name: str = "the CT",
-    mask_name: str = "the mask",
-    lung_name: str = "the lung mask",
+    ct_name: Path | str = "the CT",
+    mask_name: Path | str = "the mask",
+    lung_name: Path | str = "the lung mask",
 ) -> Case:
     """The same from images in memory; the names stand in error messages. See `read_case`."""
     check_ct(ct, where=ct_name)
@@ -179,7 +177,7 @@ def anonymous_case_id(identity: str) -> str:
     return Pseudonyms(pseudonym_key()).case(identity)
 
 
-def _content(mask: sitk.Image, where: str) -> MaskContent:
+def _content(mask: sitk.Image, where: Where) -> MaskContent:
     _check_axes(mask, where=where)
     return mask_content(mask, where=where)
 
@@ -192,8 +190,8 @@ def _assembled(
     segment: str | None,
     label: int | None,
     lung_mask: sitk.Image | None,
-    ct_name: str,
-    lung_name: str,
+    ct_name: Path | str,
+    lung_name: Path | str,
     notes: tuple[QualityNote, ...],
 ) -> Case:
     """The tumour that is meant, the others and the lung, put on the CT's grid."""
@@ -202,7 +200,7 @@ def _assembled(
     outside = _share_outside(content.binary(chosen), ct)
     if outside == 1.0:
         raise RegionError(
-            "the tumour lies outside the CT", where=content.where, mend=f"give the mask that was drawn on {ct_name}"
+            "the tumour lies outside the CT", where=content.where, mend=("give the mask that was drawn on ", ct_name)
         )
     if outside > OUTSIDE_SHARE:
         remarks.append(
@@ -217,7 +215,7 @@ def _assembled(
     tumour = _on_ct(content.binary(chosen), ct)
     if not sitk.GetArrayViewFromImage(tumour).any():
         raise RegionError(
-            "the tumour has no voxel on the CT's grid", where=content.where, mend=f"outline it on {ct_name}"
+            "the tumour has no voxel on the CT's grid", where=content.where, mend=("outline it on ", ct_name)
         )
     others = [s for s in content.segments if s != chosen and s.counts_as_tumour]
     return Case(
@@ -230,7 +228,7 @@ def _assembled(
     )
 
 
-def check_ct(ct: sitk.Image, *, where: str) -> None:
+def check_ct(ct: sitk.Image, *, where: Where) -> None:
     """Refuse what is not a finite 3-D scalar CT in HU.
 
     HU: a chest CT holds air and tissue, so some voxels lie under -200 HU and some above; a CT stored with an offset of
@@ -262,7 +260,7 @@ def check_ct(ct: sitk.Image, *, where: str) -> None:
         )
 
 
-def _check_axes(image: sitk.Image, *, where: str) -> None:
+def _check_axes(image: sitk.Image, *, where: Where) -> None:
     if image.GetDimension() != 3:
         raise InputError(
             f"the image has {image.GetDimension()} dimensions, not 3", where=where, mend="give one 3-D volume"
@@ -303,7 +301,7 @@ def _union(content: MaskContent, segments: Sequence[Segment], ct: sitk.Image) ->
     return _on_ct(union, ct)
 
 
-def _lung(mask: sitk.Image, ct: sitk.Image, where: str) -> sitk.Image:
+def _lung(mask: sitk.Image, ct: sitk.Image, where: Where) -> sitk.Image:
     content = _content(mask, where)
     lung = _union(content, content.segments, ct)
     if lung is None or not sitk.GetArrayViewFromImage(lung).any():

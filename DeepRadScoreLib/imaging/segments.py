@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from DeepRadScoreLib.errors import InputError, RegionError
+from DeepRadScoreLib.errors import InputError, RegionError, Where
 
 TUMOUR_WORDS = ("tumour", "tumor", "gtv", "lesion", "nodule")
 AROUND_WORDS = ("peritumour", "peritumor")
@@ -56,14 +56,14 @@ class MaskContent:
     layers: tuple[sitk.Image, ...]
     segments: tuple[Segment, ...]
     empty: tuple[Segment, ...]
-    where: str
+    where: Where
 
     def binary(self, segment: Segment) -> sitk.Image:
         """uint8 image of 0 and 1 on the grid of the mask."""
         return self.layers[segment.layer] == segment.value
 
 
-def mask_content(mask: sitk.Image, *, where: str) -> MaskContent:
+def mask_content(mask: sitk.Image, *, where: Where) -> MaskContent:
     """Take a mask apart.
 
     A mask with metadata keys `Segment0_ID`, `Segment0_Name`, `Segment0_Layer`, `Segment0_LabelValue` ... is a Slicer
@@ -174,7 +174,7 @@ def _layers(mask: sitk.Image) -> list[sitk.Image]:
     return [sitk.VectorIndexSelectionCast(mask, index) for index in range(count)]
 
 
-def _whole_numbers(layer: sitk.Image, where: str) -> sitk.Image:
+def _whole_numbers(layer: sitk.Image, where: Where) -> sitk.Image:
     values = sitk.GetArrayViewFromImage(layer)
     if np.issubdtype(values.dtype, np.integer):
         return layer

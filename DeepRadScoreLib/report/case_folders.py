@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import re
-import traceback
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import TYPE_CHECKING, Literal
 
 from DeepRadScoreLib.analysis import steps
 from DeepRadScoreLib.cohort.table import Cohort
-from DeepRadScoreLib.computing.case_record import content_digest, installed_version, without_paths
+from DeepRadScoreLib.computing.case_record import content_digest, installed_version
 from DeepRadScoreLib.computing.parts import code_digest
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.errors import CohortError, DeepRadScoreError, InputError
+from DeepRadScoreLib.errors import CohortError, InputError, case_sentence, file_of
 from DeepRadScoreLib.imaging import read_case
 from DeepRadScoreLib.report.profile import ProfileDocument, from_profile_json, to_document
 from DeepRadScoreLib.report.writing import write_profile
@@ -124,6 +123,7 @@ def _cells(document: ProfileDocument) -> list[str]:
 def _outcome(row: dict[str, str], bundle: Bundle | None, out: Path, seen: dict[str, str]) -> CaseOutcome:
     """One case, found or computed; an error of whatever kind is its own and ends only this case."""
     case_id, doing = row["case_id"], ["naming its folder"]
+    problem: Exception
     try:
         _check_name(case_id, seen)
         doing.append("looking for an earlier result")
@@ -133,18 +133,15 @@ def _outcome(row: dict[str, str], bundle: Bundle | None, out: Path, seen: dict[s
         if document is not None:
             return CaseOutcome(case_id, "done", document=document, earlier=True)
         document = _analysed(row, bundle, out / case_id, record, key, doing)
-    except DeepRadScoreError as error:
-        sentence = str(error)
     except OSError as error:
-        sentence = f"{error.filename or 'a file'}: it cannot be read or written ({error.strerror or error})."
+        problem = InputError(f"it cannot be read or written ({error.strerror})", where=file_of(error))
     except Exception as error:
-        traceback.print_exc()
-        sentence = f"an error that was not foreseen ({type(error).__name__}: {error}); please report it."
+        problem = error
     else:
         return CaseOutcome(case_id, "done", document=document)
+    sentence = " ".join(case_sentence(problem, {column: row.get(column, "") for column in READ}).split())
     if len(doing) > 1 and (out / case_id / "profile.json").exists():
         sentence += " Its folder still holds the result of an earlier run."
-    sentence = without_paths(" ".join(sentence.split()), {column: row.get(column, "") for column in READ})
     return CaseOutcome(case_id, "failed", doing[-1], sentence)
 
 

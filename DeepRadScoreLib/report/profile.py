@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 
 from DeepRadScoreLib.analysis import Finding, ModelCard, MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.errors import InputError, Where
 from DeepRadScoreLib.imaging import PATCH_PIXELS, PreparedCase, Severity
 from DeepRadScoreLib.models import Flag, Preprocessing
 
@@ -133,7 +133,7 @@ def to_profile_json(profile: MolecularProfile) -> str:
     return to_document(profile).model_dump_json(by_alias=True, indent=1) + "\n"
 
 
-def from_profile_json(text: str, *, where: str = "profile.json") -> ProfileDocument:
+def from_profile_json(text: str, *, where: Where = "profile.json") -> ProfileDocument:
     """Read a profile that `to_profile_json` wrote.
 
     Raises

@@ -90,11 +90,11 @@ def evaluate_from_table(
     gathered = gather(inputs, cohort, plan.training, workers, progress)
     work = cache_folder() / "runs" / f"study-{_study_key(gathered.cases, plan, inputs)}"
     work.mkdir(parents=True, exist_ok=True)
-    problems = {key: reason.replace(str(inputs.table), inputs.table.name) for key, reason in cohort.bad_labels.items()}
+    problems = {key: error.sentence(lambda path: path.name) for key, error in cohort.bad_labels.items()}
     try:
         folds, flows = evaluate(gathered.cases, plan, problems, work=work, workers=workers, progress=progress)
     except CohortError as error:
-        raise CohortError(error.what, where=str(inputs.table), mend=error.mend) from error
+        raise CohortError(error.what, where=inputs.table, mend=error.mend) from error
     evaluated = [flow.endpoint for flow in flows if not flow.not_run]
     not_run = models_not_run(gathered.cases)
     backbones = None

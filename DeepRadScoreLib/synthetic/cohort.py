@@ -137,7 +137,7 @@ def _write_images(
     except OSError as error:
         raise OutputError(
             f"the synthetic cases cannot be written ({error.strerror})",
-            where=str(folder),
+            where=folder,
             mend="choose a folder that you may write to, with space left",
         ) from error
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from DeepRadScoreLib.analysis import steps
 from DeepRadScoreLib.bundle import ValidationCard
 from DeepRadScoreLib.computing.extraction import CaseTask, compute_case
 from DeepRadScoreLib.computing.workers import InProcess
-from DeepRadScoreLib.errors import CohortError, InputError
+from DeepRadScoreLib.errors import CohortError, InputError, Location, case_sentence
 from DeepRadScoreLib.imaging import case_from_images
 from DeepRadScoreLib.study.training.train import train_bundle
 from support.small_study import small_plan, small_study
@@ -30,6 +33,52 @@ def test_an_error_keeps_its_sentence_across_processes():
     assert str(again) == "file.nrrd: it is broken; mend it."
     with pytest.raises(CohortError, match=r"a\.csv: nothing; mend it"):
         Parallel(n_jobs=2)(delayed(refuse)() for _ in range(2))
+
+
+def test_an_error_says_which_file_and_field_it_is_about(tmp_path):
+    table = tmp_path / "müller, hans" / "labels.csv"
+    error = CohortError("it is no number", where=Location(table, 'row 3, column "age"'), mend=("see ", table.parent))
+    for one in (error, pickle.loads(pickle.dumps(error))):
+        assert (one.path, one.field) == (table, 'row 3, column "age"')
+        assert str(one) == f'{table}, row 3, column "age": it is no number; see {table.parent}.'
+        assert one.sentence(lambda path: path.name[:3]) == 'lab, row 3, column "age": it is no number; see mül.'
+        assert isinstance(one, ValueError)
+    assert (InputError("it is bad", where="--out").field, InputError("it is bad", where=table).path) == ("--out", table)
+    assert str(InputError("it is bad")) == "it is bad."
+
+
+def test_the_sentence_on_a_case_names_columns_in_place_of_paths(tmp_path, capsys):
+    (tmp_path / "müller").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path / "müller")
+    files = {"ct": str(tmp_path / "müller"), "mask": str(tmp_path / "müller" / "a: mask.nrrd"), "lung_mask": ""}
+    for path, named in (
+        (tmp_path / "müller" / "mask" / "müller 1.dcm", "ct"),
+        (tmp_path / "müller" / "a: mask.nrrd", "mask"),
+        (tmp_path / "linked" / "müller.dcm", "ct"),
+        (Path("müller.dcm"), "a file"),
+        (tmp_path / "cache", str(tmp_path / "cache")),
+    ):
+        error = InputError(("it is not ", path), where=path)
+        assert case_sentence(error, files) == f"{named}: it is not {named}."
+    try:
+        int(files["ct"])
+    except ValueError as error:
+        sentence = case_sentence(error, files)
+    assert re.fullmatch(
+        r"an error that was not foreseen \(ValueError in test_errors\.py, line \d+\); please report it\.", sentence
+    )
+    assert "müller" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["DeepRadScoreLib", "DeepRadScore"])
+def test_errors_are_given_paths_not_their_texts(where):
+    """A path that is made a text before it gets into an error could not be named otherwise."""
+    for file in (Path(__file__).parents[2] / where).rglob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)):
+            texts = [keyword.value for keyword in call.keywords if keyword.arg == "where"]
+            assert not any(
+                isinstance(one, ast.Call) and isinstance(one.func, ast.Name) and one.func.id == "str" for one in texts
+            ), f"{file.name}:{call.lineno}"
 
 
 def ball(radius: float) -> np.ndarray:

@@ -65,7 +65,13 @@ class CaseList:
     """
 
     def __init__(
-        self, cases: Iterable[ListedCase], *, where: str, review: Path, corrected: Path, remarks: Sequence[str] = ()
+        self,
+        cases: Iterable[ListedCase],
+        *,
+        where: Path | str,
+        review: Path,
+        corrected: Path,
+        remarks: Sequence[str] = (),
     ) -> None:
         """Raises InputError where there is no case or a case stands twice."""
         from DeepRadScoreLib.errors import InputError
@@ -101,7 +107,7 @@ class CaseList:
         cases = [_listed(row, path.parent) for row in read_rows(path)]
         return cls(
             cases,
-            where=str(path),
+            where=path,
             review=path.with_name(f"{path.stem}.review.json"),
             corrected=path.with_name(f"{path.stem}{CORRECTED}"),
             remarks=_absent(cases),
@@ -119,16 +125,16 @@ class CaseList:
 
         path = Path(path).absolute()
         if not path.is_dir():
-            raise InputError("this is not a folder", where=str(path), mend="choose a folder with CTs and masks")
+            raise InputError("this is not a folder", where=path, mend="choose a folder with CTs and masks")
         try:
             found = find_cases(path)
         except OSError as error:
             raise InputError(
-                f"the folder cannot be read ({error.strerror})", where=str(path), mend="choose a folder you may read"
+                f"the folder cannot be read ({error.strerror})", where=path, mend="choose a folder you may read"
             ) from error
         return cls(
             list(_listed_files(found)),
-            where=str(path),
+            where=path,
             review=path / "deepradscore.review.json",
             corrected=path / f"deepradscore{CORRECTED}",
             remarks=found.remarks,

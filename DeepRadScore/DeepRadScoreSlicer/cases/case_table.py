@@ -29,13 +29,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     for column in ("case_id", "ct"):
         if column not in header:
             raise CohortError(
-                f'the column "{column}" is missing', where=str(path), mend=f"add it; the table has {', '.join(header)}"
+                f'the column "{column}" is missing', where=path, mend=f"add it; the table has {', '.join(header)}"
             )
         for number, row in enumerate(rows, start=2):
             if not row[column]:
-                raise CohortError(
-                    f'row {number} has nothing in column "{column}"', where=str(path), mend="fill in the cell"
-                )
+                raise CohortError(f'row {number} has nothing in column "{column}"', where=path, mend="fill in the cell")
     for column in ("case_id", "patient_id"):
         check_names_nobody(column, [row.get(column, "") for row in rows], path)
     ids = [row["case_id"] for row in rows]
@@ -44,7 +42,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         stands = " and ".join(str(number) for number, found in enumerate(ids, start=2) if found == doubled)
         raise CohortError(
             f'the case "{doubled}" stands in rows {stands}',
-            where=str(path),
+            where=path,
             mend="give every row a case_id of its own",
         )
     return rows
@@ -56,9 +54,9 @@ def _table(path: Path) -> list[dict[str, str]]:
     from DeepRadScoreLib.errors import CohortError
 
     if not path.exists():
-        raise CohortError("the file does not exist", where=str(path), mend=GIVE_TABLE)
+        raise CohortError("the file does not exist", where=path, mend=GIVE_TABLE)
     if path.is_dir():
-        raise CohortError("this is a folder", where=str(path), mend=GIVE_TABLE)
+        raise CohortError("this is a folder", where=path, mend=GIVE_TABLE)
     try:
         text = path.read_bytes().decode("utf-8-sig")
         separator = separator_of(text.partition("\n")[0])
@@ -67,11 +65,11 @@ def _table(path: Path) -> list[dict[str, str]]:
     except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise CohortError(
             f"this is not a readable CSV table ({error})",
-            where=str(path),
+            where=path,
             mend="save the table as UTF-8 text separated by commas or semicolons",
         ) from error
     lines = [[cell.strip() for cell in line] for line in lines if line]
     if len(lines) < 2:
-        raise CohortError("the table has no rows", where=str(path), mend="add one row per case")
+        raise CohortError("the table has no rows", where=path, mend="add one row per case")
     header, *body = lines
     return [dict(zip(header, [*line, *[""] * (len(header) - len(line))], strict=True)) for line in body]

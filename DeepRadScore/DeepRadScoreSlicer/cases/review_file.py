@@ -56,7 +56,7 @@ class ReviewFile:
         except OSError as error:
             raise InputError(
                 f"the reader's notes cannot be read ({error.strerror})",
-                where=str(self.path),
+                where=self.path,
                 mend="give yourself the right to read this file",
             ) from error
         except (ValueError, KeyError, TypeError):
@@ -65,7 +65,7 @@ class ReviewFile:
         if newer:
             raise InputError(
                 "the reader's notes were written by a newer version of DeepRadScore",
-                where=str(self.path),
+                where=self.path,
                 mend="update the DeepRadScore extension, or move this file elsewhere",
             )
         return entries
@@ -82,7 +82,7 @@ class ReviewFile:
         except OSError as error:
             raise OutputError(
                 f"the reader's notes are damaged and cannot be set aside ({error.strerror})",
-                where=str(self.path),
+                where=self.path,
                 mend="move this file elsewhere by hand",
             ) from error
         self.message = (
@@ -105,6 +105,4 @@ def _write(path: Path, text: str) -> None:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(
-            f"the reader's notes cannot be saved ({error.strerror})", where=str(path), mend=MEND
-        ) from error
+        raise OutputError(f"the reader's notes cannot be saved ({error.strerror})", where=path, mend=MEND) from error

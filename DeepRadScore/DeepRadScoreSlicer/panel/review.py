@@ -252,4 +252,4 @@ def lung_on_grid(ct: Any, tumour: Any, path: Path) -> Any:
     """A lung mask put on the CT's grid by the library's own rules. Raises InputError, RegionError."""
     from DeepRadScoreLib.imaging import case_from_images, read_image
 
-    return case_from_images(ct, tumour, lung_mask=read_image(path), lung_name=str(path)).lung
+    return case_from_images(ct, tumour, lung_mask=read_image(path), lung_name=path).lung

@@ -34,7 +34,7 @@ def keep_original_file(volume: Any, segmentation: Any, case_id: str, path: Path)
     try:
         read = slicer.util.loadSegmentation(str(path), {"name": f"{case_id} original mask"})
     except RuntimeError as error:
-        raise InputError("Slicer cannot read the original mask", where=str(path), mend="put it back") from error
+        raise InputError("Slicer cannot read the original mask", where=path, mend="put it back") from error
     _keep(volume, segmentation, read.GetSegmentation(), case_id)
     ownership.remove_nodes([read.GetID()])
 
@@ -111,7 +111,7 @@ def save_corrected(segmentation: Any, path: Path) -> None:
             segmentation.GetSegmentation().Modified()
         raise OutputError(
             "the corrected mask cannot be written",
-            where=str(path),
+            where=path,
             mend="leave space in a folder that you may write to and save again; nothing is lost yet",
         )
 

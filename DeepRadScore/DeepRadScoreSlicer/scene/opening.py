@@ -90,7 +90,7 @@ def remove_with_folders(node_ids: Sequence[str]) -> None:
 def _load_ct(case: ListedCase) -> Any:
     from DeepRadScoreLib.errors import InputError
 
-    where = case.case_id if case.ct is None else str(case.ct)
+    where = case.case_id if case.ct is None else case.ct
     if case.ct is not None and not case.ct.exists():
         raise InputError("the CT is not there", where=where, mend="correct the path in the list")
     try:
@@ -139,13 +139,13 @@ def _load_mask(case: ListedCase, mask: Path | None, volume: Any) -> Any:
     if mask is None or mask.is_dir() or mask.suffix.lower() in {".dcm", ""}:
         return _dicom_mask(case, mask, name, volume)
     if not mask.exists():
-        raise InputError("the mask is not there", where=str(mask), mend="correct the path in the list")
+        raise InputError("the mask is not there", where=mask, mend="correct the path in the list")
     try:
         node = slicer.util.loadSegmentation(str(mask), {"name": name})
     except RuntimeError as error:
-        raise InputError("Slicer cannot read the mask", where=str(mask), mend="give a NRRD or NIfTI mask") from error
+        raise InputError("Slicer cannot read the mask", where=mask, mend="give a NRRD or NIfTI mask") from error
     if node is None or not node.IsA("vtkMRMLSegmentationNode"):
-        raise InputError("this is not a segmentation", where=str(mask), mend="give a labelmap or a .seg.nrrd")
+        raise InputError("this is not a segmentation", where=mask, mend="give a labelmap or a .seg.nrrd")
     return node
 
 

@@ -76,7 +76,7 @@ def search_folder(folder: Path, progress: Callable[[int, int], None] | None = No
         if not cts:
             raise InputError(
                 "there is no DICOM CT in it, see (0008,0060) Modality",
-                where=str(folder),
+                where=folder,
                 mend="give the folder that holds the CTs and their SEG or RTSTRUCT files",
             )
         masks, unusable = _masks(index)

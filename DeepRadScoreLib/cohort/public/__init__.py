@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.errors import CohortError, Location
 
 MEND = "give the collection's own CSV file"
 
@@ -29,15 +29,15 @@ def read_columns(path: Path, names: Iterable[str]) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except OSError as error:
-        raise CohortError(f"the file cannot be read ({error.strerror})", where=str(path), mend=MEND) from error
+        raise CohortError(f"the file cannot be read ({error.strerror})", where=path, mend=MEND) from error
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         reason = str(error).splitlines()[0]
-        raise CohortError(f"this is not a readable CSV table ({reason})", where=str(path), mend=MEND) from error
+        raise CohortError(f"this is not a readable CSV table ({reason})", where=path, mend=MEND) from error
     table.columns = [str(column).strip() for column in table.columns]
     wanted = list(dict.fromkeys(names))
     for column in wanted:
         if column not in table:
-            raise CohortError(f'the column "{column}" is missing', where=str(path), mend=MEND)
+            raise CohortError(f'the column "{column}" is missing', where=path, mend=MEND)
     table = table[wanted].apply(lambda column: column.str.strip())
     _check_identifiers(table[wanted[0]], path)
     return table
@@ -73,9 +73,9 @@ def recode(words: pd.Series, meaning: Mapping[str, str], path: Path) -> pd.Serie
     return lower.map(dict(meaning))
 
 
-def cell(path: Path, row: int, column: pd.Series) -> str:
+def cell(path: Path, row: int, column: pd.Series) -> Location:
     """How a message names a cell of a file: by its line, the header being line 1, and its column."""
-    return f'{path}, row {row + 2}, column "{column.name}"'
+    return Location(path, f'row {row + 2}, column "{column.name}"')
 
 
 def label_notes(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[str, ...]:

@@ -127,7 +127,7 @@ class Downloads:
         if free < needed:
             raise OutputError(
                 f"{gigabytes(needed)} are to come and only {gigabytes(free)} are free",
-                where=str(self.root),
+                where=self.root,
                 mend="choose a folder on a larger disk, or fewer cases with --limit",
             )
 
@@ -216,7 +216,7 @@ class Downloads:
 
     def _cannot_write(self, reason: str) -> OutputError:
         return OutputError(
-            f"the files cannot be written ({reason})", where=str(self.root), mend=f"make space; then {GOES_ON}"
+            f"the files cannot be written ({reason})", where=self.root, mend=f"make space; then {GOES_ON}"
         )
 
 

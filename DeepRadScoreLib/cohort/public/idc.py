@@ -58,13 +58,13 @@ def read_series(collection: str, index: Path) -> pd.DataFrame:
     try:
         table = pyarrow.parquet.ParquetFile(index, memory_map=True).read(columns=list(COLUMNS))
     except (OSError, ArrowException) as error:
-        raise InputError("the index cannot be read", where=str(index), mend=mend) from error
+        raise InputError("the index cannot be read", where=index, mend=mend) from error
     for column in COLUMNS:
         if column not in table.column_names:
-            raise InputError(f'the index has no column "{column}"', where=str(index), mend=mend)
+            raise InputError(f'the index has no column "{column}"', where=index, mend=mend)
     series = table.filter(compute.equal(table["collection_id"], collection)).to_pandas()
     if series.empty:
-        raise InputError(f'the index has no collection "{collection}"', where=str(index), mend=mend)
+        raise InputError(f'the index has no collection "{collection}"', where=index, mend=mend)
     return series
 
 

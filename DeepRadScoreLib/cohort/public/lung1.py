@@ -96,13 +96,13 @@ def read_gtvs(xlsx: Path) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise CohortError(
             f"this is not a readable Excel table ({str(error).splitlines()[0]})",
-            where=str(xlsx),
+            where=xlsx,
             mend="give primakov_pyradiomics_149x1218.xlsx",
         ) from error
     for column in ("Patient", VOLUME):
         if column not in raw:
             raise CohortError(
-                f'the column "{column}" is missing', where=str(xlsx), mend="give primakov_pyradiomics_149x1218.xlsx"
+                f'the column "{column}" is missing', where=xlsx, mend="give primakov_pyradiomics_149x1218.xlsx"
             )
     features = raw[[name for name in FEATURE_NAMES if name in raw]].add_prefix("tumour_").astype(float)
     return features.set_axis(pd.Index(raw["Patient"].astype(str).str[:ID_LENGTH], name="case_id"))

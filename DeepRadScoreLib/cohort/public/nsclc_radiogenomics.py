@@ -114,5 +114,5 @@ def _cd8a(cases: pd.Series, expression: Path) -> pd.Series:
     measured = read_columns(expression, ["Case ID", "CD8A"]).set_index("Case ID")["CD8A"]
     if not cases.isin(measured.index).any():
         what = "none of its cases is in the clinical table"
-        raise CohortError(what, where=str(expression), mend="give the expression table of this collection")
+        raise CohortError(what, where=expression, mend="give the expression table of this collection")
     return cases.map(measured).fillna("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.errors import InputError, Where
 from DeepRadScoreLib.imaging.dicom.datasets import text
 from DeepRadScoreLib.imaging.dicom.series import FOLDER_MEND, SeriesFiles, SeriesIndex
 from DeepRadScoreLib.imaging.dicom.slices import Slice
@@ -19,7 +19,7 @@ def choose_series(index: SeriesIndex, *, series: str | None, referenced: str | N
     ------
     InputError: none, or several and none chosen; the one chosen is absent or no CT.
     """
-    where = str(index.source)
+    where = index.source
     if series is not None:
         uid, _, number = series.strip().partition("/")
         if number and not (number.isdecimal() and int(number) > 0):
@@ -48,7 +48,7 @@ def choose_series(index: SeriesIndex, *, series: str | None, referenced: str | N
 
 
 def choose_phase(
-    parts: Sequence[Sequence[Slice]], uid: str, number: int | None, sops: Sequence[str], where: str
+    parts: Sequence[Sequence[Slice]], uid: str, number: int | None, sops: Sequence[str], where: Where
 ) -> Sequence[Slice]:
     """The phase of that number, or the one that holds all the images a segmentation refers to.
 
@@ -76,7 +76,7 @@ def _extent(part: Sequence[Slice]) -> str:
     return f"{len(part)} slices from {along.min():.1f} to {along.max():.1f} mm"
 
 
-def _existing(index: SeriesIndex, uid: str, where: str) -> SeriesFiles:
+def _existing(index: SeriesIndex, uid: str, where: Where) -> SeriesFiles:
     if uid not in index:
         raise InputError(
             f"there is no series {uid}", where=where, mend="choose one with --series UID" + _choices(index)
@@ -93,7 +93,7 @@ def _existing(index: SeriesIndex, uid: str, where: str) -> SeriesFiles:
     return chosen
 
 
-def _no_images(chosen: SeriesFiles, where: str) -> InputError:
+def _no_images(chosen: SeriesFiles, where: Where) -> InputError:
     return InputError(
         f"the series {chosen.uid} holds no CT images, only localizers or other kinds of object, see (0008,0016) "
         "SOPClassUID and (0008,0008) ImageType",
@@ -119,7 +119,7 @@ def _choices(index: SeriesIndex) -> str:
     return ": " + "; ".join(listed) if listed else ""
 
 
-def _no_ct(index: SeriesIndex, where: str) -> InputError:
+def _no_ct(index: SeriesIndex, where: Where) -> InputError:
     cts = index.of_modality("CT")
     if cts:
         return _no_images(cts[0], where)

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.errors import InputError, Where
 from DeepRadScoreLib.imaging.carriers import QualityNote, Severity
 from DeepRadScoreLib.imaging.dicom.choosing import choose_phase, choose_series
 from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, quiet_pydicom, tag_name, text
@@ -86,7 +86,7 @@ def read_ct(
 
 
 def _read_series(index: SeriesIndex, chosen: SeriesFiles, phase: int | None, sops: Sequence[str]) -> CtSeries:
-    where = str(index.source)
+    where = index.source
     notes = _file_notes(index)
     _one_value(chosen, "FrameOfReferenceUID", where)
     slices, others = main_orientation([one for member in chosen.images for one in slices_of(member)], where)
@@ -117,17 +117,16 @@ def _read_series(index: SeriesIndex, chosen: SeriesFiles, phase: int | None, sop
 
 def _stack(slices: Sequence[Slice], index: SeriesIndex) -> Stack:
     try:
-        return regular_stack(slices, str(index.source))
+        return regular_stack(slices, index.source)
     except InputError as error:
-        unreadable = [path.name for path in (*index.empty, *index.damaged)]
+        unreadable = (*index.empty, *index.damaged)[:6]
         if not unreadable:
             raise
-        raise InputError(
-            error.what, where=error.where, mend=f"{error.mend}; unreadable files: {', '.join(unreadable[:6])}"
-        ) from error
+        names = [piece for path in unreadable for piece in (", ", Path(path.name))][1:]
+        raise InputError(error.what, where=index.source, mend=(error.mend, "; unreadable files: ", *names)) from error
 
 
-def _one_value(chosen: SeriesFiles, keyword: str, where: str) -> None:
+def _one_value(chosen: SeriesFiles, keyword: str, where: Where) -> None:
     by_value: dict[str, list[str]] = {}
     for member in chosen.images:
         by_value.setdefault(text(member.header, keyword), []).append(member.instance)
@@ -147,7 +146,7 @@ def _one_phase(
     uid: str,
     phase: int | None,
     sops: Sequence[str],
-    where: str,
+    where: Where,
 ) -> tuple[Sequence[Slice], list[QualityNote]]:
     """One slice per place: copies dropped, one of several phases chosen."""
     notes = []

@@ -102,7 +102,7 @@ def read_header(path: Path) -> DicomFile | None:
             header = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(HEADER_KEYWORDS))
             offset = stream.tell()
     except DAMAGED as error:
-        raise InputError("the DICOM header is damaged", where=str(path), mend="export the file again") from error
+        raise InputError("the DICOM header is damaged", where=path, mend="export the file again") from error
     if "TransferSyntaxUID" not in header.file_meta:
         header.file_meta.TransferSyntaxUID = _guessed_syntax(header)
     return DicomFile(path, header, offset)
@@ -123,7 +123,7 @@ def read_pixels(file: DicomFile) -> np.ndarray:
     if values.ndim not in (2, 3) or values.shape[-2:] != shape or not np.issubdtype(values.dtype, np.integer):
         raise InputError(
             f"{PIXEL_DATA} does not hold one whole number per voxel (a colour image?)",
-            where=str(file.path),
+            where=file.path,
             mend="give the CT itself",
         )
     return values.reshape(-1, *shape)
@@ -188,7 +188,7 @@ def numbers(dataset: Dataset, keyword: str, count: int, file: DicomFile) -> tupl
     wrong = "is missing" if not found else f"does not hold {count} number{'s' * (count > 1)}"
     raise InputError(
         f"{tag_name(keyword)} {wrong} (instance {file.instance})",
-        where=str(file.path),
+        where=file.path,
         mend="export the series again from the scanner or the archive, as original CT images",
     )
 
@@ -233,6 +233,6 @@ def _pixel_error(file: DicomFile) -> InputError:
     return InputError(
         f"{PIXEL_DATA} is missing, cut short, damaged or compressed in a way that cannot be decoded{how} "
         f"(instance {file.instance})",
-        where=str(file.path),
+        where=file.path,
         mend="copy or export the file again, uncompressed if it can be chosen",
     )

@@ -61,7 +61,7 @@ class HounsfieldReader:
         if one.frame >= len(self._frames):
             raise InputError(
                 f"{PIXEL_DATA} holds {len(self._frames)} frames, the header describes more (instance {one.name})",
-                where=str(one.file.path),
+                where=one.file.path,
                 mend="copy or export the file again",
             )
         stored = self._frames[one.frame]

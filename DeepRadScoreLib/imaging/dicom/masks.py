@@ -86,14 +86,14 @@ def read_mask(path: Path, ct: CtSeries, expected: MaskKind) -> Dataset:
     """
     name = NAMES[expected]
     if not path.is_file():
-        raise InputError("the file does not exist", where=str(path), mend=f"give the path of a {name}")
+        raise InputError("the file does not exist", where=path, mend=f"give the path of a {name}")
     with damage_named(path, name):
         found = read_header(path)
     if found is None:
         empty = path.stat().st_size == 0
         raise InputError(
             "the file is empty (0 bytes)" if empty else "it is not a DICOM file",
-            where=str(path),
+            where=path,
             mend=f"give the {name}",
         )
     kind = text(found.header, "SOPClassUID")
@@ -101,14 +101,14 @@ def read_mask(path: Path, ct: CtSeries, expected: MaskKind) -> Dataset:
         raise InputError(
             f"{tag_name('SOPClassUID')} is not that of a {name}"
             + (f" but of a {NAMES[KINDS[kind]]}" if kind in KINDS else ""),
-            where=str(path),
+            where=path,
             mend="give the mask that was drawn on the CT",
         )
     patient = text(found.header, "PatientID")
     if patient and ct.patient_key and patient != ct.patient_key:
         raise RegionError(
             f"the mask is of another patient: {tag_name('PatientID')} is not that of the CT",
-            where=str(path),
+            where=path,
             mend=OTHER_MASK_MEND,
         )
     with damage_named(path, name):
@@ -135,7 +135,7 @@ def damage_named(path: Path, name: str, keyword: str = "") -> Iterator[None]:
     except DAMAGED as error:
         raise InputError(
             f"the {name} is damaged, cut short or incomplete{_tag_in(error, keyword)}",
-            where=str(path),
+            where=path,
             mend=EXPORT_MEND + " or copy it again",
         ) from None
     finally:
@@ -192,14 +192,14 @@ def check_frame_of_reference(found: str, ct: CtSeries, path: Path, *, keyword: s
         if found != ct.frame_of_reference_uid:
             raise RegionError(
                 f"{what} lies in another frame of reference: {tag_name(keyword)} is not that of the CT",
-                where=str(path),
+                where=path,
                 mend=OTHER_MASK_MEND + ", or register it first",
             )
     elif not refers:
         raise RegionError(
             f"nothing ties {what} to the CT: {'the CT' if found else 'it'} has no "
             f"{tag_name('FrameOfReferenceUID' if found else keyword)}, and no image of the CT is referred to",
-            where=str(path),
+            where=path,
             mend=OTHER_MASK_MEND,
         )
 

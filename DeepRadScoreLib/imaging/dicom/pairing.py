@@ -56,12 +56,12 @@ def read_pair(ct: Path, mask: Path | None, *, series: str | None, segment: str |
 
 def _kind(mask: Path) -> str:
     if not mask.is_file():
-        raise InputError("the file does not exist", where=str(mask), mend=MASK_MEND)
+        raise InputError("the file does not exist", where=mask, mend=MASK_MEND)
     kind = mask_kind(mask)
     if kind is None:
         raise InputError(
             "this is no mask: neither a DICOM SEG nor an RTSTRUCT, see (0008,0016) SOPClassUID",
-            where=str(mask),
+            where=mask,
             mend=MASK_MEND,
         )
     return kind
@@ -75,12 +75,12 @@ def _only_mask(index: SeriesIndex, series: str | None) -> Path:
         uid = series.partition("/")[0]
         found = [path for path in found if uid in mask_references(path).series] or found
     if not found:
-        raise InputError("there is no DICOM SEG or RTSTRUCT in the folder", where=str(index.source), mend=MASK_MEND)
+        raise InputError("there is no DICOM SEG or RTSTRUCT in the folder", where=index.source, mend=MASK_MEND)
     if len(found) > 1:
         listed = ", ".join(str(path.relative_to(index.source)) for path in sorted(found)[:6])
         raise InputError(
             f"there are {len(found)} DICOM SEG or RTSTRUCT files in the folder and none was chosen",
-            where=str(index.source),
+            where=index.source,
             mend=f"give the file of one: {listed}",
         )
     return found[0]

@@ -47,7 +47,7 @@ def rois_in(dataset: Dataset, path: Path) -> list[Roi]:
     if not dataset.get("StructureSetROISequence"):
         raise RegionError(
             f"the RTSTRUCT names no ROI: {tag_name('StructureSetROISequence')} is absent or empty",
-            where=str(path),
+            where=path,
             mend=EXPORT_MEND,
         )
     contours: dict[int, tuple[Dataset, ...]] = {}
@@ -56,7 +56,7 @@ def rois_in(dataset: Dataset, path: Path) -> list[Roi]:
         contours[number] = (*contours.get(number, ()), *(item.get("ContourSequence") or ()))
     numbers = [int(item.ROINumber) for item in dataset.StructureSetROISequence]
     if len(set(numbers)) < len(numbers):
-        raise InputError(f"two ROIs have one {tag_name('ROINumber')}", where=str(path), mend=EXPORT_MEND)
+        raise InputError(f"two ROIs have one {tag_name('ROINumber')}", where=path, mend=EXPORT_MEND)
     usable = all(1 <= number <= LABEL_LIMIT for number in numbers)
     shared = str(dataset.get("FrameOfReferenceUID") or "")
     return [
@@ -82,7 +82,7 @@ def closed_contours(roi: Roi, path: Path) -> list[np.ndarray]:
     if not roi.contours:
         raise RegionError(
             f"{roi.shown} has no contours ({tag_name('ContourSequence')})",
-            where=str(path),
+            where=path,
             mend="choose an ROI that is drawn",
         )
     contours: list[np.ndarray] = []
@@ -93,7 +93,7 @@ def closed_contours(roi: Roi, path: Path) -> list[np.ndarray]:
             known = kind if kind in ("POINT", "OPEN_PLANAR", "OPEN_NONPLANAR") else "absent or unknown"
             raise RegionError(
                 f"{what} is not closed: {tag_name('ContourGeometricType')} is {known}",
-                where=str(path),
+                where=path,
                 mend="outline the region with closed contours",
             )
         contours.append(_coordinates(item, what, path))
@@ -106,20 +106,20 @@ def _coordinates(item: Dataset, what: str, path: Path) -> np.ndarray:
     if flat.size == 0 or flat.size % 3:
         raise InputError(
             f"{what} has {flat.size} numbers in {tag_name('ContourData')}, not three for every point",
-            where=str(path),
+            where=path,
             mend=EXPORT_MEND,
         )
     if stated is not None and int(stated) != flat.size // 3:
         raise InputError(
             f"{what} should have {int(stated)} points by {tag_name('NumberOfContourPoints')} "
             f"and has {flat.size // 3} in {tag_name('ContourData')}",
-            where=str(path),
+            where=path,
             mend=EXPORT_MEND,
         )
     if not np.isfinite(flat).all():
         raise InputError(
             f"{what} has coordinates in {tag_name('ContourData')} that are not finite numbers",
-            where=str(path),
+            where=path,
             mend=EXPORT_MEND,
         )
     return flat.reshape(-1, 3)

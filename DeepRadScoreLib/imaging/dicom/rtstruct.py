@@ -104,7 +104,7 @@ def _nothing(rois: Sequence[Roi], failures: Sequence[InputError], path: Path) ->
         return failures[0]
     return RegionError(
         f"none of its {len(rois)} ROIs can be drawn ({failures[0].what}, and so on)",
-        where=str(path),
+        where=path,
         mend="outline the tumour with closed contours on the CT's slices and export it again",
     )
 
@@ -128,11 +128,11 @@ def _wanted(rois: Sequence[Roi], asked: str, path: Path) -> Roi:
         if matches:
             raise RegionError(
                 f'"{asked}" names {len(matches)} ROIs',
-                where=str(path),
+                where=path,
                 mend="choose one of: " + ", ".join(f'"{r.name}" ({r.identity})' for r in matches),
             )
     raise RegionError(
-        f'no ROI is called "{asked}" ({tag_name("ROIName")})', where=str(path), mend=f"choose one of: {listed}"
+        f'no ROI is called "{asked}" ({tag_name("ROIName")})', where=path, mend=f"choose one of: {listed}"
     )
 
 
@@ -157,10 +157,10 @@ def _draw(roi: Roi, ct: CtSeries, path: Path, *, refers: bool) -> tuple[np.ndarr
         mask[index], crosses = exclusive_or([polygons[kept[m]] for m in members], (rows, columns))
         crossing += crosses
     if not placement.of_slice or _all_aside(polygons, columns, rows):
-        raise RegionError(f"{roi.shown} lies outside the CT", where=str(path), mend="give the RTSTRUCT of this CT")
+        raise RegionError(f"{roi.shown} lies outside the CT", where=path, mend="give the RTSTRUCT of this CT")
     if not mask.any():
         raise RegionError(
-            f"{roi.shown} covers no voxel centre of the CT", where=str(path), mend="outline it on the CT's slices"
+            f"{roi.shown} covers no voxel centre of the CT", where=path, mend="outline it on the CT's slices"
         )
     aside = sum(bool((p < -0.5).any() or (p > [columns - 0.5, rows - 0.5]).any()) for p in polygons)
     remarks = _remarks(roi, placement, crossing, doubled=len(polygons) - len(kept), aside=aside)
@@ -179,7 +179,7 @@ def _on_grid(
         if np.ptp(depth) > max(ON_PLANE, FLAT_MM / spacing[2]):
             raise RegionError(
                 f"contour {position} of {roi.shown} is not parallel to the CT's slices ({tag_name('ContourData')})",
-                where=str(path),
+                where=path,
                 mend="outline the region on the slices of this CT",
             )
         polygons.append(index[:, :2])

@@ -97,12 +97,12 @@ def read_seg(path: Path, ct: CtSeries) -> DicomMask:
         placed = _placed(seg, frames, ct, path)
         layers, layer_of = pack(_masks(seg, frames, placed, described, path), placed.grid)
     if not layers:
-        raise RegionError("the mask is empty", where=str(path), mend="outline the tumour and save the mask again")
+        raise RegionError("the mask is empty", where=path, mend="outline the tumour and save the mask again")
     return DicomMask(
         layers=layers,
         segments=tuple(replace(s, layer=layer_of[s.value]) for s in described if s.value in layer_of),
         empty=tuple(s for s in described if s.value not in layer_of),
-        where=str(path),
+        where=path,
         notes=(*reference_notes(references, ct, what=NAME), *_fractional_notes(dataset), *placed.notes),
     )
 
@@ -113,12 +113,12 @@ def segments_in(dataset: Dataset, path: Path) -> list[DicomSegment]:
     if not items:
         raise RegionError(
             f"the {NAME} describes no segment: {tag_name('SegmentSequence')} is absent or empty",
-            where=str(path),
+            where=path,
             mend=EXPORT_MEND,
         )
     numbers = [int(item.SegmentNumber) for item in items]
     if len(set(numbers)) < len(numbers):
-        raise InputError(f"two segments have one {tag_name('SegmentNumber')}", where=str(path), mend=EXPORT_MEND)
+        raise InputError(f"two segments have one {tag_name('SegmentNumber')}", where=path, mend=EXPORT_MEND)
     labels = [text(item, "SegmentLabel") for item in items]
     types = [_type(item) for item in items]
     taken = Counter(one.casefold() for one in (*labels, *types))
@@ -138,15 +138,13 @@ def _type(item: Dataset) -> str:
 
 def _frames(dataset: Dataset, described: Sequence[DicomSegment], path: Path) -> list[_Frame]:
     if text(dataset, "SegmentationType") not in TYPES:
-        raise InputError(
-            f"{tag_name('SegmentationType')} is none of {', '.join(TYPES)}", where=str(path), mend=EXPORT_MEND
-        )
+        raise InputError(f"{tag_name('SegmentationType')} is none of {', '.join(TYPES)}", where=path, mend=EXPORT_MEND)
     items = list(dataset.PerFrameFunctionalGroupsSequence)
     if len(items) != int(dataset.NumberOfFrames):
         raise InputError(
             f"{tag_name('NumberOfFrames')} is {int(dataset.NumberOfFrames)}, "
             f"but {tag_name('PerFrameFunctionalGroupsSequence')} describes {len(items)}",
-            where=str(path),
+            where=path,
             mend=EXPORT_MEND,
         )
     shared = dataset.SharedFunctionalGroupsSequence[0] if dataset.get("SharedFunctionalGroupsSequence") else Dataset()
@@ -158,7 +156,7 @@ def _frames(dataset: Dataset, described: Sequence[DicomSegment], path: Path) -> 
             raise InputError(
                 f"frame {frame.number} is of the segment {frame.segment} ({tag_name('ReferencedSegmentNumber')}), "
                 f"which {tag_name('SegmentSequence')} does not describe",
-                where=str(path),
+                where=path,
                 mend=EXPORT_MEND,
             )
     return frames
@@ -168,7 +166,7 @@ def _frame(number: int, item: Dataset, shared: Dataset, label_map: bool, path: P
     def group(keyword: str) -> Dataset:
         found = item.get(keyword) or shared.get(keyword)
         if not found:
-            raise InputError(f"frame {number} has no {tag_name(keyword)}", where=str(path), mend=EXPORT_MEND)
+            raise InputError(f"frame {number} has no {tag_name(keyword)}", where=path, mend=EXPORT_MEND)
         return found[0]
 
     position = np.array(group("PlanePositionSequence").ImagePositionPatient, dtype=float)
@@ -180,7 +178,7 @@ def _frame(number: int, item: Dataset, shared: Dataset, label_map: bool, path: P
         ("PixelSpacing", bool(0 < between_rows < np.inf and 0 < between_columns < np.inf)),
     ):
         if not good:
-            raise InputError(f"frame {number} has a damaged {tag_name(keyword)}", where=str(path), mend=EXPORT_MEND)
+            raise InputError(f"frame {number} has a damaged {tag_name(keyword)}", where=path, mend=EXPORT_MEND)
     return _Frame(
         number=number,
         segment=0 if label_map else int(group("SegmentIdentificationSequence").ReferencedSegmentNumber),
@@ -208,7 +206,7 @@ def _placed(seg: Segmentation, frames: Sequence[_Frame], ct: CtSeries, path: Pat
         raise InputError(
             f"its frames lie neither on the CT's slices nor on an even grid of their own, see "
             f"{tag_name('ImagePositionPatient')} and {tag_name('ImageOrientationPatient')}",
-            where=str(path),
+            where=path,
             mend="export the segmentation on the grid of the CT",
         )
     return own
@@ -313,7 +311,7 @@ def _fill(volume: np.ndarray, contents: Sequence[tuple[_Frame, np.ndarray]], fir
             raise InputError(
                 f"frames {other} and {frame.number} are of one segment and one place "
                 f"({tag_name('ImagePositionPatient')}) and differ",
-                where=str(path),
+                where=path,
                 mend=EXPORT_MEND,
             )
         plane[...] = pixels

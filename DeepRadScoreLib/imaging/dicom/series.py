@@ -76,10 +76,10 @@ def find_series(folder: Path, progress: Callable[[int, int], None] | None = None
     """
     folder = Path(folder)
     if not folder.exists():
-        raise InputError("the folder does not exist", where=str(folder), mend=FOLDER_MEND)
+        raise InputError("the folder does not exist", where=folder, mend=FOLDER_MEND)
     if folder.is_file() and zipfile.is_zipfile(folder):
         raise InputError(
-            "this is a zip archive", where=str(folder), mend="unpack it first and give the folder with the DICOM files"
+            "this is a zip archive", where=folder, mend="unpack it first and give the folder with the DICOM files"
         )
     if folder.is_file() and folder.name.upper() == "DICOMDIR":
         folder = folder.parent

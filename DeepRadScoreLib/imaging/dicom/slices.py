@@ -72,14 +72,14 @@ def slices_of(file: DicomFile) -> list[Slice]:
     except DAMAGED as error:
         raise InputError(
             f"{tag_name('PerFrameFunctionalGroupsSequence')} is damaged",
-            where=str(file.path),
+            where=file.path,
             mend="export the file again",
         ) from error
     if len(frames) != declared:
         raise InputError(
             f"{tag_name('PerFrameFunctionalGroupsSequence')} describes {len(frames)} frames, "
             f"{tag_name('NumberOfFrames')} says {declared}",
-            where=str(file.path),
+            where=file.path,
             mend="export the file again",
         )
     if shared:
@@ -142,5 +142,5 @@ def _holder(sources: Sequence[Dataset], keyword: str) -> Dataset:
 def _check(good: bool, keyword: str, wrong: str, file: DicomFile, name: str) -> None:
     if not good:
         raise InputError(
-            f"{tag_name(keyword)} {wrong} (instance {name})", where=str(file.path), mend="export the series again"
+            f"{tag_name(keyword)} {wrong} (instance {name})", where=file.path, mend="export the series again"
         )

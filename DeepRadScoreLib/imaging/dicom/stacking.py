@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.errors import InputError, Where
 from DeepRadScoreLib.imaging.dicom.slices import PHASE_KEYWORDS, Slice
 
 SAME_PLACE_MM = 0.01
@@ -42,7 +42,7 @@ class Stack:
         return float(np.degrees(np.arctan2(np.linalg.norm(self.shear), self.spacing)))
 
 
-def main_orientation(slices: Sequence[Slice], where: str) -> tuple[list[Slice], list[Slice]]:
+def main_orientation(slices: Sequence[Slice], where: Where) -> tuple[list[Slice], list[Slice]]:
     """The slices of one orientation, size and pixel spacing, and the few that differ (localizers).
 
     Raises
@@ -106,7 +106,7 @@ def without_copies(slices: Sequence[Slice], same: Callable[[Slice, Slice], bool]
     return kept
 
 
-def phases(slices: Sequence[Slice], where: str) -> list[list[Slice]]:
+def phases(slices: Sequence[Slice], where: Where) -> list[list[Slice]]:
     """The complete stacks that share one series, told apart by the first of `PHASE_KEYWORDS` that does so.
 
     Raises
@@ -146,7 +146,7 @@ def _numeric_first(value: str) -> tuple[float, str]:
         return np.inf, value
 
 
-def regular_stack(slices: Sequence[Slice], where: str) -> Stack:
+def regular_stack(slices: Sequence[Slice], where: Where) -> Stack:
     """Order the slices and measure their spacing and shear.
 
     Raises
@@ -171,7 +171,7 @@ def regular_stack(slices: Sequence[Slice], where: str) -> Stack:
     return Stack(tuple(ordered), spacing, _shear(ordered, where), unevenness)
 
 
-def _uneven(ordered: Sequence[Slice], along: np.ndarray, steps: np.ndarray, typical: float, where: str) -> InputError:
+def _uneven(ordered: Sequence[Slice], along: np.ndarray, steps: np.ndarray, typical: float, where: Where) -> InputError:
     gaps = [
         f"between {along[n]:.2f} and {along[n + 1]:.2f} mm (instances {ordered[n].name} and {ordered[n + 1].name})"
         for n in np.flatnonzero(np.abs(steps - typical) > MENDED_SHARE * max(typical, SAME_PLACE_MM)).tolist()
@@ -187,7 +187,7 @@ def _uneven(ordered: Sequence[Slice], along: np.ndarray, steps: np.ndarray, typi
     return InputError(what + _listed(gaps), where=where, mend=EXPORT_MEND + ", or give an evenly spaced one")
 
 
-def _shear(ordered: Sequence[Slice], where: str) -> np.ndarray:
+def _shear(ordered: Sequence[Slice], where: Where) -> np.ndarray:
     shifts = np.array([ordered[0].orientation @ (one.position - ordered[0].position) for one in ordered])
     per_slice = shifts[-1] / (len(ordered) - 1)
     tolerance = 0.1 * min(ordered[0].spacing)

@@ -169,7 +169,7 @@ def _check_networks(plan: NetworkPlan, backbones: Sequence[str], key: str) -> No
     if plan.weights not in ("none", "imagenet") and len(backbones) > 1:
         raise InputError(
             "one weight file fits one backbone only",
-            where=plan.weights,
+            where=Path(plan.weights),
             mend="compare several backbones with --weights imagenet or none",
         )
 

@@ -82,7 +82,7 @@ def read_labels(inputs: StudyInputs) -> Cohort:
     if inputs.features is None and not has_images(cohort):
         raise CohortError(
             'the columns "ct" and "mask" are missing',
-            where=str(inputs.table),
+            where=inputs.table,
             mend="add them, or give a table of features by --features",
         )
     if inputs.endpoints:
@@ -91,7 +91,7 @@ def read_labels(inputs: StudyInputs) -> Cohort:
     if not present:
         raise CohortError(
             "the table has no endpoint",
-            where=str(inputs.table),
+            where=inputs.table,
             mend=f"add a column of {', '.join(KEYS)}, or name your own 0/1 columns by --endpoints",
         )
     return replace(cohort, labels=cohort.labels[present])
@@ -123,7 +123,7 @@ def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, workers: Wor
     left_out = ({} if table is None else dict(table.missing)) | failed
     rows = _common_rows([each for each in (table, images, shuffled) if each is not None])
     if not len(rows):
-        raise CohortError("no case has both features and images", where=str(inputs.table), mend="check the tables")
+        raise CohortError("no case has both features and images", where=inputs.table, mend="check the tables")
     features = radiomics.features.iloc[np.searchsorted(radiomics.rows, rows)]
     repeats = None if images is None or table is not None else images.repeats
     data = StudyData(

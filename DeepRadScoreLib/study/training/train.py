@@ -63,7 +63,7 @@ def train_bundle(
     if not rules:
         raise CohortError(
             "no endpoint has 10 patients of either class in the training part",
-            where=str(cohort.path),
+            where=cohort.path,
             mend="add labelled cases",
         )
     fitted, refused = fit_what_can_be(training, rules, plan, work, workers, progress)
@@ -72,12 +72,12 @@ def train_bundle(
     if fitted is None:
         raise CohortError(
             f"no endpoint can be modelled: {every_reason(refused)}",
-            where=str(cohort.path),
+            where=cohort.path,
             mend="mend these or add other endpoints",
         )
     networks = fitted.stages.networks
     if networks is None:
-        raise CohortError("a bundle needs images", where=str(cohort.path), mend="give the columns ct and mask")
+        raise CohortError("a bundle needs images", where=cohort.path, mend="give the columns ct and mask")
     models = {
         stage.key: _endpoint_model(stage, fitted.fusions[stage.key][Model.FUSED], plan.seed)
         for stage in fitted.stages.stages
@@ -121,7 +121,7 @@ def _held_out_rows(cohort: Cohort, computed: CohortFeatures, data: StudyData, pl
         test = holdout(data.labels.to_numpy(), data.patients, plan.held_out_share, plan.seed)
     if test.all() or not test.any():
         raise CohortError(
-            "the training or the held-out part is empty", where=str(cohort.path), mend='correct the column "split"'
+            "the training or the held-out part is empty", where=cohort.path, mend='correct the column "split"'
         )
     return test
 

@@ -485,7 +485,7 @@ def test_refused_with_a_sentence(tmp_path: Path, kind: str, capfd: pytest.Captur
         read_ct(tmp_path)
     said = str(refused.value) + "".join(capfd.readouterr()) + caplog.text
     assert not any(value in said for value in made.MARKED.values()) and "MARKED" not in said
-    assert refused.value.mend and str(tmp_path) in refused.value.where
+    assert refused.value.mend and str(tmp_path) in str(refused.value.path)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def refused(error, match, *args, **kwargs):
     assert "itk" not in text.lower()
     assert "\n" not in text
     assert caught.value.mend
-    assert str(caught.value.where) in {str(a) for a in args} | {str(kwargs.get("lung_mask"))}
+    assert str(caught.value.path) in {str(a) for a in args} | {str(kwargs.get("lung_mask"))}
     return text
 
 

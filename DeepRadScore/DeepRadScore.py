@@ -3,9 +3,8 @@
 import importlib.util
 import sys
 from collections.abc import Generator
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import ctk
 import qt
@@ -29,6 +28,9 @@ if importlib.util.find_spec("DeepRadScoreLib") is None:  # run from source; inst
     sys.path.append(str(HERE.parent))
 
 from DeepRadScoreSlicer.self_test import DeepRadScoreTest  # noqa: E402, F401 - Slicer looks for it here
+
+if TYPE_CHECKING:
+    from DeepRadScoreSlicer.scene.chosen import Chosen
 
 OWN_PACKAGES = ("DeepRadScoreLib", "DeepRadScoreSlicer")
 BUNDLE, EXPORT = "DeepRadScore/bundlePathEdit", "DeepRadScore/exportPathEdit"
@@ -73,77 +75,26 @@ class DeepRadScoreParameterNode:
     heatMapThreshold: Annotated[float, WithinRange(0, 1)] = 0.3
 
 
-class Announced(NamedTuple):
-    """A step that is about to be done, as the library's own `Step`, before the library is imported."""
-
-    label: str
-    fraction: float
-
-
 class DeepRadScoreLogic(ScriptedLoadableModuleLogic):
     """What can be done without the panel."""
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        self._bundle: tuple[tuple[str, int, int], Any] | None = None
+        from DeepRadScoreSlicer.scene.analysis import LastModel
+
+        self._model = LastModel()
 
     def getParameterNode(self) -> DeepRadScoreParameterNode:
+        """The choices of the scene, made where there are none yet."""
         return DeepRadScoreParameterNode(super().getParameterNode())
 
     def analysis_steps(
-        self,
-        volume_id: str,
-        segmentation_id: str,
-        segment_id: str,
-        case_id: str,
-        bundle_path: Path | None = None,
-        shell_mm: float = 3.0,
-        lung_mask: Path | None = None,
+        self, chosen: "Chosen", case_id: str, bundle_path: Path | None = None, lung_mask: Path | None = None
     ) -> Generator[Any, None, Any]:
-        """The analysis of a case of the scene in short steps; the value is the StoredProfile.
+        """The analysis of a case of the scene in short steps; the value is its StoredProfile."""
+        from DeepRadScoreSlicer.scene.analysis import analysis_steps
 
-        The scene is written in the last step only.
-        """
-        yield Announced("loading the library", 0.0)
-        from DeepRadScoreLib import analysis
-        from DeepRadScoreLib.stepping import changed
-
-        yield Announced("reading CT and mask from the scene", 0.0)
-        case = self.case(volume_id, segmentation_id, segment_id, case_id, lung_mask)
-        yield Announced("noting what is analysed", 0.0)
-        from DeepRadScoreSlicer.scene import result_nodes
-
-        nodes = (slicer.mrmlScene.GetNodeByID(node_id) for node_id in (volume_id, segmentation_id))
-        origin = result_nodes.made_from(*nodes, segment_id)
-        bundle = None
-        if bundle_path is not None:
-            bundle = yield from changed(self.bundle_steps(bundle_path), lambda label: Announced(label, 0.0))
-        profile = yield from analysis.steps(case, bundle, shell_mm=shell_mm)
-        storing = result_nodes.store_steps(profile, volume_id, segmentation_id, segment_id, origin)
-        return (yield from changed(storing, lambda label: Announced(label, 1.0)))
-
-    def case(
-        self, volume_id: str, segmentation_id: str, segment_id: str, case_id: str, lung_mask: Path | None = None
-    ) -> Any:
-        """The library's Case of two nodes. Raises InputError or RegionError with what to do."""
-        from DeepRadScoreSlicer.panel.review import lung_on_grid
-        from DeepRadScoreSlicer.scene import scene_case
-
-        volume, segmentation = (slicer.mrmlScene.GetNodeByID(node) for node in (volume_id, segmentation_id))
-        case = scene_case.case_from_nodes(volume, segmentation, segment_id, case_id)
-        return case if lung_mask is None else replace(case, lung=lung_on_grid(case.ct, case.tumour, lung_mask))
-
-    def bundle_steps(self, path: Path) -> Generator[str, None, Any]:
-        """The model of a file, in short steps; the last one is kept. Raises BundleError."""
-        yield "loading the library of models"
-        from DeepRadScoreLib import bundle
-
-        stat = path.stat() if path.is_file() else None
-        key = (str(path), stat.st_mtime_ns, stat.st_size) if stat is not None else (str(path), 0, 0)
-        if self._bundle is None or self._bundle[0] != key:
-            self._bundle = None
-            self._bundle = (key, (yield from bundle.bundle_steps(path)))
-        return self._bundle[1]
+        return analysis_steps(chosen, case_id, self._model, bundle_path, lung_mask)
 
 
 class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -309,7 +260,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._showButtons()
 
     def _follow(self, node: DeepRadScoreParameterNode) -> None:
-        from DeepRadScoreSlicer.panel.review import Chosen
+        from DeepRadScoreSlicer.scene.chosen import Chosen
 
         selector, volume, segmentation = self.ui.segmentSelector, node.inputVolume, node.segmentation
         if selector.currentNode() != segmentation:
@@ -411,13 +362,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _analyze(self) -> None:
         chosen, bundle = self.review.chosen, self.ui.bundlePathEdit.currentPath
         steps = self.logic.analysis_steps(
-            chosen.volume_id,
-            chosen.segmentation_id,
-            chosen.segment_id,
-            self.review.case_id,
-            Path(bundle) if bundle else None,
-            chosen.shell_mm,
-            self.review.lung_mask(),
+            chosen, self.review.case_id, Path(bundle) if bundle else None, self.review.lung_mask()
         )
         self.run.start(steps, lambda stored: self.review.take_results(stored, chosen))
 
@@ -446,9 +391,9 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.messages.guarded(lambda: self._export(Path(folder) / self.review.case_id))
 
     def _export(self, folder: Path) -> None:
-        from DeepRadScoreSlicer.scene import result_nodes
+        from DeepRadScoreSlicer.scene import results
 
-        written = result_nodes.export(self.review.volume, folder)
+        written = results.export(self.review.volume, folder)
         self.review.exported = True
         qt.QSettings().setValue(EXPORT, str(folder.parent))
         names = ", ".join(path.name for path in written)

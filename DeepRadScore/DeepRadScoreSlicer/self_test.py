@@ -52,11 +52,12 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
     def test_shell_appears_and_follows(self) -> None:
         """The shell of a ball is that of the library and near the closed form; it follows an edit."""
         from DeepRadScoreLib.imaging import prepare
+        from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
         volume, segmentation, segment_id = self._open_ball()
         self._wait_for_shell()
         shell = self._shell_image()
-        case = self._scene_case().case_from_nodes(volume, segmentation, segment_id, "ball")
+        case = case_from_nodes(volume, segmentation, segment_id, "ball")
         expected = prepare(case, shell_mm=3.0).peritumoral
         self.assertEqual(shell.GetSize(), expected.GetSize())
         np.testing.assert_allclose(shell.GetOrigin(), expected.GetOrigin(), atol=1e-9)
@@ -197,11 +198,6 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
         """The module's widget as it is now: a reload makes another one."""
         return getattr(slicer.modules, f"{MODULE}Widget")
 
-    def _scene_case(self) -> Any:
-        from DeepRadScoreSlicer.scene import scene_case
-
-        return scene_case
-
     def _needs_packages(self) -> None:
         from DeepRadScoreSlicer import packages
 
@@ -223,12 +219,13 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
 
     def _open_ball(self) -> tuple[Any, Any, str]:
         """A CT-like volume with a ball of tissue in air, and its mask, chosen in the panel."""
+        from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation, image_to_volume
+
         mask = _ball(RADIUS_MM)
         air = np.random.default_rng(0).normal(-850, 20, mask.shape)
         hu = np.where(mask == 1, air + 880, air).astype(np.int16)
-        scene_case = self._scene_case()
-        volume = scene_case.image_to_volume(_image(hu), "ball CT")
-        segmentation = scene_case.image_to_segmentation(_image(mask), "ball", "tumour", (0.1, 0.8, 1.0))
+        volume = image_to_volume(_image(hu), "ball CT")
+        segmentation = image_to_segmentation(_image(mask), "ball", "tumour", (0.1, 0.8, 1.0))
         segment_id = segmentation.GetSegmentation().GetNthSegmentID(0)
         node = self.panel.logic.getParameterNode()
         node.inputVolume, node.segmentation, node.segmentId = volume, segmentation, segment_id
@@ -252,9 +249,9 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
         return files
 
     def _stored(self) -> Any:
-        from DeepRadScoreSlicer.scene import result_nodes
+        from DeepRadScoreSlicer.scene import results
 
-        return result_nodes.find(slicer.mrmlScene.GetNodeByID(self.panel.review.chosen.volume_id))
+        return results.find(slicer.mrmlScene.GetNodeByID(self.panel.review.chosen.volume_id))
 
     def _ours(self, role: str) -> list[Any]:
         from DeepRadScoreSlicer.scene import ownership
@@ -262,8 +259,10 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
         return ownership.ours(slicer.mrmlScene, role)
 
     def _shell_image(self) -> sitk.Image:
+        from DeepRadScoreSlicer.scene.from_nodes import segment_image
+
         node = self._ours("shell")[0]
-        return self._scene_case().segment_image(node, node.GetSegmentation().GetNthSegmentID(0))
+        return segment_image(node, node.GetSegmentation().GetNthSegmentID(0))
 
     def _wait_for_shell(self) -> None:
         self._wait(lambda: bool(self._ours("shell")))

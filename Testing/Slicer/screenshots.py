@@ -138,10 +138,10 @@ def look_at_tumour(widget: Any) -> None:
     import numpy as np
     import SimpleITK as sitk
 
-    from DeepRadScoreSlicer.scene import scene_case
+    from DeepRadScoreSlicer.scene import from_nodes
 
     segmentation, segment_id = widget.review.segmentation, widget.review.chosen.segment_id
-    mask = scene_case.segment_image(segmentation, segment_id)
+    mask = from_nodes.segment_image(segmentation, segment_id)
     inside = np.argwhere(sitk.GetArrayViewFromImage(mask))
     size = (np.ptp(inside, axis=0) + 1)[::-1] * mask.GetSpacing()
     width = 3.0 * max(size[0], size[1])

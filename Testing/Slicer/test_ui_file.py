@@ -12,7 +12,7 @@ import pytest
 MODULE = Path(__file__).resolve().parents[2] / "DeepRadScore"
 UI = ET.parse(MODULE / "Resources" / "UI" / "DeepRadScore.ui").getroot()
 WIDGETS = {widget.get("name"): widget for widget in UI.iter("widget")}
-CODE = {path: ast.parse(path.read_text("utf-8")) for path in [MODULE / "DeepRadScore.py", *MODULE.glob("*/*.py")]}
+CODE = {path: ast.parse(path.read_text("utf-8")) for path in MODULE.rglob("*.py")}
 INTERACTIVE = {
     "QPushButton",
     "QCheckBox",

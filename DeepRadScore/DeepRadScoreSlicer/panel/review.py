@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,11 @@ import slicer
 
 from DeepRadScoreSlicer.cases.case_list import CaseList, ListedCase
 from DeepRadScoreSlicer.panel.watching import ReviewWatch
-from DeepRadScoreSlicer.scene import corrections, opening, ownership, quality_line, result_nodes, scene_case, shell_node
+from DeepRadScoreSlicer.scene import corrections, from_nodes, opening, ownership, quality_line, results, shell
+from DeepRadScoreSlicer.scene.chosen import Chosen
 
 CASE_ID = ownership.CASE_ID
 CHANGING = "The tumour has changed…"
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What is under review, by node IDs; empty texts where nothing is chosen yet."""
-
-    volume_id: str = ""
-    segmentation_id: str = ""
-    segment_id: str = ""
-    shell_mm: float = 3.0
-
-    @property
-    def complete(self) -> bool:
-        return bool(self.volume_id and self.segmentation_id and self.segment_id)
 
 
 class Review:
@@ -43,12 +30,12 @@ class Review:
     def __init__(
         self,
         on_quality: Callable[[str], None],
-        on_results: Callable[[result_nodes.StoredProfile | None], None],
+        on_results: Callable[[results.StoredProfile | None], None],
     ) -> None:
         self._on_quality, self._on_results = on_quality, on_results
         self._watch = ReviewWatch(self._changed, self._update)
         self._show_shell = True
-        self._stored: result_nodes.StoredProfile | None = None
+        self._stored: results.StoredProfile | None = None
         self._lung: tuple[Path, Any] | None = None
         self.chosen = Chosen()
         self.unsaved = False
@@ -59,12 +46,12 @@ class Review:
     @property
     def volume(self) -> Any | None:
         """The CT, or None where it is not in the scene any more."""
-        return slicer.mrmlScene.GetNodeByID(self.chosen.volume_id) if self.chosen.volume_id else None
+        return self.chosen.volume
 
     @property
     def segmentation(self) -> Any | None:
         """The segmentation, or None where it is not in the scene any more."""
-        return slicer.mrmlScene.GetNodeByID(self.chosen.segmentation_id) if self.chosen.segmentation_id else None
+        return self.chosen.segmentation
 
     @property
     def case_id(self) -> str:
@@ -73,7 +60,7 @@ class Review:
         if volume is None:
             return ""
         if not volume.GetAttribute(CASE_ID):
-            volume.SetAttribute(CASE_ID, scene_case.anonymous_case_id(volume))
+            volume.SetAttribute(CASE_ID, from_nodes.anonymous_case_id(volume))
         return str(volume.GetAttribute(CASE_ID))
 
     @property
@@ -111,7 +98,7 @@ class Review:
         """Show or hide the shell of the CT under review; those of other CTs are hidden."""
         self._show_shell = visible
         volume = self.volume
-        for node in ownership.ours(slicer.mrmlScene, shell_node.SHELL):
+        for node in ownership.ours(slicer.mrmlScene, shell.SHELL):
             display = node.GetDisplayNode()
             if display is not None:
                 own = volume is not None and node.GetNodeReferenceID(ownership.VOLUME) == volume.GetID()
@@ -161,16 +148,16 @@ class Review:
             opening.close_case(opened)
 
     @property
-    def stored(self) -> result_nodes.StoredProfile | None:
+    def stored(self) -> results.StoredProfile | None:
         """The profile of the CT under review, as it was last found."""
         return self._stored
 
     def find_results(self) -> None:
         """Look in the scene for a profile of this CT (its voxels are compared with those that it was made from)."""
         volume = self.volume
-        self._take(None if volume is None else result_nodes.find(volume))
+        self._take(None if volume is None else results.find(volume))
 
-    def take_results(self, stored: result_nodes.StoredProfile, made_of: Chosen) -> None:
+    def take_results(self, stored: results.StoredProfile, made_of: Chosen) -> None:
         """Show a profile that has just been put into the scene; stale where something else is under review by now."""
         if stored.volume_id != self.chosen.volume_id:
             return
@@ -203,10 +190,10 @@ class Review:
     def _mark_stale(self) -> None:
         volume = self.volume
         if volume is not None and self._stored is not None and not self._stored.stale:
-            result_nodes.mark_stale(volume)
+            results.mark_stale(volume)
             self._take(replace(self._stored, stale=True))
 
-    def _take(self, stored: result_nodes.StoredProfile | None) -> None:
+    def _take(self, stored: results.StoredProfile | None) -> None:
         self._stored = stored
         self._on_results(stored)
 
@@ -230,26 +217,19 @@ class Review:
         try:
             self._draw_shell(volume, segmentation)
         except DeepRadScoreError as error:
-            shell_node.remove_shell(volume)
+            shell.remove_shell(volume)
             self._on_quality(str(error))
         self.show_shell(self._show_shell)
 
     def _draw_shell(self, volume: Any, segmentation: Any) -> None:
         chosen, lung = self.chosen, self.lung_mask()
         if lung is None:
-            shell_node.update_shell(volume, segmentation, chosen.segment_id, self.case_id, chosen.shell_mm)
+            shell.update_shell(volume, segmentation, chosen.segment_id, self.case_id, chosen.shell_mm)
             return
         from DeepRadScoreLib.imaging import lattice_regions
 
-        masks = scene_case.masks_from_nodes(volume, segmentation, chosen.segment_id, self.case_id)
+        masks = from_nodes.masks_from_nodes(volume, segmentation, chosen.segment_id, self.case_id)
         if self._lung is None or self._lung[0] != lung:
-            self._lung = (lung, lung_on_grid(scene_case.volume_image(volume), masks.tumour, lung))
-        shell = lattice_regions(replace(masks, lung=self._lung[1]), chosen.shell_mm)[1]
-        shell_node.show_shell(volume, shell, self.case_id, chosen.shell_mm)
-
-
-def lung_on_grid(ct: Any, tumour: Any, path: Path) -> Any:
-    """A lung mask put on the CT's grid by the library's own rules. Raises InputError, RegionError."""
-    from DeepRadScoreLib.imaging import case_from_images, read_image
-
-    return case_from_images(ct, tumour, lung_mask=read_image(path), lung_name=path).lung
+            self._lung = (lung, from_nodes.lung_on_grid(from_nodes.volume_image(volume), masks.tumour, lung))
+        confined = lattice_regions(replace(masks, lung=self._lung[1]), chosen.shell_mm)[1]
+        shell.show_shell(volume, confined, self.case_id, chosen.shell_mm)

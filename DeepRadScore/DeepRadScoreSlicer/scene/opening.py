@@ -10,8 +10,9 @@ from typing import Any
 import slicer
 
 from DeepRadScoreSlicer.cases.case_list import ListedCase
-from DeepRadScoreSlicer.scene import dicom_database, ownership, scene_case
-from DeepRadScoreSlicer.scene.voxels import array_of
+from DeepRadScoreSlicer.scene import dicom_database, ownership
+from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation
+from DeepRadScoreSlicer.scene.voxels import BINARY, array_of
 
 TUMOUR_COLOUR = (0.098, 0.827, 1.0)
 """The report's colour of the tumour's outline."""
@@ -170,7 +171,7 @@ def _dicom_mask(case: ListedCase, mask: Path | None, name: str, volume: Any) -> 
         if mask is not None:
             raise
         return _empty_mask(name, volume)
-    return scene_case.image_to_segmentation(read.tumour, name, case.segment or "tumour", TUMOUR_COLOUR)
+    return image_to_segmentation(read.tumour, name, case.segment or "tumour", TUMOUR_COLOUR)
 
 
 def _empty_mask(name: str, volume: Any) -> Any:
@@ -182,7 +183,7 @@ def _empty_mask(name: str, volume: Any) -> Any:
 
 
 def _has_voxels(segment: Any) -> bool:
-    labelmap = segment.GetRepresentation(scene_case.BINARY)
+    labelmap = segment.GetRepresentation(BINARY)
     if labelmap is None or labelmap.IsEmpty():
         return False
     return bool((array_of(labelmap) == segment.GetLabelValue()).any())

@@ -9,6 +9,8 @@ import slicer
 
 ROLE = "DeepRadScore.Role"
 CASE_ID = "DeepRadScore.CaseId"
+SYNTHETIC = "DeepRadScore.Synthetic"
+"""Attribute of a CT's node that is the synthetic cohort's: its text is the file's mark."""
 VOLUME = "DeepRadScore.Volume"
 SEGMENTATION = "DeepRadScore.Segmentation"
 """References from a node of ours to its CT, and to the segmentation that it was made from."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from DeepRadScoreSlicer.scene import scene_case
+from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
 TOUCHING = np.ones((3, 3, 3))
 """Voxels that share a corner belong to one piece, as in the library's quality notes."""
@@ -21,7 +21,7 @@ def quality_line(volume: Any, segmentation: Any, segment_id: str) -> str:
     from DeepRadScoreLib.errors import DeepRadScoreError
 
     try:
-        return _described(scene_case.case_from_nodes(volume, segmentation, segment_id, ""))
+        return _described(case_from_nodes(volume, segmentation, segment_id, ""))
     except DeepRadScoreError as error:
         return str(error)
 

@@ -1,4 +1,4 @@
-"""Voxels and their place: from VTK to SimpleITK and back. MRML is RAS, SimpleITK is LPS."""
+"""Voxels and their geometry: from VTK to SimpleITK and back. MRML is RAS, SimpleITK is LPS."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+GEOMETRY = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+"""Slicer's names of the labelmap representation, and of the parameter that holds a segmentation's grid."""
 RAS_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -22,7 +25,7 @@ def array_of(data: Any) -> np.ndarray:
 
 
 def fill(data: Any, image: sitk.Image) -> Any:
-    """Give a vtkImageData a copy of an image's voxels; its place stays as it is."""
+    """Give a vtkImageData a copy of an image's voxels; its geometry stays as it is."""
     data.SetDimensions(*image.GetSize())
     scalars = numpy_to_vtk(np.ascontiguousarray(sitk.GetArrayViewFromImage(image)).ravel(), deep=True)
     scalars.SetName("ImageScalars")
@@ -30,31 +33,31 @@ def fill(data: Any, image: sitk.Image) -> Any:
     return data
 
 
-def set_geometry(image: sitk.Image, place: Any, first: Sequence[int]) -> None:
-    """Give an image the place (LPS) of a volume node or of Slicer's oriented image.
+def set_geometry(image: sitk.Image, grid: Any, first: Sequence[int]) -> None:
+    """Give an image the geometry (LPS) of a volume node or of Slicer's oriented image.
 
     Parameters
     ----------
     first: i, j, k of the image's first voxel there.
     """
     directions = vtk.vtkMatrix4x4()
-    if place.IsA("vtkMRMLVolumeNode"):
-        place.GetIJKToRASDirectionMatrix(directions)
+    if grid.IsA("vtkMRMLVolumeNode"):
+        grid.GetIJKToRASDirectionMatrix(directions)
     else:
-        place.GetDirectionMatrix(directions)
-    x, y, z, _ = index_to_ras(place) @ (*first, 1.0)
-    image.SetSpacing(place.GetSpacing())
+        grid.GetDirectionMatrix(directions)
+    x, y, z, _ = index_to_ras(grid) @ (*first, 1.0)
+    image.SetSpacing(grid.GetSpacing())
     image.SetOrigin((-x, -y, z))
     image.SetDirection((RAS_LPS @ slicer.util.arrayFromVTKMatrix(directions)[:3, :3]).ravel().tolist())
 
 
-def index_to_ras(place: Any) -> np.ndarray:
+def index_to_ras(grid: Any) -> np.ndarray:
     """The 4 x 4 matrix from i, j, k to RAS mm of a volume node or of Slicer's oriented image."""
     matrix = vtk.vtkMatrix4x4()
-    if place.IsA("vtkMRMLVolumeNode"):
-        place.GetIJKToRASMatrix(matrix)
+    if grid.IsA("vtkMRMLVolumeNode"):
+        grid.GetIJKToRASMatrix(matrix)
     else:
-        place.GetImageToWorldMatrix(matrix)
+        grid.GetImageToWorldMatrix(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
@@ -101,12 +104,12 @@ def labelmap_of(mask: sitk.Image) -> Any:
 
 
 def image_hash(image: sitk.Image) -> str:
-    """SHA-256 of an image's voxels, pixel type and place; the place to 1e-5 (mm), so that saving does not change it."""
+    """SHA-256 of an image's voxels, pixel type and geometry (to 1e-5 mm, so that saving does not change it)."""
     from DeepRadScoreLib.imaging.geometry import half_up
 
     voxels = np.ascontiguousarray(sitk.GetArrayViewFromImage(image))
-    place = (image.GetSpacing(), image.GetOrigin(), image.GetDirection())
-    rounded = [(half_up(part, 1e-5) + 0.0).tolist() for part in place]
+    geometry = (image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    rounded = [(half_up(values, 1e-5) + 0.0).tolist() for values in geometry]
     digest = hashlib.sha256(repr([voxels.dtype.str, image.GetSize(), rounded]).encode())
     digest.update(voxels)
     return digest.hexdigest()

@@ -38,11 +38,11 @@ def panel(loaded):
 @pytest.fixture
 def ball(panel):
     """The ball case under review: volume, segmentation, segment; quality and shell are there."""
-    from DeepRadScoreSlicer.scene import scene_case
+    from DeepRadScoreSlicer.scene import to_nodes
 
     ct, tumour = ball_case()
-    volume = scene_case.image_to_volume(ct, PATIENT)
-    segmentation = scene_case.image_to_segmentation(tumour, PATIENT, "tumour", (1, 0, 0))
+    volume = to_nodes.image_to_volume(ct, PATIENT)
+    segmentation = to_nodes.image_to_segmentation(tumour, PATIENT, "tumour", (1, 0, 0))
     segment_id = segment_ids(segmentation)[0]
     panel._choose(volume, segmentation, segment_id)
     settle(panel)
@@ -52,21 +52,19 @@ def ball(panel):
 @pytest.fixture
 def quick_analysis(panel, monkeypatch):
     """An analysis of three steps that gives a made-up profile."""
-    from DeepRadScore import Announced
-    from DeepRadScoreSlicer.scene import result_nodes
+    from DeepRadScoreSlicer.scene import results
+    from DeepRadScoreSlicer.scene.analysis import Announced
+    from DeepRadScoreSlicer.scene.from_nodes import images_of
 
-    def steps(volume_id, segmentation_id, segment_id, case_id, bundle=None, shell_mm=3.0, lung_mask=None):
-        import slicer
-
+    def steps(chosen, case_id, bundle=None, lung_mask=None):
         yield Announced("first", 0.0)
-        case = panel.logic.case(volume_id, segmentation_id, segment_id, case_id)
-        nodes = (slicer.mrmlScene.GetNodeByID(node) for node in (volume_id, segmentation_id))
-        origin = result_nodes.made_from(*nodes, segment_id)
+        images = images_of(chosen.volume, chosen.segmentation, chosen.segment_id)
+        fingerprint = images.fingerprint()
         yield Announced("second", 0.5)
-        profile = made_up_profile(case)
-        for label in (storing := result_nodes.store_steps(profile, volume_id, segmentation_id, segment_id, origin)):
+        profile = made_up_profile(images.case(case_id))
+        for label in (storing := results.store_steps(profile, chosen, fingerprint)):
             yield Announced(label, 0.9)
-        return result_nodes.find(slicer.mrmlScene.GetNodeByID(volume_id)) if storing is not None else None
+        return results.find(chosen.volume) if storing is not None else None
 
     monkeypatch.setattr(panel.logic, "analysis_steps", steps)
 
@@ -295,7 +293,7 @@ def test_another_shell_chosen_during_analysis_makes_the_result_stale(panel, ball
 
 def test_dropped_work_ends_at_once_and_is_never_used(panel):
     import slicer_harness as harness
-    from DeepRadScore import Announced
+    from DeepRadScoreSlicer.scene.analysis import Announced
 
     seen = []
 
@@ -332,10 +330,10 @@ def test_damaged_model_is_one_sentence(panel, ball, tmp_path):
 def test_heat_map_comes_and_goes(panel, ball, quick_analysis, with_foreground):
     import slicer
 
-    from DeepRadScoreSlicer.scene import scene_case
+    from DeepRadScoreSlicer.scene import to_nodes
 
     volume = ball[0]
-    other = scene_case.image_to_volume(ball_case()[0], "other") if with_foreground else None
+    other = to_nodes.image_to_volume(ball_case()[0], "other") if with_foreground else None
     slicer.util.setSliceViewerLayers(background=volume, foreground=other, foregroundOpacity=0.25)
     panel.ui.analyzeButton.click()
     settle(panel)
@@ -400,7 +398,7 @@ def unusable(kind):
     import slicer
     import vtk
 
-    from DeepRadScoreSlicer.scene import scene_case
+    from DeepRadScoreSlicer.scene import to_nodes
 
     scene = slicer.mrmlScene
     if kind == "frames as components":
@@ -413,7 +411,7 @@ def unusable(kind):
     if kind == "no voxels":
         return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", PATIENT)
     if kind == "under a transform":
-        volume = scene_case.image_to_volume(ball_case()[0], PATIENT)
+        volume = to_nodes.image_to_volume(ball_case()[0], PATIENT)
         transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
         matrix = vtk.vtkMatrix4x4()
         matrix.SetElement(0, 3, 5.0)
@@ -422,7 +420,7 @@ def unusable(kind):
         return volume
     for node in (slicer.vtkMRMLSequenceNode, slicer.vtkMRMLSequenceBrowserNode):
         scene.RegisterNodeClass(node())
-    volume = scene_case.image_to_volume(ball_case()[0], PATIENT)
+    volume = to_nodes.image_to_volume(ball_case()[0], PATIENT)
     sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "4-D")
     for time in "01":
         sequence.SetDataNodeAtValue(volume, time)
@@ -707,7 +705,7 @@ def test_a_case_that_cannot_be_read_is_one_sentence(panel, cohort):
 
 def test_lung_mask_of_the_list_confines_the_shell(panel, cohort):
     from DeepRadScoreLib.imaging import prepare, read_case
-    from DeepRadScoreSlicer.scene import scene_case
+    from DeepRadScoreSlicer.scene import from_nodes
 
     tumour = ball_case()[1]
     lung = sitk.BinaryDilate(tumour, (2, 2, 1))
@@ -717,7 +715,7 @@ def test_lung_mask_of_the_list_confines_the_shell(panel, cohort):
     panel.desk.panel.next()
     settle(panel)
     (shell,) = ours("shell")
-    shown = scene_case.segment_image(shell, segment_ids(shell)[0])
+    shown = from_nodes.segment_image(shell, segment_ids(shell)[0])
     folder = cohort.parent
     case = read_case(folder / "a_ct.nrrd", folder / "a_mask.nrrd", lung_mask=folder / "lung.nrrd")
     expected = prepare(case).peritumoral

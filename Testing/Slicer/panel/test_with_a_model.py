@@ -22,7 +22,7 @@ def test_the_same_decisions_from_the_scene_as_from_the_files(scene, shared, mode
     from DeepRadScoreLib.analysis import analyze
     from DeepRadScoreLib.bundle import read_bundle
     from DeepRadScoreLib.imaging import read_case
-    from DeepRadScoreSlicer.scene.scene_case import case_from_nodes
+    from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
     ct, mask = (shared / "data/pyradiomics" / f"lung1_{kind}.nrrd" for kind in ("image", "label"))
     segmentation, bundle = load_segmentation(mask), read_bundle(model)
@@ -48,15 +48,16 @@ def test_the_same_decisions_from_the_scene_as_from_the_files(scene, shared, mode
 def test_the_panel_reads_the_model_in_steps_and_keeps_it(nodes, model):
     import slicer_harness as harness
     from DeepRadScoreLib.bundle import bundle_steps
+    from DeepRadScoreSlicer.scene.chosen import Chosen
 
     module = harness.load_module()
     logic = module.widget.logic
-    ids = [node.GetID() for node in nodes[:2]]
+    chosen = Chosen(nodes[0].GetID(), nodes[1].GetID(), nodes[2])
 
     def reading(count: int = 100) -> list[str]:
         """Labels of the steps that read the model, `count` of them; the analysis is left then."""
         labels = []
-        for step in logic.analysis_steps(*ids, nodes[2], "ball", model):
+        for step in logic.analysis_steps(chosen, "ball", model):
             if step.fraction > 0 or len(labels) == count + 3:
                 break
             labels.append(step.label)

@@ -110,6 +110,7 @@ def test_selected_series_are_reviewed_one_after_the_other(panel, select, databas
     import slicer
 
     from DeepRadScoreLib.imaging import anonymous_case_id, read_case
+    from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
     folder, first, second, seg = database
     before = count_nodes(), count_items()
@@ -131,7 +132,7 @@ def test_selected_series_are_reviewed_one_after_the_other(panel, select, databas
         slicer.util.updateSegmentBinaryLabelmapFromArray(drawn, segmentation, "tumour", volume)
         settle(panel)
         assert " mL · " in panel.ui.qualityLabel.text
-        case = panel.logic.case(volume.GetID(), segmentation.GetID(), "tumour", name)
+        case = case_from_nodes(volume, segmentation, "tumour", name)
         if file is not None:
             np.testing.assert_array_equal(sitk.GetArrayFromImage(case.tumour), sitk.GetArrayFromImage(file.tumour))
             assert case.ct.GetSpacing() == pytest.approx(file.ct.GetSpacing())
@@ -200,7 +201,7 @@ def test_a_folder_is_read_by_a_database_of_its_own(scene, study, tmp_path, insid
     import slicer
 
     from DeepRadScoreLib.imaging import read_case
-    from DeepRadScoreSlicer.scene.scene_case import case_from_nodes
+    from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
     folder, series = study
     mask = (folder if inside else tmp_path) / "seg.dcm"

@@ -7,7 +7,8 @@ from typing import Any
 import SimpleITK as sitk
 import slicer
 
-from DeepRadScoreSlicer.scene import ownership, scene_case
+from DeepRadScoreSlicer.scene import ownership, to_nodes
+from DeepRadScoreSlicer.scene.from_nodes import masks_from_nodes
 
 SHELL = "shell"
 SHELL_COLOUR = (1.0, 0.702, 0.0)
@@ -20,14 +21,14 @@ def update_shell(volume: Any, segmentation: Any, segment_id: str, case_id: str, 
 
     Raises
     ------
-    InputError, RegionError: see `scene_case.case_from_nodes`; the shell that was there is then removed, since it is not
+    InputError, RegionError: see `from_nodes.case_from_nodes`; the shell that was there is then removed, since it is not
     this tumour's.
     """
     from DeepRadScoreLib.errors import DeepRadScoreError
     from DeepRadScoreLib.imaging import lattice_regions
 
     try:
-        case = scene_case.masks_from_nodes(volume, segmentation, segment_id, case_id)
+        case = masks_from_nodes(volume, segmentation, segment_id, case_id)
         return show_shell(volume, lattice_regions(case, shell_mm)[1], case_id, shell_mm)
     except DeepRadScoreError:
         if volume is not None:
@@ -46,7 +47,7 @@ def show_shell(volume: Any, shell: sitk.Image, case_id: str, shell_mm: float) ->
     try:
         ownership.mark(node, SHELL, case_id, volume)
         ownership.file_with(node, volume)
-        scene_case.fill_segmentation(node, shell, f"peritumoral {shell_mm:g} mm", SHELL_COLOUR)
+        to_nodes.fill_segmentation(node, shell, f"peritumoral {shell_mm:g} mm", SHELL_COLOUR)
     except BaseException:
         if not found:
             ownership.remove_nodes([node.GetID()])

@@ -51,7 +51,7 @@ def same_prepared(first, second) -> None:
 @pytest.mark.parametrize(("ct", "mask"), CASES)
 def test_nodes_give_what_the_files_give(scene, shared, ct, mask):
     from DeepRadScoreLib.imaging import read_case
-    from DeepRadScoreSlicer.scene.scene_case import case_from_nodes
+    from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
     ct, mask = shared / "data" / ct, shared / "data" / mask
     segmentation = load_segmentation(mask)
@@ -70,7 +70,7 @@ def test_features_and_decision_are_those_of_the_file(scene, shared):
     from DeepRadScoreLib.analysis import analyze
     from DeepRadScoreLib.imaging import read_case
     from DeepRadScoreLib.report.profile import to_profile_json
-    from DeepRadScoreSlicer.scene.scene_case import case_from_nodes
+    from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
     ct, mask = (shared / "data/pyradiomics" / f"lung1_{kind}.nrrd" for kind in ("image", "label"))
     segmentation = load_segmentation(mask)
@@ -82,7 +82,8 @@ def test_features_and_decision_are_those_of_the_file(scene, shared):
 
 
 def test_pixel_type_geometry_and_voxels_come_back(scene):
-    from DeepRadScoreSlicer.scene.scene_case import image_to_volume, volume_image
+    from DeepRadScoreSlicer.scene.from_nodes import volume_image
+    from DeepRadScoreSlicer.scene.to_nodes import image_to_volume
 
     ct, _ = ball_case()
     for kind in (sitk.sitkInt16, sitk.sitkFloat32, sitk.sitkFloat64, sitk.sitkInt32):
@@ -97,7 +98,7 @@ def test_pixel_type_geometry_and_voxels_come_back(scene):
 def test_volume_image_is_a_copy_and_the_volume_is_in_ras(nodes):
     from slicer.util import arrayFromVolume
 
-    from DeepRadScoreSlicer.scene.scene_case import volume_image
+    from DeepRadScoreSlicer.scene.from_nodes import volume_image
 
     volume = nodes[0]
     image = volume_image(volume)
@@ -112,7 +113,7 @@ def test_volume_image_is_a_copy_and_the_volume_is_in_ras(nodes):
 
 
 def test_segment_image(nodes):
-    from DeepRadScoreSlicer.scene.scene_case import segment_image
+    from DeepRadScoreSlicer.scene.from_nodes import segment_image
 
     same(segment_image(*nodes[1:]), ball_case()[1])
 
@@ -125,7 +126,7 @@ class TestSegments:
         """A segmentation with overlapping, shared and empty segments; its file; the CT's file."""
         import slicer
 
-        from DeepRadScoreSlicer.scene.scene_case import image_to_segmentation
+        from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation
 
         volume, segmentation, _ = nodes
         ct, mask = ball_case()
@@ -147,7 +148,7 @@ class TestSegments:
     @pytest.mark.parametrize("name", ["tumour", "second nodule", "Lung", "GTV overlap"])
     def test_each_segment_as_the_file_gives_it(self, drawn, name):
         from DeepRadScoreLib.imaging import read_case
-        from DeepRadScoreSlicer.scene.scene_case import case_from_nodes
+        from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
         volume, segmentation, path, ct = drawn
         chosen = segmentation.GetSegmentation().GetSegmentIdBySegmentName(name)
@@ -160,7 +161,7 @@ class TestSegments:
 
     @pytest.mark.parametrize("name", ["tumour", "second nodule", "Lung", "GTV overlap"])
     def test_the_node_read_back_from_that_file(self, drawn, name):
-        from DeepRadScoreSlicer.scene.scene_case import case_from_nodes
+        from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
         volume, segmentation, path, _ = drawn
         again = load_segmentation(path)
@@ -172,7 +173,7 @@ class TestSegments:
         same(cases[0].other_tumours, cases[1].other_tumours)
 
     def test_the_node_is_not_changed(self, drawn):
-        from DeepRadScoreSlicer.scene.scene_case import case_from_nodes, masks_from_nodes, segment_image
+        from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes, masks_from_nodes, segment_image
 
         volume, segmentation, _, _ = drawn
         content = segmentation.GetSegmentation()
@@ -193,7 +194,8 @@ class TestSegments:
         import slicer
 
         from DeepRadScoreLib.imaging import read_case
-        from DeepRadScoreSlicer.scene.scene_case import case_from_nodes, image_to_segmentation
+        from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
+        from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation
 
         ct, mask = ball_case()
         grid = sitk.Image([80, 80, 60], sitk.sitkUInt8)
@@ -240,8 +242,8 @@ class TestLabels:
     def test_a_label_is_its_segment(self, labelled, label, wanted, tmp_path):
         from DeepRadScoreLib.imaging import read_case
         from DeepRadScoreSlicer.scene.corrections import save_corrected
+        from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
         from DeepRadScoreSlicer.scene.opening import choose_segment
-        from DeepRadScoreSlicer.scene.scene_case import case_from_nodes
 
         ct, mask = labelled
         wanted = wanted.format(label)
@@ -264,8 +266,8 @@ class TestLabels:
         from DeepRadScoreLib.errors import RegionError
         from DeepRadScoreLib.imaging import read_case
         from DeepRadScoreSlicer.scene.corrections import save_corrected
+        from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
         from DeepRadScoreSlicer.scene.opening import choose_segment
-        from DeepRadScoreSlicer.scene.scene_case import case_from_nodes
 
         ct, mask = labelled
         volume, segmentation = load_volume(ct), load_segmentation(mask)
@@ -297,7 +299,7 @@ class TestLabels:
 class TestCaseId:
     def test_of_the_series_as_the_library_makes_it(self, nodes):
         from DeepRadScoreLib import imaging
-        from DeepRadScoreSlicer.scene.scene_case import anonymous_case_id
+        from DeepRadScoreSlicer.scene.from_nodes import anonymous_case_id
 
         under_patient(nodes[0], "1.2.3.4")
         assert anonymous_case_id(nodes[0]) == imaging.anonymous_case_id("1.2.3.4")
@@ -305,7 +307,8 @@ class TestCaseId:
     def test_of_the_voxels_and_their_place_never_of_the_name(self, nodes):
         from slicer.util import arrayFromVolume
 
-        from DeepRadScoreSlicer.scene.scene_case import anonymous_case_id, image_to_volume
+        from DeepRadScoreSlicer.scene.from_nodes import anonymous_case_id
+        from DeepRadScoreSlicer.scene.to_nodes import image_to_volume
 
         volume = nodes[0]
         first = anonymous_case_id(volume)
@@ -319,7 +322,7 @@ class TestCaseId:
 
     def test_of_the_instances_where_there_is_no_series(self, nodes):
         from DeepRadScoreLib import imaging
-        from DeepRadScoreSlicer.scene.scene_case import anonymous_case_id
+        from DeepRadScoreSlicer.scene.from_nodes import anonymous_case_id
 
         nodes[0].SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
         assert anonymous_case_id(nodes[0]) == imaging.anonymous_case_id("1.2.3 1.2.4")
@@ -331,8 +334,8 @@ class TestBadInput:
     @pytest.fixture
     def sentence(self, nodes):
         from DeepRadScoreLib.errors import InputError
+        from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes, masks_from_nodes
         from DeepRadScoreSlicer.scene.quality_line import quality_line
-        from DeepRadScoreSlicer.scene.scene_case import case_from_nodes, masks_from_nodes
 
         def of(volume=nodes[0], segmentation=nodes[1], segment=nodes[2]):
             before = count_nodes()
@@ -386,7 +389,7 @@ class TestBadInput:
 
         transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", PATIENT)
         nodes[which].SetAndObserveTransformNodeID(transform.GetID())
-        from DeepRadScoreSlicer.scene.scene_case import case_from_nodes
+        from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
         case_from_nodes(*nodes, "an identity changes nothing")
         matrix = vtk.vtkMatrix4x4()
@@ -437,7 +440,8 @@ class TestBadInput:
 
 def test_synthetic_mark_of_the_file_is_kept(scene, tmp_path):
     from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, is_synthetic
-    from DeepRadScoreSlicer.scene.scene_case import image_to_volume, volume_image
+    from DeepRadScoreSlicer.scene.from_nodes import volume_image
+    from DeepRadScoreSlicer.scene.to_nodes import image_to_volume
 
     ct, _ = ball_case()
     assert not is_synthetic(volume_image(image_to_volume(ct, "x")))
@@ -465,7 +469,7 @@ def test_quality_line(nodes):
 
 def test_pieces_slices_and_another_grid_in_the_quality_line(nodes):
     from DeepRadScoreSlicer.scene.quality_line import quality_line
-    from DeepRadScoreSlicer.scene.scene_case import image_to_segmentation
+    from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation
 
     ct, _ = ball_case()
     values = np.zeros((24, 50, 60), dtype=np.uint8)
@@ -486,7 +490,7 @@ def test_pieces_slices_and_another_grid_in_the_quality_line(nodes):
 def test_memory_and_nodes_do_not_grow(nodes):
     import resource
 
-    from DeepRadScoreSlicer.scene.scene_case import case_from_nodes, masks_from_nodes
+    from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes, masks_from_nodes
 
     def turn(times):
         for _ in range(times):
@@ -519,7 +523,7 @@ from DeepRadScoreLib.imaging import Case, case_from_segments, lattice_regions, m
 
 def test_quality_line_counts_axial_slices_however_the_ct_is_stored(scene):
     from DeepRadScoreSlicer.scene.quality_line import quality_line
-    from DeepRadScoreSlicer.scene.scene_case import image_to_segmentation, image_to_volume
+    from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation, image_to_volume
 
     lines = []
     for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):

@@ -1,9 +1,9 @@
-"""Nodes of the scene as a case of the library, and images of the library as nodes."""
+"""Nodes of the scene as images and as a case of the library."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,25 +11,15 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
-from DeepRadScoreSlicer.scene.voxels import (
-    array_of,
-    extent_around,
-    fill,
-    image_hash,
-    labelmap_of,
-    ras_geometry,
-    set_geometry,
-)
+from DeepRadScoreSlicer.scene.ownership import SYNTHETIC
+from DeepRadScoreSlicer.scene.usable import check_segmentation, check_volume, check_voxels
+from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, extent_around, image_hash, set_geometry
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.imaging import Case, MaskContent
 
-BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-GEOMETRY = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
 REACH_MM = 35.0
 """More than the thickest shell and the margin of the 1 mm lattice around it."""
-SYNTHETIC = "DeepRadScore.Synthetic"
-"""Attribute of a CT's node that is the synthetic cohort's: its text is the file's mark."""
 
 
 def volume_image(volume: Any) -> sitk.Image:
@@ -39,7 +29,7 @@ def volume_image(volume: Any) -> sitk.Image:
     ------
     InputError: no volume, no voxels, a vector or 4-D volume, or one under a transform.
     """
-    _check_volume(volume)
+    check_volume(volume)
     return _image(volume)
 
 
@@ -62,26 +52,61 @@ def segment_image(segmentation: Any, segment_id: str) -> sitk.Image:
     InputError: no segmentation, one under a transform, one without labelmaps.
     RegionError: no such segment, or an empty one.
     """
-    content = _content(_drawn(segmentation, segment_id, alone=True), _common_grid(segmentation.GetSegmentation()))
+    drawn = [one for one in _drawn(segmentation, segment_id) if one.identity == segment_id]
+    content = _content(drawn, _common_grid(segmentation.GetSegmentation()))
     return content.binary(content.segments[0])
 
 
-def case_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: str) -> Case:
-    """The case that reading the CT's file and the segmentation's would give: the labelmap that Slicer made segments of,
-    or the `.seg.nrrd` that Slicer saves.
+@dataclass(frozen=True)
+class NodeImages:
+    """CT and segments of the chosen nodes as images: converted once for all that an analysis needs of them.
 
-    Other segments that the library counts as tumours are its other tumours; see `Segment.counts_as_tumour`.
-
-    Raises
-    ------
-    InputError, RegionError: one sentence for whoever chose the nodes (see `volume_image`, `segment_image`), or as
-        `DeepRadScoreLib.imaging.read_case`.
+    Attributes
+    ----------
+    ct: voxels and geometry (LPS) of the volume node.
+    content: the tumour's segment and the others that count as tumours; see `Segment.counts_as_tumour`.
     """
-    from DeepRadScoreLib.imaging import case_from_segments
 
+    ct: sitk.Image
+    content: MaskContent
+    segment_id: str
+
+    def case(self, case_id: str, lung_mask: Path | None = None) -> Case:
+        """The case that reading the CT's file and the segmentation's would give.
+
+        That is the labelmap that Slicer made segments of, or the `.seg.nrrd` that Slicer saves.
+
+        Raises
+        ------
+        InputError, RegionError: as `DeepRadScoreLib.imaging.read_case`.
+        """
+        from DeepRadScoreLib.imaging import case_from_segments
+
+        case = case_from_segments(self.ct, self.content, case_id=case_id, segment=self.segment_id)
+        return case if lung_mask is None else replace(case, lung=lung_on_grid(case.ct, case.tumour, lung_mask))
+
+    def fingerprint(self) -> str:
+        """Hashes of the CT and of the tumour's segment: the same only while voxels and geometry are the same."""
+        tumour = next(one for one in self.content.segments if one.identity == self.segment_id)
+        return f"{image_hash(self.ct)} {image_hash(self.content.binary(tumour))}"
+
+
+def images_of(volume: Any, segmentation: Any, segment_id: str) -> NodeImages:
+    """The images of these nodes. Raises InputError and RegionError as `volume_image` and `segment_image`."""
     ct, drawn = volume_image(volume), _drawn(segmentation, segment_id)
-    content = _content(drawn, _common_grid(segmentation.GetSegmentation()))
-    return case_from_segments(ct, content, case_id=case_id, segment=segment_id)
+    return NodeImages(ct, _content(drawn, _common_grid(segmentation.GetSegmentation())), segment_id)
+
+
+def case_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: str) -> Case:
+    """The case of these nodes, see `NodeImages.case`."""
+    return images_of(volume, segmentation, segment_id).case(case_id)
+
+
+def lung_on_grid(ct: sitk.Image, tumour: sitk.Image, path: Path) -> sitk.Image | None:
+    """A lung mask file on the CT's grid, by the library's own rules. Raises InputError, RegionError."""
+    from DeepRadScoreLib.imaging import case_from_images, read_image
+
+    return case_from_images(ct, tumour, lung_mask=read_image(path), lung_name=path).lung
 
 
 def masks_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: str) -> Case:
@@ -91,7 +116,7 @@ def masks_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: s
     """
     from DeepRadScoreLib.imaging import masks_from_segments
 
-    _check_volume(volume)
+    check_volume(volume)
     drawn = _drawn(segmentation, segment_id)
     common = _common_grid(segmentation.GetSegmentation())
     tumour = next(one for one in drawn if one.identity == segment_id)
@@ -105,7 +130,7 @@ def masks_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: s
 def anonymous_case_id(volume: Any) -> str:
     """ "case-" and twelve digits made of the CT's SeriesInstanceUID, as for a CT that the library reads from DICOM.
 
-    Where it has none: of its instances' UIDs, else of its voxels and their place. Never of a name. A transform that is
+    Where it has none: of its instances' UIDs, else of its voxels and geometry. Never of a name. A transform that is
     still to be hardened hinders nothing here.
 
     Raises
@@ -114,93 +139,11 @@ def anonymous_case_id(volume: Any) -> str:
     """
     from DeepRadScoreLib import imaging
 
-    _check_voxels(volume)
+    check_voxels(volume)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item = 0 if hierarchy is None else hierarchy.GetItemByDataNode(volume)
     series = hierarchy.GetItemUID(item, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMUIDName()) if item else ""
     return imaging.anonymous_case_id(series or volume.GetAttribute("DICOM.instanceUIDs") or image_hash(_image(volume)))
-
-
-def image_to_volume(image: sitk.Image, name: str) -> Any:
-    """A new scalar volume node with the voxels and the geometry (LPS) of an image."""
-    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    direction, origin = ras_geometry(image)
-    volume.SetSpacing(image.GetSpacing())
-    volume.SetOrigin(origin)
-    volume.SetIJKToRASDirections(*direction.ravel())
-    volume.SetAndObserveImageData(fill(vtk.vtkImageData(), image))
-    from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, is_synthetic
-
-    if is_synthetic(image):
-        volume.SetAttribute(SYNTHETIC, image.GetMetaData(SYNTHETIC_KEY))
-    volume.CreateDefaultDisplayNodes()
-    return volume
-
-
-def image_to_segmentation(image: sitk.Image, name: str, segment_name: str, color: Sequence[float]) -> Any:
-    """A new segmentation node with one segment: what is not 0 in an image, on the image's own grid."""
-    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-    segmentation.CreateDefaultDisplayNodes()
-    fill_segmentation(segmentation, image, segment_name, color)
-    return segmentation
-
-
-def fill_segmentation(segmentation: Any, image: sitk.Image, segment_name: str, color: Sequence[float]) -> None:
-    """Make what is not 0 in an image the only segment of a segmentation node, which takes over the image's grid."""
-    labelmap = labelmap_of(image)
-    content = segmentation.GetSegmentation()
-    modifying = segmentation.StartModify()
-    try:
-        content.RemoveAllSegments()
-        content.SetConversionParameter(GEOMETRY, slicer.vtkSegmentationConverter.SerializeImageGeometry(labelmap))
-        segmentation.AddSegmentFromBinaryLabelmapRepresentation(labelmap, segment_name, list(color))
-    finally:
-        segmentation.EndModify(modifying)
-
-
-def _check_volume(volume: Any) -> None:
-    _check_voxels(volume)
-    _check_transform(volume, "the CT")
-
-
-def _check_voxels(volume: Any) -> None:
-    from DeepRadScoreLib.errors import InputError
-
-    if volume is None or volume.GetScene() is None:
-        raise InputError("no CT is chosen", mend="choose the CT volume")
-    data = volume.GetImageData() if volume.IsA("vtkMRMLVolumeNode") else None
-    if _is_four_dimensional(volume):
-        raise InputError("the CT is a 4-D sequence", mend="choose one 3-D volume: export one of its frames")
-    if data is None or data.GetPointData().GetScalars() is None:
-        raise InputError("the CT has no voxels", mend="load it again from its files")
-    if data.GetNumberOfScalarComponents() != 1 or not volume.IsA("vtkMRMLScalarVolumeNode"):
-        raise InputError(
-            f"the CT is a vector volume of {data.GetNumberOfScalarComponents()} components (a colour image?)",
-            mend="choose the CT itself, in HU",
-        )
-
-
-def _is_four_dimensional(volume: Any) -> bool:
-    if volume.IsA("vtkMRMLSequenceNode") or volume.IsA("vtkMRMLMultiVolumeNode"):
-        return True
-    browsers = slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode")
-    return any(browser.IsProxyNodeID(volume.GetID()) for browser in browsers)
-
-
-def _check_transform(node: Any, what: str) -> None:
-    transform = node.GetParentTransformNode()
-    if transform is None:
-        return
-    matrix = vtk.vtkMatrix4x4()
-    if transform.IsTransformToWorldLinear():
-        transform.GetMatrixTransformToWorld(matrix)
-        if matrix.IsIdentity():
-            return
-    from DeepRadScoreLib.errors import InputError
-
-    raise InputError(
-        f"{what} is under a transform", mend="harden the transform (Transforms module) or take it off, then try again"
-    )
 
 
 @dataclass(frozen=True)
@@ -214,19 +157,19 @@ class _Drawn:
     box: tuple[int, ...]
 
 
-def _drawn(segmentation: Any, segment_id: str, *, alone: bool = False) -> list[_Drawn]:
-    """The segment and, unless `alone`, the others that may count as tumours, as far as they have voxels."""
+def _drawn(segmentation: Any, segment_id: str) -> list[_Drawn]:
+    """The segment and the others that may count as tumours, as far as they have voxels."""
     from DeepRadScoreLib.errors import RegionError
     from DeepRadScoreLib.imaging.geometry import index_box
     from DeepRadScoreLib.imaging.segments import Segment
 
-    _check_segmentation(segmentation, segment_id)
+    check_segmentation(segmentation, segment_id)
     segments = segmentation.GetSegmentation()
     found = []
     for identity in segments.GetSegmentIDs():
         segment = segments.GetSegment(identity)
         name, value = segment.GetName() or identity, segment.GetLabelValue()
-        counts = Segment(name, identity, 0, value).counts_as_tumour and not alone
+        counts = Segment(name, identity, 0, value).counts_as_tumour
         labelmap = segment.GetRepresentation(BINARY)
         if labelmap is None or labelmap.IsEmpty() or not (counts or identity == segment_id):
             continue
@@ -253,27 +196,6 @@ def _content(drawn: list[_Drawn], grid: Any) -> MaskContent:
         segments.append(Segment(one.name, one.identity, maps.index(one.labelmap), one.value))
     layers = tuple(_on_grid(labelmap, grid) for labelmap in maps)
     return MaskContent(layers, tuple(segments), (), "the segmentation")
-
-
-def _check_segmentation(segmentation: Any, segment_id: str) -> None:
-    from DeepRadScoreLib.errors import InputError, RegionError
-
-    if segmentation is None or segmentation.GetScene() is None:
-        raise InputError("no segmentation is chosen", mend="choose the segmentation that holds the tumour, or make one")
-    segments = segmentation.GetSegmentation()
-    if not segment_id or segments.GetSegment(segment_id) is None:
-        raise RegionError("no segment is chosen", mend="choose the tumour's segment")
-    _check_transform(segmentation, "the segmentation")
-    if not segments.GetConversionParameter(GEOMETRY):
-        raise InputError(
-            "the segmentation has no reference geometry",
-            mend="in the Segment Editor choose the CT as its source volume",
-        )
-    if segments.GetSourceRepresentationName() != BINARY:
-        raise InputError(
-            f'the segmentation is stored as "{segments.GetSourceRepresentationName()}"',
-            mend=f'in the Segmentations module create "{BINARY}" and make it the source',
-        )
 
 
 def _common_grid(segments: Any) -> Any | None:

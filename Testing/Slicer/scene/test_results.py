@@ -36,7 +36,7 @@ def nodes(nodes):
 
 @pytest.fixture
 def profile(nodes):
-    from DeepRadScoreSlicer.scene.scene_case import anonymous_case_id, case_from_nodes
+    from DeepRadScoreSlicer.scene.from_nodes import anonymous_case_id, case_from_nodes
 
     return made_up_profile(case_from_nodes(*nodes, anonymous_case_id(nodes[0])))
 
@@ -60,10 +60,12 @@ def real_report():
 
 
 def steps(profile, nodes):
-    from DeepRadScoreSlicer.scene.result_nodes import made_from, store_steps
+    from DeepRadScoreSlicer.scene.chosen import Chosen
+    from DeepRadScoreSlicer.scene.from_nodes import images_of
+    from DeepRadScoreSlicer.scene.results import store_steps
 
     volume, segmentation, segment = nodes
-    return store_steps(profile, volume.GetID(), segmentation.GetID(), segment, made_from(*nodes))
+    return store_steps(profile, Chosen(volume.GetID(), segmentation.GetID(), segment), images_of(*nodes).fingerprint())
 
 
 def store(profile, nodes):
@@ -86,7 +88,7 @@ def written(profile, folder) -> dict[str, bytes]:
 
 
 def exported(volume, folder) -> dict[str, bytes]:
-    from DeepRadScoreSlicer.scene.result_nodes import export
+    from DeepRadScoreSlicer.scene.results import export
 
     paths = export(volume, folder)
     assert sorted(path.name for path in paths) == sorted(FILES)
@@ -98,9 +100,9 @@ def test_what_is_stored(nodes, profile):
     import slicer
 
     from DeepRadScoreLib.report.profile import to_profile_json
+    from DeepRadScoreSlicer.scene.from_nodes import volume_image
     from DeepRadScoreSlicer.scene.ownership import ours
-    from DeepRadScoreSlicer.scene.result_nodes import find
-    from DeepRadScoreSlicer.scene.scene_case import volume_image
+    from DeepRadScoreSlicer.scene.results import find
 
     assert find(nodes[0]) is None
     stored = store(profile, nodes)
@@ -131,7 +133,7 @@ def test_what_is_stored(nodes, profile):
 
 
 def test_without_a_model(nodes):
-    from DeepRadScoreSlicer.scene.scene_case import case_from_nodes
+    from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
     stored = store(made_up_profile(case_from_nodes(*nodes, "case-1"), model=False), nodes)
     assert stored.heat_map_ids == {}
@@ -176,7 +178,7 @@ def test_export_is_to_the_byte_what_analyze_writes(nodes, profile, tmp_path, rea
 
 
 def test_export_over_an_old_one_keeps_other_files(nodes, profile, tmp_path):
-    from DeepRadScoreSlicer.scene.result_nodes import export
+    from DeepRadScoreSlicer.scene.results import export
 
     store(profile, nodes)
     (tmp_path / "notes.txt").write_text("mine")
@@ -188,7 +190,7 @@ def test_export_over_an_old_one_keeps_other_files(nodes, profile, tmp_path):
 
 def test_export_that_cannot_be(nodes, profile, tmp_path):
     from DeepRadScoreLib.errors import InputError, OutputError
-    from DeepRadScoreSlicer.scene.result_nodes import export, mark_stale
+    from DeepRadScoreSlicer.scene.results import export, mark_stale
 
     with pytest.raises(InputError, match="no results of this case; press Analyze"):
         export(nodes[0], tmp_path / "out")
@@ -206,7 +208,7 @@ def test_full_disk_at_export_leaves_what_was_there(nodes, profile, tmp_path, mon
     from pathlib import Path
 
     from DeepRadScoreLib.errors import OutputError
-    from DeepRadScoreSlicer.scene.result_nodes import export
+    from DeepRadScoreSlicer.scene.results import export
 
     store(profile, nodes)
     old = {name: f"old {name}" for name in FILES}
@@ -227,8 +229,8 @@ def test_full_disk_at_export_leaves_what_was_there(nodes, profile, tmp_path, mon
 
 
 def test_removed_without_a_trace(nodes, profile):
-    from DeepRadScoreSlicer.scene.result_nodes import find, remove
-    from DeepRadScoreSlicer.scene.shell_node import remove_shell
+    from DeepRadScoreSlicer.scene.results import find, remove
+    from DeepRadScoreSlicer.scene.shell import remove_shell
 
     before, items = ids(), count_items()
     store(profile, nodes)
@@ -254,8 +256,8 @@ def test_a_new_one_takes_the_place_of_the_old_one(nodes, profile):
 def test_two_cts_do_not_mix(nodes, profile):
     from dataclasses import replace
 
-    from DeepRadScoreSlicer.scene.result_nodes import find, mark_stale, remove
-    from DeepRadScoreSlicer.scene.scene_case import image_to_volume
+    from DeepRadScoreSlicer.scene.results import find, mark_stale, remove
+    from DeepRadScoreSlicer.scene.to_nodes import image_to_volume
 
     second = image_to_volume(ball_case()[0], "second")
     store(profile, nodes)
@@ -271,13 +273,13 @@ class TestAllOrNothing:
     """Wherever it fails, the scene is as it was: with nothing in it, and with an older result in it."""
 
     PLACES = (
-        "result_nodes._text_node",
-        "result_nodes._table_node",
-        "result_nodes._heat_map",
+        "results._text_node",
+        "results._table_node",
+        "results._heat_map",
         "ownership.mark",
         "ownership.file_with",
-        "shell_node.show_shell",
-        "scene_case.fill_segmentation",
+        "shell.show_shell",
+        "to_nodes.fill_segmentation",
     )
 
     @pytest.mark.parametrize("older", [False, True])
@@ -286,13 +288,13 @@ class TestAllOrNothing:
     def test_failure_at(self, nodes, profile, monkeypatch, place, call, older):
         import importlib
 
-        from DeepRadScoreSlicer.scene.result_nodes import find
+        from DeepRadScoreSlicer.scene.results import find
 
         if older:
             store(profile, nodes)
         before = (ids(), count_items(), find(nodes[0]), self.shell(nodes[0]))
         module, name = place.split(".")
-        module = importlib.import_module(f"DeepRadScoreSlicer.{module}")
+        module = importlib.import_module(f"DeepRadScoreSlicer.scene.{module}")
         plain, calls = getattr(module, name), []
 
         def failing(*arguments):
@@ -302,7 +304,7 @@ class TestAllOrNothing:
             return plain(*arguments)
 
         monkeypatch.setattr(module, name, failing)
-        if call == 2 and place in {"result_nodes._table_node", "shell_node.show_shell", "scene_case.fill_segmentation"}:
+        if call == 2 and place in {"results._table_node", "shell.show_shell", "to_nodes.fill_segmentation"}:
             store(profile, nodes)
             assert len(calls) == 1
             return
@@ -364,7 +366,7 @@ class TestStale:
         import slicer
 
         from DeepRadScoreSlicer.scene.ownership import ours
-        from DeepRadScoreSlicer.scene.result_nodes import find, mark_stale
+        from DeepRadScoreSlicer.scene.results import find, mark_stale
 
         mark_stale(nodes[0])
         store(profile, nodes)
@@ -380,7 +382,7 @@ class TestStale:
     def test_noticed_though_nobody_watched(self, nodes, profile):
         from slicer.util import arrayFromVolume
 
-        from DeepRadScoreSlicer.scene.result_nodes import find
+        from DeepRadScoreSlicer.scene.results import find
 
         store(profile, nodes)
         assert not find(nodes[0]).stale
@@ -401,7 +403,7 @@ class TestStale:
             assert end.value.stale
 
     def test_of_a_mask_that_was_deleted(self, nodes, profile, scene):
-        from DeepRadScoreSlicer.scene.result_nodes import find
+        from DeepRadScoreSlicer.scene.results import find
 
         store(profile, nodes)
         scene.RemoveNode(nodes[1])
@@ -443,7 +445,7 @@ class TestSavedWithTheScene:
         import slicer
 
         from DeepRadScoreSlicer.scene.ownership import ours
-        from DeepRadScoreSlicer.scene.result_nodes import find, mark_stale
+        from DeepRadScoreSlicer.scene.results import find, mark_stale
 
         stored = store(profile, nodes)
         if stale:
@@ -472,7 +474,7 @@ class TestSavedWithTheScene:
         import slicer
 
         from DeepRadScoreSlicer.scene.ownership import ours
-        from DeepRadScoreSlicer.scene.result_nodes import find, remove
+        from DeepRadScoreSlicer.scene.results import find, remove
 
         store(profile, nodes)
         volume = reopen()
@@ -495,8 +497,8 @@ class TestSavedWithTheScene:
 def test_memory_nodes_and_observers_do_not_grow(nodes, profile):
     import resource
 
-    from DeepRadScoreSlicer.scene.result_nodes import find, remove
-    from DeepRadScoreSlicer.scene.shell_node import remove_shell
+    from DeepRadScoreSlicer.scene.results import find, remove
+    from DeepRadScoreSlicer.scene.shell import remove_shell
 
     def turn(times):
         for _ in range(times):

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 
-from DeepRadScoreSlicer.scene import ownership, scene_case, shell_node, voxels
+from DeepRadScoreSlicer.scene import ownership, shell
+from DeepRadScoreSlicer.scene.chosen import Chosen
+from DeepRadScoreSlicer.scene.from_nodes import images_of
+from DeepRadScoreSlicer.scene.to_nodes import image_to_volume
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.analysis import MolecularProfile
@@ -18,8 +21,8 @@ if TYPE_CHECKING:
 TEXTS = {"profile_text": "profile.json", "features_text": "features.csv", "report_text": "report.html"}
 """Role of a text node -> the file whose text it holds."""
 TABLE, HEAT_MAP = "profile_table", "heat_map"
-ENDPOINT, STALE, MADE_FROM = "DeepRadScore.Endpoint", "DeepRadScore.Stale", "DeepRadScore.MadeFrom"
-SEGMENT = "DeepRadScore.SegmentId"
+ENDPOINT, STALE = "DeepRadScore.Endpoint", "DeepRadScore.Stale"
+SEGMENT, FINGERPRINT = "DeepRadScore.SegmentId", "DeepRadScore.MadeFrom"
 
 
 @dataclass(frozen=True)
@@ -40,22 +43,14 @@ class StoredProfile:
     heat_map_ids: dict[str, str] = field(default_factory=dict)
 
 
-def made_from(volume: Any, segmentation: Any, segment_id: str) -> str:
-    """What the voxels and places of a CT and its tumour are now; the same only while both are the same."""
-    images = scene_case.volume_image(volume), scene_case.segment_image(segmentation, segment_id)
-    return " ".join(voxels.image_hash(image) for image in images)
-
-
-def store_steps(
-    profile: MolecularProfile, volume_id: str, segmentation_id: str, segment_id: str, origin: str
-) -> Generator[str, None, StoredProfile]:
+def store_steps(profile: MolecularProfile, chosen: Chosen, fingerprint: str) -> Generator[str, None, StoredProfile]:
     """Write the files of a profile in short steps, then put all of it into the scene at once, in place of an older one.
 
     Nothing is in the scene before the last step; if that fails, the scene is as it was.
 
     Parameters
     ----------
-    origin: `made_from` of the nodes when the analysis began.
+    fingerprint: of the images that the profile was made of.
 
     Raises
     ------
@@ -72,13 +67,13 @@ def store_steps(
     }
     texts["report_text"] = yield from report_steps(profile)
     yield "putting the results into the scene"
-    volume, segmentation = (slicer.mrmlScene.GetNodeByID(node_id) for node_id in (volume_id, segmentation_id))
+    volume, segmentation = chosen.volume, chosen.segmentation
     if volume is None or segmentation is None:
         from DeepRadScoreLib.errors import InputError
 
         raise InputError("the CT or the segmentation was removed during the analysis", mend="load the case again")
     older = [node.GetID() for node in _nodes(volume)]
-    _put(profile, texts, volume, segmentation, segment_id, origin)
+    _put(profile, texts, volume, segmentation, {SEGMENT: chosen.segment_id, FINGERPRINT: fingerprint})
     ownership.remove_nodes(older)
     stored = find(volume)
     assert stored is not None
@@ -153,13 +148,15 @@ def _still_made_from(text: Any, volume: Any) -> bool:
 
     segmentation = text.GetNodeReference(ownership.SEGMENTATION)
     try:
-        return made_from(volume, segmentation, text.GetAttribute(SEGMENT)) == text.GetAttribute(MADE_FROM)
+        return images_of(volume, segmentation, text.GetAttribute(SEGMENT)).fingerprint() == text.GetAttribute(
+            FINGERPRINT
+        )
     except DeepRadScoreError:
         return False
 
 
 def _put(
-    profile: MolecularProfile, texts: dict[str, str], volume: Any, segmentation: Any, segment_id: str, origin: str
+    profile: MolecularProfile, texts: dict[str, str], volume: Any, segmentation: Any, attributes: dict[str, str]
 ) -> None:
     """Make all nodes, the shell last; on an error those that were made are removed again."""
     made: list[Any] = []
@@ -172,10 +169,10 @@ def _put(
         for node in made:
             ownership.mark(node, node.GetAttribute(ownership.ROLE), profile.case_id, volume)
             node.SetNodeReferenceID(ownership.SEGMENTATION, segmentation.GetID())
-            node.SetAttribute(SEGMENT, segment_id)
-            node.SetAttribute(MADE_FROM, origin)
+            for name, value in attributes.items():
+                node.SetAttribute(name, value)
             ownership.file_with(node, volume)
-        shell_node.show_shell(volume, profile.prepared.peritumoral, profile.case_id, profile.prepared.shell_mm)
+        shell.show_shell(volume, profile.prepared.peritumoral, profile.case_id, profile.prepared.shell_mm)
     except BaseException:
         ownership.remove_nodes(node.GetID() for node in made)
         raise
@@ -189,7 +186,7 @@ def _text_node(name: str, text: str, role: str) -> Any:
 
 
 def _heat_map(profile: MolecularProfile, key: str) -> Any:
-    node = scene_case.image_to_volume(profile.heat_map(key), f"{profile.case_id} Grad-CAM {key}")
+    node = image_to_volume(profile.heat_map(key), f"{profile.case_id} Grad-CAM {key}")
     node.SetAttribute(ownership.ROLE, HEAT_MAP)
     node.SetAttribute(ENDPOINT, key)
     return node

@@ -1,0 +1,90 @@
+"""Whether nodes of the scene can become a case: each refusal is one sentence for whoever chose them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+import vtk
+
+from DeepRadScoreSlicer.scene.voxels import BINARY, GEOMETRY
+
+
+def check_volume(volume: Any) -> None:
+    """Refuse what is not one 3-D scalar volume in its own place.
+
+    Raises
+    ------
+    InputError: no volume, no voxels, a vector or 4-D volume, or one under a transform.
+    """
+    check_voxels(volume)
+    _check_transform(volume, "the CT")
+
+
+def check_voxels(volume: Any) -> None:
+    """The same but for the transform, which does not alter the voxels."""
+    from DeepRadScoreLib.errors import InputError
+
+    if volume is None or volume.GetScene() is None:
+        raise InputError("no CT is chosen", mend="choose the CT volume")
+    data = volume.GetImageData() if volume.IsA("vtkMRMLVolumeNode") else None
+    if _is_four_dimensional(volume):
+        raise InputError("the CT is a 4-D sequence", mend="choose one 3-D volume: export one of its frames")
+    if data is None or data.GetPointData().GetScalars() is None:
+        raise InputError("the CT has no voxels", mend="load it again from its files")
+    if data.GetNumberOfScalarComponents() != 1 or not volume.IsA("vtkMRMLScalarVolumeNode"):
+        raise InputError(
+            f"the CT is a vector volume of {data.GetNumberOfScalarComponents()} components (a colour image?)",
+            mend="choose the CT itself, in HU",
+        )
+
+
+def check_segmentation(segmentation: Any, segment_id: str) -> None:
+    """Refuse a segmentation without labelmaps on a known grid, or without this segment.
+
+    Raises
+    ------
+    InputError: no segmentation, one under a transform, one without labelmaps or a reference geometry.
+    RegionError: no such segment.
+    """
+    from DeepRadScoreLib.errors import InputError, RegionError
+
+    if segmentation is None or segmentation.GetScene() is None:
+        raise InputError("no segmentation is chosen", mend="choose the segmentation that holds the tumour, or make one")
+    segments = segmentation.GetSegmentation()
+    if not segment_id or segments.GetSegment(segment_id) is None:
+        raise RegionError("no segment is chosen", mend="choose the tumour's segment")
+    _check_transform(segmentation, "the segmentation")
+    if not segments.GetConversionParameter(GEOMETRY):
+        raise InputError(
+            "the segmentation has no reference geometry",
+            mend="in the Segment Editor choose the CT as its source volume",
+        )
+    if segments.GetSourceRepresentationName() != BINARY:
+        raise InputError(
+            f'the segmentation is stored as "{segments.GetSourceRepresentationName()}"',
+            mend=f'in the Segmentations module create "{BINARY}" and make it the source',
+        )
+
+
+def _is_four_dimensional(volume: Any) -> bool:
+    if volume.IsA("vtkMRMLSequenceNode") or volume.IsA("vtkMRMLMultiVolumeNode"):
+        return True
+    browsers = slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode")
+    return any(browser.IsProxyNodeID(volume.GetID()) for browser in browsers)
+
+
+def _check_transform(node: Any, what: str) -> None:
+    transform = node.GetParentTransformNode()
+    if transform is None:
+        return
+    matrix = vtk.vtkMatrix4x4()
+    if transform.IsTransformToWorldLinear():
+        transform.GetMatrixTransformToWorld(matrix)
+        if matrix.IsIdentity():
+            return
+    from DeepRadScoreLib.errors import InputError
+
+    raise InputError(
+        f"{what} is under a transform", mend="harden the transform (Transforms module) or take it off, then try again"
+    )

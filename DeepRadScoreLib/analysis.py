@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
-from itertools import count
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from DeepRadScoreLib.endpoints import BY_KEY, KEYS
 from DeepRadScoreLib.imaging import Case, PreparedCase, QualityNote, prepare_steps
 from DeepRadScoreLib.imaging.origin import is_synthetic, synthetic_label
 from DeepRadScoreLib.models import Flag, Model, Preprocessing, better_than_chance
+from DeepRadScoreLib.progress import Progress, Stage, in_stage
 from DeepRadScoreLib.radscore.engine import feature_steps
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, region_columns
 from DeepRadScoreLib.stepping import changed, run_to_end
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 SHOWN_APART = 0.01
 """Probabilities are shown in whole percents: what is nearer than one looks the same."""
-Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
@@ -114,14 +113,6 @@ class MolecularProfile:
         return image
 
 
-@dataclass(frozen=True)
-class Step:
-    """What is about to be done, and the share of the whole (0..1) that is behind it."""
-
-    label: str
-    fraction: float
-
-
 def analyze(
     case: Case,
     bundle: Bundle | None = None,
@@ -139,16 +130,17 @@ def steps(
     *,
     preprocessing: Preprocessing = Preprocessing.CANONICAL,
     shell_mm: float = 3.0,
-) -> Generator[Step, None, MolecularProfile]:
-    """Analyse one case in short steps; each `Step` is yielded before its work is done. The value is the profile.
+) -> Generator[Progress, None, MolecularProfile]:
+    """Analyse one case in short steps; each event is yielded before its work is done. The value is the profile.
 
     A bundle brings its own preprocessing and shell thickness (mm); without one the findings are None, flag `no_model`.
     """
     if bundle is not None:
         preprocessing, shell_mm = bundle.manifest.preprocessing, bundle.manifest.shell_mm
         case = _with_lung_note(case, bundle)
-    prepared = yield from _shown(prepare_steps(case, preprocessing=preprocessing, shell_mm=shell_mm), 0.0, 0.1, 8)
-    features = yield from _shown(feature_steps(prepared), 0.1, 0.7, 120)
+    preparing = prepare_steps(case, preprocessing=preprocessing, shell_mm=shell_mm)
+    prepared = yield from in_stage(preparing, Stage.ANALYSING, 0, 10, expected=8)
+    features = yield from in_stage(feature_steps(prepared), Stage.ANALYSING, 10, 70, expected=120)
     profile = MolecularProfile(
         case_id=case.case_id,
         prepared=prepared,
@@ -161,9 +153,9 @@ def steps(
     if bundle is None:
         return profile
     networks = sum(len(member) for member in bundle.networks)
-    findings, maps, note = yield from _shown(
-        _finding_steps(bundle, prepared, features), 0.7, 1.0, 2 + 2 * networks + len(KEYS) + len(bundle.endpoints)
-    )
+    expected = 2 + 2 * networks + len(KEYS) + len(bundle.endpoints)
+    finding = _finding_steps(bundle, prepared, features)
+    findings, maps, note = yield from in_stage(finding, Stage.ANALYSING, 70, 100, expected)
     return replace(profile, findings=findings, model=_card(bundle), gradcam=maps, gradcam_note=note)
 
 
@@ -179,14 +171,6 @@ def _with_lung_note(case: Case, bundle: Bundle) -> Case:
         f"The model was trained {told}, this case is not: its peritumoral RadScore is of another region.",
     )
     return replace(case, notes=(*case.notes, note))
-
-
-def _shown(
-    work: Generator[str, None, Outcome], begin: float, end: float, expected: int
-) -> Generator[Step, None, Outcome]:
-    """Turn labels into steps between two fractions; `expected` labels fill the way, more than that wait at its end."""
-    done = count()
-    return changed(work, lambda label: Step(label, begin + (end - begin) * min(next(done) / expected, 1.0)))
 
 
 def _finding_steps(

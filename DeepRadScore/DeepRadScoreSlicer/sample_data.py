@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.analysis import Step
+    from DeepRadScoreLib.progress import Progress
     from DeepRadScoreLib.synthetic.sample import Sample
     from DeepRadScoreSlicer.scene.opening import OpenedCase
 
@@ -29,12 +29,8 @@ NAME, CASE_ID, SCHEME = "DeepRadScoreSynthetic", "synthetic-sample", "deepradsco
 TITLE = "Deep-RadScore: synthetic lung tumour (not for patients)"
 GOING, PROGRESS, LOG, MADE = "going", "progress.txt", "log.txt", "sample"
 LOOK_S, LEAVE_S, FORGOTTEN_S = 0.05, 5.0, 3600.0
-STAGES = {
-    "making cases": (0.02, 0.15),
-    "regions and features": (0.15, 0.70),
-    "selecting features and adding up RadScores": (0.70, 0.80),
-    "comparing seven classifiers": (0.80, 0.98),
-}
+STAGES = {"MAKING_CASES": (2, 15), "FEATURES": (15, 70), "RADSCORES": (70, 80), "CLASSIFIERS": (80, 98)}
+"""Percent of the whole making before and after the stages that take long."""
 _running: list[Any] = []
 
 
@@ -45,7 +41,7 @@ def make_sample() -> Sample:
     return run_to_end(sample_steps())
 
 
-def sample_steps() -> Generator[Step, None, Sample]:
+def sample_steps() -> Generator[Progress, None, Sample]:
     """The same in steps of a twentieth of a second; closing the generator ends the making and leaves nothing behind.
 
     Raises
@@ -56,22 +52,22 @@ def sample_steps() -> Generator[Step, None, Sample]:
     from DeepRadScoreSlicer import packages
 
     packages.require_analysis()
-    from DeepRadScoreLib.analysis import Step
+    from DeepRadScoreLib.progress import Progress, Stage
     from DeepRadScoreLib.synthetic.sample import Sample
 
     folder = _folder()
     sample = Sample.in_folder(folder)
     if sample.complete():
         return sample
-    yield Step("starting to make the synthetic sample", 0.0)
+    yield Progress(Stage.SAMPLE, "starting to make the sample")
     _remove_forgotten(folder.parent)
     work = _work_folder(folder.parent)
     process = None
     try:
         process = _start(work, folder)
         while process.poll() is None:
-            label, fraction = _last_line(work / PROGRESS)
-            yield Step(label, fraction)
+            detail, percent = _last_line(work / PROGRESS)
+            yield Progress(Stage.SAMPLE, detail, percent, 100)
             time.sleep(LOOK_S)
         _check(process.returncode, sample, work)
     finally:
@@ -141,7 +137,7 @@ def _on_button(source: Any) -> None:
 
     stepper = Stepper(
         sample_steps(),
-        on_step=lambda step: slicer.util.showStatusMessage(f"{step.label} ({step.fraction:.0%})", 3000),
+        on_step=lambda step: slicer.util.showStatusMessage(f"{step.text} ({step.fraction:.0%})", 3000),
         on_done=made,
         on_error=told,
         on_cancelled=lambda: None,
@@ -200,12 +196,12 @@ def _start(work: Path, folder: Path) -> subprocess.Popen[bytes]:
         ) from error
 
 
-def _last_line(path: Path) -> tuple[str, float]:
+def _last_line(path: Path) -> tuple[str, int]:
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     if not lines:
-        return "starting Python", 0.0
-    fraction, _, label = lines[-1].partition(" ")
-    return label, float(fraction)
+        return "starting Python", 0
+    percent, _, detail = lines[-1].partition(" ")
+    return detail, int(percent)
 
 
 def _check(code: int, sample: Sample, work: Path) -> None:
@@ -250,11 +246,11 @@ def _make_in_this_process(paths: list[str], work: Path, folder: Path) -> int:
 
     with (work / PROGRESS).open("a", encoding="utf-8", buffering=1) as lines:
 
-        def note(label: str, done: int, total: int) -> None:
-            if label in STAGES:
-                begin, end = STAGES[label]
-                fraction = begin + (end - begin) * done / total
-                lines.write(f"{fraction:.3f} synthetic sample: {label} ({done}/{total})\n")
+        def note(event: Progress) -> None:
+            if event.stage.name in STAGES:
+                begin, end = STAGES[event.stage.name]
+                percent = begin + round((end - begin) * event.fraction)
+                lines.write(f"{percent} {event.stage} ({event.done}/{event.total})\n")
 
         try:
             write_sample(work / MADE, note)

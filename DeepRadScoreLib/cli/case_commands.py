@@ -14,6 +14,7 @@ from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.models import Model, Preprocessing
+from DeepRadScoreLib.progress import Progress, Stage
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.analysis import MolecularProfile
@@ -68,16 +69,13 @@ def analyze(
             mend="leave the option out",
         )
     with shown_progress() as report:
-        report("reading the case", 0, 1)
+        report(Progress(Stage.READING))
         case = read_case(
             ct, mask, case_id=case_id or "", segment=segment, label=label, lung_mask=lung_mask, series=series
         )
         objects = _dicom_maker(case, out, anonymous) if dicom_out else None
-        report("reading the case", 1, 1)
-        profile = run_to_end(
-            steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm),
-            lambda step: report(f"analysing {case.case_id}: {step.label}", round(100 * step.fraction), 100),
-        )
+        report(Progress(Stage.READING, done=1))
+        profile = run_to_end(steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm), report)
         files = None if objects is None else objects(profile)
     write_profile(profile, out)
     if files is not None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from DeepRadScoreLib.cli.progress import Report, shown_progress
+from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler, chosen_workers
 from DeepRadScoreLib.errors import InputError, OutputError
 from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol
+from DeepRadScoreLib.progress import Progress, Report
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from DeepRadScoreLib.computing.extraction import CaseRecord
 
 ROWS_AT_A_TIME = 10
 CohortTable = Annotated[Path, typer.Argument(metavar="COHORT.csv", help="The cohort table.")]
@@ -58,7 +56,7 @@ def extract(
             preprocessing=preprocessing,
             shell_mm=shell_mm,
             workers=workers,
-            progress=_case_line(report),
+            report=_with_failures(report),
             wants="features",
         )
     _write_table(computed.features, out)
@@ -105,7 +103,7 @@ def train(
     if network == NetworkForm.PER_ENDPOINT:
         typer.echo(f"ten networks ({backbone}) for each of {folds if protocol == 'strict' else 2} parts", err=True)
     with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
-        result, failed = train_from_table(cohort, out, plan, workers=workers, cd8a_cut=cd8a_cut, progress=report)
+        result, failed = train_from_table(cohort, out, plan, workers=workers, cd8a_cut=cd8a_cut, report=report)
     from DeepRadScoreLib.cli.case_commands import _print_manifest
 
     _print_manifest(result.bundle.manifest)
@@ -131,11 +129,13 @@ def check_writable(path: Path) -> None:
     check_folder(path.absolute().parent)
 
 
-def _case_line(report: Report) -> Callable[[int, int, CaseRecord], None]:
-    def show(done: int, total: int, record: CaseRecord) -> None:
-        if record.error:
-            typer.echo(f"{record.case_id}: {record.error}", err=True)
-        report("regions and features", done, total)
+def _with_failures(report: Report) -> Report:
+    """The same report, and a line for each case that fails."""
+
+    def show(event: Progress) -> None:
+        if event.failure:
+            typer.echo(event.failure, err=True)
+        report(event)
 
     return show
 

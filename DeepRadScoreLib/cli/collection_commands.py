@@ -11,6 +11,7 @@ import typer
 
 from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.progress import Stage
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.cohort.public.download import Downloads
@@ -67,9 +68,9 @@ def nsclc_radiogenomics(
     failed: dict[str, str] = {}
     if download and _agreed(found, downloads, yes):
         with shown_progress() as report:
-            failed = downloads.fetch(found.series("seg"), report, "fetching segmentations")
+            failed = downloads.fetch(found.series("seg"), Stage.FETCHING_SEGMENTATIONS, report)
             found = public_cohort(labels, pairs, downloads, limit)
-            failed |= downloads.fetch(found.series("ct"), report, "fetching CTs")
+            failed |= downloads.fetch(found.series("ct"), Stage.FETCHING_CTS, report)
         found = found.without(failed)
         found.write(out)
         _say_fetched(downloads)

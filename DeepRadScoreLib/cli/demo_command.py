@@ -12,10 +12,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from DeepRadScoreLib.cli.progress import Report, shown_progress
+from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.cli.workers_options import Jobs, chosen_workers
 from DeepRadScoreLib.endpoints import ENDPOINTS
 from DeepRadScoreLib.models import MODELS
+from DeepRadScoreLib.progress import Report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,12 +71,9 @@ def run_demo(out: Path, size: DemoSize, seed: int, workers: Workers, report: Rep
 
     os.environ.setdefault("DEEPRADSCORE_CACHE", str(out / "cache"))
 
-    def made(done: int, total: int) -> None:
-        report("synthetic cases", done, total)
-
-    table = write_cohort(out / "cohort", size.train, size.test, seed, workers, made)
+    table = write_cohort(out / "cohort", size.train, size.test, seed, workers, report)
     result, _ = train_from_table(
-        table, out / "model.zip", _plan(size, seed), workers=workers, cd8a_cut=None, progress=report
+        table, out / "model.zip", _plan(size, seed), workers=workers, cd8a_cut=None, report=report
     )
     _write_aucs(result.held_out, out / "held_out.json")
     case = _analyse_one(table, out, report)
@@ -107,11 +105,7 @@ def _analyse_one(table: Path, out: Path, report: Report) -> str:
     rows = read_cohort(table, needs=("case_id", "ct", "mask")).table
     row = rows[rows["split"] == "test"].iloc[0]
     case = read_case(Path(row["ct"]), Path(row["mask"]), case_id=row["case_id"])
-    profile = run_to_end(
-        steps(case, bundle),
-        lambda step: report(f"analysing {case.case_id}: {step.label}", round(100 * step.fraction), 100),
-    )
-    write_profile(profile, out / "analysis")
+    write_profile(run_to_end(steps(case, bundle), report), out / "analysis")
     return row["case_id"]
 
 

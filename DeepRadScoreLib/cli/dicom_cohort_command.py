@@ -45,7 +45,7 @@ def dicom(
         raise InputError("this is the table of labels", where=out, mend="choose another name for the cohort table")
     given = None if labels is None else read_labels(labels, names)
     with shown_progress() as report:
-        found = search_folder(folder, lambda done, total: report("searching DICOM files", done, total))
+        found = search_folder(folder, report)
     made = cohort_table(found, out, labels=given, keep_paths=keep_paths)
     write_atomically(out, made.table.to_csv(index=False, lineterminator="\n"))
     for sentence in (*made.remarks, *made.problems):

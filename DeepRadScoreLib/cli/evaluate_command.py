@@ -100,7 +100,7 @@ def evaluate(
         tuple(BACKBONES) if backbones else (),
     )
     with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
-        outcome, used, work = evaluate_from_table(inputs, plan, workers=workers, progress=report)
+        outcome, used, work = evaluate_from_table(inputs, plan, workers=workers, report=report)
         results = summarise(outcome)
         write_study(outcome, results, used.table, out, report)
     shutil.rmtree(work)

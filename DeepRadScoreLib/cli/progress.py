@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -12,17 +12,18 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.progress import Progress as Bars
 from rich.text import Text
 
+from DeepRadScoreLib.progress import Progress, Report, Stage
+
 SHOWN_FROM_S = 5.0
-Report = Callable[[str, int, int], None]
 
 
 def time_left(elapsed_s: float, done: float, total: float) -> str:
@@ -42,7 +43,7 @@ class _TimeLeft(ProgressColumn):
 
 @contextmanager
 def shown_progress() -> Iterator[Report]:
-    """Gives a function (label, done, total); a label whose first words change opens a bar of its own."""
+    """Gives the report that shows each stage by a bar, or by lines where stderr is no terminal."""
     console = Console(stderr=True)
     if not sys.stderr.isatty():
         yield _plain_lines(console)
@@ -54,33 +55,32 @@ def shown_progress() -> Iterator[Report]:
         TimeElapsedColumn(),
         _TimeLeft(),
     )
-    with Progress(*columns, console=console) as bars:
-        tasks: dict[str, TaskID] = {}
+    with Bars(*columns, console=console) as bars:
+        tasks: dict[Stage, TaskID] = {}
 
-        def report(label: str, done: int, total: int) -> None:
-            stage = label.split(":", maxsplit=1)[0]
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(label, total=total)
-            elif done < bars.tasks[tasks[stage]].completed:
-                bars.reset(tasks[stage])
-            bars.update(tasks[stage], description=label, completed=done, total=total)
+        def report(event: Progress) -> None:
+            if event.stage not in tasks:
+                tasks[event.stage] = bars.add_task(event.text, total=event.total)
+            elif event.done < bars.tasks[tasks[event.stage]].completed:
+                bars.reset(tasks[event.stage])
+            bars.update(tasks[event.stage], description=event.text, completed=event.done, total=event.total)
 
         yield report
 
 
 def _plain_lines(console: Console) -> Report:
     """A line for every tenth of a stage, with the time left reckoned from what it took so far."""
-    last: dict[str, int] = {}
-    begun: dict[str, float] = {}
+    last: dict[Stage, int] = {}
+    begun: dict[Stage, float] = {}
 
-    def report(label: str, done: int, total: int) -> None:
-        stage = label.split(":", maxsplit=1)[0]
-        tenth = 10 * done // max(total, 1)
+    def report(event: Progress) -> None:
+        stage, tenth = event.stage, 10 * event.done // max(event.total, 1)
         if stage not in last or tenth < last[stage]:
             begun[stage] = time.monotonic()
         if last.get(stage) != tenth:
             last[stage] = tenth
-            left = time_left(time.monotonic() - begun[stage], done, total)
-            console.print(f"{label} ({done}/{total}{left and ', '}{left})", highlight=False, soft_wrap=True)
+            left = time_left(time.monotonic() - begun[stage], event.done, event.total)
+            line = f"{event.text} ({event.done}/{event.total}{left and ', '}{left})"
+            console.print(line, highlight=False, soft_wrap=True)
 
     return report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +20,7 @@ from DeepRadScoreLib.computing.case_record import (
 from DeepRadScoreLib.computing.workers import Lost, Workers
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.models import Preprocessing
+from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 
 __all__ = [
@@ -33,6 +33,13 @@ __all__ = [
     "extract_cohort",
     "installed_version",
 ]
+
+STAGES: dict[Wants, Stage] = {
+    "features": Stage.FEATURES,
+    "both": Stage.FEATURES,
+    "patches": Stage.PATCHES,
+    "shuffled": Stage.SHUFFLED_VOXELS,
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def extract_cohort(
     preprocessing: Preprocessing = Preprocessing.CANONICAL,
     shell_mm: float = 3.0,
     workers: Workers,
-    progress: Callable[[int, int, CaseRecord], None] | None = None,
+    report: Report = ignore,
     wants: Wants = "both",
     seed: int = 0,
 ) -> CohortFeatures:
@@ -74,6 +81,7 @@ def extract_cohort(
     workers: who does it; `cache_folder` has to be the same folder for all of them.
     wants: "features" alone; "patches" alone, which needs no radiomics; "both"; or "shuffled", the features of each case
         with its voxels shuffled by `seed` inside tumour and shell (method: baselines).
+    report: called after each case, whose case_id is the event's detail.
 
     Raises
     ------
@@ -106,8 +114,8 @@ def extract_cohort(
         if not record.error:
             table[row] = record.features
         records[row] = replace(record, features=table[row])
-        if progress is not None:
-            progress(done, len(tasks), record)
+        failure = f"{record.case_id}: {record.error}" if record.error else ""
+        report(Progress(STAGES[wants], record.case_id, done, len(tasks), failure))
     return _gather(cohort, [records[row] for row in range(len(tasks))], table, columns)
 
 

@@ -13,8 +13,8 @@ import joblib
 
 from DeepRadScoreLib.computing.workers import Lost, Workers
 from DeepRadScoreLib.errors import WorkersError
+from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 
-Progress = Callable[[str, int, int], None]
 Result = TypeVar("Result")
 Name = TypeVar("Name")
 
@@ -59,8 +59,9 @@ def each_kept(
     tasks: Iterable[dict[str, Any]],
     *,
     workers: Workers,
-    label: str,
-    progress: Progress,
+    stage: Stage,
+    detail: str = "",
+    report: Report = ignore,
 ) -> list[Result]:
     """`function(**task)` for every task, in order; results are kept in `work` by content.
 
@@ -76,10 +77,12 @@ def each_kept(
     for position, result in workers.each(joblib.Memory(work, verbose=0).cache(function), tasks):
         if isinstance(result, Lost):
             raise WorkersError(
-                str(result), where=label, mend="free some memory or use fewer --jobs, and run the same command again"
+                str(result),
+                where=Progress(stage, detail).text,
+                mend="free some memory or use fewer --jobs, and run the same command again",
             )
         results[position] = result
-        progress(label, len(results), len(tasks))
+        report(Progress(stage, detail, len(results), len(tasks)))
     return [results[position] for position in range(len(tasks))]
 
 

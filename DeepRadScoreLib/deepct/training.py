@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from DeepRadScoreLib.deepct.device import deterministic, device_of
 from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec, network_input
 from DeepRadScoreLib.deepct.objective import class_weights, masked_cross_entropy, mean_auc
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,12 @@ class EpochReport:
     train_loss: float
     validation_loss: float
     validation_auc: float
+
+    def event(self, title: str) -> Progress:
+        """The epoch as an event, its figures in words."""
+        auc = "-" if np.isnan(self.validation_auc) else f"{self.validation_auc:.3f}"
+        words = [title, f"loss {self.train_loss:.3f}", f"validation AUC {auc}"]
+        return Progress(Stage.NETWORKS, ", ".join(filter(None, words)), self.epoch, self.epochs)
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,8 @@ def train_network(
     radscores: np.ndarray | None = None,
     validation_radscores: np.ndarray | None = None,
     checkpoint: Path | None = None,
-    progress: Callable[[EpochReport], None] | None = None,
+    title: str = "",
+    report: Report = ignore,
 ) -> TrainedNetwork:
     """Train one network.
 
@@ -127,7 +134,8 @@ def train_network(
     radscores, validation_radscores: (n, endpoints, 2) for a joint head.
     checkpoint: written after every epoch; if it is there, of the same data, settings and seed, training goes on from it
         and ends as an unbroken run would; that of another run is written over.
-    progress: called after every epoch; what it raises ends the training with the checkpoint in place.
+    title: what the network is called in the events.
+    report: called after every epoch; what it raises ends the training with the checkpoint in place.
 
     Raises
     ------
@@ -154,8 +162,7 @@ def train_network(
             _note(run, EpochReport(len(run.history) + 1, settings.epochs, loss, validation_loss, auc))
             if checkpoint is not None:
                 _save({"of": of, **run.state()}, checkpoint)
-            if progress is not None:
-                progress(run.history[-1])
+            report(run.history[-1].event(title))
     network.load_state_dict(run.best_state)
     return TrainedNetwork(network.to("cpu").eval(), tuple(run.history), described)
 

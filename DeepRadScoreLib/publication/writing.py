@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 from DeepRadScoreLib.publication.checklists import CHECKLISTS, filled
 from DeepRadScoreLib.publication.html import CHECKLIST_PREFIX, to_study_html
 from DeepRadScoreLib.publication.page_rows import file_name
@@ -22,7 +22,6 @@ from DeepRadScoreLib.writing import write_atomically, write_folder
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Progress = Callable[[str, int, int], None]
 RESULTS = "results.json"
 LISTING = "files.sha256"
 LISTED_FOLDERS = ("tables", "figures")
@@ -31,7 +30,7 @@ PAGE_COLOURS = 256
 
 
 def write_study(
-    outcome: StudyOutcome, results: Results, cohort_table: pd.DataFrame, folder: Path, progress: Progress
+    outcome: StudyOutcome, results: Results, cohort_table: pd.DataFrame, folder: Path, report: Report = ignore
 ) -> None:
     """Leave the results of a study in a folder: all of them, or what was there before.
 
@@ -43,7 +42,7 @@ def write_study(
     Parameters
     ----------
     cohort_table: the cases that were used, one row each, cells as text.
-    progress: called after each figure, the slow part, with its name, how many are drawn, and of how many.
+    report: called after each figure, the slow part.
 
     Raises
     ------
@@ -51,13 +50,13 @@ def write_study(
     """
 
     def write(fresh: Path) -> None:
-        _write_files(outcome, results, cohort_table, fresh, progress)
+        _write_files(outcome, results, cohort_table, fresh, report)
 
     write_folder(folder, write, _outdated, last=(LISTING, RESULTS))
 
 
 def _write_files(
-    outcome: StudyOutcome, results: Results, cohort_table: pd.DataFrame, folder: Path, progress: Progress
+    outcome: StudyOutcome, results: Results, cohort_table: pd.DataFrame, folder: Path, report: Report
 ) -> None:
     from DeepRadScoreLib.publication.figures.figure_list import figure_names, study_figures
 
@@ -71,7 +70,7 @@ def _write_files(
     total = len(figure_names(outcome, results))
     for done, (name, figure) in enumerate(study_figures(outcome, results), start=1):
         pictures[name] = _write_figure(figure, folder / "figures", file_name(name))
-        progress(f"drawing figures: {name}", done, total)
+        report(Progress(Stage.FIGURES, name, done, total))
     write_atomically(folder / "report.html", to_study_html(outcome, results, tables, pictures))
     write_atomically(folder / LISTING, _listing(folder))
 

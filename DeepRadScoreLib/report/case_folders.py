@@ -25,8 +25,8 @@ from DeepRadScoreLib.stepping import run_to_end
 from DeepRadScoreLib.writing import check_folder, write_atomically
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.analysis import Step
     from DeepRadScoreLib.bundle import Bundle
+    from DeepRadScoreLib.progress import Progress
 
 SUMMARY = "summary.csv"
 RECORDS = ".finished"
@@ -158,8 +158,8 @@ def _analysed(
         series=row.get("series") or None,
     )
 
-    def show(step: Step) -> None:
-        doing.append(step.label)
+    def show(event: Progress) -> None:
+        doing.append(event.detail)
 
     profile = run_to_end(steps(case, bundle), show)
     doing.append("writing the results")

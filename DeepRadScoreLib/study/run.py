@@ -14,9 +14,10 @@ import pandas as pd
 from DeepRadScoreLib.bundle import write_bundle
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
 from DeepRadScoreLib.computing.extraction import cache_folder, installed_version
-from DeepRadScoreLib.computing.parts import Progress, code_digest
+from DeepRadScoreLib.computing.parts import code_digest
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
+from DeepRadScoreLib.progress import Report
 from DeepRadScoreLib.study.evaluation.backbones import compare_backbones
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate
 from DeepRadScoreLib.study.evaluation.gathering import (
@@ -49,22 +50,22 @@ EXTRACTING = ("pyradiomics-bhklab", "SimpleITK")
 
 
 def train_from_table(
-    table: Path, out: Path, plan: TrainingPlan, *, workers: Workers, cd8a_cut: float | None, progress: Progress
+    table: Path, out: Path, plan: TrainingPlan, *, workers: Workers, cd8a_cut: float | None, report: Report
 ) -> tuple[TrainingResult, dict[str, str]]:
     """Train on a cohort table and write the bundle; returns the result and the cases that were left out, with why."""
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
     check_plan(plan)
-    computed = extracted(cohort, plan, "both", workers, progress)
+    computed = extracted(cohort, plan, "both", workers, report)
     work = cache_folder() / "runs" / work_key(cohort, computed, plan)
     work.mkdir(parents=True, exist_ok=True)
-    result = train_bundle(cohort, computed, plan, work=work, workers=workers, progress=progress)
+    result = train_bundle(cohort, computed, plan, work=work, workers=workers, report=report)
     write_bundle(result.bundle, out)
     shutil.rmtree(work)
     return result, computed.failed
 
 
 def evaluate_from_table(
-    inputs: StudyInputs, plan: EvaluationPlan, *, workers: Workers, progress: Progress
+    inputs: StudyInputs, plan: EvaluationPlan, *, workers: Workers, report: Report
 ) -> tuple[StudyOutcome, Cohort, Path]:
     """Evaluate the method on a cohort table; returns what was found, the cases used, and the run's work folder.
 
@@ -87,12 +88,12 @@ def evaluate_from_table(
             check_plan(replace(plan.training, network=replace(plan.training.network, backbone=backbone)))
         for protocol in plan.protocols:
             check_plan(replace(plan.training, protocol=protocol))
-    gathered = gather(inputs, cohort, plan.training, workers, progress)
+    gathered = gather(inputs, cohort, plan.training, workers, report)
     work = cache_folder() / "runs" / f"study-{_study_key(gathered.cases, plan, inputs)}"
     work.mkdir(parents=True, exist_ok=True)
     problems = {key: error.sentence(lambda path: path.name) for key, error in cohort.bad_labels.items()}
     try:
-        folds, flows = evaluate(gathered.cases, plan, problems, work=work, workers=workers, progress=progress)
+        folds, flows = evaluate(gathered.cases, plan, problems, work=work, workers=workers, report=report)
     except CohortError as error:
         raise CohortError(error.what, where=inputs.table, mend=error.mend) from error
     evaluated = [flow.endpoint for flow in flows if not flow.not_run]
@@ -100,7 +101,7 @@ def evaluate_from_table(
     backbones = None
     if inputs.backbones and evaluated:
         try:
-            backbones = _backbones(inputs, gathered.cases, plan, evaluated[0], work, progress)
+            backbones = _backbones(inputs, gathered.cases, plan, evaluated[0], work, report)
         except (CohortError, TooFewPositivesError) as error:
             not_run["backbones"] = str(error)
     files = {"cohort": inputs.table, "features": inputs.features, "weights": Path(plan.training.network.weights)}
@@ -156,11 +157,11 @@ def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathere
 
 
 def _backbones(
-    inputs: StudyInputs, cases: StudyCases, plan: EvaluationPlan, key: str, work: Path, progress: Progress
+    inputs: StudyInputs, cases: StudyCases, plan: EvaluationPlan, key: str, work: Path, report: Report
 ) -> pd.DataFrame:
     """The comparison of backbones on one endpoint, under the outer folds of the first protocol."""
     folds = [(part.train, part.test) for part in outer_parts(cases, plan, plan.protocols[0])]
-    table = compare_backbones(cases.data, key, folds, plan.training, inputs.backbones, work=work, progress=progress)
+    table = compare_backbones(cases.data, key, folds, plan.training, inputs.backbones, work=work, report=report)
     return table.assign(endpoint=key)[["endpoint", *table.columns]]
 
 

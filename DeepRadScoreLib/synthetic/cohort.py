@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from DeepRadScoreLib.computing.workers import Lost, Workers
 from DeepRadScoreLib.errors import InputError, OutputError, WorkersError
 from DeepRadScoreLib.imaging import read_image
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
+from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 from DeepRadScoreLib.synthetic import anatomy, phantom, tumour
 from DeepRadScoreLib.synthetic.anatomy import SITES
 from DeepRadScoreLib.synthetic.causes import PLANTED, draw_labels, draw_latents
@@ -33,7 +34,7 @@ def write_cohort(
     n_test: int,
     seed: int,
     workers: Workers,
-    progress: Callable[[int, int], None] | None = None,
+    report: Report = ignore,
 ) -> Path:
     """Write `n_train` + `n_test` synthetic cases and their table below `folder`.
 
@@ -45,7 +46,7 @@ def write_cohort(
     Parameters
     ----------
     workers: who makes the images.
-    progress: called with (cases done, all cases).
+    report: called after each case.
 
     Returns
     -------
@@ -68,7 +69,7 @@ def write_cohort(
     check_folder(folder)
     parts = [_draw(split, n, seed) for split, n in zip(SPLITS, (n_train, n_test), strict=True)]
     table, latents = (pd.concat([part[i] for part in parts], ignore_index=True) for i in (0, 1))
-    _write_images(folder, table, latents, workers, progress)
+    _write_images(folder, table, latents, workers, report)
     path = folder / "cohort.csv"
     write_atomically(folder / "synthetic.json", _truth(table, latents, seed))
     write_atomically(path, table.drop(columns="seed").to_csv(index=False))
@@ -113,7 +114,7 @@ def _write_images(
     table: pd.DataFrame,
     latents: pd.DataFrame,
     workers: Workers,
-    progress: Callable[[int, int], None] | None,
+    report: Report,
 ) -> None:
     program = "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in (anatomy, tumour, phantom))
     tasks = [
@@ -132,8 +133,7 @@ def _write_images(
         for number, (position, made) in enumerate(workers.each(_write_case, tasks), start=1):
             if isinstance(made, Lost):
                 raise WorkersError(str(made), where=table["case_id"].iloc[position], mend="run the same command again")
-            if progress is not None:
-                progress(number, len(table))
+            report(Progress(Stage.MAKING_CASES, done=number, total=len(table)))
     except OSError as error:
         raise OutputError(
             f"the synthetic cases cannot be written ({error.strerror})",

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.models import NetworkForm
+from DeepRadScoreLib.progress import Report, ignore
 
 TRAIN, TEST, SEED = 28, 12, 120
 """So few cases that they are made and trained on in about a minute; with this seed every endpoint has the ten patients
 of either class that a model needs."""
 CT, MASK, BUNDLE, NOTICE = "synthetic_ct.nrrd", "synthetic_tumour.nrrd", "synthetic_model.zip", "READ_ME.txt"
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,10 @@ class Sample:
         return all(path.is_file() for path in (self.ct, self.mask, self.bundle))
 
 
-def write_sample(folder: Path, progress: Progress | None = None) -> Sample:
+def write_sample(folder: Path, report: Report = ignore) -> Sample:
     """Make the sample in a folder that does not exist yet: all of it, or nothing. The same on every run.
 
-    `progress` is given (stage, parts done, all parts). The cases' features are kept in the cache, as of any cohort.
+    The cases' features are kept in the cache, as of any cohort.
 
     Raises
     ------
@@ -46,13 +45,13 @@ def write_sample(folder: Path, progress: Progress | None = None) -> Sample:
     from DeepRadScoreLib.writing import write_folder
 
     def write(fresh: Path) -> None:
-        _make(fresh, fresh.parent / "work", progress or (lambda label, done, total: None))
+        _make(fresh, fresh.parent / "work", report)
 
     write_folder(folder, write, lambda target, names: [])
     return Sample.in_folder(folder)
 
 
-def _make(fresh: Path, work: Path, progress: Progress) -> None:
+def _make(fresh: Path, work: Path, report: Report) -> None:
     from DeepRadScoreLib.cohort.table import read_cohort
     from DeepRadScoreLib.computing.workers import InProcess
     from DeepRadScoreLib.study.run import train_from_table
@@ -61,12 +60,10 @@ def _make(fresh: Path, work: Path, progress: Progress) -> None:
     from DeepRadScoreLib.synthetic.cohort import write_cohort
 
     workers = InProcess()
-    table = write_cohort(
-        work / "cohort", TRAIN, TEST, SEED, workers, progress=lambda done, total: progress("making cases", done, total)
-    )
+    table = write_cohort(work / "cohort", TRAIN, TEST, SEED, workers, report)
     network = NetworkPlan(form=NetworkForm.FROZEN, weights="none", pixels=64, device="cpu")
     plan = TrainingPlan(network=network, folds=2, repeats=1, search="quick", seed=SEED)
-    train_from_table(table, fresh / BUNDLE, plan, workers=workers, cd8a_cut=None, progress=progress)
+    train_from_table(table, fresh / BUNDLE, plan, workers=workers, cd8a_cut=None, report=report)
     cases = read_cohort(table, needs=("case_id", "ct", "mask"), endpoints=()).table
     shown = cases[cases["split"] == "test"].iloc[0]
     shutil.copyfile(shown["ct"], fresh / CT)

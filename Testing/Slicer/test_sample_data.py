@@ -24,16 +24,15 @@ from DeepRadScoreSlicer import packages, sample_data
 ROOT = Path(__file__).parents[2]
 
 QUICK = """
-    stages = [("making cases", 1, 2), ("regions and features", 1, 2), ("judging on the held-out cases", 1, 1)]
-    for stage in stages:
-        progress(*stage)
+    for stage, total in ((Stage.MAKING_CASES, 2), (Stage.FEATURES, 2), (Stage.HELD_OUT, 1)):
+        report(Progress(stage, done=1, total=total))
         time.sleep(0.1)
     folder.mkdir()
     for name in (sample.CT, sample.MASK, sample.BUNDLE):
         (folder / name).write_bytes(b"made")
 """
 ENDLESS = """
-    progress("making cases", 1, 2)
+    report(Progress(Stage.MAKING_CASES, done=1, total=2))
     (folder.parent / "half").write_bytes(b"half")
     time.sleep(600)
 """
@@ -57,9 +56,10 @@ def made_by(monkeypatch):
             from pathlib import Path
             sys.path[:] = json.loads(sys.argv[1])
             from DeepRadScoreLib.errors import OutputError
+            from DeepRadScoreLib.progress import Progress, Stage
             from DeepRadScoreLib.synthetic import sample
             from DeepRadScoreSlicer import sample_data
-            def write_sample(folder, progress):
+            def write_sample(folder, report):
             {textwrap.indent(textwrap.dedent(body), "    ").replace(chr(10), chr(10) + " " * 12)}
             sample.write_sample = write_sample
             sys.exit(sample_data._make_in_this_process(sys.path, Path(sys.argv[2]), Path(sys.argv[3])))
@@ -83,7 +83,7 @@ def left(cache):
 
 def until(steps, word):
     for step in steps:
-        if word in step.label:
+        if word in step.detail:
             return step
     raise AssertionError(f"no step {word}")
 
@@ -106,7 +106,7 @@ def test_it_is_made_once_and_what_an_older_program_made_goes(cache, made_by):
     assert fractions == sorted(fractions)
     assert fractions[0] == 0.0
     assert 0.15 < fractions[-1] < 1.0
-    assert any("making cases (1/2)" in step.label for step in shown)
+    assert any("making cases (1/2)" in step.detail for step in shown)
     assert list(sample_data.sample_steps()) == []
     assert sample_data.make_sample() == made
     assert len(started) == 1
@@ -160,7 +160,7 @@ def test_a_killed_making_leaves_no_half_sample(cache, made_by):
         sys.path.append(sys.argv[1])
         from DeepRadScoreSlicer import sample_data
         for step in sample_data.sample_steps():
-            print(step.label, flush=True)
+            print(step.detail, flush=True)
     """)
     call = [sys.executable, "-c", code, str(ROOT / "DeepRadScore")]
     process = subprocess.Popen(call, stdout=subprocess.PIPE, text=True)
@@ -211,7 +211,7 @@ def test_a_smaller_one_is_made_by_the_library_and_says_that_it_is_synthetic(cach
     monkeypatch.setattr(sample, "TEST", 1)
     monkeypatch.setattr(sample, "SEED", 3)  # with this one PIK3CA has ten patients of either class
     stages = set()
-    made = sample.write_sample(tmp_path / "made", lambda stage, done, total: stages.add(stage))
+    made = sample.write_sample(tmp_path / "made", lambda event: stages.add(event.stage.name))
     assert set(sample_data.STAGES) <= stages
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "made"]
     assert SYNTHETIC_LABEL in (tmp_path / "made" / sample.NOTICE).read_text()

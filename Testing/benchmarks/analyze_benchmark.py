@@ -32,7 +32,7 @@ def analysis(ct: Path, mask: Path) -> dict:
     for step in running:
         now = time.perf_counter()
         took.append((now - start, label))
-        label, start = step.label, now
+        label, start = step.detail, now
     took.append((time.perf_counter() - start, label))
     return {"seconds": time.perf_counter() - begin, "longest": sorted(took, reverse=True)[:8]}
 

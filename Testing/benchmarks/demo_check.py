@@ -23,6 +23,7 @@ from DeepRadScoreLib.computing.extraction import extract_cohort
 from DeepRadScoreLib.computing.workers import Processes
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.models import MODELS
+from DeepRadScoreLib.progress import Progress, ignore
 from DeepRadScoreLib.study.training.train import train_bundle
 from DeepRadScoreLib.synthetic import PLANTED, reachable_auc, seen_by
 
@@ -31,9 +32,9 @@ BEYOND = tuple(key for key in KEYS if PLANTED[key].where == "beyond the shell")
 CAUSELESS = tuple(key for key in KEYS if PLANTED[key].where == "nowhere")
 
 
-def quiet(label: str, done: int, total: int) -> None:
-    if done == total:
-        print(f"  {label}", flush=True)
+def say_when_done(event: Progress) -> None:
+    if event.done == event.total:
+        print(f"  {event.text}", flush=True)
 
 
 def frozen_aucs(folder: Path, seed: int) -> dict[str, float]:
@@ -48,7 +49,7 @@ def frozen_aucs(folder: Path, seed: int) -> dict[str, float]:
     work.mkdir(exist_ok=True)
     workers = Processes()
     computed = extract_cohort(cohort, workers=workers)
-    result = train_bundle(cohort, computed, plan, work=work, workers=workers, progress=lambda *_: None)
+    result = train_bundle(cohort, computed, plan, work=work, workers=workers, report=ignore)
     return {key: aucs["deep-ct"][0] for key, aucs in held_out_aucs(result.held_out).items()}
 
 
@@ -59,7 +60,7 @@ def one_seed(folder: Path, seed: int) -> dict:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["DEEPRADSCORE_CACHE"] = str(folder / "cache")
     begin = time.perf_counter()
-    result, _ = run_demo(folder, FULL, seed, Processes(), quiet)
+    result, _ = run_demo(folder, FULL, seed, Processes(), say_when_done)
     seconds = time.perf_counter() - begin
     table = held_out_aucs(result.held_out)
     aucs = {key: {model: value[0] for model, value in row.items()} for key, row in table.items()}

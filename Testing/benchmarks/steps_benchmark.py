@@ -63,6 +63,7 @@ def made_up_model(path: Path, network: str) -> None:
     from DeepRadScoreLib.deepct.backbones import build_trunk
     from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec
     from DeepRadScoreLib.endpoints import KEYS
+    from DeepRadScoreLib.progress import ignore
     from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
     from DeepRadScoreLib.study.training.networks import NetworkPlan
     from DeepRadScoreLib.study.training.protocols import TrainingPlan
@@ -80,7 +81,7 @@ def made_up_model(path: Path, network: str) -> None:
     )
     plan = TrainingPlan(network=plan, folds=FOLDS, repeats=1, search="quick")
     with tempfile.TemporaryDirectory() as work:
-        settings = {"work": Path(work), "workers": InProcess(), "progress": lambda *_: None}
+        settings = {"work": Path(work), "workers": InProcess(), "report": ignore}
         bundle = train_bundle(cohort, computed, plan, **settings).bundle
     if network == "shared":
         spec = NetworkSpec("densenet121", KEYS)
@@ -104,7 +105,7 @@ def stepped(running: Generator[Any, None, Any]) -> list[tuple[str, Took]]:
             took.append((label, since(start)))
             return took
         took.append((label, since(start)))
-        label, start = getattr(step, "label", step), now()
+        label, start = getattr(step, "detail", step), now()
 
 
 def by_timer(case: Case, bundle: Bundle) -> None:

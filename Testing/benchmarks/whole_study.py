@@ -21,6 +21,7 @@ import pandas as pd
 
 from DeepRadScoreLib.computing.workers import Processes
 from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.publication.writing import write_study
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate as evaluation
@@ -57,18 +58,18 @@ def random_cases(seed: int = 0) -> StudyCases:
 
 
 class Clock:
-    """Adds up the time until each progress call under its label."""
+    """Adds up the time until each event under its stage."""
 
     def __init__(self) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.seconds: defaultdict[Stage, float] = defaultdict(float)
         self.last = time.perf_counter()
 
-    def __call__(self, label: str, done: int, total: int) -> None:
+    def __call__(self, event: Progress) -> None:
         now = time.perf_counter()
-        self.seconds[label.split(":", maxsplit=1)[0]] += now - self.last
+        self.seconds[event.stage] += now - self.last
         self.last = now
-        if label.startswith("outer"):
-            print(f"{label} ({done}/{total}) {now:.0f} s", flush=True)
+        if event.stage == Stage.OUTER_FOLDS:
+            print(f"{event.text} ({event.done}/{event.total}) {now:.0f} s", flush=True)
 
 
 def main() -> None:
@@ -82,14 +83,14 @@ def main() -> None:
     clock = Clock()
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(evaluation, "outer_parts", lambda *_: some):
-        folds, flows = evaluation.evaluate(cases, plan, {}, work=Path(folder), workers=Processes(), progress=clock)
+        folds, flows = evaluation.evaluate(cases, plan, {}, work=Path(folder), workers=Processes(), report=clock)
         folds_s = time.perf_counter() - begin
         outcome = StudyOutcome(folds, flows, {}, {}, N, N, {"seed": 0, "split": "cv"})
         table = pd.DataFrame({"case_id": cases.data.features.index, "patient_id": cases.data.patients})
         write_study(outcome, summarise(outcome), table, Path(folder) / "out", clock)
     whole_s = time.perf_counter() - begin
-    for label, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
-        print(f"{seconds:8.0f} s  {100 * seconds / whole_s:5.1f} %  {label}")
+    for stage, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
+        print(f"{seconds:8.0f} s  {100 * seconds / whole_s:5.1f} %  {stage}")
     print(f"{len(some)} outer folds {folds_s:.0f} s, tables and figures {whole_s - folds_s:.0f} s")
     print(f"five folds: {(5 * folds_s / len(some) + whole_s - folds_s) / 60:.1f} min")
 

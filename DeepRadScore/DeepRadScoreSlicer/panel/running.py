@@ -57,7 +57,7 @@ class Run:
 
     def _show(self, step: Any) -> None:
         self._bar.value = int(1000 * step.fraction)
-        self._label.text = step.label[:1].upper() + step.label[1:]
+        self._label.text = step.detail[:1].upper() + step.detail[1:]
 
     def _done(self, outcome: Any, use: Callable[[Any], None]) -> None:
         self._end("")

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from DeepRadScoreSlicer.scene.chosen import Chosen
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.bundle import Bundle
+    from DeepRadScoreLib.progress import Progress
     from DeepRadScoreSlicer.scene.results import StoredProfile
-
-
-class Announced(NamedTuple):
-    """A step that is about to be done, as the library's own `Step`, before the library is imported."""
-
-    label: str
-    fraction: float
 
 
 class LastModel:
@@ -41,26 +35,27 @@ class LastModel:
 
 def analysis_steps(
     chosen: Chosen, case_id: str, model: LastModel, bundle_path: Path | None = None, lung_mask: Path | None = None
-) -> Generator[Any, None, StoredProfile]:
+) -> Generator[Progress, None, StoredProfile]:
     """The analysis of a case; the scene is changed in the last step only.
 
     Raises
     ------
     InputError, RegionError, BundleError: what cannot be used, and what to do about it.
     """
-    yield Announced("loading the library", 0.0)
+    from DeepRadScoreLib.progress import Progress, Stage, in_stage
+
+    yield Progress(Stage.ANALYSING, "loading the library")
     from DeepRadScoreLib import analysis
-    from DeepRadScoreLib.stepping import changed
     from DeepRadScoreSlicer.scene import from_nodes, results
 
-    yield Announced("reading CT and mask from the scene", 0.0)
+    yield Progress(Stage.ANALYSING, "reading CT and mask from the scene")
     images = from_nodes.images_of(chosen.volume, chosen.segmentation, chosen.segment_id)
     case = images.case(case_id, lung_mask)
-    yield Announced("noting what is analysed", 0.0)
+    yield Progress(Stage.ANALYSING, "noting what is analysed")
     fingerprint = images.fingerprint()
     bundle = None
     if bundle_path is not None:
-        bundle = yield from changed(model.steps(bundle_path), lambda label: Announced(label, 0.0))
+        bundle = yield from in_stage(model.steps(bundle_path), Stage.ANALYSING, 0, 0)
     profile = yield from analysis.steps(case, bundle, shell_mm=chosen.shell_mm)
     storing = results.store_steps(profile, chosen, fingerprint)
-    return (yield from changed(storing, lambda label: Announced(label, 1.0)))
+    return (yield from in_stage(storing, Stage.ANALYSING, 100, 100))

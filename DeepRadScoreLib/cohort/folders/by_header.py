@@ -6,7 +6,6 @@ What is not plain (a mask that fits two CTs, two masks of one CT) is counted and
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -18,6 +17,7 @@ from DeepRadScoreLib.imaging.dicom.datasets import dicom_date, patient_identity,
 from DeepRadScoreLib.imaging.dicom.masks import KINDS, damage_named
 from DeepRadScoreLib.imaging.dicom.overview import MaskOverview, overview
 from DeepRadScoreLib.imaging.dicom.series import SeriesFiles, SeriesIndex, find_series
+from DeepRadScoreLib.progress import Report, ignore
 
 Owned = tuple[MaskOverview, bool]
 """A mask of a CT, and whether it names the CT's series or images."""
@@ -59,7 +59,7 @@ class DicomFolder:
     problems: tuple[str, ...]
 
 
-def search_folder(folder: Path, progress: Callable[[int, int], None] | None = None) -> DicomFolder:
+def search_folder(folder: Path, report: Report = ignore) -> DicomFolder:
     """Find the CT series of a folder, nested as it may be, to which a SEG or RTSTRUCT of the same patient belongs.
 
     A mask belongs to the series that it names, else to the one whose images it names, else to the only one in its frame
@@ -69,7 +69,7 @@ def search_folder(folder: Path, progress: Callable[[int, int], None] | None = No
     ------
     InputError: the folder is not there, is a zip archive, or holds no CT.
     """
-    index = find_series(folder, progress)
+    index = find_series(folder, report)
     with quiet_pydicom():
         headers = {uid: header for uid, one in index.items() if (header := _header(one)) is not None}
         cts = [one for one in index.of_modality("CT") if one.images and one.uid in headers]

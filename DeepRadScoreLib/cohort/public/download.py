@@ -13,9 +13,8 @@ from pathlib import Path
 
 from DeepRadScoreLib.cohort.public.s5cmd import RemoteFile, copies, listing
 from DeepRadScoreLib.errors import DownloadError, OutputError
+from DeepRadScoreLib.progress import Progress, Report, Stage
 from DeepRadScoreLib.writing import check_folder, unfinished, write_atomically
-
-Progress = Callable[[str, int, int], None]
 
 RECORD = "downloaded.json"
 PART = ".unfinished"
@@ -71,14 +70,14 @@ class Downloads:
             return False
         return all(_size(self.root / series.folder / name) == size for name, size in sizes.items())
 
-    def fetch(self, wanted: Sequence[RemoteSeries], progress: Progress, what: str) -> dict[str, str]:
+    def fetch(self, wanted: Sequence[RemoteSeries], stage: Stage, report: Report) -> dict[str, str]:
         """Fetch what is missing of these series; every file's size and MD5 are compared with the archive's listing.
 
         A file gets its name only after that. One that does not match is fetched again, three times in all.
 
         Parameters
         ----------
-        progress: told (what, megabytes done, megabytes in all).
+        stage, report: what `report` is called with, in megabytes, as files arrive.
 
         Returns
         -------
@@ -100,7 +99,7 @@ class Downloads:
         def arrived(size: int) -> None:
             nonlocal done
             done += size
-            progress(f"{what} (MB)", min(done // MEGABYTE, total), total)
+            report(Progress(stage, done=min(done // MEGABYTE, total), total=total))
 
         failed: dict[str, str] = {}
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pydicom.uid import (
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, quiet_pydicom, read_header, text
+from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 
 CT_CLASSES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 FOLDER_MEND = "give a folder with the DICOM files of one CT"
@@ -63,12 +64,12 @@ class SeriesIndex(dict[str, SeriesFiles]):
         return [series for series in self.values() if series.modality in modalities]
 
 
-def find_series(folder: Path, progress: Callable[[int, int], None] | None = None) -> SeriesIndex:
+def find_series(folder: Path, report: Report = ignore) -> SeriesIndex:
     """Search a folder and all folders in it, whatever the files are called; or take one DICOM file, or a DICOMDIR.
 
     Parameters
     ----------
-    progress: is told after each file how many of how many are done.
+    report: called after each file.
 
     Raises
     ------
@@ -91,8 +92,7 @@ def find_series(folder: Path, progress: Callable[[int, int], None] | None = None
             member = _member(path, index)
             if member is not None:
                 found.setdefault(text(member.header, "SeriesInstanceUID"), []).append(member)
-            if progress is not None:
-                progress(done, len(paths))
+            report(Progress(Stage.SEARCHING, done=done, total=len(paths)))
         for uid, members in sorted(found.items()):
             images = tuple(member for member in members if is_ct_image(member))
             index[uid] = SeriesFiles(uid, text(members[0].header, "Modality"), tuple(members), images)

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 
 from DeepRadScoreLib.computing.extraction import installed_version
-from DeepRadScoreLib.computing.parts import Progress, kept
+from DeepRadScoreLib.computing.parts import kept
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
 from DeepRadScoreLib.models import NetworkForm
+from DeepRadScoreLib.progress import Progress, Report, Stage
 from DeepRadScoreLib.radscore.selection import modelling_rule
 from DeepRadScoreLib.statistics.auc import youden_threshold
 from DeepRadScoreLib.statistics.crossvalidation import mean_auc
@@ -80,7 +81,7 @@ def compare_backbones(
     backbones: Sequence[str],
     *,
     work: Path,
-    progress: Progress,
+    report: Report,
 ) -> pd.DataFrame:
     """Deep-CT (image only, this endpoint alone) with each backbone on the same splits, validation parts and seeds.
 
@@ -120,45 +121,22 @@ def compare_backbones(
     splits = _splits(cases, key, _labelled(folds, known), plan.seed)
     folder = work / f"backbones-{_content(cases, labels, key, splits, plan.network)}"
     tables = []
-    for number, backbone in enumerate(backbones):
+    done, total = 0, len(backbones) * len(splits) * plan.network.epochs
+    for backbone in backbones:
         network = dataclasses.replace(plan.network, backbone=backbone)
         scores = []
-        for place, split in enumerate(splits):
-            line = _Line(backbone, split.name, len(splits), number * len(splits) + place, len(backbones), network)
-            scores.append(_kept_scores(cases, key, split, network, folder, line.to(progress)))
-            line.finished(progress)
+        for split in splits:
+            title = f"{backbone}, fold {split.name} of {len(splits)}"
+            scores.append(_kept_scores(cases, key, split, network, folder, _of_all(report, title, done, total)))
+            done += network.epochs
+            report(Progress(Stage.BACKBONES, f"{title}, finished", done, total))
         tables += _rows_of(backbone, labels, splits, scores)
     return pd.DataFrame(tables, columns=list(BACKBONE_COLUMNS))
 
 
-@dataclass(frozen=True)
-class _Line:
-    """Where the whole study is, counted in epochs, so that the time left is that of all networks."""
-
-    backbone: str
-    fold: str
-    folds: int
-    networks_before: int
-    backbones: int
-    plan: NetworkPlan
-
-    def to(self, progress: Progress) -> Progress:
-        def show(label: str, done: int, total: int) -> None:
-            text = f"{self._title}, {label.split(': ', maxsplit=1)[-1]}"
-            progress(text, self.networks_before * self.plan.epochs + done, self._total)
-
-        return show
-
-    def finished(self, progress: Progress) -> None:
-        progress(f"{self._title}, finished", (self.networks_before + 1) * self.plan.epochs, self._total)
-
-    @property
-    def _title(self) -> str:
-        return f"comparing backbones: {self.backbone}, fold {self.fold} of {self.folds}"
-
-    @property
-    def _total(self) -> int:
-        return self.backbones * self.folds * self.plan.epochs
+def _of_all(report: Report, title: str, before: int, total: int) -> Report:
+    """Passes the epochs of one network on as those of all, so that the time left is that of the whole study."""
+    return lambda event: report(Progress(Stage.BACKBONES, f"{title}, {event.detail}", before + event.done, total))
 
 
 def _check_networks(plan: NetworkPlan, backbones: Sequence[str], key: str) -> None:
@@ -214,16 +192,14 @@ def _content(cases: StudyData, labels: np.ndarray, key: str, splits: Sequence[_S
     )
 
 
-def _kept_scores(
-    cases: StudyData, key: str, split: _Split, plan: NetworkPlan, folder: Path, progress: Progress
-) -> _Scores:
+def _kept_scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, folder: Path, report: Report) -> _Scores:
     name = f"{plan.backbone}-{split.name}"
-    scores = kept(folder / f"{name}.joblib", lambda: _scores(cases, key, split, plan, folder / name, progress))
+    scores = kept(folder / f"{name}.joblib", lambda: _scores(cases, key, split, plan, folder / name, report))
     shutil.rmtree(folder / name, ignore_errors=True)
     return scores
 
 
-def _scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, work: Path, progress: Progress) -> _Scores:
+def _scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, work: Path, report: Report) -> _Scores:
     assert cases.patches is not None
     labels = cases.labels[[key]].to_numpy()
     if plan.form == NetworkForm.FROZEN:
@@ -233,7 +209,7 @@ def _scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, work: 
         return _Scores(outputs.pooled @ networks.columns[key].readout, networks.weights)
     fitted = split.train
     networks = fit_joint_network(
-        cases.patches[fitted], labels[fitted], None, cases.patients[fitted], (key,), plan, split.seed, work, progress
+        cases.patches[fitted], labels[fitted], None, cases.patients[fitted], (key,), plan, split.seed, work, report
     )
     return _Scores(networks.outputs(cases.patches)[0].logit[key].astype(float), networks.weights)
 

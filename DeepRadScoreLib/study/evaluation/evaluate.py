@@ -8,10 +8,11 @@ from pathlib import Path
 import joblib
 import pandas as pd
 
-from DeepRadScoreLib.computing.parts import Progress, RefusedEndpoints, kept
+from DeepRadScoreLib.computing.parts import RefusedEndpoints, kept
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.models import Split
+from DeepRadScoreLib.progress import Progress, Report, Stage
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.evaluation.baselines import with_shuffled_labels
 from DeepRadScoreLib.study.evaluation.fold import OuterFold
@@ -29,7 +30,7 @@ def evaluate(
     *,
     work: Path,
     workers: Workers,
-    progress: Progress,
+    report: Report,
 ) -> tuple[dict[Protocol, tuple[FoldOutcome, ...]], tuple[EndpointFlow, ...]]:
     """Every outer fold of every protocol, and what became of every endpoint.
 
@@ -54,7 +55,7 @@ def evaluate(
     for protocol in plan.protocols:
         if not rules[protocol][0]:
             continue
-        run = _OuterFolds(cases, protocol, parts[protocol], rules[protocol], plan.training, work, workers, progress)
+        run = _OuterFolds(cases, protocol, parts[protocol], rules[protocol], plan.training, work, workers, report)
         found, refused = run.outcomes(done, total)
         reasons[protocol] |= refused
         done += len(parts[protocol])
@@ -70,7 +71,7 @@ def evaluate(
             f"no endpoint can be evaluated: {every_reason(problems)}",
             mend="mend these or name others by --endpoints",
         )
-    progress("outer folds", total, total)
+    report(Progress(Stage.OUTER_FOLDS, done=total, total=total))
     return folds, _flows(cases.data, problems, warnings)
 
 
@@ -85,7 +86,7 @@ class _OuterFolds:
     plan: TrainingPlan
     work: Path
     workers: Workers
-    progress: Progress
+    report: Report
 
     def outcomes(self, done: int, total: int) -> tuple[tuple[FoldOutcome, ...], dict[str, str]]:
         """Every fold's outcome, and why endpoints were left out; no outcome where no endpoint is left.
@@ -104,9 +105,9 @@ class _OuterFolds:
             rules = {key: rule for key, rule in self.rules[number].items() if key not in refused}
             if not rules:
                 return (), refused
-            self.progress(f"outer folds: {self.protocol} {part.name}", done + number, total)
+            self.report(Progress(Stage.OUTER_FOLDS, f"{self.protocol} {part.name}", done + number, total))
             where = self.work / f"{self.protocol}-{number + 1}"
-            fold = OuterFold(self.cases, shuffled, part, rules, training, where, self.workers, self.progress)
+            fold = OuterFold(self.cases, shuffled, part, rules, training, where, self.workers, self.report)
             try:
                 outcomes.append(kept(where / f"outcome-{joblib.hash(list(rules))}.joblib", fold.outcome))
             except RefusedEndpoints as found:

@@ -13,13 +13,13 @@ from DeepRadScoreLib.models import Model
 from DeepRadScoreLib.study.results.outcome import CamExample, Explanation
 from DeepRadScoreLib.study.training.fitting import FittedPart
 from DeepRadScoreLib.study.training.networks import Networks
-from DeepRadScoreLib.study.training.protocols import Stage, StudyData
+from DeepRadScoreLib.study.training.protocols import EndpointStage, StudyData
 
 MOST_CASES = 40
 
 
 def explanation_task(
-    stage: Stage,
+    stage: EndpointStage,
     fusion: FusionModel,
     cases: StudyData,
     columns: np.ndarray,
@@ -58,7 +58,7 @@ def explain_cases(
 
 
 def cam_examples(
-    part: FittedPart, stage: Stage, cases: StudyData, labels: np.ndarray, probability: np.ndarray
+    part: FittedPart, stage: EndpointStage, cases: StudyData, labels: np.ndarray, probability: np.ndarray
 ) -> tuple[CamExample, ...]:
     """Grad-CAM of the cases whose probability lies furthest from the threshold and nearest to it.
 

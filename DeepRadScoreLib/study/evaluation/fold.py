@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.computing.parts import Progress, Refused, each_kept
+from DeepRadScoreLib.computing.parts import Refused, each_kept
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.models import Baseline, Model
+from DeepRadScoreLib.progress import Report, Stage
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.evaluation.baselines import clinical_columns, volume_column
 from DeepRadScoreLib.study.evaluation.explaining import cam_examples, explain_cases, explanation_task
@@ -26,7 +27,7 @@ from DeepRadScoreLib.study.results.outcome import (
     FoldOutcome,
 )
 from DeepRadScoreLib.study.training.fitting import FittedPart, fit_fusion, fit_part, fit_what_can_be, fusion_task
-from DeepRadScoreLib.study.training.protocols import Stage, StudyData, TrainingPlan
+from DeepRadScoreLib.study.training.protocols import EndpointStage, StudyData, TrainingPlan
 
 BASELINE_CLASSIFIERS = ("LR",)
 Judged = tuple[list[pd.DataFrame], list[Fit], dict[str, str]]
@@ -44,7 +45,7 @@ class OuterFold:
     plan: TrainingPlan
     work: Path
     workers: Workers
-    progress: Progress
+    report: Report
 
     def outcome(self) -> FoldOutcome:
         """Fit, judge, explain; then the baselines.
@@ -54,7 +55,7 @@ class OuterFold:
         RefusedEndpoints: some endpoints cannot be fitted on the training part. A baseline that cannot be is noted.
         """
         training, testing = self._parts(self.cases.data)
-        fitted = fit_part(training, self.rules, self.plan, self.work / "models", self.workers, self.progress)
+        fitted = fit_part(training, self.rules, self.plan, self.work / "models", self.workers, self.report)
         outputs = fitted.outputs(testing.patches)
         columns = fitted.columns(testing, outputs)
         predictions, fits = _predictions(fitted, columns, training, testing, {})
@@ -96,9 +97,8 @@ class OuterFold:
             if fusion is not None and known.any():
                 values = columns[stage.key][Model.FUSED]
                 tasks.append(explanation_task(stage, fusion, testing, values, outputs))
-        label = "explaining the test cases"
         return tuple(
-            each_kept(self.work, explain_cases, tasks, workers=self.workers, label=label, progress=self.progress)
+            each_kept(self.work, explain_cases, tasks, workers=self.workers, stage=Stage.EXPLAINING, report=self.report)
         )
 
     def _baselines(self, training: StudyData, testing: StudyData) -> Iterable[tuple[str, Judged]]:
@@ -120,9 +120,7 @@ class OuterFold:
     def _radiomics(self, data: StudyData, name: str) -> Judged:
         """The Radiomics-Score of a baseline's own features or labels, under the baseline's name."""
         training, testing = self._parts(data)
-        fitted, refused = fit_what_can_be(
-            training, self.rules, self.plan, self.work / name, self.workers, self.progress
-        )
+        fitted, refused = fit_what_can_be(training, self.rules, self.plan, self.work / name, self.workers, self.report)
         if fitted is None:
             return [], [], refused
         columns = fitted.columns(testing, ([], []))
@@ -144,8 +142,9 @@ class OuterFold:
             )
             for key, rows in known.items()
         ]
-        label = f"baseline {name}"
-        fusions = each_kept(self.work, fit_fusion, tasks, workers=self.workers, label=label, progress=self.progress)
+        fusions = each_kept(
+            self.work, fit_fusion, tasks, workers=self.workers, stage=Stage.BASELINE, detail=name, report=self.report
+        )
         tables, fits, refused = [], [], {}
         for key, fusion, task in zip(known, fusions, tasks, strict=True):
             if isinstance(fusion, Refused):
@@ -207,7 +206,7 @@ def _fit(key: str, model: str, fusion: FusionModel, labels: np.ndarray, patients
     )
 
 
-def _cams(fitted: FittedPart, stage: Stage, columns: np.ndarray, testing: StudyData) -> tuple[CamExample, ...]:
+def _cams(fitted: FittedPart, stage: EndpointStage, columns: np.ndarray, testing: StudyData) -> tuple[CamExample, ...]:
     known = testing.labels[stage.key].notna().to_numpy()
     if known.sum() < 2:
         return ()

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from DeepRadScoreLib.computing.parts import Progress, Refused, RefusedEndpoints, all_fitted, each_kept
+from DeepRadScoreLib.computing.parts import Refused, RefusedEndpoints, all_fitted, each_kept
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.errors import DeepRadScoreError, TooFewPositivesError
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search
 from DeepRadScoreLib.fusion.columns import NetworkOutputs
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.models import Protocol
+from DeepRadScoreLib.progress import Report, Stage
 from DeepRadScoreLib.radscore.selection import Rule, modelling_rule
 from DeepRadScoreLib.study.training.protocols import (
     Stages,
@@ -77,7 +78,7 @@ def one_label_per_patient(part: StudyData, key: str) -> np.ndarray:
 
 
 def fit_part(
-    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, progress: Progress
+    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, report: Report
 ) -> FittedPart:
     """Fit the endpoints of `rules`; `work` keeps what a killed run had.
 
@@ -86,15 +87,13 @@ def fit_part(
     RefusedEndpoints: some of them cannot be fitted; those of the RadScores are found before networks are trained.
     """
     build = strict_stages if plan.protocol == Protocol.STRICT else paper_stages
-    stages = build(training, rules, plan, work, workers, progress)
+    stages = build(training, rules, plan, work, workers, report)
     tasks = {
         (stage.key, name): fusion_task(columns, stage.labels, training.patients[stage.rows], plan)
         for stage in stages.stages
         for name, columns in stage.columns.items()
     }
-    fitted = each_kept(
-        work, fit_fusion, tasks.values(), workers=workers, label="comparing seven classifiers", progress=progress
-    )
+    fitted = each_kept(work, fit_fusion, tasks.values(), workers=workers, stage=Stage.CLASSIFIERS, report=report)
     fusions: dict[str, dict[str, FusionModel]] = {stage.key: {} for stage in stages.stages}
     fused: dict[tuple[str, str], FusionModel] = all_fitted(dict(zip(tasks, fitted, strict=True)))
     for (key, name), fusion in fused.items():
@@ -103,13 +102,13 @@ def fit_part(
 
 
 def fit_what_can_be(
-    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, progress: Progress
+    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, report: Report
 ) -> tuple[FittedPart | None, dict[str, str]]:
     """`fit_part` without the endpoints that cannot be fitted, and why each cannot; None where no endpoint can."""
     refused: dict[str, str] = {}
     while left := {key: rule for key, rule in rules.items() if key not in refused}:
         try:
-            return fit_part(training, left, plan, work, workers, progress), refused
+            return fit_part(training, left, plan, work, workers, report), refused
         except RefusedEndpoints as found:
             refused |= found.reasons
     return None, refused

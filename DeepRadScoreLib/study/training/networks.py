@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +11,13 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from DeepRadScoreLib.computing.parts import Progress
 from DeepRadScoreLib.fusion.columns import N_DEEP, DeepColumns, NetworkOutputs, Scale, merge_outputs
 from DeepRadScoreLib.models import NetworkForm
+from DeepRadScoreLib.progress import Report
 from DeepRadScoreLib.study.training.splits import holdout
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec
-    from DeepRadScoreLib.deepct.training import EpochReport
 
 VALIDATION_SHARE = 0.25
 PATIENCE = 12
@@ -79,7 +78,7 @@ def fit_fold_networks(
     plan: NetworkPlan,
     seed: int,
     work: Path,
-    progress: Progress,
+    report: Report,
 ) -> Networks:
     """One network (or one per endpoint) for each fold; each case's out-of-fold logit is z-scored by its own fold.
 
@@ -94,7 +93,7 @@ def fit_fold_networks(
         member = {}
         for name, endpoints in groups:
             columns = [keys.index(key) for key in endpoints]
-            title = f"network {name}, fold {number + 1} of {len(folds)}"
+            title = f"{name}, fold {number + 1} of {len(folds)}"
             member[name], described = _train(
                 patches[train],
                 labels[train][:, columns],
@@ -104,7 +103,8 @@ def fit_fold_networks(
                 plan,
                 seed + number,
                 work / f"fold-{number + 1}-{name}.checkpoint",
-                _epoch_line(title, progress),
+                title,
+                report,
             )
         outputs = member_outputs(member, patches, plan.device)
         for key in keys:
@@ -125,7 +125,7 @@ def fit_joint_network(
     plan: NetworkPlan,
     seed: int,
     work: Path,
-    progress: Progress,
+    report: Report,
 ) -> Networks:
     """The paper's network on all training cases, with the RadScores (n, endpoints, 2) in its head, or image only."""
     groups = [("shared", keys)] if plan.form == NetworkForm.SHARED else [(key, (key,)) for key in keys]
@@ -143,7 +143,8 @@ def fit_joint_network(
             plan,
             seed,
             work / f"{'image' if radscores is None else 'joint'}-{name}.checkpoint",
-            _epoch_line(f"{title} {name}", progress),
+            f"{title} {name}",
+            report,
         )
     outputs = member_outputs(member, patches, plan.device)
     own = {key: np.asarray(outputs.deep[key], dtype=float) for key in keys}
@@ -190,7 +191,8 @@ def _train(
     plan: NetworkPlan,
     seed: int,
     checkpoint: Path,
-    on_epoch: Callable[[EpochReport], None],
+    title: str,
+    report: Report,
 ) -> tuple[DeepCT, str]:
     from DeepRadScoreLib.deepct.training import TrainingSettings, train_network
 
@@ -214,7 +216,8 @@ def _train(
         radscores=None if radscores is None else radscores[~chosen],
         validation_radscores=None if radscores is None else radscores[chosen],
         checkpoint=checkpoint,
-        progress=on_epoch,
+        title=title,
+        report=report,
     )
     return trained.network, trained.weights
 
@@ -227,11 +230,3 @@ def _spec(endpoints: tuple[str, ...], plan: NetworkPlan, n_radscores: int) -> Ne
 
 def _weights(plan: NetworkPlan) -> str | Path:
     return plan.weights if plan.weights in ("none", "imagenet") else Path(plan.weights)
-
-
-def _epoch_line(title: str, progress: Progress) -> Callable[[EpochReport], None]:
-    def show(report: EpochReport) -> None:
-        auc = "-" if np.isnan(report.validation_auc) else f"{report.validation_auc:.3f}"
-        progress(f"{title}: loss {report.train_loss:.3f}, validation AUC {auc}", report.epoch, report.epochs)
-
-    return show

@@ -15,12 +15,13 @@ import pandas as pd
 
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures
-from DeepRadScoreLib.computing.parts import Progress, Refused, all_fitted, each_kept
+from DeepRadScoreLib.computing.parts import Refused, all_fitted, each_kept
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreLib.fusion.classifiers import Search
 from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores, regions_of
 from DeepRadScoreLib.models import Model, NetworkForm, Preprocessing, Protocol
+from DeepRadScoreLib.progress import Report, Stage
 from DeepRadScoreLib.radscore.selection import LOWEST_ICC, Rule, icc31
 from DeepRadScoreLib.study.training.networks import (
     NetworkPlan,
@@ -89,7 +90,7 @@ class StudyData:
 
 
 @dataclass(frozen=True)
-class Stage:
+class EndpointStage:
     """What the classifiers of one endpoint are trained on, and how the fitted models make the same columns.
 
     Attributes
@@ -114,17 +115,17 @@ class Stage:
 class Stages:
     """The stages of every endpoint with the networks behind them: Deep-RadScore's, and Deep-CT's (often the same)."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[EndpointStage, ...]
     networks: Networks | None
     deep_ct_networks: Networks | None
 
 
 def strict_stages(
-    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, progress: Progress
+    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, report: Report
 ) -> Stages:
     folds = stratified_folds(training.labels.to_numpy(), training.patients, plan.folds, plan.seed)
-    regions = _fit_regions(training, rules, [*(train for train, _ in folds), None], plan, work, workers, progress)
-    networks = _strict_networks(training, tuple(rules), folds, plan, work, progress)
+    regions = _fit_regions(training, rules, [*(train for train, _ in folds), None], plan, work, workers, report)
+    networks = _strict_networks(training, tuple(rules), folds, plan, work, report)
     stages = []
     for key in rules:
         radscores = None
@@ -140,15 +141,15 @@ def strict_stages(
 
 
 def paper_stages(
-    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, progress: Progress
+    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, report: Report
 ) -> Stages:
-    regions = _fit_regions(training, rules, [None], plan, work, workers, progress)
+    regions = _fit_regions(training, rules, [None], plan, work, workers, report)
     keys = tuple(rules)
     own = {key: regions[key, 0].columns(training.features) for key in keys} if regions else {}
     image_only = joint = None
     if training.patches is not None:
         labels = training.labels[list(keys)].to_numpy()
-        settings = (training.patients, keys, plan.network, plan.seed, work, progress)
+        settings = (training.patients, keys, plan.network, plan.seed, work, report)
         image_only = joint = fit_joint_network(training.patches, labels, None, *settings)
         if own:
             radscores = np.stack([own[key] for key in keys], axis=1)
@@ -186,9 +187,9 @@ def _stage(
     fold_regions: tuple[RegionScores, ...],
     networks: Networks | None,
     deep_ct_networks: Networks | None,
-) -> Stage:
+) -> EndpointStage:
     rows = np.flatnonzero(training.labels[key].notna().to_numpy())
-    return Stage(
+    return EndpointStage(
         key,
         rows,
         training.labels[key].to_numpy()[rows].astype(int),
@@ -206,7 +207,7 @@ def _strict_networks(
     folds: list[tuple[np.ndarray, np.ndarray]],
     plan: TrainingPlan,
     work: Path,
-    progress: Progress,
+    report: Report,
 ) -> Networks | None:
     if training.patches is None:
         return None
@@ -214,7 +215,7 @@ def _strict_networks(
     if plan.network.form == NetworkForm.FROZEN:
         return fit_frozen_network(training.patches, labels, keys, plan.network, plan.seed)
     return fit_fold_networks(
-        training.patches, labels, training.patients, keys, folds, plan.network, plan.seed, work, progress
+        training.patches, labels, training.patients, keys, folds, plan.network, plan.seed, work, report
     )
 
 
@@ -225,7 +226,7 @@ def _fit_regions(
     plan: TrainingPlan,
     work: Path,
     workers: Workers,
-    progress: Progress,
+    report: Report,
 ) -> dict[tuple[str, int], RegionScores]:
     """RadScores of every endpoint on every part of the training cases (None: all of them); none without radiomics.
 
@@ -241,8 +242,8 @@ def _fit_regions(
         _fit_one_region,
         (_region_task(training, key, rules[key], parts[number], plan.seed) for key, number in names),
         workers=workers,
-        label="selecting features and adding up RadScores",
-        progress=progress,
+        stage=Stage.RADSCORES,
+        report=report,
     )
     return all_fitted(dict(zip(names, fitted, strict=True)))
 

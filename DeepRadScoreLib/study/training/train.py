@@ -13,13 +13,14 @@ import pandas as pd
 from DeepRadScoreLib.bundle import SCHEMA, Bundle, EndpointCard, EndpointModel, Manifest, ValidationCard
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures, installed_version
-from DeepRadScoreLib.computing.parts import Progress, code_digest
+from DeepRadScoreLib.computing.parts import code_digest
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.imaging.origin import synthetic_label
 from DeepRadScoreLib.models import Flag, Model, NetworkForm, Protocol
+from DeepRadScoreLib.progress import Progress, Report, Stage
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.statistics.auc import auc_interval
 from DeepRadScoreLib.study.training.fitting import (
@@ -30,7 +31,7 @@ from DeepRadScoreLib.study.training.fitting import (
     rules_of,
 )
 from DeepRadScoreLib.study.training.networks import Networks
-from DeepRadScoreLib.study.training.protocols import Stage, StudyData, TrainingPlan
+from DeepRadScoreLib.study.training.protocols import EndpointStage, StudyData, TrainingPlan
 from DeepRadScoreLib.study.training.splits import holdout
 
 FEWEST_TEST_POSITIVES = 5
@@ -46,7 +47,7 @@ class TrainingResult:
 
 
 def train_bundle(
-    cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, *, work: Path, workers: Workers, progress: Progress
+    cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, *, work: Path, workers: Workers, report: Report
 ) -> TrainingResult:
     """Train on the cohort, judge on its held-out part, and return the bundle. `work` keeps what a killed run had.
 
@@ -66,7 +67,7 @@ def train_bundle(
             where=cohort.path,
             mend="add labelled cases",
         )
-    fitted, refused = fit_what_can_be(training, rules, plan, work, workers, progress)
+    fitted, refused = fit_what_can_be(training, rules, plan, work, workers, report)
     for key, reason in refused.items():
         cards[key] = cards[key].model_copy(update={"modelled": False, "reason": reason})
     if fitted is None:
@@ -82,9 +83,9 @@ def train_bundle(
         stage.key: _endpoint_model(stage, fitted.fusions[stage.key][Model.FUSED], plan.seed)
         for stage in fitted.stages.stages
     }
-    progress("judging on the held-out cases", 0, 1)
+    report(Progress(Stage.HELD_OUT))
     held_out, judged = _judge(fitted, models, testing)
-    progress("judging on the held-out cases", 1, 1)
+    report(Progress(Stage.HELD_OUT, done=1))
     for key, update in judged.items():
         cards[key] = cards[key].model_copy(update=update)
     for key in models:
@@ -141,7 +142,7 @@ def _rules(training: StudyData) -> tuple[dict[str, Rule], dict[str, EndpointCard
     return rules, cards
 
 
-def _endpoint_model(stage: Stage, fusion: FusionModel, seed: int) -> EndpointModel:
+def _endpoint_model(stage: EndpointStage, fusion: FusionModel, seed: int) -> EndpointModel:
     columns = stage.columns[Model.FUSED]
     chosen = np.random.default_rng(seed).permutation(len(columns))[:BACKGROUND_ROWS]
     if stage.regions is None or stage.deep is None:

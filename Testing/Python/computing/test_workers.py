@@ -25,6 +25,7 @@ from DeepRadScoreLib.computing.parts import each_kept
 from DeepRadScoreLib.computing.workers import TRIES, InProcess, Lost, Processes
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, RegionError, WorkersError
+from DeepRadScoreLib.progress import Stage, ignore
 from DeepRadScoreLib.study.evaluation.gathering import StudyInputs
 from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan
 from DeepRadScoreLib.study.results.summary import summarise
@@ -83,8 +84,8 @@ def test_what_a_unit_raises_is_raised_here(workers):
 
 
 def test_a_fit_that_is_lost_ends_the_run_with_a_sentence(tmp_path):
-    with pytest.raises(WorkersError, match=r"comparing: .* ended 3 times .*memory; .*same command again"):
-        each_kept(tmp_path, dies, [{}], workers=Processes(1), label="comparing", progress=lambda *_: None)
+    with pytest.raises(WorkersError, match=r"seven classifiers: .* ended 3 times .*memory; .*same command again"):
+        each_kept(tmp_path, dies, [{}], workers=Processes(1), stage=Stage.CLASSIFIERS)
 
 
 class Disturbed:
@@ -142,7 +143,7 @@ def test_killed_workers_change_nothing(workers, cohort, undisturbed, tmp_path, m
         cohort,
         wants="patches",
         workers=Disturbed(workers, kill_after=(3, 5, 8)),
-        progress=lambda done, total, record: seen.append(record.case_id),
+        report=lambda event: seen.append(event.detail),
     )
     assert sorted(seen) == cohort.table["case_id"].tolist()
     assert found.patches.tobytes() == undisturbed.patches.tobytes()
@@ -176,12 +177,12 @@ def test_a_study_gives_the_same_bytes_whoever_works_and_dies(workers, study, tmp
     monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path))
     killed = []
 
-    def kill_once(label, done, total):
-        if label == "comparing seven classifiers" and not killed:
+    def kill_once(event):
+        if event.stage == Stage.CLASSIFIERS and not killed:
             killed.append(a_pid(workers))
             os.kill(killed[0], signal.SIGKILL)
 
-    outcome, _, _ = evaluate_from_table(inputs, plan, workers=workers, progress=kill_once)
+    outcome, _, _ = evaluate_from_table(inputs, plan, workers=workers, report=kill_once)
     assert killed
     assert summarise(outcome).to_json() == results
 
@@ -194,7 +195,7 @@ def study(tmp_path_factory):
     plan = EvaluationPlan(("strict",), TrainingPlan(folds=2, repeats=1, search="quick"), "column", 2)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("DEEPRADSCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        outcome, _, _ = evaluate_from_table(inputs, plan, workers=InProcess(), progress=lambda *_: None)
+        outcome, _, _ = evaluate_from_table(inputs, plan, workers=InProcess(), report=ignore)
     return inputs, plan, summarise(outcome).to_json()
 
 

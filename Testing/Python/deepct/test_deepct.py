@@ -353,16 +353,16 @@ def test_it_learns_repeats_itself_and_goes_on_where_it_was_broken_off(tmp_path, 
         assert torch.equal(torch.rand(3), torch.rand(3, generator=torch.Generator().manual_seed(1)))
     assert mean_auc(labels[:, :1], deep_outputs(whole.network, hu).logit["EGFR"][:, None]) > 0.8
 
-    def stop_after_two(report):
-        if report.epoch == 2:
+    def stop_after_two(event):
+        if event.done == 2:
             raise KeyboardInterrupt
 
     file = tmp_path / "run.checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        trained(checkpoint=file, progress=stop_after_two)
+        trained(checkpoint=file, report=stop_after_two)
     torch.manual_seed(2)
     later = []
-    resumed = trained(checkpoint=file, progress=lambda report: later.append(report.epoch))
+    resumed = trained(checkpoint=file, report=lambda event: later.append(event.done))
     file.unlink()
     assert later == [3, 4]
     assert resumed.history == whole.history
@@ -374,7 +374,7 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_not_taken_up(tmp_path):
 
     def epochs_run(**changes) -> int:
         seen = []
-        trained(n=16, settings=one, checkpoint=file, progress=seen.append, **changes)
+        trained(n=16, settings=one, checkpoint=file, report=seen.append, **changes)
         return len(seen)
 
     assert epochs_run(seed=1) == 1

@@ -134,8 +134,8 @@ def never(*_: object) -> None:
 def test_patches_alone_need_no_radiomics_and_no_second_mask(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr(case_record, "extract_features", never)
     lines = []
-    found = extract_cohort(cohort, wants="patches", workers=InProcess(), progress=lambda *line: lines.append(line[:2]))
-    assert lines == [(1, 3), (2, 3), (3, 3)]
+    found = extract_cohort(cohort, wants="patches", workers=InProcess(), report=lines.append)
+    assert [(event.done, event.total) for event in lines] == [(1, 3), (2, 3), (3, 3)]
     assert found.features.shape == (2, 0)
     assert list(found.features.index) == ["c0", "c1"]
     assert found.repeats is None

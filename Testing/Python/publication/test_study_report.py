@@ -20,6 +20,7 @@ from PIL import Image
 
 from DeepRadScoreLib.errors import OutputError
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
+from DeepRadScoreLib.progress import Progress
 from DeepRadScoreLib.publication import sentences, writing
 from DeepRadScoreLib.publication.checklists import CHECKLISTS, filled
 from DeepRadScoreLib.publication.figures import figure_list as study_figures_module
@@ -42,9 +43,9 @@ NAMES = ("patient_flow", "auc_overview", "roc_strict", "roc_paper", "shap_strict
 FIGURES = dict.fromkeys(NAMES, PICTURE)
 
 
-def nothing(label: str, done: int, total: int) -> None:
-    assert label
-    assert 0 < done <= total
+def sound(event: Progress) -> None:
+    assert event.detail
+    assert 0 < event.done <= event.total
 
 
 def cohort_of(outcome: StudyOutcome) -> pd.DataFrame:
@@ -545,7 +546,7 @@ class TestFiles:
     @staticmethod
     def write(study: tuple[StudyOutcome, Results], folder: Path) -> None:
         outcome, results = study
-        write_study(outcome, results, cohort_of(outcome), folder, nothing)
+        write_study(outcome, results, cohort_of(outcome), folder, sound)
 
     def test_what_is_left(self, small, tmp_path):
         folder = tmp_path / "new" / "out"
@@ -566,8 +567,9 @@ class TestFiles:
 
     def test_progress_is_one_bar(self, small, tmp_path):
         seen = []
-        write_study(*small, cohort_of(small[0]), tmp_path, lambda *each: seen.append(each))
-        assert seen == [("drawing figures: patient_flow", 1, 2), ("drawing figures: shap_strict_EGFR", 2, 2)]
+        write_study(*small, cohort_of(small[0]), tmp_path, seen.append)
+        shown = [(event.text, event.done, event.total) for event in seen]
+        assert shown == [("drawing figures: patient_flow", 1, 2), ("drawing figures: shap_strict_EGFR", 2, 2)]
 
     def test_files_say_what_the_results_say(self, small, tmp_path):
         self.write(small, tmp_path)

@@ -12,6 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from DeepRadScoreLib.deepct import training
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
+from DeepRadScoreLib.progress import Progress, Stage, ignore
 from DeepRadScoreLib.statistics.auc import youden_threshold
 from DeepRadScoreLib.study.evaluation.backbones import BACKBONE_COLUMNS, METRICS, PARTS, compare_backbones
 from DeepRadScoreLib.study.evaluation.evaluate import backbones as study
@@ -20,10 +21,6 @@ from DeepRadScoreLib.study.training.splits import stratified_folds
 from support.small_study import small_plan, small_study
 
 TWO = ("resnet50", "densenet121")
-
-
-def quiet(label: str, done: int, total: int) -> None:
-    pass
 
 
 def bright(n: int = 64, contrast: float = 500.0) -> StudyData:
@@ -42,9 +39,9 @@ def two_folds(data: StudyData):
     return folds_of(data, 2)
 
 
-def compare(data, work, folds=None, plan=None, backbones=TWO, progress=quiet) -> pd.DataFrame:
+def compare(data, work, folds=None, plan=None, backbones=TWO, report=ignore) -> pd.DataFrame:
     plan = plan or small_plan(form="shared")
-    return compare_backbones(data, "EGFR", folds or two_folds(data), plan, backbones, work=work, progress=progress)
+    return compare_backbones(data, "EGFR", folds or two_folds(data), plan, backbones, work=work, report=report)
 
 
 @pytest.fixture(scope="module")
@@ -187,23 +184,23 @@ def test_a_killed_run_goes_on_with_what_is_missing_and_ends_alike(spied, tmp_pat
         training, "_one_epoch", lambda run, *a, **k: epochs.append(run.network.spec.backbone) or original(run, *a, **k)
     )
 
-    def killed(label: str, done: int, total: int) -> None:
-        assert total == 2
-        if done == 2:
+    def killed(event: Progress) -> None:
+        assert event.total == 2
+        if event.done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        compare(data, tmp_path, folds=two_folds(data)[:1], progress=killed)
+        compare(data, tmp_path, folds=two_folds(data)[:1], report=killed)
     assert epochs == ["resnet50", "densenet121"]
     assert [path.name for path in tmp_path.rglob("*.joblib")] == ["resnet50-1.joblib"]
     lines = []
-    again = compare(data, tmp_path, folds=two_folds(data)[:1], progress=lambda *line: lines.append(line))
+    again = compare(data, tmp_path, folds=two_folds(data)[:1], report=lines.append)
     assert len(epochs) == 2
     unbroken = table[table["fold"] == "1"].assign(fold="all").reset_index(drop=True)
     pd.testing.assert_frame_equal(again, unbroken, check_exact=True)
-    assert [done for _, done, _ in lines] == sorted(done for _, done, _ in lines)
-    assert lines[-1][1:] == (2, 2)
-    assert {label.split(":")[0] for label, *_ in lines} == {"comparing backbones"}
+    assert [event.done for event in lines] == sorted(event.done for event in lines)
+    assert (lines[-1].done, lines[-1].total) == (2, 2)
+    assert {event.stage for event in lines} == {Stage.BACKBONES}
     assert not list(tmp_path.rglob("*.checkpoint"))
     turned = compare(data, tmp_path, folds=two_folds(data)[:1], backbones=TWO[::-1])
     assert turned["backbone"].unique().tolist() == [*TWO[::-1]]

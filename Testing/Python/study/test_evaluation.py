@@ -13,6 +13,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from DeepRadScoreLib.computing.workers import InProcess
 from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.progress import Progress, ignore
 from DeepRadScoreLib.study.evaluation.baselines import clinical_columns, with_shuffled_labels
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate
 from DeepRadScoreLib.study.evaluation.gathering import StudyInputs, gather, read_labels
@@ -27,12 +28,8 @@ KILLED_AFTER = 20
 QUICK = TrainingPlan(folds=2, repeats=1, search="quick")
 
 
-def quiet(label: str, done: int, total: int) -> None:
-    pass
-
-
-def run(inputs: StudyInputs, plan: EvaluationPlan, progress=quiet):
-    return evaluate_from_table(inputs, plan, workers=InProcess(), progress=progress)[0]
+def run(inputs: StudyInputs, plan: EvaluationPlan, report=ignore):
+    return evaluate_from_table(inputs, plan, workers=InProcess(), report=report)[0]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +102,7 @@ def test_the_optimism_gap_is_inner_less_strict(both):
 
 def test_a_test_part_touches_nothing_that_is_learned(inputs, tmp_path):
     cohort = read_labels(inputs)
-    gathered = gather(inputs, cohort, QUICK, 1, quiet)
+    gathered = gather(inputs, cohort, QUICK, 1, ignore)
     plan = EvaluationPlan(("strict",), QUICK, "column")
     (part,) = outer_parts(gathered.cases, plan, "strict")
     features = gathered.cases.data.features.copy()
@@ -116,7 +113,7 @@ def test_a_test_part_touches_nothing_that_is_learned(inputs, tmp_path):
         gathered.cases, data=dataclasses.replace(gathered.cases.data, features=features, labels=labels)
     )
     first, second = (
-        evaluate(cases, plan, {}, work=tmp_path / name, workers=InProcess(), progress=quiet)[0]["strict"][0]
+        evaluate(cases, plan, {}, work=tmp_path / name, workers=InProcess(), report=ignore)[0]["strict"][0]
         for name, cases in (("as_is", gathered.cases), ("changed", changed))
     )
     for a, b in zip(first.fits, second.fits, strict=True):
@@ -133,8 +130,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(both, inputs, tmp_pat
     monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path))
     calls = []
 
-    def kill(label: str, done: int, total: int) -> None:
-        calls.append(label)
+    def kill(event: Progress) -> None:
+        calls.append(event)
         if len(calls) == KILLED_AFTER:
             raise Killed
 
@@ -179,7 +176,7 @@ def test_nothing_to_evaluate_is_one_sentence_with_every_reason(inputs, own_cache
 
 
 def test_shuffled_labels_stay_with_patients_and_parts(inputs):
-    data = gather(inputs, read_labels(inputs), QUICK, 1, quiet).cases.data
+    data = gather(inputs, read_labels(inputs), QUICK, 1, ignore).cases.data
     parts = [np.flatnonzero(np.isin(data.patients, chosen)) for chosen in np.array_split(np.unique(data.patients), 4)]
     shuffled = with_shuffled_labels(data, parts, 0)
     assert (shuffled.labels["EGFR"].groupby(data.patients).nunique() == 1).all()

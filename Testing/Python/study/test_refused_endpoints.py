@@ -11,6 +11,7 @@ import pytest
 from DeepRadScoreLib.computing.workers import InProcess
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.fusion.columns import RegionScores
+from DeepRadScoreLib.progress import Progress, ignore
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate
 from DeepRadScoreLib.study.evaluation.gathering import StudyInputs, gather, read_labels
 from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan
@@ -25,10 +26,6 @@ N = 110
 QUICK = TrainingPlan(folds=2, repeats=1, search="quick")
 BY_SITE = EvaluationPlan(("strict",), QUICK, "site")
 BY_COLUMN = EvaluationPlan(("strict",), QUICK, "column")
-
-
-def quiet(label: str, done: int, total: int) -> None:
-    pass
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +57,8 @@ class KilledAtItsSecondBeginning:
 
     beginnings = 0
 
-    def __call__(self, label: str, done: int, total: int) -> None:
-        self.beginnings += label == "outer folds: strict north"
+    def __call__(self, event: Progress) -> None:
+        self.beginnings += event.text == "outer folds: strict north"
         if self.beginnings == 2:
             raise Killed
 
@@ -69,16 +66,16 @@ class KilledAtItsSecondBeginning:
 def test_one_fold_that_cannot_be_fitted_leaves_its_endpoint_out_of_all_killed_or_not(tmp_path):
     inputs = write_cohort(tmp_path, ["south"])
     with pytest.raises(Killed):
-        evaluate_from_table(inputs, BY_SITE, workers=InProcess(), progress=KilledAtItsSecondBeginning())
-    outcome = evaluate_from_table(inputs, BY_SITE, workers=InProcess(), progress=quiet)[0]
+        evaluate_from_table(inputs, BY_SITE, workers=InProcess(), report=KilledAtItsSecondBeginning())
+    outcome = evaluate_from_table(inputs, BY_SITE, workers=InProcess(), report=ignore)[0]
     results = summarise(outcome)
     sentence = "strict protocol: training part south: no feature varies between the training patients"
     assert results.flow["KRAS"].not_run.startswith(sentence)
     assert set(outcome.predictions()["endpoint"]) == {"EGFR"}
 
-    cases = gather(inputs, read_labels(inputs), QUICK, 1, quiet).cases
+    cases = gather(inputs, read_labels(inputs), QUICK, 1, ignore).cases
     screened, _ = evaluate(
-        cases, BY_SITE, {"KRAS": "not asked for"}, work=tmp_path / "work", workers=InProcess(), progress=quiet
+        cases, BY_SITE, {"KRAS": "not asked for"}, work=tmp_path / "work", workers=InProcess(), report=ignore
     )
     expected = dataclasses.replace(outcome, folds=screened)
     pd.testing.assert_frame_equal(outcome.predictions(), expected.predictions())
@@ -91,7 +88,7 @@ def never_fitted(tmp_path_factory):
     inputs = write_cohort(folder, [])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEEPRADSCORE_CACHE", str(folder / "cache"))
-        return inputs, evaluate_from_table(inputs, BY_COLUMN, workers=InProcess(), progress=quiet)[0]
+        return inputs, evaluate_from_table(inputs, BY_COLUMN, workers=InProcess(), report=ignore)[0]
 
 
 def test_an_endpoint_that_no_fold_can_fit_leaves_the_others(never_fitted):
@@ -103,14 +100,14 @@ def test_an_endpoint_that_no_fold_can_fit_leaves_the_others(never_fitted):
 def test_where_no_endpoint_can_be_fitted_every_reason_is_one_sentence(tmp_path):
     inputs = dataclasses.replace(write_cohort(tmp_path, []), endpoints=("KRAS",))
     with pytest.raises(CohortError, match=r"no endpoint can be evaluated: KRAS: .*no feature varies"):
-        evaluate_from_table(inputs, BY_SITE, workers=InProcess(), progress=quiet)
+        evaluate_from_table(inputs, BY_SITE, workers=InProcess(), report=ignore)
 
 
 def test_a_baseline_that_cannot_be_fitted_is_not_run_and_says_why(never_fitted, tmp_path):
     inputs, outcome = never_fitted
-    cases = gather(inputs, read_labels(inputs), QUICK, 1, quiet).cases
+    cases = gather(inputs, read_labels(inputs), QUICK, 1, ignore).cases
     cases = dataclasses.replace(cases, shuffled=cases.data.features * 0.0)
-    folds, _ = evaluate(cases, BY_COLUMN, {}, work=tmp_path / "work", workers=InProcess(), progress=quiet)
+    folds, _ = evaluate(cases, BY_COLUMN, {}, work=tmp_path / "work", workers=InProcess(), report=ignore)
     found = summarise(dataclasses.replace(outcome, folds=folds, models_not_run={})).protocols["strict"]
     models = found.endpoints["EGFR"].models
     assert "no feature varies" in models["shuffled-voxels"].not_run
@@ -124,7 +121,7 @@ def test_a_fault_of_the_program_still_ends_the_run(tmp_path, monkeypatch):
     inputs = write_cohort(tmp_path, ["north"])
     monkeypatch.setattr(RegionScores, "fit", faulty)
     with pytest.raises(ZeroDivisionError):
-        evaluate_from_table(inputs, BY_SITE, workers=InProcess(), progress=quiet)
+        evaluate_from_table(inputs, BY_SITE, workers=InProcess(), report=ignore)
 
 
 def repeated_study(keys):
@@ -143,7 +140,7 @@ def repeated_study(keys):
 
 def test_training_leaves_out_an_endpoint_without_a_repeatable_feature(tmp_path):
     cohort, computed = repeated_study(("EGFR", "KRAS"))
-    bundle = train_bundle(cohort, computed, small_plan(), work=tmp_path, workers=InProcess(), progress=quiet).bundle
+    bundle = train_bundle(cohort, computed, small_plan(), work=tmp_path, workers=InProcess(), report=ignore).bundle
     assert list(bundle.endpoints) == ["EGFR"]
     card = bundle.manifest.endpoints["KRAS"]
     assert not card.modelled
@@ -154,4 +151,4 @@ def test_training_leaves_out_an_endpoint_without_a_repeatable_feature(tmp_path):
 def test_training_without_an_endpoint_that_can_be_fitted_is_one_sentence(tmp_path):
     cohort, computed = repeated_study(("KRAS",))
     with pytest.raises(CohortError, match=r"no endpoint can be modelled: KRAS: .*ICC"):
-        train_bundle(cohort, computed, small_plan(), work=tmp_path, workers=InProcess(), progress=quiet)
+        train_bundle(cohort, computed, small_plan(), work=tmp_path, workers=InProcess(), report=ignore)

@@ -242,10 +242,8 @@ def test_site_age_and_split_know_nothing_of_the_labels(tmp_path, monkeypatch):
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("synthetic")
     calls = []
-    path = write_cohort(
-        folder, 3, 2, seed=9, workers=InProcess(), progress=lambda done, total: calls.append((done, total))
-    )
-    assert calls == [(number, 5) for number in range(1, 6)]
+    path = write_cohort(folder, 3, 2, seed=9, workers=InProcess(), report=calls.append)
+    assert [(event.done, event.total) for event in calls] == [(number, 5) for number in range(1, 6)]
     return path
 
 

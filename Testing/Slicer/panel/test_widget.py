@@ -52,19 +52,17 @@ def ball(panel):
 @pytest.fixture
 def quick_analysis(panel, monkeypatch):
     """An analysis of three steps that gives a made-up profile."""
+    from DeepRadScoreLib.progress import Progress, Stage, in_stage
     from DeepRadScoreSlicer.scene import results
-    from DeepRadScoreSlicer.scene.analysis import Announced
     from DeepRadScoreSlicer.scene.from_nodes import images_of
 
     def steps(chosen, case_id, bundle=None, lung_mask=None):
-        yield Announced("first", 0.0)
+        yield Progress(Stage.ANALYSING, "first")
         images = images_of(chosen.volume, chosen.segmentation, chosen.segment_id)
         fingerprint = images.fingerprint()
-        yield Announced("second", 0.5)
+        yield Progress(Stage.ANALYSING, "second", 50, 100)
         profile = made_up_profile(images.case(case_id))
-        for label in (storing := results.store_steps(profile, chosen, fingerprint)):
-            yield Announced(label, 0.9)
-        return results.find(chosen.volume) if storing is not None else None
+        return (yield from in_stage(results.store_steps(profile, chosen, fingerprint), Stage.ANALYSING, 90, 90))
 
     monkeypatch.setattr(panel.logic, "analysis_steps", steps)
 
@@ -293,7 +291,7 @@ def test_another_shell_chosen_during_analysis_makes_the_result_stale(panel, ball
 
 def test_dropped_work_ends_at_once_and_is_never_used(panel):
     import slicer_harness as harness
-    from DeepRadScoreSlicer.scene.analysis import Announced
+    from DeepRadScoreLib.progress import Progress, Stage
 
     seen = []
 
@@ -301,7 +299,7 @@ def test_dropped_work_ends_at_once_and_is_never_used(panel):
         try:
             for number in range(5):
                 seen.append(number)
-                yield Announced("step", number / 5)
+                yield Progress(Stage.ANALYSING, "step", number, 5)
         finally:
             seen.append("closed")
 

@@ -55,12 +55,12 @@ def test_the_panel_reads_the_model_in_steps_and_keeps_it(nodes, model):
     chosen = Chosen(nodes[0].GetID(), nodes[1].GetID(), nodes[2])
 
     def reading(count: int = 100) -> list[str]:
-        """Labels of the steps that read the model, `count` of them; the analysis is left then."""
+        """What is said of the steps that read the model, `count` of them; the analysis is left then."""
         labels = []
         for step in logic.analysis_steps(chosen, "ball", model):
             if step.fraction > 0 or len(labels) == count + 3:
                 break
-            labels.append(step.label)
+            labels.append(step.detail)
         assert labels[:3] == ["loading the library", "reading CT and mask from the scene", "noting what is analysed"]
         return labels[3:]
 

@@ -72,7 +72,7 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
         volume, segmentation, segment_id = self._open_ball()
         before = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume).copy()
         self._draw(volume, segmentation, segment_id, _ball(RADIUS_MM - 3))
-        self.panel.onRestoreMask()
+        self.panel.ui.restoreMaskButton.click()
         after = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
         np.testing.assert_array_equal(before, after)
 
@@ -114,7 +114,7 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
         self.assertFalse(self.panel.ui.exportButton.enabled)
         with tempfile.TemporaryDirectory() as folder:
             self.panel.ui.exportPathEdit.currentPath = folder
-            self.panel.onExport()
+            self.panel.results.export()
             self.assertEqual(list(Path(folder).iterdir()), [])
         self.assertTrue(self.panel.ui.messageLabel.text)
 
@@ -243,7 +243,7 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
 
     def _export(self, folder: Path) -> dict[str, bytes]:
         self.panel.ui.exportPathEdit.currentPath = str(folder)
-        self.panel.onExport()
+        self.panel.results.export()
         files = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         self.assertEqual(json.loads(files["profile.json"]), self._stored().document)
         return files

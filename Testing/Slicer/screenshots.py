@@ -71,7 +71,7 @@ def open_files(widget: Any, ct: Path, mask: Path) -> None:
     opened = open_case(ListedCase("case", ct, mask), mask)
     nodes = [slicer.mrmlScene.GetNodeByID(node_id) for node_id in (opened.volume_id, opened.segmentation_id)]
     widget.ui.bundlePathEdit.currentPath = str(sample_data.make_sample().bundle)
-    widget._choose(*nodes, opened.segment_id)
+    widget.choice.choose(*nodes, opened.segment_id)
     settle(widget)
 
 
@@ -80,7 +80,7 @@ def draw_all(module: Any, out: Path, *, published: bool) -> None:
     widget.ui.casesSection.collapsed = True
     widget.ui.exportSection.collapsed = True
     prepare_view(widget)
-    widget.overlay._go_to(widget.review.volume)
+    widget.results.overlay._go_to(widget.review.volume)
     look_at_tumour(widget)
     grab(module.panel, out / "review.png", 420, highest)
     if not published:
@@ -91,7 +91,7 @@ def draw_all(module: Any, out: Path, *, published: bool) -> None:
         raise SystemExit(widget.ui.messageLabel.text)
     shown = next(iter(widget.review.stored.heat_map_ids), None)
     if shown is not None:
-        widget.profilePanel._findings[shown].button.click()
+        widget.results.profile._findings[shown].button.click()
     for section in (widget.ui.reviewSection, widget.ui.analysisSection):
         section.collapsed = True
     grab(module.panel, out / f"profile_{WIDE}.png", WIDE, highest)

@@ -35,6 +35,16 @@ def ours(scene: Any, role: str | None = None, volume: Any | None = None) -> list
     ]
 
 
+def is_foreign(node: Any) -> bool:
+    """Whether a node was not made by this module."""
+    return node.GetAttribute(ROLE) is None and not node.GetHideFromEditors()
+
+
+def is_ct(volume: Any) -> bool:
+    """Whether a scalar volume may be a CT: neither ours nor a labelmap."""
+    return is_foreign(volume) and not volume.IsA("vtkMRMLLabelMapVolumeNode")
+
+
 def file_with(node: Any, volume: Any) -> None:
     """Put a node under the CT's study in the subject hierarchy, or wherever the CT stands."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)

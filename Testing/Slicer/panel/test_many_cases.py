@@ -32,7 +32,7 @@ def test_memory_and_scene_are_flat(slicer_app, tmp_path, monkeypatch):
     before = count_nodes(), count_items()
     megabytes = []
     for number in range(CASES):
-        panel.desk.panel.next()
+        panel.cases.view.next()
         harness.process_events(2)
         harness.wait_for(lambda: not panel.review._watch.waiting)
         assert panel.review.case_id == f"c{number}"

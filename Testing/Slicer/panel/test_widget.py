@@ -44,7 +44,7 @@ def ball(panel):
     volume = to_nodes.image_to_volume(ct, PATIENT)
     segmentation = to_nodes.image_to_segmentation(tumour, PATIENT, "tumour", (1, 0, 0))
     segment_id = segment_ids(segmentation)[0]
-    panel._choose(volume, segmentation, segment_id)
+    panel.choice.choose(volume, segmentation, segment_id)
     settle(panel)
     return volume, segmentation, segment_id
 
@@ -198,14 +198,14 @@ def test_results_go_stale(panel, ball, quick_analysis, what):
         volume.SetOrigin(1, 2, 3)
     elif what == "segment":
         other = segmentation.GetSegmentation().AddEmptySegment("other", "other")
-        panel._parameterNode.segmentId = other
+        panel.choice.node.segmentId = other
     elif what == "shell":
         panel.ui.shellSpinBox.value = 4
     else:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
         volume.SetAndObserveTransformNodeID(node.GetID())
     assert panel.review.stored.stale
-    assert "Out of date" in panel.profilePanel._head.text
+    assert "Out of date" in panel.results.profile._head.text
     assert not panel.ui.exportButton.enabled
     settle(panel)
 
@@ -218,7 +218,7 @@ def test_analysis_without_a_model_and_export(panel, ball, tmp_path):
     settle(panel, 120)
     assert panel.ui.analyzeButton.text == "Analyze"
     assert panel.ui.messageLabel.text == ""
-    assert "regions, features and quality only" in panel.profilePanel._head.text
+    assert "regions, features and quality only" in panel.results.profile._head.text
     panel.ui.exportButton.click()
     folder = tmp_path / panel.review.case_id
     assert sorted(path.name for path in folder.iterdir()) == ["features.csv", "profile.json", "report.html"]
@@ -337,10 +337,10 @@ def test_heat_map_comes_and_goes(panel, ball, quick_analysis, with_foreground):
     settle(panel)
     before = layers()
     matrices = slice_matrices()
-    button = panel.profilePanel._findings["EGFR"].button
+    button = panel.results.profile._findings["EGFR"].button
     button.click()
     heat_map = panel.review.stored.heat_map_ids["EGFR"]
-    assert panel.overlay.shown == heat_map
+    assert panel.results.overlay.shown == heat_map
     assert [layer[:2] for layer in layers()] == [(volume.GetID(), heat_map)] * len(before)
     assert {layer[2] for layer in layers()} == {panel.ui.opacitySlider.value}
     assert on_slice(slicer.mrmlScene.GetNodeByID(heat_map)) < 1e-6
@@ -349,10 +349,10 @@ def test_heat_map_comes_and_goes(panel, ball, quick_analysis, with_foreground):
     display = slicer.mrmlScene.GetNodeByID(heat_map).GetDisplayNode()
     assert (display.GetLowerThreshold(), display.GetApplyThreshold()) == (0.5, 1)
     assert {layer[2] for layer in layers()} == {0.9}
-    panel.profilePanel._findings["LVI"].button.click()
-    assert panel.overlay.shown == panel.review.stored.heat_map_ids["LVI"]
-    panel.profilePanel._findings["LVI"].button.click()
-    assert panel.overlay.shown is None
+    panel.results.profile._findings["LVI"].button.click()
+    assert panel.results.overlay.shown == panel.review.stored.heat_map_ids["LVI"]
+    panel.results.profile._findings["LVI"].button.click()
+    assert panel.results.overlay.shown is None
     assert layers() == before
     turned = [
         name for name, matrix in slice_matrices().items() if not np.allclose(matrix[:3, :3], matrices[name][:3, :3])
@@ -385,7 +385,7 @@ def test_finding_without_a_heat_map_says_so(panel, ball, quick_analysis):
     panel.ui.analyzeButton.click()
     settle(panel)
     before = layers()
-    panel.profilePanel._findings["T4"].button.click()
+    panel.results.profile._findings["T4"].button.click()
     assert "no heat map" in panel.ui.messageLabel.text
     assert layers() == before
 
@@ -445,7 +445,7 @@ def unusable(kind):
 def test_an_unusable_volume_is_one_sentence(panel, ball, kind, sentence):
     """Chosen in place of a CT; and the CT can be chosen again."""
     volume = ball[0]
-    panel._parameterNode.inputVolume = unusable(kind)
+    panel.choice.node.inputVolume = unusable(kind)
     settle(panel)
     assert panel.ui.qualityLabel.text == sentence
     assert panel.review.has_original == (kind == "under a transform"), "that one can still become a case"
@@ -455,7 +455,7 @@ def test_an_unusable_volume_is_one_sentence(panel, ball, kind, sentence):
     assert panel.ui.messageLabel.text == sentence
     assert panel.ui.analyzeButton.text == "Analyze"
     assert count_nodes() == nodes
-    panel._parameterNode.inputVolume = volume
+    panel.choice.node.inputVolume = volume
     settle(panel)
     assert " mL · " in panel.ui.qualityLabel.text
     (shell,) = ours("shell")
@@ -465,7 +465,7 @@ def test_an_unusable_volume_is_one_sentence(panel, ball, kind, sentence):
 def test_our_own_nodes_are_not_taken_for_tumour_or_ct(panel, ball):
     (shell,) = ours("shell")
     panel.ui.segmentSelector.setCurrentNode(shell)
-    assert panel._parameterNode.segmentation is ball[1]
+    assert panel.choice.node.segmentation is ball[1]
     assert panel.ui.segmentSelector.currentNode() is ball[1]
     assert "shell" in panel.ui.messageLabel.text
 
@@ -515,7 +515,7 @@ def test_going_through_a_list_leaves_nothing_behind(panel, cohort):
     before = count_nodes(), count_items(), slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLColorNode")
     open_list(panel, cohort)
     for name in "abc":
-        panel.desk.panel.next()
+        panel.cases.view.next()
         settle(panel)
         assert panel.review.case_id == name
         assert len(ours("shell")) == 1
@@ -523,7 +523,7 @@ def test_going_through_a_list_leaves_nothing_behind(panel, cohort):
     settle(panel)
     after = count_nodes(), count_items(), slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLColorNode")
     assert after == before
-    assert panel.desk.panel.current is None
+    assert panel.cases.view.current is None
 
 
 def test_a_correction_is_saved_when_the_next_case_opens(panel, cohort):
@@ -531,19 +531,19 @@ def test_a_correction_is_saved_when_the_next_case_opens(panel, cohort):
 
     original = (cohort.parent / "a_mask.nrrd").read_bytes()
     open_list(panel, cohort)
-    panel.desk.panel.next()
+    panel.cases.view.next()
     settle(panel)
     draw(*reviewed(panel))
     assert panel.review.unsaved
     volume, segmentation, segment_id = reviewed(panel)
     corrected = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume).copy()
-    panel.desk.panel.next()
+    panel.cases.view.next()
     settle(panel)
-    path = panel.desk.cases.corrected_mask("a")
+    path = panel.cases.list.corrected_mask("a")
     assert path.is_file()
     assert (cohort.parent / "a_mask.nrrd").read_bytes() == original
     assert not panel.review.unsaved
-    panel.desk.panel.previous()
+    panel.cases.view.previous()
     settle(panel)
     volume, segmentation, segment_id = reviewed(panel)
     np.testing.assert_array_equal(
@@ -556,16 +556,16 @@ def test_a_correction_is_saved_when_the_next_case_opens(panel, cohort):
 
 def test_a_correction_that_cannot_be_saved_keeps_the_case_open(panel, cohort):
     open_list(panel, cohort)
-    panel.desk.panel.next()
+    panel.cases.view.next()
     settle(panel)
-    panel.desk.cases.corrected_mask("a").parent.write_text("a file in the place of the folder")
+    panel.cases.list.corrected_mask("a").parent.write_text("a file in the place of the folder")
     draw(*reviewed(panel))
-    panel.desk.panel.next()
+    panel.cases.view.next()
     assert panel.review.case_id == "a"
     assert panel.review.unsaved
     assert "cannot be written" in panel.ui.messageLabel.text
-    assert panel.desk.panel.current.case_id == "a"
-    panel.desk.cases.corrected_mask("a").parent.unlink()
+    assert panel.cases.view.current.case_id == "a"
+    panel.cases.list.corrected_mask("a").parent.unlink()
     panel.ui.saveMaskButton.click()
     assert not panel.review.unsaved
     settle(panel)
@@ -627,7 +627,7 @@ class TestFullDisk:
         table = disk / "cases.csv"
         table.write_text(f"case_id,ct,mask\na,{tmp_path}/a_ct.nrrd,{tmp_path}/a_mask.nrrd\n")
         open_list(panel, table)
-        panel.desk.panel.next()
+        panel.cases.view.next()
         settle(panel)
         volume, segmentation, segment_id = reviewed(panel)
         drawn = np.random.default_rng(0).integers(0, 2, (24, 50, 60)).astype(np.uint8)
@@ -658,27 +658,27 @@ def test_a_correction_is_saved_when_the_scene_is_closed(panel, cohort):
     import slicer
 
     open_list(panel, cohort)
-    panel.desk.panel.next()
+    panel.cases.view.next()
     settle(panel)
     draw(*reviewed(panel))
     slicer.mrmlScene.Clear(0)
-    assert panel.desk.cases.corrected_mask("a").is_file()
-    assert panel.desk.panel.current is None
+    assert panel.cases.list.corrected_mask("a").is_file()
+    assert panel.cases.view.current is None
 
 
 def test_unexported_results_are_asked_about(panel, cohort, quick_analysis):
     import slicer_harness as harness
 
     open_list(panel, cohort)
-    panel.desk.panel.next()
+    panel.cases.view.next()
     settle(panel)
     panel.ui.analyzeButton.click()
     settle(panel)
     with harness.answering("not been exported", False):
-        panel.desk.panel.next()
+        panel.cases.view.next()
     assert panel.review.case_id == "a"
     with harness.answering("not been exported", True):
-        panel.desk.panel.next()
+        panel.cases.view.next()
     settle(panel)
     assert panel.review.case_id == "b"
     assert ours("profile_text") == []
@@ -688,12 +688,12 @@ def test_a_case_that_cannot_be_read_is_one_sentence(panel, cohort):
     (cohort.parent / "b_ct.nrrd").write_text("no image")
     (cohort.parent / "c_mask.nrrd").unlink()
     open_list(panel, cohort)
-    panel.desk.panel.next()
+    panel.cases.view.next()
     settle(panel)
     panel.ui.closeCaseButton.click()
     empty = count_nodes()
-    for case in panel.desk.cases.cases[1:]:
-        assert panel.desk.open_case(case)
+    for case in panel.cases.list.cases[1:]:
+        assert panel.cases.open_case(case)
         assert panel.ui.messageLabel.text.endswith(".")
         assert case.case_id in panel.ui.messageLabel.text
         assert count_nodes() == empty
@@ -710,7 +710,7 @@ def test_lung_mask_of_the_list_confines_the_shell(panel, cohort):
     sitk.WriteImage(lung, str(cohort.parent / "lung.nrrd"))
     cohort.write_text("case_id,ct,mask,lung_mask\na,a_ct.nrrd,a_mask.nrrd,lung.nrrd\n")
     open_list(panel, cohort)
-    panel.desk.panel.next()
+    panel.cases.view.next()
     settle(panel)
     (shell,) = ours("shell")
     shown = from_nodes.segment_image(shell, segment_ids(shell)[0])

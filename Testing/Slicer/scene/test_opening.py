@@ -116,11 +116,11 @@ def test_selected_series_are_reviewed_one_after_the_other(panel, select, databas
     before = count_nodes(), count_items()
     select(second, seg, first, second)
     names = [anonymous_case_id(uid) for uid in (second, first)]
-    assert [case.case_id for case in panel.desk.cases.cases] == names
-    assert panel.desk.cases.remarks == ("1 of the selected series are no CT and are left out.",)
+    assert [case.case_id for case in panel.cases.list.cases] == names
+    assert panel.cases.list.remarks == ("1 of the selected series are no CT and are left out.",)
     drawn = tumour((12, 40, 48))
     for name, place in zip(names, ("b", "a"), strict=True):
-        panel.desk.panel.next()
+        panel.cases.view.next()
         settle(panel)
         assert panel.review.case_id == name
         volume, segmentation = panel.review.volume, panel.review.segmentation
@@ -152,7 +152,7 @@ def test_selected_series_are_reviewed_one_after_the_other(panel, select, databas
     for value in made.MARKED.values():
         assert not any(value.encode() in path.read_bytes() or value in str(path) for path in kept)
     select(first)
-    panel.desk.panel.next()
+    panel.cases.view.next()
     settle(panel)
     assert " mL · " in panel.ui.qualityLabel.text, "the corrected mask is there again"
 
@@ -164,7 +164,7 @@ def test_nothing_selected_and_nothing_but_masks(panel, select, database):
     assert panel.ui.messageLabel.text == (
         "DICOM database: no case was found; 1 of the selected series are no CT and are left out."
     )
-    assert panel.desk.cases is None
+    assert panel.cases.list is None
 
 
 @pytest.mark.parametrize(
@@ -187,11 +187,11 @@ def test_a_series_that_cannot_be_loaded_is_one_sentence(panel, select, database,
         known._open = False
     before = count_nodes(), count_items()
     try:
-        panel.desk.panel.next()
+        panel.cases.view.next()
     finally:
         known._open = True
     settle(panel)
-    assert panel.ui.messageLabel.text == f"{panel.desk.cases.cases[0].case_id}: {sentence}"
+    assert panel.ui.messageLabel.text == f"{panel.cases.list.cases[0].case_id}: {sentence}"
     assert (count_nodes(), count_items()) == before
 
 

@@ -1,4 +1,4 @@
-"""Which list is read and which of its cases is open: opened one at a time, and never left with work unsaved."""
+"""The section "Cases": the list that is read, its cases opened one at a time, none left with work unsaved."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from DeepRadScoreSlicer.scene import dicom_database
 LIST = "DeepRadScore/listPathEdit"
 
 
-class CaseDesk:
-    """Wires the section "Cases" to the case under review.
+class CasesSection:
+    """Opens, saves and closes the cases of a list.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ class CaseDesk:
     ) -> None:
         self._ui, self._review, self._messages = ui, review, messages
         self._choose, self._leave = choose, leave
-        self.cases: CaseList | None = None
-        self.panel = CaseListPanel(ui.caseListFrame.layout(), self.open_case)
+        self.list: CaseList | None = None
+        self.view = CaseListPanel(ui.caseListFrame.layout(), self.open_case)
         ui.listPathEdit.currentPath = qt.QSettings().value(LIST, "") or ""
         ui.openListButton.connect("clicked(bool)", self._on_open_list)
         ui.folderButton.connect("clicked(bool)", self._on_folder)
@@ -71,14 +71,18 @@ class CaseDesk:
         self._review.close()
         return True
 
+    def update(self) -> None:
+        """Enable what can be done."""
+        self._ui.closeCaseButton.enabled = self._review.opened is not None
+
     def save_quietly(self) -> None:
         """Save where nothing can be asked: the scene or the application is being closed."""
-        self.panel.leave()
+        self.view.leave()
         self._messages.guarded(lambda: self._review.save() and None)
 
     def _open(self, case: ListedCase) -> None:
-        assert self.cases is not None
-        opened, scene = self._review.open(case, self.cases), slicer.mrmlScene
+        assert self.list is not None
+        opened, scene = self._review.open(case, self.list), slicer.mrmlScene
         nodes = (scene.GetNodeByID(node_id) for node_id in (opened.volume_id, opened.segmentation_id))
         self._choose(*nodes, opened.segment_id)
         if not opened.segment_id:
@@ -100,8 +104,8 @@ class CaseDesk:
         def work() -> None:
             cases = read()
             if self.close_case():
-                self.cases = cases
-                self.panel.set_list(cases)
+                self.list = cases
+                self.view.set_list(cases)
 
         self._messages.guarded(work)
 
@@ -133,4 +137,4 @@ class CaseDesk:
 
     def _on_close(self, _checked: bool = False) -> None:
         if self.close_case():
-            self.panel.close_case()
+            self.view.close_case()

@@ -1,0 +1,83 @@
+"""The section "Analysis": the model, the button that starts or cancels an analysis, and what hinders it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ctk
+import qt
+from slicer.i18n import tr as _
+
+from DeepRadScoreSlicer.cases.model_text import model_text
+from DeepRadScoreSlicer.panel.messages import Messages
+from DeepRadScoreSlicer.panel.review import Review
+from DeepRadScoreSlicer.panel.running import Run
+from DeepRadScoreSlicer.panel.sections.packages import PackagesSection
+from DeepRadScoreSlicer.panel.sections.review import ReviewSection
+
+BUNDLE = "DeepRadScore/bundlePathEdit"
+
+
+class AnalysisSection:
+    """Starts and cancels the analysis of what is under review.
+
+    Parameters
+    ----------
+    ui: the panel's widgets.
+    logic: gives the steps of the analysis.
+    """
+
+    def __init__(
+        self,
+        ui: Any,
+        logic: Any,
+        review: Review,
+        choice: ReviewSection,
+        packages: PackagesSection,
+        run: Run,
+        messages: Messages,
+    ) -> None:
+        self._ui, self._logic, self._review, self._choice = ui, logic, review, choice
+        self._packages, self._run, self._messages = packages, run, messages
+        ui.analyzeButton.connect("clicked(bool)", self._on_analyze)
+        ui.bundlePathEdit.filters = ctk.ctkPathLineEdit.Files
+        ui.bundlePathEdit.connect("currentPathChanged(QString)", self._on_model)
+        ui.bundlePathEdit.currentPath = qt.QSettings().value(BUNDLE, "") or ""
+
+    def update(self) -> None:
+        """Say what hinders an analysis, or what runs."""
+        ui, running, hindrance = self._ui, self._run.running, self._hindrance()
+        ui.analyzeButton.text = _("Cancel") if running else _("Analyze")
+        ui.analyzeButton.enabled = running or not hindrance
+        ui.analyzeButton.toolTip = hindrance or _("Compute regions, features and, with a model, the findings.")
+        ui.analysisHintLabel.text = hindrance
+        ui.analysisHintLabel.visible = bool(hindrance) and not running
+        ui.progressBar.visible = running
+
+    def _hindrance(self) -> str:
+        if self._packages.missing:
+            return _("Packages are missing: see Packages below.")
+        if not self._review.chosen.complete:
+            return _("Choose a CT, its segmentation and the tumour's segment first.")
+        return ""
+
+    def _on_model(self, path: str) -> None:
+        model = model_text(Path(path)) if path else None
+        self._ui.modelLabel.text = model.sentence if model is not None else ""
+        self._ui.modelLabel.visible = model is not None
+        self._choice.use_model_shell(model.shell_mm if model is not None else None)
+        qt.QSettings().setValue(BUNDLE, path)
+
+    def _on_analyze(self, _checked: bool = False) -> None:
+        if self._run.running:
+            self._ui.analyzeButton.enabled = False
+            self._run.cancel()
+            return
+        self._messages.guarded(self._start)
+
+    def _start(self) -> None:
+        chosen, path = self._review.chosen, self._ui.bundlePathEdit.currentPath
+        bundle = Path(path) if path else None
+        steps = self._logic.analysis_steps(chosen, self._review.case_id, bundle, self._review.lung_mask())
+        self._run.start(steps, lambda stored: self._review.take_results(stored, chosen))

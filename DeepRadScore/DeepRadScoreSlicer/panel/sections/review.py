@@ -1,0 +1,145 @@
+"""The section "Review": what is under review, as chosen and saved with the scene, and its mask's correction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from DeepRadScoreSlicer.panel.editor import Editor
+from DeepRadScoreSlicer.panel.messages import Messages
+from DeepRadScoreSlicer.panel.review import Review
+from DeepRadScoreSlicer.scene.chosen import Chosen
+from DeepRadScoreSlicer.scene.opening import choose_segment
+from DeepRadScoreSlicer.scene.ownership import is_ct, is_foreign
+
+
+class ReviewSection:
+    """Keeps the scene's parameter node, the selectors, the editor and the review in step.
+
+    Parameters
+    ----------
+    ui: the panel's widgets.
+    on_choice: called after each change of the parameter node.
+
+    Attributes
+    ----------
+    node: the parameter node; None while there is no scene.
+    """
+
+    def __init__(
+        self, ui: Any, review: Review, editor: Editor, messages: Messages, on_choice: Callable[[], None]
+    ) -> None:
+        self._ui, self._review, self._editor, self._messages = ui, review, editor, messages
+        self._on_choice = on_choice
+        self.node: Any | None = None
+        self._binding: Any = None
+        self._observed = VTKObservationMixin()
+        self._model_shell_mm: float | None = None
+        self._syncing = False
+        ui.segmentSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_segmentation)
+        ui.segmentSelector.connect("currentSegmentChanged(QString)", self._on_segment)
+        ui.saveMaskButton.connect("clicked(bool)", self._on_save)
+        ui.restoreMaskButton.connect("clicked(bool)", self._on_restore)
+
+    def bind(self, node: Any | None) -> None:
+        """Bind the widgets to a parameter node, or to none."""
+        if self.node is not None:
+            self.node.disconnectGui(self._binding)
+            self._observed.removeObservers()
+        self.node = node
+        if node is not None:
+            self._binding = node.connectGui(self._ui)
+            self._observed.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.follow)
+            self.use_model_shell(self._model_shell_mm)
+            self.follow()
+
+    def choose(self, volume: Any, segmentation: Any, segment_id: str | None) -> None:
+        """Put these under review; None for the only segment that there is."""
+        if segment_id is None:
+            segment_id = choose_segment(segmentation, None) if segmentation is not None else ""
+        with slicer.util.NodeModify(self.node):
+            self.node.inputVolume, self.node.segmentation, self.node.segmentId = volume, segmentation, segment_id
+
+    def choose_only_ones(self) -> None:
+        """Choose the CT and the segmentation where nothing is chosen and the scene has only one."""
+        if self.node.inputVolume is None:
+            volumes = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if is_ct(node)]
+            if len(volumes) == 1:
+                self.node.inputVolume = volumes[0]
+        if self.node.segmentation is None:
+            masks = [node for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if is_foreign(node)]
+            if len(masks) == 1:
+                self.choose(self.node.inputVolume, masks[0], None)
+
+    def use_model_shell(self, shell_mm: float | None) -> None:
+        """Take the thickness of the chosen model's shell, which cannot be altered then; None: any is allowed."""
+        self._model_shell_mm = shell_mm
+        self._ui.shellSpinBox.enabled = shell_mm is None
+        if shell_mm is not None and self.node is not None:
+            self.node.shellMm = shell_mm
+
+    def update(self) -> None:
+        """Enable what can be done."""
+        self._ui.saveMaskButton.enabled = self._review.unsaved
+        self._ui.restoreMaskButton.enabled = self._review.has_original
+
+    def follow(self, _caller: Any = None, _event: Any = None) -> None:
+        """Put what the parameter node says under review."""
+        node = self.node
+        if node is None or self._syncing:
+            return
+        if node.inputVolume is not None and not is_foreign(node.inputVolume):
+            self._messages.say(_("A heat map is no CT: choose the CT volume."))
+            node.inputVolume = None
+            return
+        self._syncing = True
+        try:
+            self._show(node)
+        finally:
+            self._syncing = False
+        self._on_choice()
+
+    def _show(self, node: Any) -> None:
+        selector, volume, segmentation = self._ui.segmentSelector, node.inputVolume, node.segmentation
+        if selector.currentNode() != segmentation:
+            selector.setCurrentNode(segmentation)
+        if segmentation is not None and selector.currentSegmentID() != node.segmentId:
+            selector.setCurrentSegmentID(node.segmentId)
+        ids = [each.GetID() if each is not None else "" for each in (volume, segmentation)]
+        segment_id = node.segmentId if segmentation is not None else ""
+        self._review.choose(Chosen(*ids, segment_id, node.shellMm))
+        self._review.show_shell(node.showShell)
+        self._editor.set_nodes(segmentation, volume, segment_id)
+
+    def _on_segmentation(self, segmentation: Any = None) -> None:
+        node = self.node
+        if node is None or self._syncing or segmentation == node.segmentation:
+            return
+        if segmentation is None or is_foreign(segmentation):
+            self.choose(node.inputVolume, segmentation, None)
+            return
+        text = _("{name} was made by this module: choose the segmentation with the tumour.")
+        self._messages.say(text.format(name=segmentation.GetName()))
+        self.follow()
+
+    def _on_segment(self, segment_id: str) -> None:
+        node = self.node
+        if node is not None and not self._syncing and self._ui.segmentSelector.currentNode() == node.segmentation:
+            node.segmentId = segment_id
+
+    def _on_save(self, _checked: bool = False) -> None:
+        self._messages.guarded(self._save)
+        self.update()
+
+    def _save(self) -> None:
+        path = self._review.save()
+        if path is not None:
+            self._messages.say(_("The corrected mask is saved: {path}").format(path=path))
+
+    def _on_restore(self, _checked: bool = False) -> None:
+        self._messages.guarded(self._review.restore_original)

@@ -103,7 +103,7 @@ def train(
     if network == NetworkForm.PER_ENDPOINT:
         typer.echo(f"ten networks ({backbone}) for each of {folds if protocol == 'strict' else 2} parts", err=True)
     with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
-        result, failed = train_from_table(cohort, out, plan, workers=workers, cd8a_cut=cd8a_cut, report=report)
+        result = train_from_table(cohort, out, plan, workers=workers, cd8a_cut=cd8a_cut, report=report)
     from DeepRadScoreLib.cli.case_commands import _print_manifest
 
     _print_manifest(result.bundle.manifest)
@@ -112,7 +112,7 @@ def train(
         if moved:
             typer.echo(f"shift of the held-out scores, {key}: {moved}")
     typer.echo(f"bundle: {out}")
-    _end(failed)
+    _end(result.left_out)
 
 
 def check_writable(path: Path) -> None:

@@ -72,7 +72,7 @@ def run_demo(out: Path, size: DemoSize, seed: int, workers: Workers, report: Rep
     os.environ.setdefault("DEEPRADSCORE_CACHE", str(out / "cache"))
 
     table = write_cohort(out / "cohort", size.train, size.test, seed, workers, report)
-    result, _ = train_from_table(
+    result = train_from_table(
         table, out / "model.zip", _plan(size, seed), workers=workers, cd8a_cut=None, report=report
     )
     _write_aucs(result.held_out, out / "held_out.json")

@@ -26,7 +26,7 @@ from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol, Split
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.study.results.document import Results
+    from DeepRadScoreLib.study.results.study import Study
 
 
 def evaluate(
@@ -73,7 +73,6 @@ def evaluate(
     from DeepRadScoreLib.publication.writing import write_study
     from DeepRadScoreLib.study.evaluation.gathering import StudyInputs
     from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan
-    from DeepRadScoreLib.study.results.summary import summarise
     from DeepRadScoreLib.study.run import evaluate_from_table
     from DeepRadScoreLib.study.training.networks import NetworkPlan
     from DeepRadScoreLib.study.training.protocols import TrainingPlan
@@ -100,20 +99,20 @@ def evaluate(
         tuple(BACKBONES) if backbones else (),
     )
     with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
-        outcome, used, work = evaluate_from_table(inputs, plan, workers=workers, report=report)
-        results = summarise(outcome)
-        write_study(outcome, results, used.table, out, report)
-    shutil.rmtree(work)
-    _print_findings(results)
-    for case_id in outcome.failed:
-        typer.echo(f"left out: {case_id}: {outcome.left_out[case_id]}", err=True)
-    without = len(outcome.left_out) - len(outcome.failed)
+        evaluation = evaluate_from_table(inputs, plan, workers=workers, report=report)
+        write_study(evaluation.study, out, report)
+    shutil.rmtree(evaluation.work)
+    study = evaluation.study
+    _print_findings(study)
+    for case_id in study.failed:
+        typer.echo(f"left out: {case_id}: {study.left_out[case_id]}", err=True)
+    without = len(study.left_out) - len(study.failed)
     if without:
-        typer.echo(f"left out: {without} of {outcome.cases} cases have no usable row in {features}", err=True)
-    if outcome.columns_left_out:
-        typer.echo(f"left out: {len(outcome.columns_left_out)} columns of {features}; the report says why", err=True)
+        typer.echo(f"left out: {without} of {study.cases} cases have no usable row in {features}", err=True)
+    if study.columns_left_out:
+        typer.echo(f"left out: {len(study.columns_left_out)} columns of {features}; the report says why", err=True)
     typer.echo(f"report: {out / 'report.html'}")
-    if outcome.failed:
+    if study.failed:
         raise typer.Exit(1)
 
 
@@ -135,10 +134,10 @@ def _check_table_options(features: Path | None, *given: str | None) -> None:
         )
 
 
-def _print_findings(results: Results) -> None:
-    width = max((len(key) for key in results.flow), default=0)
-    for protocol, found in results.protocols.items():
-        typer.echo(f"\n{protocol} protocol ({found.split})" + (f"; {results.label}" if results.label else ""))
+def _print_findings(study: Study) -> None:
+    width = max((len(key) for key in study.flow), default=0)
+    for protocol, found in study.protocols.items():
+        typer.echo(f"\n{protocol} protocol ({found.split})" + (f"; {study.label}" if study.label else ""))
         for key, endpoint in found.endpoints.items():
             for name, card in endpoint.models.items():
                 if card.not_run is not None:
@@ -149,8 +148,8 @@ def _print_findings(results: Results) -> None:
                 low, high = card.auc_ci
                 note = f"   {card.auc_note}" if card.auc_note else ""
                 typer.echo(f"  {key:{width}s}  {name:18s}{card.auc:.3f} [{low:.3f}, {high:.3f}]{note}")
-    for key, flow in results.flow.items():
+    for key, flow in study.flow.items():
         if flow.not_run:
             typer.echo(f"not evaluated: {key}: {flow.not_run}")
-    for name, reason in results.models_not_run.items():
+    for name, reason in study.models_not_run.items():
         typer.echo(f"not run: {name}: {reason}")

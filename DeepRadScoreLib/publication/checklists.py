@@ -17,29 +17,28 @@ from importlib.resources import files
 import pandas as pd
 
 from DeepRadScoreLib.publication import facts_method, facts_results
-from DeepRadScoreLib.study.results.document import Results
-from DeepRadScoreLib.study.results.outcome import StudyOutcome
+from DeepRadScoreLib.study.results.study import Study
 
-Fact = Callable[[StudyOutcome, Results], str | None]
+Fact = Callable[[Study], str | None]
 CHECKLISTS: dict[str, str] = {"TRIPOD+AI": "tripod_ai", "CLEAR": "clear", "METRICS": "metrics"}
 ANSWERED = "answered by the program"
 OPEN = "open: for the author"
 NOT_APPLICABLE = "not applicable"
 COLUMNS = ["item", "section", "asked", "status", "answer"]
-NEEDS: dict[str, tuple[Callable[[StudyOutcome], bool | None], str]] = {
+NEEDS: dict[str, tuple[Callable[[Study], bool | None], str]] = {
     "radiomics": (facts_method.has_radscores, "No hand-crafted features were used."),
     "end_to_end": (facts_method.trains_end_to_end, "No network was trained from the image to the endpoint."),
 }
 
 
-def filled(outcome: StudyOutcome, results: Results) -> dict[str, pd.DataFrame]:
+def filled(study: Study) -> dict[str, pd.DataFrame]:
     """Each checklist by its name, one row per item.
 
     Columns: item (text: "12a"), section, asked, status, answer; METRICS also weight. `status` is "answered by the
     program", "open: for the author" (what the program knows of it stands in `answer`), or "not applicable" with why.
     Nothing is called answered that the outcome and the results do not hold.
     """
-    return {name: _filled(items(name), outcome, results) for name in CHECKLISTS}
+    return {name: _filled(items(name), study) for name in CHECKLISTS}
 
 
 def items(name: str) -> pd.DataFrame:
@@ -79,18 +78,18 @@ def metrics_sentence(table: pd.DataFrame) -> str:
     )
 
 
-def _filled(table: pd.DataFrame, outcome: StudyOutcome, results: Results) -> pd.DataFrame:
-    answers = [_answer(row, outcome, results) for _, row in table.iterrows()]
+def _filled(table: pd.DataFrame, study: Study) -> pd.DataFrame:
+    answers = [_answer(row, study) for _, row in table.iterrows()]
     result = table.assign(status=[status for status, _ in answers], answer=[text for _, text in answers])
     return result[[*COLUMNS, *(["weight"] if "weight" in table else [])]]
 
 
-def _answer(row: pd.Series, outcome: StudyOutcome, results: Results) -> tuple[str, str]:
+def _answer(row: pd.Series, study: Study) -> tuple[str, str]:
     if row.get("needs"):
         applies, why = NEEDS[row["needs"]]
-        if applies(outcome) is False:
+        if applies(study) is False:
             return NOT_APPLICABLE, why
-    answers = [fact(name)(outcome, results) for name in row["facts"].split()]
+    answers = [fact(name)(study) for name in row["facts"].split()]
     known = " ".join(text for text in answers if text)
     whole = row["covers"] == "whole" and bool(answers) and None not in answers
     return ANSWERED if whole else OPEN, known

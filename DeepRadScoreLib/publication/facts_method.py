@@ -12,96 +12,95 @@ from DeepRadScoreLib.publication.sentences import model_name
 from DeepRadScoreLib.radscore.engine import SETTINGS
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, FEATURES_OF_CLASS, REGIONS
 from DeepRadScoreLib.radscore.selection import HIGHEST_CORRELATION, HIGHEST_P, LOWEST_ICC
-from DeepRadScoreLib.study.results.document import Results
-from DeepRadScoreLib.study.results.outcome import StudyOutcome
+from DeepRadScoreLib.study.results.study import Study
 
 FINE_TUNED = (NetworkForm.SHARED, NetworkForm.PER_ENDPOINT)
 
 
-def has_radscores(outcome: StudyOutcome) -> bool:
+def has_radscores(study: Study) -> bool:
     """Whether any RadScore was fitted."""
-    return any(len(fold.selected) for folds in outcome.folds.values() for fold in folds)
+    return any(len(fold.selected) for _, fold in study.each_fold())
 
 
-def has_networks(outcome: StudyOutcome) -> bool:
+def has_networks(study: Study) -> bool:
     """Whether any model with deep features was fitted."""
-    return any(fit.model in DEEP_MODELS for folds in outcome.folds.values() for fold in folds for fit in fold.fits)
+    return any(fit.model in DEEP_MODELS for _, fold in study.each_fold() for fit in fold.fits)
 
 
-def trains_end_to_end(outcome: StudyOutcome) -> bool | None:
+def trains_end_to_end(study: Study) -> bool | None:
     """Whether a network was trained from the image to the endpoint; None where the settings do not say."""
-    if not has_networks(outcome):
+    if not has_networks(study):
         return False
-    form = outcome.settings.get("network")
+    form = study.settings.get("network")
     return None if form is None else form in FINE_TUNED
 
 
-def _preprocessing(outcome: StudyOutcome) -> str | None:
-    return None if outcome.settings.get("features") else outcome.settings.get("preprocessing")
+def _preprocessing(study: Study) -> str | None:
+    return None if study.settings.get("features") else study.settings.get("preprocessing")
 
 
-def preprocessing(outcome: StudyOutcome, results: Results) -> str | None:
-    if _preprocessing(outcome) == Preprocessing.CANONICAL:
+def preprocessing(study: Study) -> str | None:
+    if _preprocessing(study) == Preprocessing.CANONICAL:
         return (
             "Canonical frame: axes in LPS order, geometry rounded, one isotropic 1 mm lattice per case, CT values "
             "rounded to whole HU; no normalisation."
         )
-    if _preprocessing(outcome) == Preprocessing.PYRADIOMICS:
+    if _preprocessing(study) == Preprocessing.PYRADIOMICS:
         return "The files as stored, resampled by pyradiomics; no normalisation."
     return None
 
 
-def resampling(outcome: StudyOutcome, results: Results) -> str | None:
-    if _preprocessing(outcome) is None:
+def resampling(study: Study) -> str | None:
+    if _preprocessing(study) is None:
         return None
     return "1 x 1 x 1 mm; CT by cubic B-spline, masks by nearest neighbour."
 
 
-def discretisation(outcome: StudyOutcome, results: Results) -> str | None:
-    if _preprocessing(outcome) is None:
+def discretisation(study: Study) -> str | None:
+    if _preprocessing(study) is None:
         return None
     return f"Fixed bin width of {SETTINGS['binWidth']} HU."
 
 
-def image_types(outcome: StudyOutcome, results: Results) -> str | None:
-    if _preprocessing(outcome) is None:
+def image_types(study: Study) -> str | None:
+    if _preprocessing(study) is None:
         return None
     return f"Original, and the 8 sub-bands of one level of the {SETTINGS['wavelet']} wavelet in three dimensions."
 
 
-def remaining_parameters(outcome: StudyOutcome, results: Results) -> str | None:
-    if _preprocessing(outcome) is None:
+def remaining_parameters(study: Study) -> str | None:
+    if _preprocessing(study) is None:
         return None
     return f"voxelArrayShift {SETTINGS['voxelArrayShift']}; all other parameters are pyradiomics' defaults."
 
 
-def extraction_software(outcome: StudyOutcome, results: Results) -> str | None:
-    found = [f"{name} {version}" for name, version in outcome.versions.items() if "radiomics" in name.lower()]
-    return f"{', '.join(found)}." if found and _preprocessing(outcome) else None
+def extraction_software(study: Study) -> str | None:
+    found = [f"{name} {version}" for name, version in study.versions.items() if "radiomics" in name.lower()]
+    return f"{', '.join(found)}." if found and _preprocessing(study) else None
 
 
-def feature_classes(outcome: StudyOutcome, results: Results) -> str | None:
-    if _preprocessing(outcome) is None:
+def feature_classes(study: Study) -> str | None:
+    if _preprocessing(study) is None:
         return None
     return ", ".join(f"{name} ({len(features)})" for name, features in FEATURES_OF_CLASS.items()) + "."
 
 
-def features_screened(outcome: StudyOutcome) -> int | None:
+def features_screened(study: Study) -> int | None:
     """How many features of a case the RadScores chose from; None where there are none or the number is not known."""
-    if not has_radscores(outcome):
+    if not has_radscores(study):
         return None
-    return outcome.settings.get("feature_columns", None if _preprocessing(outcome) is None else len(FEATURE_COLUMNS))
+    return study.settings.get("feature_columns", None if _preprocessing(study) is None else len(FEATURE_COLUMNS))
 
 
-def feature_count(outcome: StudyOutcome, results: Results) -> str | None:
-    if _preprocessing(outcome) is None:
+def feature_count(study: Study) -> str | None:
+    if _preprocessing(study) is None:
         return None
     return f"{len(FEATURE_COLUMNS) // len(REGIONS)} per region, {len(FEATURE_COLUMNS)} per case."
 
 
-def regions(outcome: StudyOutcome, results: Results) -> str | None:
-    shell = outcome.settings.get("shell_mm")
-    if _preprocessing(outcome) is None or shell is None:
+def regions(study: Study) -> str | None:
+    shell = study.settings.get("shell_mm")
+    if _preprocessing(study) is None or shell is None:
         return None
     return (
         f"Tumour: the mask of the cohort table, taken as it is. Peritumoral: the shell of {shell:g} mm around it by "
@@ -110,53 +109,53 @@ def regions(outcome: StudyOutcome, results: Results) -> str | None:
     )
 
 
-def single_ct(outcome: StudyOutcome, results: Results) -> str | None:
-    return "One CT of each case is the only imaging input." if _preprocessing(outcome) else None
+def single_ct(study: Study) -> str | None:
+    return "One CT of each case is the only imaging input." if _preprocessing(study) else None
 
 
-def network(outcome: StudyOutcome, results: Results) -> str | None:
-    if not has_networks(outcome):
+def network(study: Study) -> str | None:
+    if not has_networks(study):
         return "No network was used."
-    known = [outcome.settings.get(name) for name in ("backbone", "network", "weights")]
+    known = [study.settings.get(name) for name in ("backbone", "network", "weights")]
     if None in known:
         return None
     return "Network: {} ({}), starting weights: {}.".format(*known)
 
 
-def covariates(outcome: StudyOutcome, results: Results) -> str | None:
-    if "covariates" not in outcome.settings:
+def covariates(study: Study) -> str | None:
+    if "covariates" not in study.settings:
         return None
-    names = outcome.settings["covariates"]
+    names = study.settings["covariates"]
     return f"Clinical baseline: {', '.join(names)}." if names else "None were named; there is no clinical baseline."
 
 
-def endpoint_rules(outcome: StudyOutcome, results: Results) -> str | None:
-    known = [BY_KEY[key] for key in results.flow if key in BY_KEY]
-    others = [key for key in results.flow if key not in BY_KEY]
+def endpoint_rules(study: Study) -> str | None:
+    known = [BY_KEY[key] for key in study.flow if key in BY_KEY]
+    others = [key for key in study.flow if key not in BY_KEY]
     texts = [f"{endpoint.key}: 1 {endpoint.positive}, 0 {endpoint.negative}" for endpoint in known]
     return "; ".join([*texts, *(f"{key}: a 0/1 column of the cohort table" for key in others)]) + "."
 
 
-def input_files(outcome: StudyOutcome, results: Results) -> str | None:
-    listed = ", ".join(f"{name} (SHA-256 {value[:12]}...)" for name, value in outcome.hashes.items())
+def input_files(study: Study) -> str | None:
+    listed = ", ".join(f"{name} (SHA-256 {value[:12]}...)" for name, value in study.hashes.items())
     return f"Read from {listed}." if listed else None
 
 
-def missing_data(outcome: StudyOutcome, results: Results) -> str | None:
+def missing_data(study: Study) -> str | None:
     text = "A patient without a label is left out of that endpoint alone; a case that cannot be computed is left out."
-    if outcome.settings.get("covariates"):
+    if study.settings.get("covariates"):
         text += " Missing covariates: median of the training part, for categories a level of their own."
     return text
 
 
-def scaling(outcome: StudyOutcome, results: Results) -> str | None:
-    if not has_radscores(outcome):
+def scaling(study: Study) -> str | None:
+    if not has_radscores(study):
         return None
     return "Z-scores with mean and SD of each training part, applied unchanged to its test part."
 
 
-def selection(outcome: StudyOutcome, results: Results) -> str | None:
-    if not has_radscores(outcome):
+def selection(study: Study) -> str | None:
+    if not has_radscores(study):
         return None
     return (
         f"Inside each training part: zero variance; ICC(3,1) >= {LOWEST_ICC} where second masks exist; Mann-Whitney "
@@ -165,49 +164,49 @@ def selection(outcome: StudyOutcome, results: Results) -> str | None:
     )
 
 
-def classifiers(outcome: StudyOutcome, results: Results) -> str | None:
-    names = _classifier_names(outcome)
+def classifiers(study: Study) -> str | None:
+    names = _classifier_names(study)
     if not names:
         return None
-    models = dict.fromkeys(fit.model for folds in outcome.folds.values() for fold in folds for fit in fold.fits)
+    models = dict.fromkeys(fit.model for _, fold in study.each_fold() for fit in fold.fits)
     ran = ", ".join(model_name(model) for model in MODELS if model in models)
     return f"{ran}: {', '.join(names)}."
 
 
-def _classifier_names(outcome: StudyOutcome) -> list[str]:
-    fits = [fit for folds in outcome.folds.values() for fold in folds for fit in fold.fits if fit.model in MODELS]
+def _classifier_names(study: Study) -> list[str]:
+    fits = (fit for _, fold in study.each_fold() for fit in fold.fits if fit.model in MODELS)
     return list(dict.fromkeys(name for fit in fits for name in fit.cv_auc))
 
 
-def tuning(outcome: StudyOutcome, results: Results) -> str | None:
-    if not _classifier_names(outcome):
+def tuning(study: Study) -> str | None:
+    if not _classifier_names(study):
         return None
     return "Hyper-parameters: one 5-fold search by AUC inside each training part."
 
 
-def no_updating(outcome: StudyOutcome, results: Results) -> str | None:
-    return "No earlier model was updated." if outcome.folds else None
+def no_updating(study: Study) -> str | None:
+    return "No earlier model was updated." if study.folds else None
 
 
-def predictions(outcome: StudyOutcome, results: Results) -> str | None:
-    if not outcome.folds:
+def predictions(study: Study) -> str | None:
+    if not study.folds:
         return None
     return "By the models of the training part that the patient was not in; every one is in predictions.csv."
 
 
-def program(outcome: StudyOutcome, results: Results) -> str | None:
-    version = outcome.versions.get("DeepRadScore")
+def program(study: Study) -> str | None:
+    version = study.versions.get("DeepRadScore")
     return f"Analysed with DeepRadScore {version} (Apache-2.0)." if version else None
 
 
-def settings_listed(outcome: StudyOutcome, results: Results) -> str | None:
-    return "All settings and versions are in results.json." if outcome.settings else None
+def settings_listed(study: Study) -> str | None:
+    return "All settings and versions are in results.json." if study.settings else None
 
 
-def checklists_printed(outcome: StudyOutcome, results: Results) -> str | None:
+def checklists_printed(study: Study) -> str | None:
     return "TRIPOD+AI, CLEAR and METRICS, with what the program knows filled in."
 
 
-def seed(outcome: StudyOutcome, results: Results) -> str | None:
-    value = outcome.settings.get("seed")
+def seed(study: Study) -> str | None:
+    value = study.settings.get("seed")
     return None if value is None else f"Seed {value}."

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from DeepRadScoreLib.models import Protocol
 from DeepRadScoreLib.radscore.names import REGIONS
-from DeepRadScoreLib.study.results.outcome import FoldOutcome, StudyOutcome
+from DeepRadScoreLib.study.results.study import Study
 
 IDENTITY = ["protocol", "endpoint"]
 FOLD_PREFIX = "coefficient_fold_"
@@ -40,26 +40,20 @@ class SelectedGroup:
     features: list[SelectedFeature]
 
 
-def _folds(outcome: StudyOutcome) -> Iterator[tuple[str, FoldOutcome]]:
-    for protocol, folds in outcome.folds.items():
-        for fold in folds:
-            yield protocol, fold
-
-
-def coefficients(outcome: StudyOutcome) -> pd.DataFrame:
+def coefficients(study: Study) -> pd.DataFrame:
     """One row per protocol, fold, endpoint, region and feature: coefficient of the z-score, training mean, SD, rule."""
     header = ["protocol", "fold", "endpoint", "region", "feature", "coefficient", "mean", "sd", "rule"]
     parts = [
         fold.selected.assign(protocol=protocol, fold=fold.name)
-        for protocol, fold in _folds(outcome)
+        for protocol, fold in study.each_fold()
         if len(fold.selected)
     ]
     return pd.concat(parts, ignore_index=True)[header] if parts else pd.DataFrame(columns=header)
 
 
-def selected_features(outcome: StudyOutcome) -> pd.DataFrame:
+def selected_features(study: Study) -> pd.DataFrame:
     """How often and with which coefficients each feature was chosen, the most frequent and heaviest first."""
-    long = coefficients(outcome)
+    long = coefficients(study)
     keys = ["protocol", "endpoint", "region", "feature"]
     if long.empty:
         return pd.DataFrame(columns=[*keys, "folds", "of_folds", "coefficient_mean", "coefficient_sd", "rules"])
@@ -80,11 +74,11 @@ def selected_features(outcome: StudyOutcome) -> pd.DataFrame:
     return ranked[[*header, *fold_columns]].reset_index(drop=True)
 
 
-def selected_groups(outcome: StudyOutcome) -> dict[str, list[SelectedGroup]]:
+def selected_groups(study: Study) -> dict[str, list[SelectedGroup]]:
     """Endpoint -> its groups, tumour first; empty without RadScores."""
     found: dict[str, list[SelectedGroup]] = {}
-    for (protocol, endpoint, region), rows in selected_features(outcome).groupby([*IDENTITY, "region"], sort=False):
-        places = {f"{FOLD_PREFIX}{fold.name}": fold.name for fold in outcome.folds[protocol]}
+    for (protocol, endpoint, region), rows in selected_features(study).groupby([*IDENTITY, "region"], sort=False):
+        places = {f"{FOLD_PREFIX}{fold.name}": fold.name for fold in study.folds[protocol]}
         columns = [column for column in places if column in rows and rows[column].notna().any()]
         names = [places[column] for column in columns]
         features = [
@@ -100,11 +94,11 @@ def _place_in(column: pd.Series) -> dict[str, int]:
     return {name: place for place, name in enumerate(dict.fromkeys(column))}
 
 
-def inner_auc(outcome: StudyOutcome) -> pd.DataFrame:
+def inner_auc(study: Study) -> pd.DataFrame:
     """Mean, SD (n - 1) and quartiles of the inner AUCs of each classifier over all folds; how many folds chose it."""
-    aucs: dict[tuple[str, str, str, str], list[np.ndarray]] = {}
-    chosen: dict[tuple[str, str, str, str], int] = {}
-    for protocol, fold in _folds(outcome):
+    aucs: dict[tuple[Protocol, str, str, str], list[np.ndarray]] = {}
+    chosen: dict[tuple[Protocol, str, str, str], int] = {}
+    for protocol, fold in study.each_fold():
         for fit in fold.fits:
             for classifier, values in fit.cv_auc.items():
                 key = (protocol, fit.endpoint, fit.model, classifier)

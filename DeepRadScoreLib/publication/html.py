@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment
 
-from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.publication import page_rows, sentences
 from DeepRadScoreLib.publication.characteristics import ALL, formatted_table_one
 from DeepRadScoreLib.publication.checklists import CHECKLISTS, OPEN, metrics_sentence
@@ -20,8 +19,7 @@ from DeepRadScoreLib.publication.tables import formatted
 from DeepRadScoreLib.report.number_text import decimals, with_interval
 from DeepRadScoreLib.report.page import environment
 from DeepRadScoreLib.study.evaluation.backbones import ALL_FOLDS
-from DeepRadScoreLib.study.results.document import Results
-from DeepRadScoreLib.study.results.outcome import StudyOutcome
+from DeepRadScoreLib.study.results.study import Study
 from DeepRadScoreLib.study.results.summary import FEWEST_EVENTS_PER_VARIABLE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -66,9 +64,7 @@ class ShownChecklist:
     remark: str
 
 
-def to_study_html(
-    outcome: StudyOutcome, results: Results, tables: Mapping[str, pd.DataFrame], figures: Mapping[str, str]
-) -> str:
+def to_study_html(study: Study, tables: Mapping[str, pd.DataFrame], figures: Mapping[str, str]) -> str:
     """The page as text: styles and pictures inside, no script, nothing fetched; equal inputs give equal texts.
 
     Parameters
@@ -76,7 +72,7 @@ def to_study_html(
     tables: name of the file in `tables/` without `.csv` -> the table.
     figures: name of the file in `figures/` without ending -> the picture as a data URI (SVG or PNG).
     """
-    return _environment().get_template("study.html.j2").render(**_content(outcome, results, tables, figures))
+    return _environment().get_template("study.html.j2").render(**_content(study, tables, figures))
 
 
 def _environment() -> Environment:
@@ -93,25 +89,21 @@ def _environment() -> Environment:
     return made
 
 
-def _content(
-    outcome: StudyOutcome, results: Results, tables: Mapping[str, pd.DataFrame], figures: Mapping[str, str]
-) -> dict[str, Any]:
-    leading = sentences.leading_protocol(results)
+def _content(study: Study, tables: Mapping[str, pd.DataFrame], figures: Mapping[str, str]) -> dict[str, Any]:
+    leading = sentences.leading_protocol(study)
     compared = _backbones(tables)
-    asked = compared is not None or sentences.BACKBONES in results.models_not_run
-    left_out = {name for name, there in (("optimism", results.optimism), ("backbones", asked)) if not there}
+    asked = compared is not None or sentences.BACKBONES in study.models_not_run
+    left_out = {name for name, there in (("optimism", study.optimism), ("backbones", asked)) if not there}
     return {
-        "results": results,
-        "label": SYNTHETIC_LABEL if outcome.synthetic else results.label,
+        "study": study,
+        "label": study.label,
         "titles": {name: title for name, title in SECTIONS.items() if name not in left_out},
         "leading": leading,
-        "summary": page_rows.summary_rows(results, None if leading is None else results.protocols[leading]),
+        "summary": page_rows.summary_rows(study, None if leading is None else study.protocols[leading]),
         "characteristics": _characteristics(tables),
-        "columns_left_out": outcome.columns_left_out,
-        "rows_of_others": outcome.rows_of_others,
         "backbones": compared,
-        "backbone_sentences": [] if compared is None else sentences.backbone_sentences(outcome),
-        "selected": selected_groups(outcome),
+        "backbone_sentences": [] if compared is None else sentences.backbone_sentences(study),
+        "selected": selected_groups(study),
         "few_per_variable": FEWEST_EVENTS_PER_VARIABLE,
         "checklists": _checklists(tables),
         "open_item": OPEN,

@@ -1,4 +1,4 @@
-"""The rows and pictures of a study's page, taken from the results, in the order in which they are shown."""
+"""The rows and pictures of a study's page, taken from the study, in the order in which they are shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from DeepRadScoreLib.publication.sentences import (
 )
 from DeepRadScoreLib.statistics.auc import FEW_EVENTS, HIGH_AUC, IntervalMethod
 from DeepRadScoreLib.statistics.metrics import Estimate
-from DeepRadScoreLib.study.results.document import CorrelationCard, EndpointResult, ModelCard, ProtocolResult, Results
+from DeepRadScoreLib.study.results.document import CorrelationCard, EndpointResult, ModelCard, ProtocolResult
+from DeepRadScoreLib.study.results.study import Study
 
 FIGURE_TITLES: dict[str, str] = {
     "patient_flow": "Flow of patients",
@@ -84,9 +85,9 @@ def file_name(name: str) -> str:
     return re.sub(r'[\x00-\x1f<>:"/\\|?*%]', lambda found: f"%{ord(found[0]):02X}", name)
 
 
-def summary_rows(results: Results, protocol: ProtocolResult | None) -> list[SummaryRow]:
+def summary_rows(study: Study, protocol: ProtocolResult | None) -> list[SummaryRow]:
     """Every endpoint of the flow under one protocol, in the order asked for."""
-    return [_summary_row(key, flow.not_run, protocol) for key, flow in results.flow.items()]
+    return [_summary_row(key, flow.not_run, protocol) for key, flow in study.flow.items()]
 
 
 def _summary_row(key: str, not_run: str | None, protocol: ProtocolResult | None) -> SummaryRow:
@@ -149,14 +150,13 @@ def correlations_of(protocol: ProtocolResult) -> dict[str, CorrelationCard]:
     return {key: e.correlation for key, e in protocol.endpoints.items() if e.correlation is not None}
 
 
-def absences(results: Results) -> list[str]:
+def absences(study: Study) -> list[str]:
     """Which model was not run, where and why, a sentence each."""
-    texts = [f"{model_name(model)}: {why}" for model, why in results.models_not_run.items() if model != BACKBONES]
-    for name, protocol in results.protocols.items():
-        for key, endpoint in protocol.endpoints.items():
-            for model, card in endpoint.models.items():
-                if card.not_run and results.models_not_run.get(model) != card.not_run:
-                    texts.append(f"{model_name(model)} for {endpoint_name(key)}, {name} protocol: {card.not_run}")
+    texts = [f"{model_name(model)}: {why}" for model, why in study.models_not_run.items() if model != BACKBONES]
+    for name, key, endpoint in study.each_endpoint():
+        for model, card in endpoint.models.items():
+            if card.not_run and study.models_not_run.get(model) != card.not_run:
+                texts.append(f"{model_name(model)} for {endpoint_name(key)}, {name} protocol: {card.not_run}")
     return texts
 
 
@@ -183,31 +183,24 @@ def metric_name(name: str) -> str:
     return METRIC_NAMES.get(name, name.replace("_", " ").capitalize())
 
 
-def intervals_used(results: Results) -> dict[str, str]:
-    """Method of an AUC's interval -> what it is and estimates, for the methods that stand in the results."""
-    used = {
-        card.auc_method
-        for protocol in results.protocols.values()
-        for endpoint in protocol.endpoints.values()
-        for card in endpoint.models.values()
-        if card.auc_method
-    }
+def intervals_used(study: Study) -> dict[str, str]:
+    """Method of an AUC's interval -> what it is and estimates, for the methods that the study has."""
+    used = {card.auc_method for *_, endpoint in study.each_endpoint() for card in endpoint.models.values()}
     return {method: meaning for method, meaning in INTERVAL_METHODS.items() if method in used}
 
 
-def comparisons_used(results: Results) -> list[str]:
+def comparisons_used(study: Study) -> list[str]:
     """How the AUCs of two models were compared, each method once."""
-    methods = (e.delong_method for protocol in results.protocols.values() for e in protocol.endpoints.values())
+    methods = (endpoint.delong_method for *_, endpoint in study.each_endpoint())
     return list(dict.fromkeys(method for method in methods if method))
 
 
-def warnings_of(results: Results) -> dict[str, list[str]]:
+def warnings_of(study: Study) -> dict[str, list[str]]:
     """Endpoint -> what speaks against its figures, each once; endpoints without a warning are left out."""
-    found = {key: list(flow.warnings) for key, flow in results.flow.items()}
-    for name, protocol in results.protocols.items():
-        for key, endpoint in protocol.endpoints.items():
-            texts = (*endpoint.warnings, *_notes(endpoint))
-            found.setdefault(key, []).extend(f"{name.capitalize()} protocol: {text}." for text in texts)
+    found = {key: list(flow.warnings) for key, flow in study.flow.items()}
+    for name, key, endpoint in study.each_endpoint():
+        texts = (*endpoint.warnings, *_notes(endpoint))
+        found.setdefault(key, []).extend(f"{name.capitalize()} protocol: {text}." for text in texts)
     return {key: list(dict.fromkeys(map(sentence, texts))) for key, texts in found.items() if texts}
 
 

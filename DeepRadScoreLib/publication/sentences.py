@@ -7,8 +7,8 @@ import re
 from DeepRadScoreLib.endpoints import BY_KEY
 from DeepRadScoreLib.models import ALL_MODELS, BASELINES, Baseline, Model, NetworkForm, Protocol, better_than_chance
 from DeepRadScoreLib.report.number_text import decimals, p_value, signed, with_interval
-from DeepRadScoreLib.study.results.document import Comparison, EndpointResult, ModelCard, ProtocolResult, Results
-from DeepRadScoreLib.study.results.outcome import StudyOutcome
+from DeepRadScoreLib.study.results.document import Comparison, EndpointResult, ModelCard, ProtocolResult
+from DeepRadScoreLib.study.results.study import Study
 
 MODEL_NAMES: dict[str, str] = {
     Model.RADIOMICS: "Radiomics-Score",
@@ -83,22 +83,22 @@ VERDICTS: dict[str, str] = {
 }
 
 
-def leading_protocol(results: Results) -> str | None:
+def leading_protocol(study: Study) -> Protocol | None:
     """The protocol whose figures stand first: the strict one where it was run."""
-    return Protocol.STRICT if Protocol.STRICT in results.protocols else next(iter(results.protocols), None)
+    return Protocol.STRICT if Protocol.STRICT in study.protocols else next(iter(study.protocols), None)
 
 
-def answer(results: Results) -> list[str]:
+def answer(study: Study) -> list[str]:
     """The first screen: what was found, how far it can be trusted, what speaks against it."""
-    name = leading_protocol(results)
+    name = leading_protocol(study)
     if name is None:
         return ["No endpoint could be evaluated; the flow of patients says why."]
     return [
-        _count_sentence(name, results.protocols[name]),
+        _count_sentence(name, study.protocols[name]),
         "On labels that mean nothing, about 1 endpoint in 40 would.",
-        *_open_sentence(results.protocols[name]),
-        *_baseline_answer(results.protocols[name]),
-        *_gap_answer(results),
+        *_open_sentence(study.protocols[name]),
+        *_baseline_answer(study.protocols[name]),
+        *_gap_answer(study),
     ]
 
 
@@ -139,8 +139,8 @@ def _baseline_answer(protocol: ProtocolResult) -> list[str]:
     ]
 
 
-def _gap_answer(results: Results) -> list[str]:
-    gaps = optimism_gaps(results)
+def _gap_answer(study: Study) -> list[str]:
+    gaps = optimism_gaps(study)
     if not gaps:
         return []
     return [
@@ -149,19 +149,19 @@ def _gap_answer(results: Results) -> list[str]:
     ]
 
 
-def optimism_gaps(results: Results) -> list[float]:
+def optimism_gaps(study: Study) -> list[float]:
     """Gap of the model that each endpoint is judged by, where there is one."""
-    strict = results.protocols.get(Protocol.STRICT)
+    strict = study.protocols.get(Protocol.STRICT)
     if strict is None:
         return []
     judged = {key: judged_model(endpoint) for key, endpoint in strict.endpoints.items()}
-    cards = [results.optimism.get(key, {}).get(model) for key, model in judged.items() if model is not None]
+    cards = [study.optimism.get(key, {}).get(model) for key, model in judged.items() if model is not None]
     return [card.optimism_gap for card in cards if card is not None and card.optimism_gap is not None]
 
 
-def optimism_sentence(results: Results) -> str:
+def optimism_sentence(study: Study) -> str:
     """One sentence on what the gap between the protocols means here."""
-    gaps = optimism_gaps(results)
+    gaps = optimism_gaps(study)
     if not gaps:
         return "No endpoint has all three figures, so the gap cannot be given."
     mean = sum(gaps) / len(gaps)
@@ -176,17 +176,15 @@ def optimism_sentence(results: Results) -> str:
     )
 
 
-def backbone_sentences(outcome: StudyOutcome) -> list[str]:
+def backbone_sentences(study: Study) -> list[str]:
     """What Table 2 compares, and how its figures are to be read."""
-    if outcome.backbones is None:
+    if study.backbones is None:
         return []
-    endpoint = _listed([endpoint_name(str(key)) for key in outcome.backbones["endpoint"].unique()])
-    chosen = (
-        "the threshold was" if outcome.settings.get("network") == NetworkForm.FROZEN else "epoch and threshold were"
-    )
+    endpoint = _listed([endpoint_name(str(key)) for key in study.backbones["endpoint"].unique()])
+    chosen = "the threshold was" if study.settings.get("network") == NetworkForm.FROZEN else "epoch and threshold were"
     return [
         f"{endpoint}: Deep-CT alone, one backbone after the other on the same splits, validation parts and seeds "
-        f"({next(iter(outcome.folds), 'first')} protocol).",
+        f"({next(iter(study.folds), 'first')} protocol).",
         f"Validation figures flatter: {chosen} chosen on these patients. Training figures are of the patients that the "
         "network was fitted on. Test patients were judged once, with all frozen.",
         "Over several folds the test AUC is the mean over folds and the decisions are pooled; training and validation "

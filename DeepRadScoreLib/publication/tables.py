@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.models import ALL_MODELS, Protocol
+from DeepRadScoreLib.models import ALL_MODELS, Protocol, Split
 from DeepRadScoreLib.publication.characteristics import table_one
 from DeepRadScoreLib.publication.fold_tables import IDENTITY, coefficients, inner_auc, selected_features
 from DeepRadScoreLib.report.number_text import decimals, measured, p_value, with_interval
 from DeepRadScoreLib.statistics.metrics import Estimate, Interval
-from DeepRadScoreLib.study.results.document import EndpointResult, ModelCard, Results
-from DeepRadScoreLib.study.results.outcome import FoldOutcome, StudyOutcome
+from DeepRadScoreLib.study.results.document import EndpointResult, ModelCard
+from DeepRadScoreLib.study.results.outcome import FoldOutcome
+from DeepRadScoreLib.study.results.study import Study
 
 METRICS: tuple[str, ...] = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auprc", "brier")
 HELD_OUT, NOT_HELD_OUT = "held out", "not held out"
@@ -24,15 +25,16 @@ COUNTS = ("tp", "fp", "tn", "fn")
 SIZES = ("n", "positives")
 
 
-def study_tables(outcome: StudyOutcome, results: Results, cohort_table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def study_tables(study: Study) -> dict[str, pd.DataFrame]:
     """Every table of the report, name -> table; a table with nothing to say has its columns and no rows.
 
     Intervals stand in two columns, `X_low` and `X_high`, beside `X`. Missing figures are NaN, missing texts "".
 
-    table1_cohort: the patients of `cohort_table`, see `table_one`. Where there is one held-out part its groups are
-        "held out" and "not held out"; in a part drawn by seed only patients with a label of an evaluated endpoint are
-        known to be held out, so the others belong to no group if the strict protocol says who they are, else the second
-        group is "not held out, or without a label". Elsewhere the groups are the sites (2 to 6 of them), or none.
+    table1_cohort: the patients of the study's `cohort_table`, see `table_one`. Where there is one held-out part its
+        groups are "held out" and "not held out"; in a part drawn by seed only patients with a label of an evaluated
+        endpoint are known to be held out, so the others belong to no group if the strict protocol says who they are,
+        else the second group is "not held out, or without a label". Elsewhere the groups are the sites (2 to 6 of
+        them), or none.
     table3_models: one row per protocol, endpoint and model or baseline; `classifiers` says how many folds chose which;
         `difference` is the AUC of `compared_with` (Deep-RadScore if it ran) less that of the row, with `p`, `p_holm`.
         `n`, `positives`, `tp`, `fp`, `tn`, `fn` are patients of all test parts at the frozen thresholds.
@@ -46,30 +48,26 @@ def study_tables(outcome: StudyOutcome, results: Results, cohort_table: pd.DataF
     columns_left_out: columns of a feature table from elsewhere that could not be used, if there are any.
     table2_backbones: where backbones were compared, AUC and decisions of each in training, validation and test part.
     correlation: |r| of RadScores with deep features. contributions: share of each source in the SHAP values.
-
-    Parameters
-    ----------
-    cohort_table: the cases that were used, one row each, cells as text; `case_id` and `patient_id` are there.
     """
     tables = {
-        "table1_cohort": _table1(outcome, cohort_table),
-        "table3_models": _models(outcome, results),
-        "training_metrics": _training_metrics(results),
-        "selected_features": selected_features(outcome),
-        "coefficients": coefficients(outcome),
-        "inner_auc": inner_auc(outcome),
-        "optimism": _optimism(results),
-        "flow": _flow(results),
-        "events_per_variable": _events_per_variable(results),
-        "correlation": _correlation(results),
-        "contributions": _contributions(results),
-        "models_not_run": _pairs(_models_not_run(results), ["model", "why"]),
-        "left_out": _pairs(results.left_out, ["case_id", "why"]),
+        "table1_cohort": _table1(study),
+        "table3_models": _models(study),
+        "training_metrics": _training_metrics(study),
+        "selected_features": selected_features(study),
+        "coefficients": coefficients(study),
+        "inner_auc": inner_auc(study),
+        "optimism": _optimism(study),
+        "flow": _flow(study),
+        "events_per_variable": _events_per_variable(study),
+        "correlation": _correlation(study),
+        "contributions": _contributions(study),
+        "models_not_run": _pairs(_models_not_run(study), ["model", "why"]),
+        "left_out": _pairs(study.left_out, ["case_id", "why"]),
     }
-    if outcome.columns_left_out:
-        tables["columns_left_out"] = _pairs(outcome.columns_left_out, ["column", "why"])
-    if outcome.backbones is not None:
-        tables["table2_backbones"] = outcome.backbones
+    if study.columns_left_out:
+        tables["columns_left_out"] = _pairs(study.columns_left_out, ["column", "why"])
+    if study.backbones is not None:
+        tables["table2_backbones"] = study.backbones
     return tables
 
 
@@ -105,37 +103,37 @@ def _text(name: str, value: object) -> str:
     return f"{number:.0f}" if whole else decimals(number)
 
 
-def _table1(outcome: StudyOutcome, cohort_table: pd.DataFrame) -> pd.DataFrame:
-    patients = cohort_table["patient_id"]
-    return table_one(cohort_table, _groups(outcome, cohort_table, patients), None, patients)
+def _table1(study: Study) -> pd.DataFrame:
+    return table_one(study.cohort_table, _groups(study), None, study.cohort_table["patient_id"])
 
 
-def _groups(outcome: StudyOutcome, cohort_table: pd.DataFrame, patients: pd.Series) -> pd.Series | None:
-    for folds in outcome.folds.values():
+def _groups(study: Study) -> pd.Series | None:
+    for folds in study.folds.values():
         if [fold.name for fold in folds] == ["test"]:
-            return _held_out(outcome, cohort_table, patients, folds[0])
-    sites = cohort_table.get("site")
+            return _held_out(study, folds[0])
+    sites = study.cohort_table.get("site")
     if sites is not None and 2 <= sites[sites != ""].nunique() <= MOST_SITES:
         return sites
     return None
 
 
-def _held_out(outcome: StudyOutcome, cohort_table: pd.DataFrame, patients: pd.Series, fold: FoldOutcome) -> pd.Series:
+def _held_out(study: Study, fold: FoldOutcome) -> pd.Series:
     """The group of each case where there is one held-out part; "" where it is not known."""
-    if outcome.settings.get("split") == "column":
-        return pd.Series(np.where(cohort_table["split"] == "test", HELD_OUT, NOT_HELD_OUT), index=patients.index)
+    patients = study.cohort_table["patient_id"]
+    if study.settings.get("split") == Split.COLUMN:
+        return pd.Series(np.where(study.cohort_table["split"] == "test", HELD_OUT, NOT_HELD_OUT), index=patients.index)
     held_out = patients.isin(fold.predictions["patient_id"])
-    if Protocol.STRICT not in outcome.folds:
+    if Protocol.STRICT not in study.folds:
         return pd.Series(np.where(held_out, HELD_OUT, NOT_KNOWN_HELD_OUT), index=patients.index)
-    labelled = patients.isin(outcome.predictions()["patient_id"])
+    labelled = patients.isin(study.predictions()["patient_id"])
     return pd.Series(np.where(held_out, HELD_OUT, np.where(labelled, NOT_HELD_OUT, "")), index=patients.index)
 
 
-def _models(outcome: StudyOutcome, results: Results) -> pd.DataFrame:
-    predictions = outcome.predictions()
+def _models(study: Study) -> pd.DataFrame:
+    predictions = study.predictions()
     of_model = dict(list(predictions.groupby(["protocol", "endpoint", "model"])))
     rows = []
-    for protocol, endpoint, result, model, card in _cards(results):
+    for protocol, endpoint, result, model, card in _cards(study):
         rows.append(
             {"protocol": protocol, "endpoint": endpoint, "model": model, "n": card.n, "positives": card.positives}
             | _with_interval("auc", card.auc, card.auc_ci)
@@ -151,17 +149,11 @@ def _models(outcome: StudyOutcome, results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else ["protocol", "endpoint", "model", "n", "positives", "auc"])
 
 
-def _cards(results: Results) -> Iterator[tuple[str, str, EndpointResult, str, ModelCard]]:
+def _cards(study: Study) -> Iterator[tuple[str, str, EndpointResult, str, ModelCard]]:
     order: dict[str, int] = {name: place for place, name in enumerate(ALL_MODELS)}
-    for protocol, endpoint, result in _endpoints(results):
+    for protocol, endpoint, result in study.each_endpoint():
         for model in sorted(result.models, key=lambda name: (order.get(name, len(order)), name)):
             yield protocol, endpoint, result, model, result.models[model]
-
-
-def _endpoints(results: Results) -> Iterator[tuple[str, str, EndpointResult]]:
-    for protocol, of_protocol in results.protocols.items():
-        for endpoint, result in of_protocol.endpoints.items():
-            yield protocol, endpoint, result
 
 
 def _with_interval(name: str, value: float | None, interval: Interval | None) -> dict[str, float]:
@@ -223,26 +215,26 @@ def _comparison(result: EndpointResult, model: str) -> dict[str, float | str]:
     }
 
 
-def _training_metrics(results: Results) -> pd.DataFrame:
+def _training_metrics(study: Study) -> pd.DataFrame:
     rows = [
         {"protocol": protocol, "endpoint": endpoint, "model": model} | _metrics(card.training_metrics)
-        for protocol, endpoint, _, model, card in _cards(results)
+        for protocol, endpoint, _, model, card in _cards(study)
         if card.training_metrics
     ]
     return pd.DataFrame(rows, columns=None if rows else [*IDENTITY, "model"])
 
 
-def _optimism(results: Results) -> pd.DataFrame:
+def _optimism(study: Study) -> pd.DataFrame:
     fields = ["paper_inner_auc", "paper_test_auc", "strict_auc", "optimism_gap"]
     rows = [
         {"endpoint": endpoint, "model": model} | {name: _number(getattr(gap, name)) for name in fields}
-        for endpoint, gaps in results.optimism.items()
+        for endpoint, gaps in study.optimism.items()
         for model, gap in gaps.items()
     ]
     return pd.DataFrame(rows, columns=["endpoint", "model", *fields])
 
 
-def _flow(results: Results) -> pd.DataFrame:
+def _flow(study: Study) -> pd.DataFrame:
     rows = [
         {
             "endpoint": endpoint,
@@ -252,39 +244,39 @@ def _flow(results: Results) -> pd.DataFrame:
             "not_run": card.not_run or "",
             "warnings": " ".join(card.warnings),
         }
-        for endpoint, card in results.flow.items()
+        for endpoint, card in study.flow.items()
     ]
     return pd.DataFrame(rows, columns=["endpoint", "patients", "labelled", "positives", "not_run", "warnings"])
 
 
-def _events_per_variable(results: Results) -> pd.DataFrame:
+def _events_per_variable(study: Study) -> pd.DataFrame:
     rows = [
         (protocol, endpoint, _number(result.events_per_variable), "; ".join(result.warnings))
-        for protocol, endpoint, result in _endpoints(results)
+        for protocol, endpoint, result in study.each_endpoint()
     ]
     return pd.DataFrame(rows, columns=[*IDENTITY, "events_per_variable", "warnings"])
 
 
-def _correlation(results: Results) -> pd.DataFrame:
+def _correlation(study: Study) -> pd.DataFrame:
     rows = [
         (protocol, endpoint, _number(card.largest), _number(card.mean), _number(card.sd), card.networks)
-        for protocol, endpoint, result in _endpoints(results)
+        for protocol, endpoint, result in study.each_endpoint()
         if (card := result.correlation) is not None
     ]
     return pd.DataFrame(rows, columns=[*IDENTITY, "largest", "mean", "sd", "networks"])
 
 
-def _contributions(results: Results) -> pd.DataFrame:
+def _contributions(study: Study) -> pd.DataFrame:
     rows = [
         (protocol, endpoint, source, share)
-        for protocol, endpoint, result in _endpoints(results)
+        for protocol, endpoint, result in study.each_endpoint()
         for source, share in result.contributions.items()
     ]
     return pd.DataFrame(rows, columns=[*IDENTITY, "source", "share"])
 
 
-def _models_not_run(results: Results) -> dict[str, str]:
-    return {model: why for model, why in results.models_not_run.items() if model in ALL_MODELS}
+def _models_not_run(study: Study) -> dict[str, str]:
+    return {model: why for model, why in study.models_not_run.items() if model in ALL_MODELS}
 
 
 def _pairs(found: dict[str, str], header: list[str]) -> pd.DataFrame:

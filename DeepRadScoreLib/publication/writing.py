@@ -15,8 +15,7 @@ from DeepRadScoreLib.publication.html import CHECKLIST_PREFIX, to_study_html
 from DeepRadScoreLib.publication.page_rows import file_name
 from DeepRadScoreLib.publication.tables import study_tables
 from DeepRadScoreLib.report.page import embedded
-from DeepRadScoreLib.study.results.document import Results
-from DeepRadScoreLib.study.results.outcome import StudyOutcome
+from DeepRadScoreLib.study.results.study import Study
 from DeepRadScoreLib.writing import write_atomically, write_folder
 
 if TYPE_CHECKING:
@@ -29,9 +28,7 @@ PAGE_COLOURS = 256
 """Colours of a figure that stands in the page as pixels."""
 
 
-def write_study(
-    outcome: StudyOutcome, results: Results, cohort_table: pd.DataFrame, folder: Path, report: Report = ignore
-) -> None:
+def write_study(study: Study, folder: Path, report: Report = ignore) -> None:
     """Leave the results of a study in a folder: all of them, or what was there before.
 
     `results.json`, `predictions.csv`, `tables/*.csv`, `figures/*.svg` and `*.png`, `report.html`, and `files.sha256`,
@@ -41,7 +38,6 @@ def write_study(
 
     Parameters
     ----------
-    cohort_table: the cases that were used, one row each, cells as text.
     report: called after each figure, the slow part.
 
     Raises
@@ -50,28 +46,26 @@ def write_study(
     """
 
     def write(fresh: Path) -> None:
-        _write_files(outcome, results, cohort_table, fresh, report)
+        _write_files(study, fresh, report)
 
     write_folder(folder, write, _outdated, last=(LISTING, RESULTS))
 
 
-def _write_files(
-    outcome: StudyOutcome, results: Results, cohort_table: pd.DataFrame, folder: Path, report: Report
-) -> None:
+def _write_files(study: Study, folder: Path, report: Report) -> None:
     from DeepRadScoreLib.publication.figures.figure_list import figure_names, study_figures
 
-    tables = study_tables(outcome, results, cohort_table)
-    tables |= {CHECKLIST_PREFIX + CHECKLISTS[name]: table for name, table in filled(outcome, results).items()}
+    tables = study_tables(study)
+    tables |= {CHECKLIST_PREFIX + CHECKLISTS[name]: table for name, table in filled(study).items()}
     for name, table in tables.items():
         write_atomically(folder / "tables" / f"{file_name(name)}.csv", _csv(table))
-    write_atomically(folder / "predictions.csv", _csv(outcome.predictions()))
-    write_atomically(folder / RESULTS, results.to_json())
+    write_atomically(folder / "predictions.csv", _csv(study.predictions()))
+    write_atomically(folder / RESULTS, study.to_json())
     pictures = {}
-    total = len(figure_names(outcome, results))
-    for done, (name, figure) in enumerate(study_figures(outcome, results), start=1):
+    total = len(figure_names(study))
+    for done, (name, figure) in enumerate(study_figures(study), start=1):
         pictures[name] = _write_figure(figure, folder / "figures", file_name(name))
         report(Progress(Stage.FIGURES, name, done, total))
-    write_atomically(folder / "report.html", to_study_html(outcome, results, tables, pictures))
+    write_atomically(folder / "report.html", to_study_html(study, tables, pictures))
     write_atomically(folder / LISTING, _listing(folder))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import joblib
@@ -30,7 +30,8 @@ from DeepRadScoreLib.study.evaluation.gathering import (
     read_labels,
 )
 from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, StudyCases, outer_parts
-from DeepRadScoreLib.study.results.outcome import StudyOutcome
+from DeepRadScoreLib.study.results.study import Study
+from DeepRadScoreLib.study.results.summary import summarise
 from DeepRadScoreLib.study.training.protocols import TrainingPlan
 from DeepRadScoreLib.study.training.train import TrainingResult, check_plan, plain_settings, train_bundle, work_key
 
@@ -49,10 +50,21 @@ LEARNING = (
 EXTRACTING = ("pyradiomics-bhklab", "SimpleITK")
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """A finished evaluation: the study to write, and the folder of its finished units, which may go once it is written.
+
+    An interrupted run resumes from `work`; it is the caller's to remove.
+    """
+
+    study: Study
+    work: Path
+
+
 def train_from_table(
     table: Path, out: Path, plan: TrainingPlan, *, workers: Workers, cd8a_cut: float | None, report: Report
-) -> tuple[TrainingResult, dict[str, str]]:
-    """Train on a cohort table and write the bundle; returns the result and the cases that were left out, with why."""
+) -> TrainingResult:
+    """Train on a cohort table and write the bundle."""
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
     check_plan(plan)
     computed = extracted(cohort, plan, "both", workers, report)
@@ -61,15 +73,11 @@ def train_from_table(
     result = train_bundle(cohort, computed, plan, work=work, workers=workers, report=report)
     write_bundle(result.bundle, out)
     shutil.rmtree(work)
-    return result, computed.failed
+    return result
 
 
-def evaluate_from_table(
-    inputs: StudyInputs, plan: EvaluationPlan, *, workers: Workers, report: Report
-) -> tuple[StudyOutcome, Cohort, Path]:
-    """Evaluate the method on a cohort table; returns what was found, the cases used, and the run's work folder.
-
-    The work folder is the caller's to remove once the findings are written.
+def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, *, workers: Workers, report: Report) -> Evaluation:
+    """Evaluate the method on a cohort table.
 
     Raises
     ------
@@ -93,10 +101,10 @@ def evaluate_from_table(
     work.mkdir(parents=True, exist_ok=True)
     problems = {key: error.sentence(lambda path: path.name) for key, error in cohort.bad_labels.items()}
     try:
-        folds, flows = evaluate(gathered.cases, plan, problems, work=work, workers=workers, report=report)
+        folds, flow = evaluate(gathered.cases, plan, problems, work=work, workers=workers, report=report)
     except CohortError as error:
         raise CohortError(error.what, where=inputs.table, mend=error.mend) from error
-    evaluated = [flow.endpoint for flow in flows if not flow.not_run]
+    evaluated = [key for key, card in flow.items() if not card.not_run]
     not_run = models_not_run(gathered.cases)
     backbones = None
     if inputs.backbones and evaluated:
@@ -105,14 +113,17 @@ def evaluate_from_table(
         except (CohortError, TooFewPositivesError) as error:
             not_run["backbones"] = str(error)
     files = {"cohort": inputs.table, "features": inputs.features, "weights": Path(plan.training.network.weights)}
-    outcome = StudyOutcome(
+    settings = _settings(inputs, plan, cohort, gathered)
+    study = Study(
         folds=folds,
-        flows=flows,
+        protocols=summarise(folds, flow, not_run, settings),
+        flow=flow,
+        cohort_table=cohort.table.iloc[gathered.rows],
         models_not_run=not_run,
         left_out=gathered.left_out,
         patients=int(cohort.table["patient_id"].nunique()),
         cases=len(cohort),
-        settings=_settings(inputs, plan, cohort, gathered),
+        settings=settings,
         versions={name: installed_version(name) for name in (*LEARNING, *EXTRACTING)},
         hashes={
             f"{role} ({path.name})": _sha256(path)
@@ -125,7 +136,7 @@ def evaluate_from_table(
         rows_of_others=gathered.rows_of_others,
         backbones=backbones,
     )
-    return outcome, replace(cohort, table=cohort.table.iloc[gathered.rows]), work
+    return Evaluation(study, work)
 
 
 def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathered: Gathered) -> dict:

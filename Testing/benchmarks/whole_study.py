@@ -26,7 +26,7 @@ from DeepRadScoreLib.publication.writing import write_study
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate as evaluation
 from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, StudyCases, outer_parts
-from DeepRadScoreLib.study.results.outcome import StudyOutcome
+from DeepRadScoreLib.study.results.study import Study
 from DeepRadScoreLib.study.results.summary import summarise
 from DeepRadScoreLib.study.training.networks import NetworkPlan
 from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
@@ -83,11 +83,13 @@ def main() -> None:
     clock = Clock()
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(evaluation, "outer_parts", lambda *_: some):
-        folds, flows = evaluation.evaluate(cases, plan, {}, work=Path(folder), workers=Processes(), report=clock)
+        folds, flow = evaluation.evaluate(cases, plan, {}, work=Path(folder), workers=Processes(), report=clock)
         folds_s = time.perf_counter() - begin
-        outcome = StudyOutcome(folds, flows, {}, {}, N, N, {"seed": 0, "split": "cv"})
+        settings = {"seed": 0, "split": "cv"}
         table = pd.DataFrame({"case_id": cases.data.features.index, "patient_id": cases.data.patients})
-        write_study(outcome, summarise(outcome), table, Path(folder) / "out", clock)
+        figures = summarise(folds, flow, {}, settings)
+        study = Study(folds, figures, flow, table, {}, {}, patients=N, cases=N, settings=settings)
+        write_study(study, Path(folder) / "out", clock)
     whole_s = time.perf_counter() - begin
     for stage, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
         print(f"{seconds:8.0f} s  {100 * seconds / whole_s:5.1f} %  {stage}")

@@ -14,7 +14,6 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 
-from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.models import Baseline, Model, Protocol
 from DeepRadScoreLib.publication.sentences import MODEL_NAMES, endpoint_name
 from DeepRadScoreLib.study.results.document import ModelCard
@@ -102,7 +101,7 @@ def new_page(
     caption: str,
     body: float,
     *,
-    synthetic: bool,
+    label: str | None,
     width: float = FULL_WIDTH,
     legend: Sequence[Artist] = (),
 ) -> Page:
@@ -112,14 +111,14 @@ def new_page(
     columns = _legend_columns(legend, width - 4)
     rows = -(-len(legend) // columns) if legend else 0
     title_end = 2 + 4.3 * len(above)
-    label_end = title_end + (4.6 if synthetic else 0)
+    label_end = title_end + (4.6 if label else 0)
     top = label_end + (4.2 * rows + 1 if rows else 0) + 1.5
     height = top + body + 2 + LINE_MM * len(below) + 1.5
     figure = Figure(figsize=(width / MM_PER_INCH, height / MM_PER_INCH), facecolor="white")
     page = Page(figure, width, height, top)
     page.text(2, 2 - top, "\n".join(above), fontsize=LARGE, weight="bold", linespacing=1.25)
-    if synthetic:
-        page.text(2, title_end + 0.4 - top, SYNTHETIC_LABEL, fontsize=MEDIUM, weight="bold", color=VERMILION)
+    if label:
+        page.text(2, title_end + 0.4 - top, label, fontsize=MEDIUM, weight="bold", color=VERMILION)
     if legend:
         figure.legend(
             handles=list(legend),

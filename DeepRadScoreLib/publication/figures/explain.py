@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 
+from DeepRadScoreLib.models import Protocol
 from DeepRadScoreLib.publication.figures.canvas import (
     BLUE,
     FULL_WIDTH,
@@ -27,8 +28,9 @@ from DeepRadScoreLib.publication.figures.canvas import (
 )
 from DeepRadScoreLib.publication.sentences import endpoint_name
 from DeepRadScoreLib.report.wording import COLUMN_NAMES
-from DeepRadScoreLib.study.results.document import CorrelationCard, EndpointResult, ProtocolResult
+from DeepRadScoreLib.study.results.document import CorrelationCard, EndpointResult
 from DeepRadScoreLib.study.results.outcome import Explanation, FoldOutcome
+from DeepRadScoreLib.study.results.study import Study
 
 SOURCES: dict[str, tuple[str, str, str]] = {
     "radscore_tumour": (COLUMN_NAMES["radscore_tumour"], BLUE, ""),
@@ -53,9 +55,10 @@ def mean_absolute(correlations: Sequence[np.ndarray]) -> np.ndarray:
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
-def correlation(protocol: str, result: ProtocolResult, folds: Sequence[FoldOutcome], synthetic: bool) -> Figure:
+def correlation(study: Study, protocol: Protocol) -> Figure:
     """Heat map per endpoint: |r| of each RadScore with each deep feature, averaged over networks."""
-    found = {key: _explanations(folds, key) for key in result.endpoints}
+    result = study.protocols[protocol]
+    found = {key: _explanations(study.folds[protocol], key) for key in result.endpoints}
     found = {key: [e for e in each if e.correlations] for key, each in found.items()}
     height, row, gap, left, plot = 0.0, 4.8, 7.0, 34.0, 92.0
     heights = {key: row * (each[0].correlations[0].shape[0] if each else 1) for key, each in found.items()}
@@ -66,7 +69,7 @@ def correlation(protocol: str, result: ProtocolResult, folds: Sequence[FoldOutco
         "a column is the k-th feature of each, and its mean says how strong correlations are, not of which feature. "
         "Right: largest and mean ± SD of |r| over all RadScores, features and networks.",
         body,
-        synthetic=synthetic,
+        label=study.label,
     )
     image = None
     for key, each in found.items():
@@ -110,8 +113,9 @@ def _print_summary(page: Page, x: float, y: float, card: CorrelationCard | None)
     page.text(x, y + 0.9, text, linespacing=1.6)
 
 
-def contributions(protocol: str, result: ProtocolResult, synthetic: bool) -> Figure:
+def contributions(study: Study, protocol: Protocol) -> Figure:
     """Share of each source in Deep-RadScore's mean |SHAP|, one bar per endpoint (Fig. 4b)."""
+    result = study.protocols[protocol]
     row, left, top, plot = 5.6, 38.0, 4.0, 93.0
     body = top + row * len(result.endpoints) + 5
     page = new_page(
@@ -120,7 +124,7 @@ def contributions(protocol: str, result: ProtocolResult, synthetic: bool) -> Fig
         "over the outer folds in which it found a signal. A share says what the score rests on, not whether the score "
         "is any good.",
         body,
-        synthetic=synthetic,
+        label=study.label,
         legend=[Patch(facecolor=c, edgecolor="white", hatch=h, label=n) for n, c, h in SOURCES.values()],
     )
     axes = page.axes(left, top, plot, row * len(result.endpoints))

@@ -13,37 +13,37 @@ from typing import IO, Any
 import matplotlib.style
 from matplotlib.figure import Figure
 
+from DeepRadScoreLib.models import Protocol
 from DeepRadScoreLib.publication.figures.canvas import STYLE
 from DeepRadScoreLib.publication.figures.explain import contributions, correlation
 from DeepRadScoreLib.publication.figures.flow import patient_flow
-from DeepRadScoreLib.publication.figures.gradcam import gradcam_pages
+from DeepRadScoreLib.publication.figures.gradcam import gradcam_figure, gradcam_pages
 from DeepRadScoreLib.publication.figures.models import inner_auc, roc
 from DeepRadScoreLib.publication.figures.overview import auc_overview
 from DeepRadScoreLib.publication.figures.probability import calibration, decision
 from DeepRadScoreLib.publication.figures.shap import shap_endpoints, shap_figure
-from DeepRadScoreLib.study.results.document import ProtocolResult, Results
-from DeepRadScoreLib.study.results.outcome import FoldOutcome, StudyOutcome
+from DeepRadScoreLib.study.results.study import Study
 
 SVG_DPI = 300
 """Resolution of the parts of an SVG that are pixels: CT patches and the points of a beeswarm."""
 
 
-def study_figures(outcome: StudyOutcome, results: Results) -> Iterator[tuple[str, Figure]]:
+def study_figures(study: Study) -> Iterator[tuple[str, Figure]]:
     """Name and figure, each drawn when it is asked for; a figure with nothing to show is left out.
 
     Names: `patient_flow`, `auc_overview`; for each protocol `roc_strict`, `inner_auc_strict`, `calibration_strict`,
     `decision_strict`, `correlation_strict`, `contributions_strict`, `shap_strict_<ENDPOINT>`, `gradcam_strict` (and
     `gradcam_strict_2` from the sixth endpoint on).
     """
-    for name, draw in _planned(outcome, results):
+    for name, draw in _planned(study):
         with matplotlib.style.context(STYLE, after_reset=True):
             figure = draw()
         yield name, figure
 
 
-def figure_names(outcome: StudyOutcome, results: Results) -> list[str]:
+def figure_names(study: Study) -> list[str]:
     """The names of `study_figures`, without drawing."""
-    return [name for name, _ in _planned(outcome, results)]
+    return [name for name, _ in _planned(study)]
 
 
 def to_svg(figure: Figure) -> str:
@@ -65,29 +65,26 @@ def _save(figure: Figure, stream: IO[Any], form: str, dpi: int, metadata: dict[s
         figure.savefig(stream, format=form, dpi=dpi, facecolor="white", metadata=metadata)
 
 
-def _planned(outcome: StudyOutcome, results: Results) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    synthetic = outcome.synthetic
-    yield "patient_flow", partial(patient_flow, results, synthetic)
-    if any(result.endpoints for result in results.protocols.values()):
-        yield "auc_overview", partial(auc_overview, results, synthetic)
-    for protocol, folds in outcome.folds.items():
-        if protocol in results.protocols and results.protocols[protocol].endpoints:
-            for name, draw in _of_protocol(protocol, results.protocols[protocol], folds):
-                yield name, partial(draw, synthetic=synthetic)
+def _planned(study: Study) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    yield "patient_flow", partial(patient_flow, study)
+    if any(study.each_endpoint()):
+        yield "auc_overview", partial(auc_overview, study)
+    for protocol in study.folds:
+        if protocol in study.protocols and study.protocols[protocol].endpoints:
+            yield from _of_protocol(study, protocol)
 
 
-def _of_protocol(
-    protocol: str, result: ProtocolResult, folds: tuple[FoldOutcome, ...]
-) -> Iterator[tuple[str, Callable[..., Figure]]]:
-    yield f"roc_{protocol}", partial(roc, protocol, result, folds)
-    yield f"inner_auc_{protocol}", partial(inner_auc, protocol, result)
-    yield f"calibration_{protocol}", partial(calibration, protocol, result, folds)
-    yield f"decision_{protocol}", partial(decision, protocol, result)
-    if any(explanation.correlations for fold in folds for explanation in fold.explanations):
-        yield f"correlation_{protocol}", partial(correlation, protocol, result, folds)
-    if any(endpoint.contributions for endpoint in result.endpoints.values()):
-        yield f"contributions_{protocol}", partial(contributions, protocol, result)
+def _of_protocol(study: Study, protocol: Protocol) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    endpoints, folds = study.protocols[protocol].endpoints, study.folds[protocol]
+    explained = any(explanation.correlations for fold in folds for explanation in fold.explanations)
+    shared = any(endpoint.contributions for endpoint in endpoints.values())
+    kinds = {"roc": roc, "inner_auc": inner_auc, "calibration": calibration, "decision": decision}
+    kinds |= {"correlation": correlation} if explained else {}
+    kinds |= {"contributions": contributions} if shared else {}
+    for kind, draw in kinds.items():
+        yield f"{kind}_{protocol}", partial(draw, study, protocol)
     for key in shap_endpoints(folds):
-        yield f"shap_{protocol}_{key}", partial(shap_figure, protocol, key, folds)
-    for number, draw in enumerate(gradcam_pages(folds), start=1):
-        yield f"gradcam_{protocol}" if number == 1 else f"gradcam_{protocol}_{number}", partial(draw, protocol)
+        yield f"shap_{protocol}_{key}", partial(shap_figure, study, protocol, key)
+    for number, pairs in enumerate(gradcam_pages(folds), start=1):
+        name = f"gradcam_{protocol}" if number == 1 else f"gradcam_{protocol}_{number}"
+        yield name, partial(gradcam_figure, study, protocol, pairs)

@@ -23,7 +23,8 @@ from DeepRadScoreLib.publication.figures.canvas import (
     wrapped,
 )
 from DeepRadScoreLib.publication.sentences import BACKBONES, NO_TABLE_2, endpoint_name, model_name
-from DeepRadScoreLib.study.results.document import FlowCard, Results
+from DeepRadScoreLib.study.results.document import FlowCard
+from DeepRadScoreLib.study.results.study import Study
 
 BOX_MM, GAP_MM, MARGIN_MM = 41.4, 2.8, 2.0
 PER_ROW = 4
@@ -54,17 +55,17 @@ class Box:
         return self.y + self.height
 
 
-def patient_flow(results: Results, synthetic: bool) -> Figure:
+def patient_flow(study: Study) -> Figure:
     """A diagram from the cohort table by way of those left out to every endpoint and the protocols' parts."""
-    table, left_out, used = _upper_boxes(results)
-    rows = _endpoint_rows(results, used.bottom + 9)
+    table, left_out, used = _upper_boxes(study)
+    rows = _endpoint_rows(study, used.bottom + 9)
     last = max((box.bottom for row in rows for box in row), default=used.bottom)
-    split = _split_box(results, last + 6)
+    split = _split_box(study, last + 6)
     page = new_page(
         "Flow of patients",
         "A patient without a label is left out of that endpoint alone. Grey boxes: endpoints that were not evaluated.",
         split.bottom + 1,
-        synthetic=synthetic,
+        label=study.label,
     )
     for box in [table, used, split, *(box for row in rows for box in row), *([left_out] if left_out else [])]:
         _draw_box(page, box)
@@ -77,22 +78,22 @@ def patient_flow(results: Results, synthetic: bool) -> Figure:
     return page.figure
 
 
-def _upper_boxes(results: Results) -> tuple[Box, Box | None, Box]:
+def _upper_boxes(study: Study) -> tuple[Box, Box | None, Box]:
     width, x = 62.0, MARGIN_MM
-    table = Box(x, 0, width, "Cohort table", (_count(results.patients, "patient"), _count(results.cases, "case")))
-    if not results.left_out:
-        return table, None, _used(results, x, table.bottom + 8, width)
+    table = Box(x, 0, width, "Cohort table", (_count(study.patients, "patient"), _count(study.cases, "case")))
+    if not study.left_out:
+        return table, None, _used(study, x, table.bottom + 8, width)
     out_width = FULL_WIDTH - 2 * MARGIN_MM - width - 14
-    reasons = _reasons(results, out_width - 2 * PAD_MM)
-    head = f"Left out: {_count(len(results.left_out), 'case')}"
+    reasons = _reasons(study, out_width - 2 * PAD_MM)
+    head = f"Left out: {_count(len(study.left_out), 'case')}"
     out = Box(x + width + 14, table.bottom - 4, out_width, head, reasons)
     used_y = max(table.bottom + 10, 2 * (out.y + out.height / 2) - table.bottom)
-    return table, out, _used(results, x, used_y, width)
+    return table, out, _used(study, x, used_y, width)
 
 
-def _used(results: Results, x: float, y: float, width: float) -> Box:
-    lines = [_count(results.cases - len(results.left_out), "case")]
-    for model, reason in results.models_not_run.items():
+def _used(study: Study, x: float, y: float, width: float) -> Box:
+    lines = [_count(study.cases - len(study.left_out), "case")]
+    for model, reason in study.models_not_run.items():
         text = f"{NO_TABLE_2}: {reason}" if model == BACKBONES else f"{model_name(model)} not run: {reason}"
         lines.extend(wrapped(text, width - 2 * PAD_MM, SMALL))
     return Box(x, y, width, "Used", tuple(lines))
@@ -102,9 +103,9 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _reasons(results: Results, width: float) -> tuple[str, ...]:
+def _reasons(study: Study, width: float) -> tuple[str, ...]:
     """Reasons with how many cases share each; what names the case before a colon is not part of a reason."""
-    counts = Counter(_reason(case, why) for case, why in results.left_out.items())
+    counts = Counter(_reason(case, why) for case, why in study.left_out.items())
     lines: list[str] = []
     for reason, count in counts.most_common(MOST_REASONS):
         lines.extend(wrapped(f"{count} × {reason}", width, SMALL)[:2])
@@ -117,8 +118,8 @@ def _reason(case: str, why: str) -> str:
     return after if colon and (case in before or "." in before) else why
 
 
-def _endpoint_rows(results: Results, y: float) -> list[list[Box]]:
-    items = list(results.flow.items())
+def _endpoint_rows(study: Study, y: float) -> list[list[Box]]:
+    items = list(study.flow.items())
     rows = []
     for start in range(0, len(items), PER_ROW):
         part = items[start : start + PER_ROW]
@@ -149,10 +150,10 @@ def _endpoint_box(key: str, card: FlowCard, x: float, y: float) -> Box:
     )
 
 
-def _split_box(results: Results, y: float) -> Box:
+def _split_box(study: Study, y: float) -> Box:
     width = FULL_WIDTH - 2 * MARGIN_MM
     lines = []
-    for protocol, result in results.protocols.items():
+    for protocol, result in study.protocols.items():
         text = f"{PROTOCOL_TITLES[protocol]}: {result.split}"
         lines.extend(wrapped(text[0].upper() + text[1:], width - 2 * PAD_MM, SMALL))
     return Box(MARGIN_MM, y, width, "Training and test, for each endpoint that was evaluated", tuple(lines))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -12,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
-from DeepRadScoreLib.models import Model
+from DeepRadScoreLib.models import Model, Protocol
 from DeepRadScoreLib.publication.figures.canvas import (
     FULL_WIDTH,
     GREY,
@@ -25,6 +24,7 @@ from DeepRadScoreLib.publication.figures.canvas import (
 )
 from DeepRadScoreLib.report.figures import HEAT_FROM, HEAT_MAP, NETWORK_WINDOW
 from DeepRadScoreLib.study.results.outcome import CamExample, FoldOutcome
+from DeepRadScoreLib.study.results.study import Study
 
 PER_PAGE = 5
 IMAGE_MM, GAP_MM, PAIR_GAP_MM = 35.0, 1.0, 10.0
@@ -58,21 +58,20 @@ def _distance(fold: FoldOutcome, cam: CamExample) -> float:
     return abs(cam.probability - next(thresholds))
 
 
-def gradcam_pages(folds: Sequence[FoldOutcome]) -> list[Callable[[str, bool], Figure]]:
-    """One function (protocol, synthetic) -> figure for every five endpoints; none without examples."""
+def gradcam_pages(folds: Sequence[FoldOutcome]) -> list[dict[str, Pair]]:
+    """The pairs of every five endpoints; none without examples."""
     pairs = list(cam_pairs(folds).items())
-    pages = [dict(pairs[start : start + PER_PAGE]) for start in range(0, len(pairs), PER_PAGE)]
-    return [partial(gradcam_figure, pairs=page, several=len(folds) > 1) for page in pages]
+    return [dict(pairs[start : start + PER_PAGE]) for start in range(0, len(pairs), PER_PAGE)]
 
 
-def gradcam_figure(protocol: str, synthetic: bool, *, pairs: dict[str, Pair], several: bool) -> Figure:
-    """A row per endpoint: patch, and patch with map, of the most and of the least certain case."""
+def gradcam_figure(study: Study, protocol: Protocol, pairs: dict[str, Pair]) -> Figure:
+    """A row per endpoint of one page: patch, and patch with map, of the most and of the least certain case."""
     row = TITLE_MM + IMAGE_MM + 1
     page = new_page(
         f"Grad-CAM of the most and the least certain case, {PROTOCOL_TITLES[protocol]}",
-        _caption(pairs, several),
+        _caption(pairs, several=len(study.folds[protocol]) > 1),
         row * len(pairs),
-        synthetic=synthetic,
+        label=study.label,
     )
     for number, (key, pair) in enumerate(pairs.items()):
         y = row * number
@@ -95,7 +94,7 @@ def _words(example: CamExample) -> str:
     return f"{example.kind.capitalize()}{numbers}{fitted(example.case_id, room, SMALL)}"
 
 
-def _caption(pairs: dict[str, Pair], several: bool) -> str:
+def _caption(pairs: dict[str, Pair], *, several: bool) -> str:
     cells = dict.fromkeys(e.cells for pair in pairs.values() for e in pair if e is not None)
     low, high = NETWORK_WINDOW
     return (

@@ -16,13 +16,12 @@ from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import roc_curve
 
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS
-from DeepRadScoreLib.models import MODELS, Baseline, Model
+from DeepRadScoreLib.models import MODELS, Baseline, Model, Protocol
 from DeepRadScoreLib.publication.figures.canvas import (
     BLACK,
     GREY,
     LOOKS,
     PALE,
-    PROTOCOL_TITLES,
     absence,
     interval_methods,
     model_legend,
@@ -30,8 +29,9 @@ from DeepRadScoreLib.publication.figures.canvas import (
 )
 from DeepRadScoreLib.publication.figures.panels import NO_LINE, panel_page, unit_square, value_legend
 from DeepRadScoreLib.report.number_text import with_interval
-from DeepRadScoreLib.study.results.document import EndpointResult, ModelCard, ProtocolResult
+from DeepRadScoreLib.study.results.document import EndpointResult, ModelCard
 from DeepRadScoreLib.study.results.outcome import FoldOutcome
+from DeepRadScoreLib.study.results.study import Study
 
 SPECIFICITY_GRID = np.linspace(0.0, 1.0, 201)
 
@@ -60,8 +60,9 @@ def average_roc(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndar
     return SPECIFICITY_GRID, np.mean(curves, axis=0), np.std(curves, axis=0), len(curves)
 
 
-def roc(protocol: str, result: ProtocolResult, folds: Sequence[FoldOutcome], synthetic: bool) -> Figure:
+def roc(study: Study, protocol: Protocol) -> Figure:
     """ROC per endpoint: the three models and tumour volume, folds averaged vertically with a band of 1 SD."""
+    result, folds = study.protocols[protocol], study.folds[protocol]
     shown = (*MODELS, Baseline.VOLUME)
     several = len(folds) > 1
     methods = interval_methods(c for e in result.endpoints.values() for c in e.models.values())
@@ -74,10 +75,10 @@ def roc(protocol: str, result: ProtocolResult, folds: Sequence[FoldOutcome], syn
     with_dagger = any(noted(c) for e in result.endpoints.values() for m, c in e.models.items() if m in shown)
     dagger = " †: this interval is not to be relied on; the table of AUCs says why." if with_dagger else ""
     page, panels = panel_page(
-        f"ROC, {PROTOCOL_TITLES[protocol]}",
+        "ROC",
         f"{how}{f'Method of the interval: {methods}. ' if methods else ''}Split: {result.split}.{dagger}",
-        result,
-        synthetic,
+        study,
+        protocol,
         model_legend(shown),
         ("1 − specificity", "Sensitivity"),
     )
@@ -116,12 +117,13 @@ def _of(fold: FoldOutcome, key: str, model: str) -> tuple[np.ndarray, np.ndarray
     return rows["label"].to_numpy(), rows["score"].to_numpy()
 
 
-def inner_auc(protocol: str, result: ProtocolResult, synthetic: bool) -> Figure:
+def inner_auc(study: Study, protocol: Protocol) -> Figure:
     """Inner cross-validated AUCs of the seven classifiers of each model; how often each was chosen (Fig. 3b-d)."""
     legend: list[Artist] = [
         Patch(facecolor=_tint(LOOKS[m].colour), edgecolor=LOOKS[m].colour, hatch=LOOKS[m].hatch, label=LOOKS[m].name)
         for m in MODELS
     ]
+    result = study.protocols[protocol]
     several = len(result.folds) > 1
     mark = (
         f"The figure above a box: in how many of the {len(result.folds)} training parts this classifier was chosen."
@@ -129,12 +131,12 @@ def inner_auc(protocol: str, result: ProtocolResult, synthetic: bool) -> Figure:
         else "★: the chosen classifier."
     )
     page, panels = panel_page(
-        f"AUC of the inner cross-validation, {PROTOCOL_TITLES[protocol]}",
+        "AUC of the inner cross-validation",
         "AUC of every inner fold of every repeat, for all classifiers that were compared; left to right within a group "
         "as in the legend. Box: quartiles and median; whiskers: 5th and 95th percentile. Filled boxes were chosen "
         f"(best mean), hollow ones were not. {mark} Inner AUCs compare classifiers; they do not validate a model.",
-        result,
-        synthetic,
+        study,
+        protocol,
         legend,
         ("", "Inner AUC"),
         height_share=0.78,

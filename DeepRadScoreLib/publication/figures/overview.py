@@ -24,7 +24,8 @@ from DeepRadScoreLib.publication.figures.canvas import (
     noted,
 )
 from DeepRadScoreLib.report.number_text import decimals, signed, with_interval
-from DeepRadScoreLib.study.results.document import ModelCard, Results
+from DeepRadScoreLib.study.results.document import ModelCard
+from DeepRadScoreLib.study.results.study import Study
 
 ROWS = (*MODELS, Baseline.VOLUME)
 NAMES_MM, PLOT_MM = 32.0, 76.0
@@ -32,19 +33,19 @@ HEAD_MM, TITLE_MM, ROW_MM = 7.0, 4.4, 3.5
 GAP_COLOUR = "#a0a0a0"
 
 
-def auc_overview(results: Results, synthetic: bool) -> Figure:
+def auc_overview(study: Study) -> Figure:
     """Test AUC with interval of each endpoint and model; with both protocols also inner AUC and the optimism gap."""
-    protocols = [name for name in Protocol if name in results.protocols]
-    keys = [k for k in results.flow if any(k in results.protocols[p].endpoints for p in protocols)]
+    protocols = [name for name in Protocol if name in study.protocols]
+    keys = [k for k in study.flow if any(k in study.protocols[p].endpoints for p in protocols)]
     body = HEAD_MM + len(keys) * (TITLE_MM + len(ROWS) * ROW_MM + 1.2) + 9
     page = new_page(
         "AUC of every endpoint and model",
-        _caption(results, protocols),
+        _caption(study, protocols),
         body,
-        synthetic=synthetic,
+        label=study.label,
         legend=_legend(protocols),
     )
-    axes = _axes(page, body, _lowest(results, protocols))
+    axes = _axes(page, body, _lowest(study, protocols))
     columns = _columns(protocols)
     for x, words in columns:
         page.text(x, 0.3, words, weight="bold", linespacing=1.15)
@@ -55,15 +56,15 @@ def auc_overview(results: Results, synthetic: bool) -> Figure:
         heading(page, 2, y + 0.7, key, FULL_WIDTH - 4)
         y += TITLE_MM
         for model in ROWS:
-            _row(page, axes, results, protocols, key, model, y + ROW_MM / 2, [x for x, _ in columns])
+            _row(page, axes, study, protocols, key, model, y + ROW_MM / 2, [x for x, _ in columns])
             y += ROW_MM
         y += 1.2
     return page.figure
 
 
-def _lowest(results: Results, protocols: Sequence[str]) -> float:
+def _lowest(study: Study, protocols: Sequence[Protocol]) -> float:
     """Where the AUC axis begins: a tenth that lies below all that is drawn, 0.4 at most."""
-    endpoints = [e for p in protocols for e in results.protocols[p].endpoints.values()]
+    endpoints = [e for p in protocols for e in study.protocols[p].endpoints.values()]
     cards = [card for e in endpoints for model in ROWS if (card := e.models.get(model))]
     drawn = [c.auc_ci[0] for c in cards if c.auc_ci] + [a for c in cards for a in (c.auc, c.inner_auc) if a is not None]
     return max(floor(10 * min(drawn, default=0.4)) / 10, 0.0) if min(drawn, default=1.0) < 0.4 else 0.4
@@ -83,7 +84,7 @@ def _axes(page: Page, body: float, lowest: float) -> Axes:
     return axes
 
 
-def _columns(protocols: Sequence[str]) -> list[tuple[float, str]]:
+def _columns(protocols: Sequence[Protocol]) -> list[tuple[float, str]]:
     x = NAMES_MM + PLOT_MM + 2
     if len(protocols) == 1:
         return [(x, f"{protocols[0].capitalize()}\nAUC (95 % interval)"), (x + 36, "Patients,\npositive")]
@@ -98,8 +99,8 @@ def _columns(protocols: Sequence[str]) -> list[tuple[float, str]]:
 def _row(
     page: Page,
     axes: Axes,
-    results: Results,
-    protocols: Sequence[str],
+    study: Study,
+    protocols: Sequence[Protocol],
     key: str,
     model: str,
     y: float,
@@ -107,7 +108,7 @@ def _row(
 ) -> None:
     look, middle = LOOKS[model], {"va": "center_baseline"}
     page.text(4, y, look.name, color=GREY if model == Baseline.VOLUME else "black", **middle)
-    cards = {p: _card(results, p, key, model) for p in protocols}
+    cards = {p: _card(study, p, key, model) for p in protocols}
     main = cards[protocols[0]]
     missing = absence(model, main)
     if missing or main is None:
@@ -124,11 +125,11 @@ def _row(
     if paper is not None and paper.auc is not None:
         _marker(axes, paper, y + 0.6, {"marker": "s", **_hollow(look.colour)}, 0.7)
         page.text(columns[1], y, decimals(paper.auc) + ("†" if noted(paper) else ""), **middle)
-    _gap(page, axes, results, key, model, y, columns)
+    _gap(page, axes, study, key, model, y, columns)
 
 
-def _gap(page: Page, axes: Axes, results: Results, key: str, model: str, y: float, columns: Sequence[float]) -> None:
-    gap = results.optimism.get(key, {}).get(model)
+def _gap(page: Page, axes: Axes, study: Study, key: str, model: str, y: float, columns: Sequence[float]) -> None:
+    gap = study.optimism.get(key, {}).get(model)
     if gap is None or gap.paper_inner_auc is None:
         return
     page.text(columns[2], y, decimals(gap.paper_inner_auc), va="center_baseline")
@@ -157,12 +158,12 @@ def _hollow(colour: str) -> dict[str, Any]:
     return _filled(colour) | {"markerfacecolor": "white"}
 
 
-def _card(results: Results, protocol: str, key: str, model: str) -> ModelCard | None:
-    endpoint = results.protocols[protocol].endpoints.get(key)
+def _card(study: Study, protocol: Protocol, key: str, model: str) -> ModelCard | None:
+    endpoint = study.protocols[protocol].endpoints.get(key)
     return None if endpoint is None else endpoint.models.get(model)
 
 
-def _legend(protocols: Sequence[str]) -> list[Artist]:
+def _legend(protocols: Sequence[Protocol]) -> list[Artist]:
     size: dict[str, Any] = {"markersize": 3.8}
     strict = Line2D([], [], marker="o", color=GREY, linewidth=1.2, label=f"{protocols[0].capitalize()} test", **size)
     if len(protocols) == 1:
@@ -176,8 +177,8 @@ def _legend(protocols: Sequence[str]) -> list[Artist]:
     ]
 
 
-def _caption(results: Results, protocols: Sequence[str]) -> str:
-    endpoints = [e for p in protocols for e in results.protocols[p].endpoints.values()]
+def _caption(study: Study, protocols: Sequence[Protocol]) -> str:
+    endpoints = [e for p in protocols for e in study.protocols[p].endpoints.values()]
     cards = [e.models[model] for e in endpoints for model in ROWS if model in e.models]
     methods = interval_methods(cards)
     parts = ["AUC with its 95 % interval; the grey upright line is chance."]
@@ -189,5 +190,5 @@ def _caption(results: Results, protocols: Sequence[str]) -> str:
         )
     if any(map(noted, cards)):
         parts.append("†: this interval is not to be relied on; the table of AUCs says why.")
-    parts.extend(f"{p.capitalize()}: {results.protocols[p].split}." for p in protocols)
+    parts.extend(f"{p.capitalize()}: {study.protocols[p].split}." for p in protocols)
     return " ".join(parts)

@@ -10,19 +10,21 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from DeepRadScoreLib.models import MODELS
+from DeepRadScoreLib.models import MODELS, Protocol
 from DeepRadScoreLib.publication.figures.canvas import (
     FULL_WIDTH,
     GREY,
     HALF_WIDTH,
     MOST_BODY,
+    PROTOCOL_TITLES,
     SMALL,
     Page,
     fitted,
     heading,
     new_page,
 )
-from DeepRadScoreLib.study.results.document import EndpointResult, ProtocolResult
+from DeepRadScoreLib.study.results.document import EndpointResult
+from DeepRadScoreLib.study.results.study import Study
 
 NO_LINE: dict[str, Any] = {"color": "none", "linestyle": "none"}
 """A legend entry that is words alone."""
@@ -81,15 +83,18 @@ class Grid:
 def panel_page(
     title: str,
     caption: str,
-    result: ProtocolResult,
-    synthetic: bool,
+    study: Study,
+    protocol: Protocol,
     legend: Sequence[Artist],
     labels: tuple[str, str],
     height_share: float = 1.0,
 ) -> tuple[Page, list[Axes]]:
-    grid = Grid.of(len(result.endpoints), height_share)
-    page = new_page(title, caption, grid.body, synthetic=synthetic, width=grid.width, legend=legend)
-    return page, grid.panels(page, [(key, _sizes(e)) for key, e in result.endpoints.items()], *labels)
+    """A page with one panel per endpoint of a protocol; `labels` are those of the x and the y axis."""
+    endpoints = study.protocols[protocol].endpoints
+    grid = Grid.of(len(endpoints), height_share)
+    title = f"{title}, {PROTOCOL_TITLES[protocol]}"
+    page = new_page(title, caption, grid.body, label=study.label, width=grid.width, legend=legend)
+    return page, grid.panels(page, [(key, _sizes(e)) for key, e in endpoints.items()], *labels)
 
 
 def _sizes(endpoint: EndpointResult) -> str:

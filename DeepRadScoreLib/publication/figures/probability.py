@@ -10,30 +10,31 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from DeepRadScoreLib.models import MODELS
-from DeepRadScoreLib.publication.figures.canvas import BLACK, GREY, LOOKS, PALE, PROTOCOL_TITLES, absence, model_legend
+from DeepRadScoreLib.models import MODELS, Protocol
+from DeepRadScoreLib.publication.figures.canvas import BLACK, GREY, LOOKS, PALE, absence, model_legend
 from DeepRadScoreLib.publication.figures.panels import NO_LINE, panel_page, unit_square, value_legend
 from DeepRadScoreLib.report.number_text import decimals
-from DeepRadScoreLib.study.results.document import EndpointResult, ProtocolResult
+from DeepRadScoreLib.study.results.document import EndpointResult
 from DeepRadScoreLib.study.results.outcome import FoldOutcome
+from DeepRadScoreLib.study.results.study import Study
 
 HISTOGRAM_BINS = np.linspace(0.0, 1.0, 21)
 HISTOGRAM_SHARE = 0.16
 
 
-def calibration(protocol: str, result: ProtocolResult, folds: Sequence[FoldOutcome], synthetic: bool) -> Figure:
+def calibration(study: Study, protocol: Protocol) -> Figure:
     """Observed share against predicted probability, slope and intercept, and the spread of the probabilities."""
     page, panels = panel_page(
-        f"Calibration, {PROTOCOL_TITLES[protocol]}",
+        "Calibration",
         "Share of positive patients against mean predicted probability, in groups of test patients; grey line: perfect "
         "calibration. Legends: slope / intercept of the logistic recalibration (perfect: 1 / 0). Below: "
         "how the predicted probabilities are spread.",
-        result,
-        synthetic,
+        study,
+        protocol,
         model_legend(MODELS),
         ("Predicted probability", "Observed share"),
     )
-    for (key, endpoint), axes in zip(result.endpoints.items(), panels, strict=True):
+    for (key, endpoint), axes in zip(study.protocols[protocol].endpoints.items(), panels, strict=True):
         axes.plot([0, 1], [0, 1], color=PALE, linewidth=0.9, zorder=1)
         handles = []
         for model in MODELS:
@@ -46,7 +47,7 @@ def calibration(protocol: str, result: ProtocolResult, folds: Sequence[FoldOutco
             label = f"{decimals(card.calibration.slope)} / {decimals(card.calibration.intercept)}"
             style = LOOKS[model].line_style() | {"marker": LOOKS[model].marker, "markersize": 3.2}
             handles.append(axes.plot(curve[:, 0], curve[:, 1], label=label, gid=model, **style)[0])
-            _draw_histogram(axes, folds, key, model)
+            _draw_histogram(axes, study.folds[protocol], key, model)
         unit_square(axes)
         axes.set_ylim(-HISTOGRAM_SHARE - 0.04, 1.02)
         axes.set_yticks(np.arange(0, 1.01, 0.2))
@@ -67,21 +68,21 @@ def _draw_histogram(axes: Axes, folds: Sequence[FoldOutcome], key: str, model: s
     axes.stairs(heights, HISTOGRAM_BINS, baseline=bottom, **style)
 
 
-def decision(protocol: str, result: ProtocolResult, synthetic: bool) -> Figure:
+def decision(study: Study, protocol: Protocol) -> Figure:
     """Net benefit of acting on each model, on all and on nobody, over the threshold probability."""
     everyone = Line2D([], [], color=BLACK, linewidth=0.8, linestyle=(0, (1, 1.2)), label="All positive")
     nobody = Line2D([], [], color=BLACK, linewidth=0.6, label="None positive")
     page, panels = panel_page(
-        f"Decision curves, {PROTOCOL_TITLES[protocol]}",
+        "Decision curves",
         "Net benefit: true positives less false positives weighted by the odds of the threshold, per patient (Vickers "
         "and Elkin 2006). A model is of use where it lies above both black lines.",
-        result,
-        synthetic,
+        study,
+        protocol,
         [*model_legend(MODELS), everyone, nobody],
         ("Threshold probability", "Net benefit"),
         height_share=0.78,
     )
-    for endpoint, axes in zip(result.endpoints.values(), panels, strict=True):
+    for endpoint, axes in zip(study.protocols[protocol].endpoints.values(), panels, strict=True):
         _draw_decision(axes, endpoint)
     return page.figure
 

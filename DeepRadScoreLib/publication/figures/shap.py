@@ -12,7 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from DeepRadScoreLib.models import Model
+from DeepRadScoreLib.models import Model, Protocol
 from DeepRadScoreLib.publication.figures.canvas import (
     BLUE,
     FULL_WIDTH,
@@ -26,6 +26,7 @@ from DeepRadScoreLib.publication.figures.canvas import (
 from DeepRadScoreLib.publication.sentences import endpoint_name
 from DeepRadScoreLib.report.wording import COLUMN_NAMES
 from DeepRadScoreLib.study.results.outcome import Explanation, FoldOutcome
+from DeepRadScoreLib.study.results.study import Study
 
 VALUE_MAP = "cividis"
 VALUE_LIMIT = 2.0
@@ -122,15 +123,16 @@ def swarm(values: np.ndarray, span: float) -> np.ndarray:
     return offsets / max(np.abs(offsets).max(), 6.0)
 
 
-def shap_figure(protocol: str, key: str, folds: Sequence[FoldOutcome], synthetic: bool) -> Figure:
+def shap_figure(study: Study, protocol: Protocol, key: str) -> Figure:
     """Beeswarm, mean |SHAP| and sign of every column of one endpoint's Deep-RadScore."""
+    folds = study.folds[protocol]
     used = _with_signal(folds, key)
     rows = shap_rows(used)
     page = new_page(
         f"{endpoint_name(key)}: SHAP of Deep-RadScore, {PROTOCOL_TITLES[protocol]}",
         _caption(rows, used, len(folds)),
         ROW_MM * len(rows) + 10,
-        synthetic=synthetic,
+        label=study.label,
     )
     _draw_swarm(page.axes(LEFT_MM, 1, SWARM_MM, ROW_MM * len(rows)), rows)
     _draw_signs(page, page.axes(LEFT_MM + SWARM_MM + 5, 1, BAR_MM, ROW_MM * len(rows)), rows, len(used))

@@ -11,14 +11,15 @@ import pandas as pd
 from DeepRadScoreLib.computing.parts import RefusedEndpoints, kept
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.errors import CohortError
-from DeepRadScoreLib.models import Split
+from DeepRadScoreLib.models import Protocol, Split
 from DeepRadScoreLib.progress import Progress, Report, Stage
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.evaluation.baselines import with_shuffled_labels
 from DeepRadScoreLib.study.evaluation.fold import OuterFold
 from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, Part, StudyCases, disjoint, outer_parts
 from DeepRadScoreLib.study.evaluation.screening import endpoint_problem, likely_leaks
-from DeepRadScoreLib.study.results.outcome import EndpointFlow, FoldOutcome, Protocol
+from DeepRadScoreLib.study.results.document import FlowCard
+from DeepRadScoreLib.study.results.outcome import FoldOutcome
 from DeepRadScoreLib.study.training.fitting import every_reason, rules_of
 from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
 
@@ -31,7 +32,7 @@ def evaluate(
     work: Path,
     workers: Workers,
     report: Report,
-) -> tuple[dict[Protocol, tuple[FoldOutcome, ...]], tuple[EndpointFlow, ...]]:
+) -> tuple[dict[Protocol, tuple[FoldOutcome, ...]], dict[str, FlowCard]]:
     """Every outer fold of every protocol, and what became of every endpoint.
 
     `problems` (endpoint -> sentence) names endpoints that are not to be evaluated; endpoints with too few patients,
@@ -72,7 +73,7 @@ def evaluate(
             mend="mend these or name others by --endpoints",
         )
     report(Progress(Stage.OUTER_FOLDS, done=total, total=total))
-    return folds, _flows(cases.data, problems, warnings)
+    return folds, _flow(cases.data, problems, warnings)
 
 
 @dataclass(frozen=True)
@@ -152,18 +153,15 @@ def _rules(
     return [{key: rule for key, rule in rules.items() if key not in reasons} for rules in each], reasons
 
 
-def _flows(data: StudyData, problems: dict[str, str], warnings: dict[str, list[str]]) -> tuple[EndpointFlow, ...]:
-    flows = []
+def _flow(data: StudyData, problems: dict[str, str], warnings: dict[str, list[str]]) -> dict[str, FlowCard]:
+    flow = {}
     for key in data.labels:
         of_patient = data.labels[key].groupby(data.patients).max()
-        flows.append(
-            EndpointFlow(
-                str(key),
-                len(of_patient),
-                int(of_patient.notna().sum()),
-                int(of_patient.sum()),
-                not_run=problems.get(key, ""),
-                warnings=() if key in problems else tuple(warnings.get(key, ())),
-            )
+        flow[str(key)] = FlowCard(
+            patients=len(of_patient),
+            labelled=int(of_patient.notna().sum()),
+            positives=int(of_patient.sum()),
+            not_run=problems.get(key) or None,
+            warnings=[] if key in problems else warnings.get(key, []),
         )
-    return tuple(flows)
+    return flow

@@ -1,4 +1,4 @@
-"""What an evaluation found, as it goes from the folds to results, tables, figures and report."""
+"""What one outer fold of an evaluation gives."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-
-from DeepRadScoreLib.models import Protocol
 
 PREDICTION_COLUMNS: tuple[str, ...] = (
     "protocol",
@@ -108,64 +106,3 @@ class FoldOutcome:
     explanations: tuple[Explanation, ...] = ()
     cams: tuple[CamExample, ...] = ()
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class EndpointFlow:
-    """How the patients of the cohort became those of one endpoint.
-
-    `not_run` is the sentence that says why the endpoint was not evaluated, empty if it was.
-    """
-
-    endpoint: str
-    patients: int
-    labelled: int
-    positives: int
-    not_run: str = ""
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class StudyOutcome:
-    """All that an evaluation found.
-
-    Attributes
-    ----------
-    folds: protocol -> its outer folds.
-    flows: one per endpoint asked for, in order.
-    models_not_run: model or baseline -> the sentence that says why it was run for no endpoint.
-    left_out: case_id -> why this case could not be used; `failed` are those whose images could not be worked on.
-    patients: how many patients, and `cases` how many cases, the cohort table has.
-    settings: what was asked for, plain values.
-    versions: package -> version.
-    hashes: name of an input file -> SHA-256.
-    synthetic: the cohort is the phantom one; every number is then "synthetic: not for patients".
-    backbones: the comparison of backbones on one endpoint, or None.
-    columns_left_out: column of the feature table -> why it could not be used.
-    rows_of_others: how many rows of the feature table belong to no case of the cohort.
-    """
-
-    folds: dict[Protocol, tuple[FoldOutcome, ...]]
-    flows: tuple[EndpointFlow, ...]
-    models_not_run: dict[str, str]
-    left_out: dict[str, str]
-    patients: int
-    cases: int
-    settings: dict
-    versions: dict[str, str] = field(default_factory=dict)
-    hashes: dict[str, str] = field(default_factory=dict)
-    synthetic: bool = False
-    backbones: pd.DataFrame | None = None
-    failed: tuple[str, ...] = ()
-    columns_left_out: dict[str, str] = field(default_factory=dict)
-    rows_of_others: int = 0
-
-    def predictions(self) -> pd.DataFrame:
-        """Test predictions of every protocol and fold, `PREDICTION_COLUMNS`."""
-        tables = [
-            fold.predictions.assign(protocol=protocol, fold=fold.name)
-            for protocol, folds in self.folds.items()
-            for fold in folds
-        ]
-        joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
-        return joined[list(PREDICTION_COLUMNS)]

@@ -9,7 +9,6 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from DeepRadScoreLib.fusion.explain import contribution_shares
-from DeepRadScoreLib.imaging.origin import synthetic_label
 from DeepRadScoreLib.models import ALL_MODELS, MODELS, Baseline, Model, Protocol, Split, better_than_chance
 from DeepRadScoreLib.statistics.crossvalidation import mean_auc, mean_auc_difference
 from DeepRadScoreLib.statistics.metrics import (
@@ -27,16 +26,13 @@ from DeepRadScoreLib.study.results.document import (
     CorrelationCard,
     EndpointResult,
     FlowCard,
-    GapCard,
     ModelCard,
     ProtocolResult,
-    Results,
 )
 from DeepRadScoreLib.study.results.outcome import (
     Explanation,
     Fit,
     FoldOutcome,
-    StudyOutcome,
 )
 
 THRESHOLDS = tuple(float(value) for value in np.round(np.arange(0.01, 1.0, 0.01), 2))
@@ -45,57 +41,29 @@ DELONG_HELD_OUT = "DeLong's paired test on the held-out part"
 DELONG_FOLDS = "mean of the folds' AUC differences; p from the folds' paired DeLong covariances, summed"
 
 
-def summarise(outcome: StudyOutcome) -> Results:
-    """Every figure of the study's tables."""
-    protocols: dict[str, ProtocolResult] = {
-        protocol: _protocol(outcome, protocol, folds) for protocol, folds in outcome.folds.items()
-    }
-    return Results(
-        label=synthetic_label(outcome.synthetic),
-        patients=outcome.patients,
-        cases=outcome.cases,
-        left_out=outcome.left_out,
-        backbones=_plain_rows(outcome.backbones),
-        flow={
-            flow.endpoint: FlowCard(
-                patients=flow.patients,
-                labelled=flow.labelled,
-                positives=flow.positives,
-                not_run=flow.not_run or None,
-                warnings=list(flow.warnings),
-            )
-            for flow in outcome.flows
-        },
-        models_not_run=outcome.models_not_run,
-        protocols=protocols,
-        optimism=_optimism(protocols),
-        settings=outcome.settings,
-        versions=outcome.versions,
-        hashes=outcome.hashes,
-    )
+def summarise(
+    folds: dict[Protocol, tuple[FoldOutcome, ...]],
+    flow: dict[str, FlowCard],
+    models_not_run: dict[str, str],
+    settings: dict,
+) -> dict[Protocol, ProtocolResult]:
+    """Every figure of every protocol's tables, from its outer folds."""
+    seed, split = int(settings.get("seed", 0)), str(settings.get("split"))
+    results = {}
+    for protocol, parts in folds.items():
+        evaluated = [key for key in flow if _is_evaluated(key, parts)]
+        endpoints = {key: _endpoint(key, parts, models_not_run, seed) for key in evaluated}
+        results[protocol] = ProtocolResult(
+            split=_split_words(protocol, parts, split),
+            folds={fold.name: _sizes(fold) for fold in parts},
+            endpoints=_with_holm(endpoints),
+        )
+    return results
 
 
-def _plain_rows(table: pd.DataFrame | None) -> list[dict]:
-    """A table's rows as plain values, null for NaN."""
-    if table is None:
-        return []
-    return table.astype(object).where(table.notna(), None).to_dict("records")
-
-
-def _protocol(outcome: StudyOutcome, protocol: Protocol, folds: tuple[FoldOutcome, ...]) -> ProtocolResult:
-    seed = int(outcome.settings.get("seed", 0))
-    evaluated = [
-        flow.endpoint
-        for flow in outcome.flows
-        if any(fit.endpoint == flow.endpoint for fold in folds for fit in fold.fits)
-        and any((fold.predictions["endpoint"] == flow.endpoint).any() for fold in folds if len(fold.predictions))
-    ]
-    endpoints = {key: _endpoint(key, folds, outcome.models_not_run, seed) for key in evaluated}
-    return ProtocolResult(
-        split=_split_words(protocol, folds, str(outcome.settings.get("split"))),
-        folds={fold.name: _sizes(fold) for fold in folds},
-        endpoints=_with_holm(endpoints),
-    )
+def _is_evaluated(key: str, folds: tuple[FoldOutcome, ...]) -> bool:
+    fitted = any(fit.endpoint == key for fold in folds for fit in fold.fits)
+    return fitted and any((fold.predictions["endpoint"] == key).any() for fold in folds if len(fold.predictions))
 
 
 def _split_words(protocol: Protocol, folds: tuple[FoldOutcome, ...], split: str) -> str:
@@ -325,24 +293,3 @@ def _warnings(models: dict[str, ModelCard], reference: str, ratio: float) -> lis
     if volume is not None and volume.auc is not None and card.auc is not None and volume.auc >= card.auc:
         found.append(f"the tumour's volume alone does as well as {reference}")
     return found
-
-
-def _optimism(protocols: dict[str, ProtocolResult]) -> dict[str, dict[str, GapCard]]:
-    """What the paper protocol's inner figure promises beside what the strict protocol finds; none without both."""
-    if set(protocols) != set(Protocol):
-        return {}
-    gaps: dict[str, dict[str, GapCard]] = {}
-    for key, paper in protocols[Protocol.PAPER].endpoints.items():
-        strict = protocols[Protocol.STRICT].endpoints.get(key)
-        gaps[key] = {}
-        for model in MODELS:
-            if paper.models[model].not_run is not None:
-                continue
-            inner, found = paper.models[model].inner_auc, None if strict is None else strict.models[model].auc
-            gaps[key][model] = GapCard(
-                paper_inner_auc=inner,
-                paper_test_auc=paper.models[model].auc,
-                strict_auc=found,
-                optimism_gap=None if inner is None or found is None else inner - found,
-            )
-    return gaps

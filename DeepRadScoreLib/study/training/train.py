@@ -40,10 +40,17 @@ BACKGROUND_ROWS = 50
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The bundle, and the held-out cases' scores: case_id, endpoint, model, label, score, probability."""
+    """What training gives.
+
+    Attributes
+    ----------
+    held_out: the held-out cases' scores: case_id, endpoint, model, label, score, probability.
+    left_out: case_id -> why this case could not be used.
+    """
 
     bundle: Bundle
     held_out: pd.DataFrame
+    left_out: dict[str, str]
 
 
 def train_bundle(
@@ -91,7 +98,7 @@ def train_bundle(
     for key in models:
         cards[key] = _describe(cards[key], rules[key], fitted.fusions[key])
     manifest = _manifest(cohort, computed, plan, networks, cards, training, testing)
-    return TrainingResult(Bundle(manifest, networks.members, models), held_out)
+    return TrainingResult(Bundle(manifest, networks.members, models), held_out, computed.failed)
 
 
 def check_plan(plan: TrainingPlan) -> None:

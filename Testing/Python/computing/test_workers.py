@@ -28,7 +28,6 @@ from DeepRadScoreLib.errors import InputError, RegionError, WorkersError
 from DeepRadScoreLib.progress import Stage, ignore
 from DeepRadScoreLib.study.evaluation.gathering import StudyInputs
 from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan
-from DeepRadScoreLib.study.results.summary import summarise
 from DeepRadScoreLib.study.run import evaluate_from_table
 from DeepRadScoreLib.study.training.protocols import TrainingPlan
 from support.crashing_units import abs_of, case_or_death, deadly, dies, tries
@@ -182,9 +181,9 @@ def test_a_study_gives_the_same_bytes_whoever_works_and_dies(workers, study, tmp
             killed.append(a_pid(workers))
             os.kill(killed[0], signal.SIGKILL)
 
-    outcome, _, _ = evaluate_from_table(inputs, plan, workers=workers, report=kill_once)
+    found = evaluate_from_table(inputs, plan, workers=workers, report=kill_once).study
     assert killed
-    assert summarise(outcome).to_json() == results
+    assert found.to_json() == results
 
 
 @pytest.fixture(scope="module")
@@ -195,8 +194,8 @@ def study(tmp_path_factory):
     plan = EvaluationPlan(("strict",), TrainingPlan(folds=2, repeats=1, search="quick"), "column", 2)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("DEEPRADSCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        outcome, _, _ = evaluate_from_table(inputs, plan, workers=InProcess(), report=ignore)
-    return inputs, plan, summarise(outcome).to_json()
+        found = evaluate_from_table(inputs, plan, workers=InProcess(), report=ignore).study
+    return inputs, plan, found.to_json()
 
 
 def test_another_version_at_a_worker_is_refused(monkeypatch):

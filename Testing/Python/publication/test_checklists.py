@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from copy import deepcopy
 from dataclasses import replace
 
 import pandas as pd
@@ -20,10 +21,10 @@ from DeepRadScoreLib.publication.checklists import (
     metrics_score,
     metrics_sentence,
 )
-from DeepRadScoreLib.study.results.document import ModelCard, Results
-from DeepRadScoreLib.study.results.outcome import FoldOutcome, StudyOutcome
-from DeepRadScoreLib.study.results.summary import summarise
-from support.study_outcome import made_up_outcome
+from DeepRadScoreLib.study.results.document import ModelCard
+from DeepRadScoreLib.study.results.outcome import FoldOutcome
+from DeepRadScoreLib.study.results.study import Study
+from support.made_up_study import made_up_study, summarised
 
 SETTINGS = {
     "protocol": "both",
@@ -48,7 +49,6 @@ METRICS_WEIGHTS = (
 TRIPOD_PARTS = {"3": 3, "5": 2, "6": 3, "8": 3, "9": 3, "12": 7, "18": 6, "20": 3, "23": 2, "27": 3}
 """Collins et al., BMJ 2024;385:e078378: 27 items, of which these have parts a, b, ..."""
 
-Study = tuple[StudyOutcome, Results]
 NEVER_KNOWN = {
     "TRIPOD+AI": ["1", "2", "3a", "3b", "3c", "4", "5b", "6b", "6c", "8b", "8c", "14", "17", "18a", "18b", "19", "25"],
     "CLEAR": [
@@ -78,15 +78,13 @@ NEVER_KNOWN = {
 
 @pytest.fixture(scope="module")
 def whole() -> Study:
-    outcome = replace(made_up_outcome(), settings=SETTINGS, versions=VERSIONS)
-    return outcome, summarise(outcome)
+    return summarised(made_up_study(), settings=SETTINGS, versions=VERSIONS)
 
 
 def changed(study: Study, settings: dict | None = None, **changes) -> Study:
-    """The study with other settings or folds; the results keep the figures of the protocols that are left."""
-    outcome = replace(study[0], settings=settings or SETTINGS, **changes)
-    protocols = {name: card for name, card in study[1].protocols.items() if name in outcome.folds}
-    return outcome, study[1].model_copy(update={"settings": outcome.settings, "protocols": protocols})
+    """The study with other settings or folds; the protocols that are left keep their figures."""
+    changed = replace(study, settings=settings or SETTINGS, **changes)
+    return replace(changed, protocols={name: card for name, card in study.protocols.items() if name in changed.folds})
 
 
 def row(tables: dict[str, pd.DataFrame], name: str, item: str) -> pd.Series:
@@ -114,7 +112,8 @@ def test_every_fact_of_the_items_is_there_and_every_fact_is_asked_for() -> None:
         for module in (facts_method, facts_results)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__
-        and list(inspect.signature(function).parameters) == ["outcome", "results"]
+        and list(inspect.signature(function).parameters) == ["study"]
+        and inspect.signature(function).return_annotation == "str | None"
         and not name.startswith("_")
     }
     assert given == asked
@@ -125,7 +124,7 @@ def test_every_fact_of_the_items_is_there_and_every_fact_is_asked_for() -> None:
 
 
 def test_only_what_the_program_knows_is_answered(whole: Study) -> None:
-    tables = filled(*whole)
+    tables = filled(whole)
     for name, never in NEVER_KNOWN.items():
         for item in never:
             assert row(tables, name, item)["status"] == OPEN, (name, item)
@@ -136,9 +135,8 @@ def test_only_what_the_program_knows_is_answered(whole: Study) -> None:
 
 
 def test_answers_hold_the_figures_of_the_results(whole: Study) -> None:
-    outcome, results = whole
-    tables = filled(outcome, results)
-    card = results.protocols["strict"].endpoints["EGFR"].models["deep-radscore"]
+    tables = filled(whole)
+    card = whole.protocols["strict"].endpoints["EGFR"].models["deep-radscore"]
     text = f"strict, EGFR, Deep-RadScore: AUC {card.auc:.2f} [{card.auc_ci[0]:.2f}, {card.auc_ci[1]:.2f}]"
     assert text in row(tables, "CLEAR", "47")["answer"]
     assert row(tables, "CLEAR", "47")["status"] == ANSWERED
@@ -146,7 +144,7 @@ def test_answers_hold_the_figures_of_the_results(whole: Study) -> None:
     assert card.auc_method in row(tables, "METRICS", "21")["answer"]
     assert "pyradiomics-bhklab 3.1.4" in row(tables, "METRICS", "12")["answer"]
     assert "851 per region, 1702 per case" in row(tables, "CLEAR", "27")["answer"]
-    fold = outcome.folds["strict"][0]
+    fold = whole.folds["strict"][0]
     fit = next(fit for fit in fold.fits if fit.endpoint == "EGFR")
     test = fold.predictions.query("endpoint == 'EGFR' and model == 'volume'")
     sizes = f"{len(fit.labels)} patients ({fit.labels.sum()} positive), test {len(test)}"
@@ -158,12 +156,12 @@ def test_answers_hold_the_figures_of_the_results(whole: Study) -> None:
 
 
 def test_with_a_feature_table_from_elsewhere_nothing_is_said_of_images_and_extraction(whole: Study) -> None:
-    tables = filled(*changed(whole, SETTINGS | {"features": "table.csv"}))
+    tables = filled(changed(whole, SETTINGS | {"features": "table.csv"}))
     for item in ("19", "21", "22", "23", "24", "25", "26", "27", "28"):
         assert row(tables, "CLEAR", item)["status"] == OPEN and row(tables, "CLEAR", item)["answer"] == "", item
     for item in ("12", "18", "23"):
         assert row(tables, "METRICS", item)["status"] == OPEN, item
-    known = filled(*whole)
+    known = filled(whole)
     assert all(row(known, "METRICS", item)["status"] == ANSWERED for item in ("12", "18", "23"))
 
 
@@ -178,45 +176,45 @@ def test_with_a_feature_table_from_elsewhere_nothing_is_said_of_images_and_extra
     ],
 )
 def test_a_setting_that_is_not_there_opens_its_items(missing: str, checklist: str, item: str, whole: Study) -> None:
-    assert row(filled(*whole), checklist, item)["status"] == ANSWERED
+    assert row(filled(whole), checklist, item)["status"] == ANSWERED
     settings = {name: value for name, value in SETTINGS.items() if name != missing}
-    assert row(filled(*changed(whole, settings)), checklist, item)["status"] == OPEN
+    assert row(filled(changed(whole, settings)), checklist, item)["status"] == OPEN
 
 
 def test_a_network_trained_end_to_end_opens_what_it_would_need(whole: Study) -> None:
-    frozen, trained = filled(*whole), filled(*changed(whole, SETTINGS | {"network": "shared"}))
+    frozen, trained = filled(whole), filled(changed(whole, SETTINGS | {"network": "shared"}))
     assert row(frozen, "METRICS", "17")["status"] == NOT_APPLICABLE
     assert row(trained, "METRICS", "17")["status"] == OPEN
-    unknown = filled(*changed(whole, {name: value for name, value in SETTINGS.items() if name != "network"}))
+    unknown = filled(changed(whole, {name: value for name, value in SETTINGS.items() if name != "network"}))
     assert row(unknown, "METRICS", "17")["status"] == OPEN
     assert row(frozen, "METRICS", "20")["status"] == ANSWERED
     assert row(trained, "METRICS", "20")["status"] == OPEN
 
 
 def test_without_the_strict_protocol_or_a_held_out_part_its_items_are_open(whole: Study) -> None:
-    folds = whole[0].folds
-    paper, strict = (filled(*changed(whole, folds={name: folds[name]})) for name in ("paper", "strict"))
+    folds = whole.folds
+    paper, strict = (filled(changed(whole, folds={name: folds[name]})) for name in ("paper", "strict"))
     assert [row(paper, "METRICS", item)["status"] for item in ("18", "26")] == [OPEN, ANSWERED]
     assert [row(strict, "METRICS", item)["status"] for item in ("18", "26")] == [ANSWERED, OPEN]
 
 
 def test_sites_are_known_only_where_one_was_left_out_each_time(whole: Study) -> None:
-    strict = whole[0].folds["strict"]
+    strict = whole.folds["strict"]
     sites = tuple(replace(fold, name=f"site {fold.name}") for fold in strict)
-    tables = filled(*changed(whole, folds={"strict": sites}))
+    tables = filled(changed(whole, folds={"strict": sites}))
     assert row(tables, "METRICS", "4")["status"] == ANSWERED
     assert "5 sites: site 1, site 2" in row(tables, "METRICS", "4")["answer"]
     assert "leave-one-site-out" in row(tables, "METRICS", "27")["answer"]
     assert row(tables, "METRICS", "27")["status"] == OPEN
-    assert row(filled(*whole), "METRICS", "4")["status"] == OPEN
+    assert row(filled(whole), "METRICS", "4")["status"] == OPEN
 
 
 def test_without_radscores_their_items_do_not_apply(whole: Study) -> None:
     def without(fold: FoldOutcome) -> FoldOutcome:
         return replace(fold, selected=fold.selected.iloc[:0])
 
-    folds = {name: tuple(map(without, parts)) for name, parts in whole[0].folds.items()}
-    tables = filled(*changed(whole, folds=folds))
+    folds = {name: tuple(map(without, parts)) for name, parts in whole.folds.items()}
+    tables = filled(changed(whole, folds=folds))
     for item in ("12", "14", "15", "16"):
         assert row(tables, "METRICS", item)["status"] == NOT_APPLICABLE, item
     assert row(tables, "CLEAR", "33")["status"] == OPEN
@@ -226,26 +224,25 @@ def test_a_baseline_by_another_classifier_is_no_classical_model(whole: Study) ->
     def as_forest(card: ModelCard) -> ModelCard:
         return card.model_copy(update={"classifier": dict.fromkeys(card.classifier, "RF")})
 
-    outcome, results = whole
-    other = results.model_copy(deep=True)
+    other = deepcopy(whole)
     for protocol in other.protocols.values():
         for endpoint in protocol.endpoints.values():
             for baseline in ("volume", "clinical"):
                 endpoint.models[baseline] = as_forest(endpoint.models[baseline])
-    assert row(filled(outcome, results), "METRICS", "25")["status"] == ANSWERED
-    assert row(filled(outcome, other), "METRICS", "25")["status"] == OPEN
-    assert row(filled(outcome, other), "METRICS", "24")["status"] == ANSWERED
+    assert row(filled(whole), "METRICS", "25")["status"] == ANSWERED
+    assert row(filled(other), "METRICS", "25")["status"] == OPEN
+    assert row(filled(other), "METRICS", "24")["status"] == ANSWERED
 
 
-def test_an_outcome_without_folds_answers_nothing_of_models() -> None:
-    outcome = StudyOutcome({}, (), {}, {}, patients=3, cases=3, settings={})
-    for name, table in filled(outcome, summarise(outcome)).items():
+def test_a_study_without_folds_answers_nothing_of_models() -> None:
+    study = Study({}, {}, {}, pd.DataFrame(), {}, {}, patients=3, cases=3, settings={})
+    for name, table in filled(study).items():
         answered = table.loc[table["status"] == ANSWERED, "item"].tolist()
         assert answered == [], (name, answered)
 
 
 def test_the_metrics_score_counts_what_is_established_alone(whole: Study) -> None:
-    table = filled(*whole)["METRICS"]
+    table = filled(whole)["METRICS"]
     weights = dict(zip(table["item"], METRICS_WEIGHTS, strict=True))
     answered = table.loc[table["status"] == ANSWERED, "item"]
     expected = sum(weights[item] for item in answered) / (sum(METRICS_WEIGHTS) - weights["17"])
@@ -256,7 +253,7 @@ def test_the_metrics_score_counts_what_is_established_alone(whole: Study) -> Non
 
 
 def test_items_come_back_from_csv(whole: Study, tmp_path) -> None:
-    for name, table in filled(*whole).items():
+    for name, table in filled(whole).items():
         path = tmp_path / f"{CHECKLISTS[name]}.csv"
         table.to_csv(path, index=False)
         back = pd.read_csv(path, dtype=dict.fromkeys(table.columns.drop("weight", errors="ignore"), str)).fillna("")

@@ -31,10 +31,9 @@ from DeepRadScoreLib.publication.writing import write_study
 from DeepRadScoreLib.report import number_text
 from DeepRadScoreLib.report import writing as case_writing
 from DeepRadScoreLib.statistics.auc import IntervalMethod
-from DeepRadScoreLib.study.results.document import Comparison, EndpointResult, ModelCard, Results
-from DeepRadScoreLib.study.results.outcome import StudyOutcome
-from DeepRadScoreLib.study.results.summary import summarise
-from support.study_outcome import made_up_outcome
+from DeepRadScoreLib.study.results.document import Comparison, EndpointResult, ModelCard
+from DeepRadScoreLib.study.results.study import Study
+from support.made_up_study import made_up_study, summarised
 
 PICTURE = "data:image/svg+xml;base64,PHN2Zy8+"
 HOSTILE = "<script>alert(1)</script>\"'&</td><img src=x onerror=alert(2)>/../x"
@@ -48,41 +47,17 @@ def sound(event: Progress) -> None:
     assert 0 < event.done <= event.total
 
 
-def cohort_of(outcome: StudyOutcome) -> pd.DataFrame:
-    """The cases that were used: patient p000 has two."""
-    n = outcome.patients
-    rng = np.random.default_rng(3)
-    table = pd.DataFrame(
-        {
-            "case_id": [f"case-{i:03d}" for i in range(n)],
-            "patient_id": [f"p{i:03d}" for i in range(n)],
-            "age": [str(age) for age in rng.integers(40, 85, n)],
-            "sex": rng.choice(["female", "male"], n),
-        }
-    )
-    return pd.concat([table, table.iloc[:1].assign(case_id="case-000-b")], ignore_index=True)
-
-
-def tables_of(outcome: StudyOutcome, results: Results) -> dict[str, pd.DataFrame]:
-    checklists = {CHECKLIST_PREFIX + CHECKLISTS[name]: table for name, table in filled(outcome, results).items()}
-    return study_tables(outcome, results, cohort_of(outcome)) | checklists
+def tables_of(study: Study) -> dict[str, pd.DataFrame]:
+    checklists = {CHECKLIST_PREFIX + CHECKLISTS[name]: table for name, table in filled(study).items()}
+    return study_tables(study) | checklists
 
 
 @pytest.fixture(scope="module")
-def outcome() -> StudyOutcome:
-    return made_up_outcome()
+def study() -> Study:
+    return made_up_study()
 
 
-@pytest.fixture(scope="module")
-def results(outcome) -> Results:
-    return summarise(outcome)
-
-
-def without(results: Results, **changed: object) -> Results:
-    return results.model_copy(update=changed)
-
-
-def one_endpoint(outcome: StudyOutcome, results: Results, key: str) -> tuple[StudyOutcome, Results]:
+def one_endpoint(study: Study, key: str) -> Study:
     """The strict protocol of one endpoint, cut out of a study."""
     folds = tuple(
         replace(
@@ -93,36 +68,33 @@ def one_endpoint(outcome: StudyOutcome, results: Results, key: str) -> tuple[Stu
             explanations=tuple(each for each in fold.explanations if each.endpoint == key),
             cams=tuple(cam for cam in fold.cams if cam.endpoint == key),
         )
-        for fold in outcome.folds["strict"]
+        for fold in study.folds["strict"]
     )
-    flows = tuple(flow for flow in outcome.flows if flow.endpoint == key)
-    strict = results.protocols["strict"]
+    strict = study.protocols["strict"]
     strict = strict.model_copy(update={"endpoints": {key: strict.endpoints[key]}})
-    cut = without(results, protocols={"strict": strict}, flow={key: results.flow[key]}, optimism={})
-    return replace(outcome, folds={"strict": folds}, flows=flows), cut
+    return replace(study, folds={"strict": folds}, protocols={"strict": strict}, flow={key: study.flow[key]})
 
 
-def strict_study(name: str) -> tuple[StudyOutcome, Results]:
+def strict_study(name: str) -> Study:
     """A small study of one endpoint of this name."""
-    outcome = made_up_outcome(n=60, endpoints=(name,))
-    outcome = replace(
-        outcome,
-        folds={"strict": outcome.folds["strict"]},
+    study = made_up_study(n=60, endpoints=(name,))
+    return summarised(
+        study,
+        folds={"strict": study.folds["strict"]},
         left_out={name: name},
         settings={name: [name]},
         hashes={name: "0"},
     )
-    return outcome, summarise(outcome)
 
 
 @pytest.fixture(scope="module")
-def tables(outcome, results) -> dict[str, pd.DataFrame]:
-    return tables_of(outcome, results)
+def tables(study) -> dict[str, pd.DataFrame]:
+    return tables_of(study)
 
 
 @pytest.fixture(scope="module")
-def page(outcome, results, tables) -> str:
-    return to_study_html(outcome, results, tables, FIGURES)
+def page(study, tables) -> str:
+    return to_study_html(study, tables, FIGURES)
 
 
 class Reader(HTMLParser):
@@ -202,15 +174,15 @@ class TestPage:
         assert linked == re.findall(r'<h2 id="(.*?)"', page)
         assert len(linked) >= 14
 
-    def test_same_inputs_same_text(self, outcome, results, tables, page):
-        assert to_study_html(outcome, results, tables, FIGURES) == page
+    def test_same_inputs_same_text(self, study, tables, page):
+        assert to_study_html(study, tables, FIGURES) == page
 
     @pytest.mark.parametrize("protocol", ["strict", "paper"])
-    def test_table_3_holds_the_results(self, page, results, protocol):
+    def test_table_3_holds_the_results(self, page, study, protocol):
         cells = re.findall(r'data-endpoint="(\w+)" data-model="([\w-]+)">(.*?)</td>', page, re.S)
         half = len(cells) // 2
         cells = cells[:half] if protocol == "strict" else cells[half:]
-        expected = results.protocols[protocol].endpoints
+        expected = study.protocols[protocol].endpoints
         assert {(key, model) for key, model, _ in cells} == {(k, m) for k, e in expected.items() for m in e.models}
         for key, model, cell in cells:
             card = expected[key].models[model]
@@ -218,24 +190,24 @@ class TestPage:
             np.testing.assert_allclose(found, [card.auc, *card.auc_ci], atol=0.00501)
             assert ("†" in cell) == (card.auc_note is not None)
 
-    def test_optimism_holds_the_results(self, page, results):
+    def test_optimism_holds_the_results(self, page, study):
         rows = [row[-4:] for row in read(page).table("What the paper protocol promises")[1:]]
-        gaps = [gap for models in results.optimism.values() for gap in models.values()]
+        gaps = [gap for models in study.optimism.values() for gap in models.values()]
         assert len(rows) == len(gaps) == 6
         for row, gap in zip(rows, gaps, strict=True):
             found = [numbers(cell)[0] for cell in row]
             np.testing.assert_allclose(found, list(gap.model_dump().values()), atol=0.00501)
-        mean = np.mean([models["deep-radscore"].optimism_gap for models in results.optimism.values()])
+        mean = np.mean([models["deep-radscore"].optimism_gap for models in study.optimism.values()])
         assert f"lies {abs(mean):.2f} {'above' if mean >= 0 else 'below'} the strict AUC" in read(page).words
 
-    def test_comparisons_hold_the_results(self, page, results):
+    def test_comparisons_hold_the_results(self, page, study):
         for protocol in ("strict", "paper"):
             (rows,) = [
                 rows
                 for caption, rows in read(page).tables.items()
                 if caption.startswith("AUC of the reference") and protocol in caption
             ]
-            for row, result in zip(rows[1:], results.protocols[protocol].endpoints.values(), strict=True):
+            for row, result in zip(rows[1:], study.protocols[protocol].endpoints.values(), strict=True):
                 assert row[1] == "Deep-RadScore"
                 ordered = [result.delong[name] for name in sentences.order_of(result.models) if name in result.delong]
                 assert len(ordered) == 5
@@ -246,8 +218,8 @@ class TestPage:
                     assert p_holm == pytest.approx(comparison.p_holm, abs=0.0011)
 
     @pytest.mark.parametrize(("start", "field"), [("Test parts", "metrics"), ("Training parts", "training_metrics")])
-    def test_metrics_hold_the_results(self, page, results, start, field):
-        for protocol, result in results.protocols.items():
+    def test_metrics_hold_the_results(self, page, study, start, field):
+        for protocol, result in study.protocols.items():
             (rows,) = [
                 rows for caption, rows in read(page).tables.items() if caption.startswith(start) and protocol in caption
             ]
@@ -260,36 +232,36 @@ class TestPage:
                 for cell, estimate in zip(row[-len(given) :], given, strict=True):
                     np.testing.assert_allclose(numbers(cell), [estimate.value, *(estimate.ci or ())], atol=0.00501)
 
-    def test_flow_correlations_and_features(self, page, results, outcome):
+    def test_flow_correlations_and_features(self, page, study):
         reader = read(page)
-        for row, (key, flow) in zip(reader.table("Patients of each")[1:], results.flow.items(), strict=True):
+        for row, (key, flow) in zip(reader.table("Patients of each")[1:], study.flow.items(), strict=True):
             assert row[0] == sentences.endpoint_name(key)
             negatives = flow.labelled - flow.positives
             assert [int(cell) for cell in row[1:5]] == [flow.patients, flow.labelled, flow.positives, negatives]
             assert row[5] == (f"No. {flow.not_run}" if flow.not_run else "yes")
         (rows,) = [rows for caption, rows in reader.tables.items() if caption.startswith("|r|") and "strict" in caption]
-        for row, endpoint in zip(rows[1:], results.protocols["strict"].endpoints.values(), strict=True):
+        for row, endpoint in zip(rows[1:], study.protocols["strict"].endpoints.values(), strict=True):
             r = endpoint.correlation
             np.testing.assert_allclose(numbers(" ".join(row[1:3])), [r.largest, r.mean, r.sd], atol=0.00501)
             assert int(row[3]) == r.networks
         rows = reader.table("EGFR mutation, tumour RadScore, strict")
         for row in rows[1:]:
-            chosen = [f.selected for f in outcome.folds["strict"]]
+            chosen = [f.selected for f in study.folds["strict"]]
             chosen = [t[(t.endpoint == "EGFR") & (t.region == "tumour") & (t.feature == row[0])] for t in chosen]
             values = [float(table["coefficient"].iloc[0]) for table in chosen]
             np.testing.assert_allclose([numbers(cell)[0] for cell in row[2:]], [np.mean(values), *values], atol=6e-4)
         assert len(rows) == 4
 
-    def test_settings_versions_hashes_left_out(self, page, results):
+    def test_settings_versions_hashes_left_out(self, page, study):
         words = read(page).words
-        for value in (*map(str, results.settings.values()), *results.versions, *results.hashes.values()):
+        for value in (*map(str, study.settings.values()), *study.versions, *study.hashes.values()):
             assert value in words
         assert "case-x case-x.nrrd: the mask is empty; outline the tumour." in words
 
-    def test_every_interval_is_explained(self, page, results):
+    def test_every_interval_is_explained(self, page, study):
         assert set(INTERVAL_METHODS) == set(get_args(IntervalMethod))
         words = read(page).words
-        cards = [c for p in results.protocols.values() for e in p.endpoints.values() for c in e.models.values()]
+        cards = [c for p in study.protocols.values() for e in p.endpoints.values() for c in e.models.values()]
         assert len({card.auc_method for card in cards}) >= 2
         for method in {card.auc_method for card in cards}:
             assert f"{method}{INTERVAL_METHODS[method]}" in words
@@ -317,9 +289,8 @@ class TestPage:
             (tables[CHECKLIST_PREFIX + stem]["status"] == "open: for the author").sum() for stem in CHECKLISTS.values()
         )
 
-    def test_synthetic_is_said_at_every_section_and_table(self, outcome, results, tables):
-        synthetic = replace(outcome, synthetic=True)
-        page = to_study_html(synthetic, without(results, label=SYNTHETIC_LABEL), tables, FIGURES)
+    def test_synthetic_is_said_at_every_section_and_table(self, study, tables):
+        page = to_study_html(replace(study, synthetic=True), tables, FIGURES)
         for kind in (r"<h2 id=.*?</h2>", r"<caption>.*?</caption>", r"<figcaption>.*?</figcaption>"):
             found = re.findall(kind, page, re.S)
             assert found
@@ -330,20 +301,20 @@ class TestPage:
         assert SYNTHETIC_LABEL not in page
 
     def test_hostile_names_stay_text(self):
-        outcome, results = strict_study(HOSTILE)
-        page = to_study_html(outcome, results, tables_of(outcome, results), {f"shap_strict_{HOSTILE}": PICTURE})
+        study = strict_study(HOSTILE)
+        page = to_study_html(study, tables_of(study), {f"shap_strict_{HOSTILE}": PICTURE})
         reader = read(page)
         assert not any(tag == "script" or "onerror" in attributes for tag, attributes in reader.attributes)
         assert "".join(reader.text).count(HOSTILE) > 10
 
-    def test_table_2_where_it_was_made(self, outcome, results, tables, page):
+    def test_table_2_where_it_was_made(self, study, tables, page):
         assert "Five backbones" not in page
         row = {"endpoint": "EGFR", "backbone": "vgg19", "weights": "none", "part": "validation", "threshold": np.nan}
         row |= {"n": 22.5, "auc": 0.5, "auc_low": 0.4, "auc_high": 0.61, "auc_method": "mean", "ppv": np.nan}
         row |= {"ppv_low": np.nan, "ppv_high": np.nan}
         backbones = pd.DataFrame([row | {"fold": fold, "auc_note": "few events"} for fold in ("all", "1", "2")])
-        outcome = replace(outcome, backbones=backbones, settings=outcome.settings | {"network": "shared"})
-        reader = read(to_study_html(outcome, results, tables | {"table2_backbones": backbones}, {}))
+        study = replace(study, backbones=backbones, settings=study.settings | {"network": "shared"})
+        reader = read(to_study_html(study, tables | {"table2_backbones": backbones}, {}))
         assert reader.table("Table 2. Deep-CT with each backbone; starting weights: none. †: few events") == [
             ["Backbone", "Part", "n", "AUC", "PPV"],
             ["vgg19", "validation", "22.5", "0.50 [0.40,\u00a00.61]†", "—"],
@@ -351,18 +322,18 @@ class TestPage:
         assert "EGFR mutation: Deep-CT alone, one backbone after the other on the same splits" in reader.words
         assert "Validation figures flatter: epoch and threshold were chosen on these patients." in reader.words
 
-    def test_why_table_2_was_not_made(self, outcome, results, tables):
-        changed = without(results, models_not_run={"backbones": "a validation part has one class only."})
-        reader = read(to_study_html(outcome, changed, tables, {}))
+    def test_why_table_2_was_not_made(self, study, tables):
+        changed = replace(study, models_not_run={"backbones": "a validation part has one class only."})
+        reader = read(to_study_html(changed, tables, {}))
         assert "Five backbones The backbones were not compared: a validation part has one class only." in reader.words
         assert "backbones:" not in reader.words
 
-    def test_columns_left_out_are_counted_by_reason(self, outcome, results, tables, page):
+    def test_columns_left_out_are_counted_by_reason(self, study, tables, page):
         assert "feature table" not in read(page).words
         columns = {f"tumour_{i}": f"it has no value in {i} of 90 cases." for i in range(1, 4)}
         columns |= {"tumour_c": "it has the same value in every case."}
-        outcome = replace(outcome, columns_left_out=columns, rows_of_others=2)
-        words = read(to_study_html(outcome, results, tables, {})).words
+        study = replace(study, columns_left_out=columns, rows_of_others=2)
+        words = read(to_study_html(study, tables, {})).words
         assert "2 rows of the feature table belong to no case of the cohort and were passed over." in words
         assert "left out: 4 3: it has no value in some of 90 cases. 1: it has the same value in every case." in words
         assert "tumour_2 it has no value in 2 of 90 cases." in words
@@ -370,17 +341,16 @@ class TestPage:
     def test_table_1_says_of_how_many(self, page):
         assert read(page).table("Table 1. Characteristics of the patients used, n = 150")[1][2] == "150"
 
-    def test_paper_protocol_alone_says_what_is_missing(self, outcome, results):
-        outcome = replace(outcome, folds={"paper": outcome.folds["paper"]})
-        results = without(results, protocols={"paper": results.protocols["paper"]}, optimism={})
-        words = read(to_study_html(outcome, results, tables_of(outcome, results), {})).words
+    def test_paper_protocol_alone_says_what_is_missing(self, study):
+        paper = {"folds": {"paper": study.folds["paper"]}, "protocols": {"paper": study.protocols["paper"]}}
+        study = replace(study, **paper)
+        words = read(to_study_html(study, tables_of(study), {})).words
         assert "the strict protocol was not run" in words
         assert "Strict against paper protocol" not in words
 
-    def test_nothing_evaluated(self, outcome, results):
-        outcome = replace(outcome, folds={}, flows=outcome.flows[-1:])
-        results = without(results, protocols={}, optimism={}, flow={"ALK": results.flow["ALK"]})
-        words = read(to_study_html(outcome, results, tables_of(outcome, results), {})).words
+    def test_nothing_evaluated(self, study):
+        study = replace(study, folds={}, protocols={}, flow={"ALK": study.flow["ALK"]})
+        words = read(to_study_html(study, tables_of(study), {})).words
         assert "No endpoint could be evaluated" in words
         assert "Not evaluated. 2 patients are positive; at least 10 are needed." in words
 
@@ -396,7 +366,7 @@ def endpoint(models: dict[str, ModelCard], reference: str = "deep-radscore", **c
 
 class TestSentences:
     @pytest.fixture
-    def three(self, results):
+    def three(self, study):
         """One endpoint above chance and above volume, one not told from chance, one without a sound interval."""
         volume = card(0.6, 0.5, 0.7)
         endpoints = {
@@ -413,8 +383,8 @@ class TestSentences:
                 volume=Comparison(difference=0.3, p=0.03, p_holm=0.06),
             ),
         }
-        strict = results.protocols["strict"].model_copy(update={"endpoints": endpoints})
-        return results.model_copy(update={"protocols": {"strict": strict}, "optimism": {}})
+        strict = study.protocols["strict"].model_copy(update={"endpoints": endpoints})
+        return replace(study, protocols={"strict": strict})
 
     def test_answer(self, three):
         first, _, not_counted, volume = sentences.answer(three)
@@ -425,7 +395,7 @@ class TestSentences:
     def test_no_endpoint_with_a_sound_interval_is_compared_with_nothing(self, three):
         strict = three.protocols["strict"]
         alone = strict.model_copy(update={"endpoints": {"ALK": strict.endpoints["ALK"]}})
-        said = sentences.answer(three.model_copy(update={"protocols": {"strict": alone}}))
+        said = sentences.answer(replace(three, protocols={"strict": alone}))
         assert said[0].startswith("Of 1 endpoint evaluated, none has an AUC")
         assert not any("volume" in each for each in said)
 
@@ -463,7 +433,7 @@ class TestSentences:
         endpoints = dict(three.protocols["strict"].endpoints)
         endpoints["LVI"] = endpoints["LVI"].model_copy(update={"warnings": ["w", "w"]})
         strict = three.protocols["strict"].model_copy(update={"endpoints": endpoints})
-        found = warnings_of(three.model_copy(update={"protocols": {"strict": strict}}))
+        found = warnings_of(replace(three, protocols={"strict": strict}))
         assert found["LVI"] == ["Strict protocol: w."]
 
     def test_warnings_call_models_and_folds_by_name(self, three):
@@ -471,7 +441,7 @@ class TestSentences:
         judged = endpoint({"deep-radscore": card(0.8, 0.7, 0.9), "radiomics-score": silent})
         judged = judged.model_copy(update={"warnings": ["deep-radscore is not shown to be better than chance"]})
         strict = three.protocols["strict"].model_copy(update={"endpoints": {"EGFR": judged}})
-        assert warnings_of(three.model_copy(update={"protocols": {"strict": strict}}))["EGFR"] == [
+        assert warnings_of(replace(three, protocols={"strict": strict}))["EGFR"] == [
             "Strict protocol: Deep-RadScore is not shown to be better than chance.",
             "Strict protocol: Radiomics-Score: the training scores did not rise with the label in folds 1, 2.",
         ]
@@ -521,32 +491,31 @@ def contents(folder: Path) -> dict[str, str]:
 
 class TestFiles:
     @pytest.fixture
-    def small(self, outcome, results):
+    def small(self, study):
         """Strict protocol, EGFR."""
-        return one_endpoint(outcome, results, "EGFR")
+        return one_endpoint(study, "EGFR")
 
     @pytest.fixture
-    def earlier(self, outcome, results):
+    def earlier(self, study):
         """An earlier run with another endpoint."""
-        return one_endpoint(outcome, results, "LVI")
+        return one_endpoint(study, "LVI")
 
     @pytest.fixture(autouse=True)
     def _quick_figures(self, monkeypatch):
         """Two figures that are quick to make, one named after the endpoint."""
         from matplotlib.figure import Figure
 
-        def few(outcome: StudyOutcome, results: Results):
+        def few(study: Study):
             yield "patient_flow", Figure(figsize=(1, 1))
-            for key in results.flow:
+            for key in study.flow:
                 yield f"shap_strict_{key}", Figure(figsize=(1, 1))
 
         monkeypatch.setattr(study_figures_module, "study_figures", few)
-        monkeypatch.setattr(study_figures_module, "figure_names", lambda *study: [name for name, _ in few(*study)])
+        monkeypatch.setattr(study_figures_module, "figure_names", lambda study: [name for name, _ in few(study)])
 
     @staticmethod
-    def write(study: tuple[StudyOutcome, Results], folder: Path) -> None:
-        outcome, results = study
-        write_study(outcome, results, cohort_of(outcome), folder, sound)
+    def write(study: Study, folder: Path) -> None:
+        write_study(study, folder, sound)
 
     def test_what_is_left(self, small, tmp_path):
         folder = tmp_path / "new" / "out"
@@ -562,21 +531,21 @@ class TestFiles:
             f"figures/{stem}.{end}" for stem in ("patient_flow", "shap_strict_EGFR") for end in ("svg", "png")
         }
         tables = {Path(name).stem for name in names if name.startswith("tables/")}
-        assert tables == set(tables_of(*small))
+        assert tables == set(tables_of(small))
         assert list(tmp_path.iterdir()) == [tmp_path / "new"]
 
     def test_progress_is_one_bar(self, small, tmp_path):
         seen = []
-        write_study(*small, cohort_of(small[0]), tmp_path, seen.append)
+        write_study(small, tmp_path, seen.append)
         shown = [(event.text, event.done, event.total) for event in seen]
         assert shown == [("drawing figures: patient_flow", 1, 2), ("drawing figures: shap_strict_EGFR", 2, 2)]
 
     def test_files_say_what_the_results_say(self, small, tmp_path):
         self.write(small, tmp_path)
-        assert (tmp_path / "results.json").read_text(encoding="utf-8") == small[1].to_json()
+        assert (tmp_path / "results.json").read_text(encoding="utf-8") == small.to_json()
         json.loads((tmp_path / "results.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
         stored = pd.read_csv(tmp_path / "predictions.csv", dtype={"fold": str}, float_precision="round_trip")
-        pd.testing.assert_frame_equal(stored, small[0].predictions())
+        pd.testing.assert_frame_equal(stored, small.predictions())
         for line in (tmp_path / "files.sha256").read_text(encoding="utf-8").splitlines():
             digest, name = line.split("  ", 1)
             assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest

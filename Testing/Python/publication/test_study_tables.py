@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,8 @@ from scipy.stats import kruskal, mannwhitneyu
 
 from DeepRadScoreLib.publication.characteristics import ALL, formatted_table_one, table_one
 from DeepRadScoreLib.publication.tables import METRICS, formatted, study_tables
-from DeepRadScoreLib.study.results.document import Results
-from DeepRadScoreLib.study.results.outcome import StudyOutcome
-from DeepRadScoreLib.study.results.summary import summarise
-from support.study_outcome import made_up_outcome
+from DeepRadScoreLib.study.results.study import Study
+from support.made_up_study import made_up_study
 
 AGE = """
 56.9 64.8 58.8 67.1 55.3 57.8 64.2 71.1 73.3 51.1 58.8 - 48.1 58.8 62.1 74.3 69.2 60.1 59.7 60.7 79.7
@@ -208,9 +207,7 @@ def test_table_one_as_text(cells: pd.DataFrame) -> None:
 
 
 @pytest.fixture(scope="module")
-def study() -> tuple[StudyOutcome, Results, dict[str, pd.DataFrame]]:
-    outcome = made_up_outcome()
-    results = summarise(outcome)
+def study() -> Study:
     ids = range(150)
     rng = np.random.default_rng(5)
     cohort = pd.DataFrame(
@@ -221,72 +218,70 @@ def study() -> tuple[StudyOutcome, Results, dict[str, pd.DataFrame]]:
             "age": [f"{value:.0f}" for value in rng.normal(63, 9, 150)],
         }
     )
-    return outcome, results, study_tables(outcome, results, cohort)
+    return replace(made_up_study(), cohort_table=cohort)
 
 
-def test_the_held_out_part_is_what_the_paper_protocol_predicted(study) -> None:
-    outcome, _, tables = study
+@pytest.fixture(scope="module")
+def tables(study) -> dict[str, pd.DataFrame]:
+    return study_tables(study)
+
+
+def test_the_held_out_part_is_what_the_paper_protocol_predicted(study, tables) -> None:
     patients = rows_of(tables["table1_cohort"], "patients").iloc[0]
-    held_out = outcome.folds["paper"][0].predictions["patient_id"].nunique()
+    held_out = study.folds["paper"][0].predictions["patient_id"].nunique()
     assert [patients["held out: count"], patients["not held out: count"]] == [held_out, 150 - held_out]
 
 
 def test_held_out_patients_without_a_label_are_not_called_not_held_out(study) -> None:
-    outcome, results, _ = study
     labelled = [f"p{i:03d}" for i in range(150)]
     cohort = pd.DataFrame({"patient_id": [*labelled, "unlabelled"], "split": ["train"] * 100 + ["test"] * 51})
     cohort["case_id"] = cohort["patient_id"]
-    held_out = outcome.folds["paper"][0].predictions["patient_id"].nunique()
+    held_out = study.folds["paper"][0].predictions["patient_id"].nunique()
 
     def groups(**changes) -> dict[str, int]:
-        table = study_tables(StudyOutcome(**(vars(outcome) | changes)), results, cohort)["table1_cohort"]
+        table = study_tables(replace(study, cohort_table=cohort, **changes))["table1_cohort"]
         row = rows_of(table, "patients").iloc[0]
         return {name.removesuffix(": count"): row[name] for name in table if name.endswith(": count")}
 
-    paper = {"paper": outcome.folds["paper"]}
+    paper = {"paper": study.folds["paper"]}
     assert groups() == {ALL: 151, "held out": held_out, "not held out": 150 - held_out}
     assert groups(folds=paper) == {
         ALL: 151,
         "held out": held_out,
         "not held out, or without a label": 151 - held_out,
     }
-    by_column = outcome.settings | {"split": "column"}
+    by_column = study.settings | {"split": "column"}
     assert groups(folds=paper, settings=by_column) == {ALL: 151, "held out": 51, "not held out": 100}
 
 
-def test_columns_left_out_are_a_table_where_there_are_any(study) -> None:
-    outcome, results, tables = study
-    cohort = pd.DataFrame({"case_id": ["a"], "patient_id": ["a"]})
-    left_out = StudyOutcome(**(vars(outcome) | {"columns_left_out": {"tumour_x": "it has gaps."}}))
-    found = study_tables(left_out, results, cohort)["columns_left_out"]
+def test_columns_left_out_are_a_table_where_there_are_any(study, tables) -> None:
+    left_out = replace(study, columns_left_out={"tumour_x": "it has gaps."})
+    found = study_tables(left_out)["columns_left_out"]
     assert found.to_dict("records") == [{"column": "tumour_x", "why": "it has gaps."}]
     assert "columns_left_out" not in tables
 
 
 def test_why_backbones_were_not_compared_is_no_models_row(study) -> None:
-    outcome, results, _ = study
-    cohort = pd.DataFrame({"case_id": ["a"], "patient_id": ["a"]})
-    changed = results.model_copy(update={"models_not_run": {"backbones": "why", "volume": "no volume"}})
-    assert study_tables(outcome, changed, cohort)["models_not_run"]["model"].tolist() == ["volume"]
+    changed = replace(study, models_not_run={"backbones": "why", "volume": "no volume"})
+    assert study_tables(changed)["models_not_run"]["model"].tolist() == ["volume"]
 
 
 def test_without_a_held_out_part_the_sites_are_the_groups(study) -> None:
-    outcome, results, _ = study
-    only_strict = StudyOutcome(**{**vars(outcome), "folds": {"strict": outcome.folds["strict"]}})
     cohort = pd.DataFrame(
         {"case_id": ["a", "b", "c"], "patient_id": ["a", "b", "c"], "site": ["A", "B", "A"], "x": "1"}
     )
-    table = study_tables(only_strict, results, cohort)["table1_cohort"]
+    only_strict = replace(study, folds={"strict": study.folds["strict"]}, cohort_table=cohort)
+    table = study_tables(only_strict)["table1_cohort"]
     assert rows_of(table, "patients")[["A: count", "B: count"]].to_numpy().tolist() == [[2, 1]]
-    assert "A: count" not in study_tables(only_strict, results, cohort.assign(site="A"))["table1_cohort"]
+    one_site = replace(only_strict, cohort_table=cohort.assign(site="A"))
+    assert "A: count" not in study_tables(one_site)["table1_cohort"]
 
 
-def test_table3_holds_every_model_with_the_results_figures(study) -> None:
-    _, results, tables = study
+def test_table3_holds_every_model_with_the_results_figures(study, tables) -> None:
     table = tables["table3_models"]
     assert len(table) == 2 * 2 * 7
     row = table.query("protocol == 'paper' and endpoint == 'LVI' and model == 'deep-ct'").iloc[0]
-    result = results.protocols["paper"].endpoints["LVI"]
+    result = study.protocols["paper"].endpoints["LVI"]
     card = result.models["deep-ct"]
     assert [row["auc"], row["auc_low"], row["auc_high"]] == [card.auc, *card.auc_ci]
     assert [row["auc_bootstrap_low"], row["auc_bootstrap_high"]] == list(card.auc_bootstrap_ci)
@@ -301,33 +296,31 @@ def test_table3_holds_every_model_with_the_results_figures(study) -> None:
     assert table.query("protocol == 'strict'")["auc_bootstrap"].isna().all()
 
 
-def test_training_metrics_are_those_of_the_training_parts(study) -> None:
-    _, results, tables = study
+def test_training_metrics_are_those_of_the_training_parts(study, tables) -> None:
     table = tables["training_metrics"].set_index(["protocol", "endpoint", "model"])
     for (protocol, endpoint, model), row in table.iterrows():
-        card = results.protocols[protocol].endpoints[endpoint].models[model]
+        card = study.protocols[protocol].endpoints[endpoint].models[model]
         for name, estimate in card.training_metrics.items():
             assert row[name] == estimate.value, (protocol, endpoint, model, name)
     assert len(table) == 28
 
 
-def test_confusion_counts_give_the_metrics_back(study) -> None:
-    table = study[2]["table3_models"]
+def test_confusion_counts_give_the_metrics_back(tables) -> None:
+    table = tables["table3_models"]
     tp, fp, tn, fn = (table[name] for name in ("tp", "fp", "tn", "fn"))
     assert ((tp + fp + tn + fn) == table["n"]).all() and ((tp + fn) == table["positives"]).all()
     assert np.allclose(tp / (tp + fn), table["sensitivity"]) and np.allclose(tn / (tn + fp), table["specificity"])
     assert np.allclose(tp / (tp + fp), table["ppv"]) and np.allclose(tn / (tn + fn), table["npv"])
 
 
-def test_classifiers_count_the_folds(study) -> None:
-    outcome, _, tables = study
+def test_classifiers_count_the_folds(study, tables) -> None:
     table = tables["table3_models"]
     row = table.query("protocol == 'strict' and endpoint == 'EGFR' and model == 'volume'").iloc[0]
     assert row["classifiers"] == "LR x 5"
     inner = tables["inner_auc"].query("protocol == 'strict' and endpoint == 'EGFR' and model == 'deep-radscore'")
     assert inner["chosen"].sum() == 5 and len(inner) == 7
     fits = [
-        f for fold in outcome.folds["strict"] for f in fold.fits if (f.endpoint, f.model) == ("EGFR", "deep-radscore")
+        f for fold in study.folds["strict"] for f in fold.fits if (f.endpoint, f.model) == ("EGFR", "deep-radscore")
     ]
     values = np.concatenate([fit.cv_auc["KNN"] for fit in fits])
     row = inner.set_index("classifier").loc["KNN"]
@@ -337,12 +330,11 @@ def test_classifiers_count_the_folds(study) -> None:
 
 
 def test_selected_features_count_folds_and_average_coefficients(study) -> None:
-    outcome, results, _ = study
-    strict = list(outcome.folds["strict"])
+    strict = list(study.folds["strict"])
     gone = (strict[1].selected[["endpoint", "feature"]] == ["EGFR", "wavelet-HLH_glcm_Imc2"]).all(axis=1)
-    strict[1] = type(strict[1])(**{**vars(strict[1]), "selected": strict[1].selected[~gone]})
-    outcome = StudyOutcome(**{**vars(outcome), "folds": {**outcome.folds, "strict": tuple(strict)}})
-    tables = study_tables(outcome, results, pd.DataFrame({"case_id": ["a"], "patient_id": ["a"]}))
+    strict[1] = replace(strict[1], selected=strict[1].selected[~gone])
+    study = replace(study, folds={**study.folds, "strict": tuple(strict)})
+    tables = study_tables(study)
     keys = ["protocol", "endpoint", "region", "feature"]
     row = tables["selected_features"].set_index(keys).loc[("strict", "EGFR", "tumour", "wavelet-HLH_glcm_Imc2")]
     chosen = [fold.selected.query(WAVELET)["coefficient"].tolist() for fold in strict]
@@ -351,17 +343,16 @@ def test_selected_features_count_folds_and_average_coefficients(study) -> None:
     assert [row["coefficient_mean"], row["coefficient_sd"]] == pytest.approx([np.mean(values), np.std(values, ddof=1)])
     assert row["coefficient_fold_1"] == values[0] and np.isnan(row["coefficient_fold_2"])
     paper = tables["selected_features"].set_index(keys).loc[("paper", "EGFR", "tumour", "wavelet-HLH_glcm_Imc2")]
-    single = outcome.folds["paper"][0].selected.query(WAVELET)
+    single = study.folds["paper"][0].selected.query(WAVELET)
     assert [paper["of_folds"], paper["coefficient_mean"]] == [1, single["coefficient"].iloc[0]]
     assert paper["coefficient_fold_test"] == paper["coefficient_mean"]
-    assert len(tables["coefficients"]) == sum(len(f.selected) for folds in outcome.folds.values() for f in folds)
+    assert len(tables["coefficients"]) == sum(len(f.selected) for folds in study.folds.values() for f in folds)
 
 
-def test_optimism_flow_and_what_was_left_out(study) -> None:
-    _, results, tables = study
+def test_optimism_flow_and_what_was_left_out(study, tables) -> None:
     row = tables["optimism"].query("endpoint == 'LVI' and model == 'deep-radscore'").iloc[0]
-    paper = results.protocols["paper"].endpoints["LVI"].models["deep-radscore"]
-    strict = results.protocols["strict"].endpoints["LVI"].models["deep-radscore"]
+    paper = study.protocols["paper"].endpoints["LVI"].models["deep-radscore"]
+    strict = study.protocols["strict"].endpoints["LVI"].models["deep-radscore"]
     assert row[["paper_inner_auc", "paper_test_auc", "strict_auc"]].tolist() == [paper.inner_auc, paper.auc, strict.auc]
     assert row["optimism_gap"] == pytest.approx(paper.inner_auc - strict.auc)
     flow = tables["flow"].set_index("endpoint")
@@ -373,8 +364,8 @@ def test_optimism_flow_and_what_was_left_out(study) -> None:
     assert np.allclose(shares, 1.0) and len(shares) == 4
 
 
-def test_tables_come_back_from_csv(study) -> None:
-    for name, table in study[2].items():
+def test_tables_come_back_from_csv(tables) -> None:
+    for name, table in tables.items():
         text = table.to_csv(index=False)
         texts = [column for column in table if not pd.api.types.is_numeric_dtype(table[column])]
         back = pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(texts, str)).fillna(dict.fromkeys(texts, ""))
@@ -382,12 +373,18 @@ def test_tables_come_back_from_csv(study) -> None:
 
 
 def test_a_study_without_any_fold_gives_tables_with_columns_and_no_rows() -> None:
-    outcome = StudyOutcome(
-        folds={}, flows=(), models_not_run={"deep-ct": "No images."}, left_out={}, patients=1, cases=1, settings={}
+    study = Study(
+        folds={},
+        protocols={},
+        flow={},
+        cohort_table=pd.DataFrame({"case_id": ["a"], "patient_id": ["a"], "x": ["1"]}),
+        models_not_run={"deep-ct": "No images."},
+        left_out={},
+        patients=1,
+        cases=1,
+        settings={},
     )
-    tables = study_tables(
-        outcome, summarise(outcome), pd.DataFrame({"case_id": ["a"], "patient_id": ["a"], "x": ["1"]})
-    )
+    tables = study_tables(study)
     assert tables["models_not_run"].to_numpy().tolist() == [["deep-ct", "No images."]]
     for name, table in tables.items():
         assert len(table.columns), name

@@ -18,7 +18,6 @@ from DeepRadScoreLib.study.evaluation.baselines import clinical_columns, with_sh
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate
 from DeepRadScoreLib.study.evaluation.gathering import StudyInputs, gather, read_labels
 from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, outer_parts
-from DeepRadScoreLib.study.results.summary import summarise
 from DeepRadScoreLib.study.run import evaluate_from_table
 from DeepRadScoreLib.study.training.protocols import TrainingPlan
 from support.small_evaluation import write_small_cohort
@@ -29,7 +28,7 @@ QUICK = TrainingPlan(folds=2, repeats=1, search="quick")
 
 
 def run(inputs: StudyInputs, plan: EvaluationPlan, report=ignore):
-    return evaluate_from_table(inputs, plan, workers=InProcess(), report=report)[0]
+    return evaluate_from_table(inputs, plan, workers=InProcess(), report=report).study
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +59,8 @@ def test_every_case_is_tested_once_by_a_model_that_never_saw_its_patient(both):
 
 
 def test_the_figures_are_those_of_the_predictions(both):
-    results = summarise(both)
     table = both.predictions()
-    for protocol, found in results.protocols.items():
+    for protocol, found in both.protocols.items():
         for key, endpoint in found.endpoints.items():
             for model, card in endpoint.models.items():
                 where = (table["protocol"] == protocol) & (table["endpoint"] == key) & (table["model"] == model)
@@ -78,7 +76,7 @@ def test_the_figures_are_those_of_the_predictions(both):
 
 
 def test_the_signal_is_found_and_noise_is_not(both):
-    strict = summarise(both).protocols["strict"].endpoints
+    strict = both.protocols["strict"].endpoints
     assert strict["EGFR"].models["radiomics-score"].auc > 0.75
     assert strict["EGFR"].models["shuffled-labels"].auc < 0.7
     low, high = strict["KRAS"].models["radiomics-score"].auc_ci
@@ -86,17 +84,15 @@ def test_the_signal_is_found_and_noise_is_not(both):
 
 
 def test_what_has_no_source_is_not_run_and_says_so(both):
-    results = summarise(both)
-    assert set(results.models_not_run) == {"deep-ct", "deep-radscore", "shuffled-voxels"}
-    assert results.protocols["strict"].endpoints["EGFR"].models["deep-ct"].auc is None
-    assert "all 62 labelled patients are negative" in results.flow["ALK"].not_run
-    assert "ALK" not in results.protocols["strict"].endpoints
+    assert set(both.models_not_run) == {"deep-ct", "deep-radscore", "shuffled-voxels"}
+    assert both.protocols["strict"].endpoints["EGFR"].models["deep-ct"].auc is None
+    assert "all 62 labelled patients are negative" in both.flow["ALK"].not_run
+    assert "ALK" not in both.protocols["strict"].endpoints
 
 
 def test_the_optimism_gap_is_inner_less_strict(both):
-    results = summarise(both)
-    gap = results.optimism["KRAS"]["radiomics-score"]
-    strict = results.protocols["strict"].endpoints["KRAS"].models["radiomics-score"].auc
+    gap = both.optimism["KRAS"]["radiomics-score"]
+    strict = both.protocols["strict"].endpoints["KRAS"].models["radiomics-score"].auc
     assert gap.optimism_gap == pytest.approx(gap.paper_inner_auc - strict, abs=1e-15)
 
 
@@ -138,7 +134,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(both, inputs, tmp_pat
     plan = EvaluationPlan(("strict", "paper"), QUICK, "cv", 2)
     with pytest.raises(Killed):
         run(inputs, plan, kill)
-    assert summarise(run(inputs, plan)).to_json() == summarise(both).to_json()
+    assert run(inputs, plan).to_json() == both.to_json()
 
 
 def test_sites_are_left_out_in_turn(inputs, own_cache):
@@ -146,7 +142,7 @@ def test_sites_are_left_out_in_turn(inputs, own_cache):
     predictions = found.predictions()
     site = pd.read_csv(inputs.table).groupby("patient_id")["site"].first()
     assert (site[predictions["patient_id"]].to_numpy() == predictions["fold"].to_numpy()).all()
-    assert "north, south" in summarise(found).protocols["strict"].split
+    assert "north, south" in found.protocols["strict"].split
 
 
 def test_a_bad_label_stops_its_own_endpoint_alone(inputs, tmp_path, own_cache):
@@ -155,7 +151,7 @@ def test_a_bad_label_stops_its_own_endpoint_alone(inputs, tmp_path, own_cache):
     cohort.loc[4, "KRAS"] = "maybe"
     cohort.to_csv(tmp_path / "cohort.csv", index=False)
     plan = EvaluationPlan(("strict",), QUICK, "column")
-    results = summarise(run(dataclasses.replace(inputs, table=tmp_path / "cohort.csv"), plan))
+    results = run(dataclasses.replace(inputs, table=tmp_path / "cohort.csv"), plan)
     assert 'column "KRAS"' in results.flow["KRAS"].not_run
     assert list(results.protocols["strict"].endpoints) == ["EGFR"]
 
@@ -165,7 +161,7 @@ def test_a_column_that_is_the_label_is_named_and_not_used(inputs, tmp_path, own_
     features["tumour_original_firstorder_F7"] = pd.read_csv(inputs.table)["EGFR"] + 1.0
     features.to_csv(tmp_path / "features.csv", index=False)
     plan = EvaluationPlan(("strict",), QUICK, "column")
-    results = summarise(run(dataclasses.replace(inputs, features=tmp_path / "features.csv"), plan))
+    results = run(dataclasses.replace(inputs, features=tmp_path / "features.csv"), plan)
     assert "tumour_original_firstorder_F7" in results.flow["EGFR"].not_run
     assert list(results.protocols["strict"].endpoints) == ["KRAS"]
 
@@ -202,7 +198,7 @@ def test_results_hold_no_path_and_are_described_by_their_schema(both):
 
     from DeepRadScoreLib.study.results.document import Results
 
-    text = summarise(both).to_json()
+    text = both.to_json()
     assert str(Path.cwd()) not in text and "/tmp" not in text
     jsonschema.validate(json.loads(text), Results.model_json_schema(by_alias=True))
 
@@ -221,9 +217,7 @@ def test_more_cases_of_the_same_patients_make_nobody_surer(inputs, tmp_path, own
         pd.concat([each, again]).to_csv(tmp_path / name, index=False)
     twice = dataclasses.replace(inputs, table=tmp_path / "cohort.csv", features=tmp_path / "features.csv")
     plan = EvaluationPlan(("strict",), QUICK, "column")
-    once, again = (
-        summarise(run(each, plan)).protocols["strict"].endpoints["EGFR"].models["volume"] for each in (inputs, twice)
-    )
+    once, again = (run(each, plan).protocols["strict"].endpoints["EGFR"].models["volume"] for each in (inputs, twice))
     assert (once.n, once.positives) == (again.n, again.positives)
     assert (again.auc, *again.auc_ci) == pytest.approx((once.auc, *once.auc_ci), abs=0.02)
 
@@ -237,7 +231,7 @@ def test_a_site_without_labels_and_a_constant_covariate_stop_nothing(inputs, tmp
 
     plan = EvaluationPlan(("strict",), QUICK, "site")
     covariates = dataclasses.replace(changed(inputs, tmp_path, change), covariates=("country", "sex"))
-    results = summarise(run(covariates, plan))
+    results = run(covariates, plan)
     card = results.protocols["strict"].endpoints["EGFR"].models
     assert card["radiomics-score"].fold_aucs["east"] is None
     assert card["radiomics-score"].auc is not None
@@ -250,7 +244,6 @@ def test_a_protocol_without_enough_patients_leaves_the_other(inputs, tmp_path, o
         return cohort.assign(EGFR=cohort["patient_id"].isin(positive).astype(int))
 
     plan = EvaluationPlan(("strict", "paper"), dataclasses.replace(QUICK, seed=1), "cv", 5)
-    found = run(dataclasses.replace(changed(inputs, tmp_path, change), endpoints=("EGFR",)), plan)
-    results = summarise(found)
+    results = run(dataclasses.replace(changed(inputs, tmp_path, change), endpoints=("EGFR",)), plan)
     assert list(results.protocols) == ["strict"]
     assert any("paper protocol" in sentence for sentence in results.flow["EGFR"].warnings)

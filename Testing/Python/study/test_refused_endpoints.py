@@ -15,10 +15,10 @@ from DeepRadScoreLib.progress import Progress, ignore
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate
 from DeepRadScoreLib.study.evaluation.gathering import StudyInputs, gather, read_labels
 from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan
-from DeepRadScoreLib.study.results.summary import summarise
 from DeepRadScoreLib.study.run import evaluate_from_table
 from DeepRadScoreLib.study.training.protocols import TrainingPlan
 from DeepRadScoreLib.study.training.train import train_bundle
+from support.made_up_study import summarised
 from support.small_evaluation import write_small_cohort
 from support.small_study import small_plan, small_study
 
@@ -67,19 +67,18 @@ def test_one_fold_that_cannot_be_fitted_leaves_its_endpoint_out_of_all_killed_or
     inputs = write_cohort(tmp_path, ["south"])
     with pytest.raises(Killed):
         evaluate_from_table(inputs, BY_SITE, workers=InProcess(), report=KilledAtItsSecondBeginning())
-    outcome = evaluate_from_table(inputs, BY_SITE, workers=InProcess(), report=ignore)[0]
-    results = summarise(outcome)
+    study = evaluate_from_table(inputs, BY_SITE, workers=InProcess(), report=ignore).study
     sentence = "strict protocol: training part south: no feature varies between the training patients"
-    assert results.flow["KRAS"].not_run.startswith(sentence)
-    assert set(outcome.predictions()["endpoint"]) == {"EGFR"}
+    assert study.flow["KRAS"].not_run.startswith(sentence)
+    assert set(study.predictions()["endpoint"]) == {"EGFR"}
 
     cases = gather(inputs, read_labels(inputs), QUICK, 1, ignore).cases
     screened, _ = evaluate(
         cases, BY_SITE, {"KRAS": "not asked for"}, work=tmp_path / "work", workers=InProcess(), report=ignore
     )
-    expected = dataclasses.replace(outcome, folds=screened)
-    pd.testing.assert_frame_equal(outcome.predictions(), expected.predictions())
-    assert results.protocols == summarise(expected).protocols
+    expected = summarised(study, folds=screened)
+    pd.testing.assert_frame_equal(study.predictions(), expected.predictions())
+    assert study.protocols == expected.protocols
 
 
 @pytest.fixture(scope="module")
@@ -88,13 +87,13 @@ def never_fitted(tmp_path_factory):
     inputs = write_cohort(folder, [])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEEPRADSCORE_CACHE", str(folder / "cache"))
-        return inputs, evaluate_from_table(inputs, BY_COLUMN, workers=InProcess(), report=ignore)[0]
+        return inputs, evaluate_from_table(inputs, BY_COLUMN, workers=InProcess(), report=ignore).study
 
 
 def test_an_endpoint_that_no_fold_can_fit_leaves_the_others(never_fitted):
-    results = summarise(never_fitted[1])
-    assert "training part test: no feature varies" in results.flow["KRAS"].not_run
-    assert list(results.protocols["strict"].endpoints) == ["EGFR"]
+    study = never_fitted[1]
+    assert "training part test: no feature varies" in study.flow["KRAS"].not_run
+    assert list(study.protocols["strict"].endpoints) == ["EGFR"]
 
 
 def test_where_no_endpoint_can_be_fitted_every_reason_is_one_sentence(tmp_path):
@@ -104,11 +103,11 @@ def test_where_no_endpoint_can_be_fitted_every_reason_is_one_sentence(tmp_path):
 
 
 def test_a_baseline_that_cannot_be_fitted_is_not_run_and_says_why(never_fitted, tmp_path):
-    inputs, outcome = never_fitted
+    inputs, study = never_fitted
     cases = gather(inputs, read_labels(inputs), QUICK, 1, ignore).cases
     cases = dataclasses.replace(cases, shuffled=cases.data.features * 0.0)
     folds, _ = evaluate(cases, BY_COLUMN, {}, work=tmp_path / "work", workers=InProcess(), report=ignore)
-    found = summarise(dataclasses.replace(outcome, folds=folds, models_not_run={})).protocols["strict"]
+    found = summarised(study, folds=folds, models_not_run={}).protocols["strict"]
     models = found.endpoints["EGFR"].models
     assert "no feature varies" in models["shuffled-voxels"].not_run
     assert models["radiomics-score"].auc is not None and models["shuffled-labels"].auc is not None

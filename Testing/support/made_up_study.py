@@ -1,24 +1,28 @@
-"""A made-up study outcome for tests of what is written from it: two endpoints evaluated, one not.
+"""A made-up study for tests of what is written from it: two endpoints evaluated, one not.
 
 Patient p000 has two cases, all others one; case-x could not be used.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from DeepRadScoreLib.models import MODELS
+from DeepRadScoreLib.models import MODELS, Protocol
+from DeepRadScoreLib.study.results.document import FlowCard
 from DeepRadScoreLib.study.results.outcome import (
     SELECTED_COLUMNS,
     CamExample,
-    EndpointFlow,
     Explanation,
     Fit,
     FoldOutcome,
-    StudyOutcome,
 )
+from DeepRadScoreLib.study.results.study import Study
+from DeepRadScoreLib.study.results.summary import summarise
 
 NAMES = ("radscore_tumour", "radscore_peritumoral", *(f"deep_{i}" for i in range(1, 11)))
 STRENGTH = {
@@ -33,29 +37,55 @@ STRENGTH = {
 CLASSIFIERS = ("SVM", "KNN", "RF", "NB", "LR", "MLP", "LDA")
 
 
-def made_up_outcome(
+def made_up_study(
     n: int = 150, endpoints: tuple[str, ...] = ("EGFR", "LVI"), seed: int = 0, synthetic: bool = False
-) -> StudyOutcome:
+) -> Study:
     rng = np.random.default_rng(seed)
     labels = {key: (rng.random(n) < 0.35).astype(int) for key in endpoints}
     fold_of = rng.permutation(np.arange(n) % 5)
     strict = tuple(_fold(rng, str(k + 1), labels, np.flatnonzero(fold_of == k), n) for k in range(5))
     test = rng.permutation(n)[: int(0.3 * n)]
     paper = (_fold(rng, "test", labels, np.sort(test), n),)
-    flows = [EndpointFlow(key, n, n, int(labels[key].sum())) for key in endpoints]
-    flows.append(EndpointFlow("ALK", n, n - 20, 2, not_run="2 patients are positive; at least 10 are needed."))
-    return StudyOutcome(
-        folds={"strict": strict, "paper": paper},
-        flows=tuple(flows),
+    folds = {Protocol.STRICT: strict, Protocol.PAPER: paper}
+    flow = {key: FlowCard(patients=n, labelled=n, positives=int(labels[key].sum())) for key in endpoints}
+    refused = "2 patients are positive; at least 10 are needed."
+    flow["ALK"] = FlowCard(patients=n, labelled=n - 20, positives=2, not_run=refused)
+    settings = {"seed": seed, "folds": 5, "repeats": 10, "network": "frozen", "protocol": "both"}
+    return Study(
+        folds=folds,
+        protocols=summarise(folds, flow, {}, settings),
+        flow=flow,
+        cohort_table=_cohort_table(n),
         models_not_run={},
         left_out={"case-x": "case-x.nrrd: the mask is empty; outline the tumour."},
         patients=n,
         cases=n + 2,
-        settings={"seed": seed, "folds": 5, "repeats": 10, "network": "frozen", "protocol": "both"},
+        settings=settings,
         versions={"DeepRadScore": "0.1", "numpy": "2"},
         hashes={"cohort.csv": "0" * 64},
         synthetic=synthetic,
     )
+
+
+def summarised(study: Study, **changes: Any) -> Study:
+    """The study with these changes, its figures computed anew from its folds."""
+    changed = replace(study, **changes)
+    figures = summarise(changed.folds, changed.flow, changed.models_not_run, changed.settings)
+    return replace(changed, protocols=figures)
+
+
+def _cohort_table(n: int) -> pd.DataFrame:
+    """The cases that were used: patient p000 has two."""
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame(
+        {
+            "case_id": [f"case-{i:03d}" for i in range(n)],
+            "patient_id": [f"p{i:03d}" for i in range(n)],
+            "age": [str(age) for age in rng.integers(40, 85, n)],
+            "sex": rng.choice(["female", "male"], n),
+        }
+    )
+    return pd.concat([table, table.iloc[:1].assign(case_id="case-000-b")], ignore_index=True)
 
 
 def _fold(rng: np.random.Generator, name: str, labels: dict[str, np.ndarray], test: np.ndarray, n: int) -> FoldOutcome:

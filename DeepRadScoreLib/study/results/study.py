@@ -1,0 +1,107 @@
+"""A study: what its outer folds found, and every figure of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from DeepRadScoreLib.imaging.origin import synthetic_label
+from DeepRadScoreLib.models import MODELS, Protocol
+from DeepRadScoreLib.study.results.document import EndpointResult, FlowCard, GapCard, ProtocolResult, Results
+from DeepRadScoreLib.study.results.outcome import PREDICTION_COLUMNS, FoldOutcome
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that an evaluation found.
+
+    Attributes
+    ----------
+    folds: protocol -> its outer folds.
+    protocols: protocol -> the figures of every endpoint, as `summarise` computes them from the folds.
+    flow: endpoint asked for -> its patients, or why it was not evaluated.
+    cohort_table: the cases that were used, one row each, cells as text.
+    models_not_run: model or baseline -> the sentence that says why it was run for no endpoint.
+    left_out: case_id -> why this case could not be used; `failed` are those whose images could not be worked on.
+    patients: how many patients, and `cases` how many cases, the cohort table has.
+    settings: what was asked for, plain values.
+    versions: package -> version.
+    hashes: name of an input file -> SHA-256.
+    synthetic: the cohort is the phantom one.
+    backbones: the comparison of backbones on one endpoint, or None.
+    columns_left_out: column of the feature table -> why it could not be used.
+    rows_of_others: how many rows of the feature table belong to no case of the cohort.
+    """
+
+    folds: dict[Protocol, tuple[FoldOutcome, ...]]
+    protocols: dict[Protocol, ProtocolResult]
+    flow: dict[str, FlowCard]
+    cohort_table: pd.DataFrame
+    models_not_run: dict[str, str]
+    left_out: dict[str, str]
+    patients: int
+    cases: int
+    settings: dict
+    versions: dict[str, str] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    synthetic: bool = False
+    backbones: pd.DataFrame | None = None
+    failed: tuple[str, ...] = ()
+    columns_left_out: dict[str, str] = field(default_factory=dict)
+    rows_of_others: int = 0
+
+    @property
+    def label(self) -> str | None:
+        """The text that stands beside every number of a synthetic study, else None."""
+        return synthetic_label(self.synthetic)
+
+    @property
+    def optimism(self) -> dict[str, dict[str, GapCard]]:
+        """Endpoint -> model -> what the paper protocol promises beside what the strict one finds; none without both."""
+        if set(self.protocols) != set(Protocol):
+            return {}
+        strict = self.protocols[Protocol.STRICT].endpoints
+        return {
+            key: {model: _gap(paper, strict.get(key), model) for model in MODELS if paper.models[model].not_run is None}
+            for key, paper in self.protocols[Protocol.PAPER].endpoints.items()
+        }
+
+    def each_fold(self) -> Iterator[tuple[Protocol, FoldOutcome]]:
+        """Protocol and outer fold, for every fold of every protocol."""
+        for protocol, folds in self.folds.items():
+            for fold in folds:
+                yield protocol, fold
+
+    def each_endpoint(self) -> Iterator[tuple[Protocol, str, EndpointResult]]:
+        """Protocol, endpoint and its figures, for every endpoint that was evaluated."""
+        for protocol, result in self.protocols.items():
+            for key, endpoint in result.endpoints.items():
+                yield protocol, key, endpoint
+
+    def predictions(self) -> pd.DataFrame:
+        """Test predictions of every protocol and fold, `PREDICTION_COLUMNS`."""
+        tables = [fold.predictions.assign(protocol=protocol, fold=fold.name) for protocol, fold in self.each_fold()]
+        joined = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(PREDICTION_COLUMNS))
+        return joined[list(PREDICTION_COLUMNS)]
+
+    def to_json(self) -> str:
+        """The text of `results.json`; equal studies give equal bytes."""
+        values = {name: getattr(self, name) for name in Results.model_fields if name not in ("schema_", "backbones")}
+        return Results(**values, backbones=_plain_rows(self.backbones)).to_json()
+
+
+def _gap(paper: EndpointResult, strict: EndpointResult | None, model: str) -> GapCard:
+    inner, found = paper.models[model].inner_auc, None if strict is None else strict.models[model].auc
+    return GapCard(
+        paper_inner_auc=inner,
+        paper_test_auc=paper.models[model].auc,
+        strict_auc=found,
+        optimism_gap=None if inner is None or found is None else inner - found,
+    )
+
+
+def _plain_rows(table: pd.DataFrame | None) -> list[dict]:
+    """A table's rows as plain values, null for NaN."""
+    return [] if table is None else table.astype(object).where(table.notna(), None).to_dict("records")

@@ -38,6 +38,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
 KEYS: tuple[str, ...] = tuple(endpoint.key for endpoint in ENDPOINTS)
 BY_KEY: dict[str, Endpoint] = {endpoint.key: endpoint for endpoint in ENDPOINTS}
 
+PDL1_SOURCES = ("TPS", "CD8A")
+"""Columns from which PD-1/PD-L1 labels are made where they are missing; the first of them comes first."""
 TPS_CUT_PERCENT = 1.0
 
 

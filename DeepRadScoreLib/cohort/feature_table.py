@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from DeepRadScoreLib.cohort.table import PDL1_SOURCES, Cohort
+from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.cohort.table_files import any_of, read_table, some_of
-from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES
 from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.radscore.names import FEATURES_OF_CLASS, REGIONS
 
 PREFIXES: dict[str, str] = {region: f"{region}_" for region in REGIONS}
-MOST_MISSING = 0.5
+MAX_MISSING = 0.5
 
 
 @dataclass(frozen=True)
@@ -227,11 +227,11 @@ def _numeric(used: pd.DataFrame, columns: Mapping[str, str], path: Path) -> tupl
 
 def _without_gaps(features: pd.DataFrame, dropped: dict[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
     """Columns and cases left out as `read_feature_table` says; adds to `dropped`, gives the cases left out."""
-    features = _leave_out_columns(features, features.isna().mean() > MOST_MISSING, dropped)
+    features = _leave_out_columns(features, features.isna().mean() > MAX_MISSING, dropped)
     missing: dict[str, str] = {}
     for region in REGIONS:
         gaps = features[[name for name in features if name.startswith(f"{region}_")]].isna()
-        for case_id in gaps.index[gaps.mean(axis=1) > MOST_MISSING]:
+        for case_id in gaps.index[gaps.mean(axis=1) > MAX_MISSING]:
             missing[case_id] = f"{gaps.loc[case_id].sum()} of its {gaps.shape[1]} {region} features have no value."
     features = features.drop(index=list(missing))
     features = _leave_out_columns(features, features.isna().any(), dropped)

@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
-import pandas as pd
-
-from DeepRadScoreLib.cohort.table import MISSING_WORDS, NOT_CLINICAL, PDL1_SOURCES, read_text_table
-from DeepRadScoreLib.endpoints import KEYS, parse_label
+from DeepRadScoreLib.cohort.covariates import MISSING_WORDS, NOT_CLINICAL
+from DeepRadScoreLib.cohort.text_table import TextTable, read_text_table
+from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES, parse_label
 from DeepRadScoreLib.errors import CohortError, Location
 
 ID = "PatientID"
 ALWAYS = (*KEYS, *PDL1_SOURCES, "split", "site")
 """Columns that are joined where the table has them."""
-KEPT_BACK = ({*NOT_CLINICAL, "study_day"}) - {"split"}
+NOT_JOINED = ({*NOT_CLINICAL, "study_day", ID}) - {"split"}
 DATE_FORMS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d %H:%M:%S")
-LEAST = 4
+MIN_DIGITS = 4
 """A number of fewer digits is no identifier."""
 
 
@@ -29,20 +28,21 @@ class PatientLabels:
 
     Attributes
     ----------
-    table: text, one row per PatientID, which is its index; a date column is not in it.
-    lines: PatientID -> its line in the file.
+    table: the file; it holds more columns.
+    row_numbers: PatientID -> number of its row in the file.
+    names: the columns that are not dates.
     dates: column -> PatientID -> date.
     """
 
-    path: Path
-    table: pd.DataFrame = field(repr=False)
-    lines: dict[str, int] = field(repr=False)
+    table: TextTable = field(repr=False)
+    row_numbers: dict[str, int] = field(repr=False)
+    names: tuple[str, ...]
     dates: dict[str, dict[str, date]] = field(repr=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """What the cohort gets: the columns, and `<name>_days` for each of the dates."""
-        return (*self.table, *(f"{name}_days" for name in self.dates))
+        return (*self.names, *(f"{name}_days" for name in self.dates))
 
     def of(self, patient: str, study: date | None, names: Callable[[str], bool]) -> dict[str, str]:
         """The cells of a patient's case; none where the table does not have the patient.
@@ -56,14 +56,16 @@ class PatientLabels:
         ------
         CohortError: a cell does.
         """
-        if patient not in self.lines:
+        if patient not in self.row_numbers:
             return {}
-        cells = dict(self.table.loc[patient].items())
+        number = self.row_numbers[patient]
+        row = self.table.rows[self.table.row_numbers.index(number)]
+        cells = {name: row[name] for name in self.names}
         for name, cell in cells.items():
-            if name not in KEYS and not (_is_number(cell) and len(cell) < LEAST) and names(cell):
+            if name not in KEYS and not (_is_number(cell) and len(cell) < MIN_DIGITS) and names(cell):
                 raise CohortError(
                     "the cell repeats what the DICOM header says of the patient, the institution or a date",
-                    where=Location(self.path, f'row {self.lines[patient]}, column "{name}"'),
+                    where=self.table.location(number, name),
                     mend="write a code in its place, or leave the column out",
                 )
         for name, days in self.dates.items():
@@ -76,18 +78,18 @@ class PatientLabels:
         persons = defaultdict(set)
         for patient, person in patients:
             persons[patient].add(person)
-        torn = [self.lines[patient] for patient in self.lines if len(persons.get(patient, ())) > 1]
+        torn = [self.row_numbers[patient] for patient in self.row_numbers if len(persons.get(patient, ())) > 1]
         if torn:
             raise CohortError(
                 f"the PatientID in row {torn[0]} stands for two patients of different issuers in the folder",
-                where=self.path,
+                where=self.table.path,
                 mend="make one cohort table for each hospital",
             )
 
     def counted(self, patients: Collection[str]) -> list[str]:
         """Sentences on who is without labels or without images."""
         with_images = set(patients)
-        bare, absent = len(with_images - set(self.lines)), len(set(self.lines) - with_images)
+        bare, absent = len(with_images - set(self.row_numbers)), len(set(self.row_numbers) - with_images)
         return [
             f"{count} {'patient' if count == 1 else 'patients'} {what}."
             for count, what in (
@@ -109,60 +111,59 @@ def read_labels(path: Path, columns: Sequence[str] = ()) -> PatientLabels:
         makes itself, a PatientID is empty or stands twice, a label is neither 0, 1 nor empty, a date stands among other
         words, or day and month of a date cannot be told apart.
     """
-    table = read_text_table(path, "label table").fillna("")
-    if ID not in table:
+    table = read_text_table(path, "label table")
+    if ID not in table.columns:
         raise CohortError(
-            f'the column "{ID}" is missing', where=path, mend=f"name it so; the table has {', '.join(table)}"
+            f'the column "{ID}" is missing', where=path, mend=f"name it so; the table has {', '.join(table.columns)}"
         )
     for name in columns:
-        if name not in table or name == ID or name in KEPT_BACK:
-            wrong = "is missing" if name not in table else "cannot be taken into the cohort table"
+        if name not in table.columns or name in NOT_JOINED:
+            wrong = "is missing" if name not in table.columns else "cannot be taken into the cohort table"
             raise CohortError(
                 f'the column "{name}" {wrong}',
                 where=Location(path, "--columns"),
-                mend=f"name some of {', '.join(one for one in table if one != ID and one not in KEPT_BACK)}",
+                mend=f"name some of {', '.join(one for one in table.columns if one not in NOT_JOINED)}",
             )
-    lines = _lines(table[ID], path)
-    names = list(dict.fromkeys((*(name for name in ALWAYS if name in table), *columns)))
-    kept = table[names].set_axis(table[ID])
+    row_numbers = _row_numbers(table)
+    names = list(dict.fromkeys((*(name for name in ALWAYS if name in table.columns), *columns)))
     for name in names:
         if name in KEYS:
-            for patient, cell in kept[name].items():
-                parse_label(cell, where=Location(path, f'row {lines[str(patient)]}, column "{name}"'))
-    dates = {name: found for name in names if name not in KEYS and (found := _dates(kept[name], lines, path))}
-    taken = [name for name in dates if f"{name}_days" in table]
+            for number, cell in table.numbered(name):
+                parse_label(cell, where=table.location(number, name))
+    dates = {name: found for name in names if name not in KEYS and (found := _dates(table, name))}
+    taken = [name for name in dates if f"{name}_days" in table.columns]
     if taken:
         raise CohortError(f'the column "{taken[0]}_days" stands there already', where=path, mend="rename it")
-    return PatientLabels(path, kept.drop(columns=list(dates)), lines, dates)
+    return PatientLabels(table, row_numbers, tuple(name for name in names if name not in dates), dates)
 
 
-def _lines(patients: pd.Series, path: Path) -> dict[str, int]:
-    lines: dict[str, int] = {}
-    for line, patient in enumerate(patients, start=2):
+def _row_numbers(table: TextTable) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    for number, patient in table.numbered(ID):
         if not patient:
-            raise CohortError(f"row {line} has no {ID}", where=path, mend="fill in the cell")
-        if patient in lines:
+            raise CohortError(f"row {number} has no {ID}", where=table.path, mend="fill in the cell")
+        if patient in numbers:
             raise CohortError(
-                f"one {ID} stands in rows {lines[patient]} and {line}", where=path, mend="keep one of them"
+                f"one {ID} stands in rows {numbers[patient]} and {number}", where=table.path, mend="keep one of them"
             )
-        lines[patient] = line
-    return lines
+        numbers[patient] = number
+    return numbers
 
 
-def _dates(column: pd.Series, lines: dict[str, int], path: Path) -> dict[str, date]:
-    """The dates of a column of dates; nothing of another column."""
-    cells = {str(patient): cell for patient, cell in column.items() if cell.casefold() not in MISSING_WORDS}
-    where = Location(path, f'column "{column.name}"')
+def _dates(table: TextTable, column: str) -> dict[str, date]:
+    """PatientID -> date, of a column of dates; nothing of another column."""
+    cells = {row[ID]: row[column] for row in table.rows if row[column].casefold() not in MISSING_WORDS}
+    where = Location(table.path, f'column "{column}"')
     fitting = [
         found
         for form in DATE_FORMS
         if None not in (found := {patient: _day(cell, form) for patient, cell in cells.items()}).values() and found
     ]
     if not fitting:
-        dated = [patient for patient, cell in cells.items() if any(_day(cell, form) for form in DATE_FORMS)]
+        dated = [number for number, cell in table.numbered(column) if any(_day(cell, form) for form in DATE_FORMS)]
         if dated:
             raise CohortError(
-                f"row {lines[dated[0]]} holds a date, other rows hold something else or dates of another form",
+                f"row {dated[0]} holds a date, other rows hold something else or dates of another form",
                 where=where,
                 mend="write all of them as YYYY-MM-DD, or leave the column out",
             )

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import ParseError
 
 import pandas as pd
 
-from DeepRadScoreLib.cohort.text_table import check_names, separator_of
+from DeepRadScoreLib.cohort.text_table import check_columns, separator_of
 from DeepRadScoreLib.errors import CohortError, MissingPackageError
 
 TEXT_ENDINGS = (".csv", ".tsv", ".txt")
@@ -85,7 +85,7 @@ def _read_text(path: Path, text_column: str) -> pd.DataFrame:
         header = stream.readline()
     separator = separator_of(header)
     names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
-    check_names(names, path)
+    check_columns(names, path)
     table = pd.read_csv(
         path,
         sep=separator,

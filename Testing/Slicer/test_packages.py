@@ -30,7 +30,7 @@ BUNDLED_LATER = {"pydicom", "highdicom"}
 BY_EXTENSION = {"torch", "torchvision", "pyradiomics-bhklab"}
 COMMAND_LINE = {"openpyxl", "pyarrow", "python-gdcm", "rich", "typer"}
 """Used by commands only: no road of the module leads to them."""
-ENTRIES = ("analysis", "bundle", "imaging", "report.writing", "study.cohort", "study.case_record", "synthetic")
+ENTRIES = ("analysis", "bundle", "imaging", "report.writing", "cohort.table", "computing.case_record", "synthetic")
 
 
 def project():
@@ -477,9 +477,15 @@ def test_information_is_one_line_without_names_or_paths(application, monkeypatch
 
 # --- the troubleshooting page ----------------------------------------------------------------------------------------
 
-HERE = ROOT / "DeepRadScore" / "DeepRadScoreSlicer"
 PAGE = ROOT / "Resources" / "troubleshooting.md"
-OURS = ("packages", "case_list", "case_table", "case_list_panel", "review_file", "case_folder")
+OURS = (
+    "DeepRadScore/DeepRadScoreSlicer/packages.py",
+    "DeepRadScore/DeepRadScoreSlicer/cases/case_list.py",
+    "DeepRadScore/DeepRadScoreSlicer/cases/review_file.py",
+    "DeepRadScore/DeepRadScoreSlicer/panel/case_list_panel.py",
+    "DeepRadScoreLib/cohort/folders/by_name.py",
+    "DeepRadScoreLib/cohort/text_table.py",
+)
 
 
 def flat(node):
@@ -516,7 +522,7 @@ def test_every_error_of_the_packages_and_of_the_list_is_on_the_page():
     raised = {
         flat(node.args[0])
         for name in OURS
-        for node in ast.walk(ast.parse((HERE / f"{name}.py").read_text(encoding="utf-8")))
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error") and node.args
     }
     assert sorted(raised - set(keys()) - {"…"}) == []

@@ -11,7 +11,6 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from DeepRadScoreSlicer.cases.case_table import read_rows
 from DeepRadScoreSlicer.cases.review_file import ReviewFile
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class CaseList:
 
     @classmethod
     def from_cohort(cls, path: Path) -> CaseList:
-        """The rows of a cohort table, by the rules of `study.cohort.read_cohort`, read without pandas.
+        """The rows of a cohort table, read without pandas.
 
         Raises
         ------
@@ -102,9 +101,10 @@ class CaseList:
             stands twice.
         """
         from DeepRadScoreLib.cohort.folders.by_name import CORRECTED
+        from DeepRadScoreLib.cohort.text_table import read_cohort_text
 
         path = Path(path).absolute()
-        cases = [_listed(row, path.parent) for row in read_rows(path)]
+        cases = [_listed(row, path.parent) for row in read_cohort_text(path, needs=("ct",)).rows]
         return cls(
             cases,
             where=path,
@@ -115,7 +115,7 @@ class CaseList:
 
     @classmethod
     def from_folder(cls, path: Path) -> CaseList:
-        """The pairs of CT and mask in a folder; see `case_folder.find_cases` for what is paired with what.
+        """The pairs of CT and mask in a folder; see `cohort.folders.by_name.find_cases` for what is paired with what.
 
         A case is named after its sub-folder or its CT file; a CT in DICOM, whose folders may be named after patients,
         as the library names it: "case-" and twelve digits made of its SeriesInstanceUID.

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from DeepRadScoreLib.cohort.text_table import parse_text_table
 from DeepRadScoreLib.errors import CohortError, Location
 
 MEND = "give the collection's own CSV file"
 
 
 def read_columns(path: Path, names: Iterable[str]) -> pd.DataFrame:
-    """The columns `names` of a CSV as stripped text; row i of the table is line i + 2 of the file.
-
-    Spaces around a name in the file do not count.
+    """The columns `names` of a CSV as stripped text, indexed by the rows' numbers in the file.
 
     Raises
     ------
@@ -27,26 +26,24 @@ def read_columns(path: Path, names: Iterable[str]) -> pd.DataFrame:
         which holds the identifiers, has an empty cell or one that stands twice.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        text = parse_text_table(path)
     except OSError as error:
         raise CohortError(f"the file cannot be read ({error.strerror})", where=path, mend=MEND) from error
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        reason = str(error).splitlines()[0]
-        raise CohortError(f"this is not a readable CSV table ({reason})", where=path, mend=MEND) from error
-    table.columns = [str(column).strip() for column in table.columns]
+    except CohortError as error:
+        raise CohortError(error.what, where=path, mend=MEND) from error
     wanted = list(dict.fromkeys(names))
     for column in wanted:
-        if column not in table:
+        if column not in text.columns:
             raise CohortError(f'the column "{column}" is missing', where=path, mend=MEND)
-    table = table[wanted].apply(lambda column: column.str.strip())
+    table = pd.DataFrame(list(text.rows), index=list(text.row_numbers), columns=wanted)
     _check_identifiers(table[wanted[0]], path)
     return table
 
 
 def _check_identifiers(cases: pd.Series, path: Path) -> None:
-    for row in cases.index[(cases == "") | cases.duplicated()]:
-        what = f'the case "{cases[row]}" stands twice' if cases[row] else "the cell is empty"
-        raise CohortError(what, where=cell(path, row, cases), mend="keep one row per case")
+    for number in cases.index[(cases == "") | cases.duplicated()]:
+        what = f'the case "{cases[number]}" stands twice' if cases[number] else "the cell is empty"
+        raise CohortError(what, where=cell(path, number, cases), mend="keep one row per case")
 
 
 def recode(words: pd.Series, meaning: Mapping[str, str], path: Path) -> pd.Series:
@@ -63,19 +60,19 @@ def recode(words: pd.Series, meaning: Mapping[str, str], path: Path) -> pd.Serie
     CohortError: a word that `meaning` does not have.
     """
     lower = words.str.lower()
-    for row in lower.index[~lower.isin(meaning)]:
+    for number in lower.index[~lower.isin(meaning)]:
         known = ", ".join(f'"{word}"' for word in meaning if word)
         raise CohortError(
-            f'the word "{words[row]}" is not one that the collection uses there',
-            where=cell(path, row, words),
+            f'the word "{words[number]}" is not one that the collection uses there',
+            where=cell(path, number, words),
             mend=f"known are {known}; correct the cell",
         )
     return lower.map(dict(meaning))
 
 
-def cell(path: Path, row: int, column: pd.Series) -> Location:
-    """How a message names a cell of a file: by its line, the header being line 1, and its column."""
-    return Location(path, f'row {row + 2}, column "{column.name}"')
+def cell(path: Path, row_number: int, column: pd.Series) -> Location:
+    """A cell of a file, for the sentence of an error; the header is row 1."""
+    return Location(path, f'row {row_number}, column "{column.name}"')
 
 
 def label_notes(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ def cohort_table(clinical: Path) -> pd.DataFrame:
     late = _days(words["Survival.time"], clinical) > TWO_YEARS_DAYS
     table["died_within_2y"] = np.select([late, died], ["0", "1"], "")
     others = raw.drop(columns="case_id")
-    return pd.concat([table, others.where(others != "NA", "")], axis=1)
+    return pd.concat([table, others.where(others != "NA", "")], axis=1).reset_index(drop=True)
 
 
 def notes(table: pd.DataFrame) -> tuple[str, ...]:

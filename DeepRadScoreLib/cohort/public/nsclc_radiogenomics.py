@@ -83,7 +83,7 @@ def cohort_table(clinical: Path, expression: Path | None = None) -> pd.DataFrame
         table[name] = raw[column].where(~raw[column].str.lower().isin(NOT_KNOWN), "")
     ticked = [recode(raw[column], {"checked": lobe, "unchecked": ""}, clinical) for column, lobe in LOBES.items()]
     table["location"] = [", ".join(filter(None, lobes)) for lobes in zip(*ticked, strict=True)]
-    return table
+    return table.reset_index(drop=True)
 
 
 def notes(table: pd.DataFrame) -> tuple[str, ...]:

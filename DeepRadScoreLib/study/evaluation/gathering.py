@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from DeepRadScoreLib.cohort.covariates import covariates
 from DeepRadScoreLib.cohort.feature_table import FeatureTable, read_feature_table
-from DeepRadScoreLib.cohort.table import PDL1_SOURCES, Cohort, covariates, read_cohort
+from DeepRadScoreLib.cohort.table import Cohort, read_cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures, Wants, extract_cohort
 from DeepRadScoreLib.computing.workers import Workers
-from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.models import BASELINES, DEEP_MODELS, Baseline, Model
 from DeepRadScoreLib.progress import Report

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from DeepRadScoreLib.cohort.table import covariates, read_cohort
+from DeepRadScoreLib.cohort.covariates import covariates
+from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.endpoints import KEYS, pdl1_label
 from DeepRadScoreLib.errors import CohortError
 

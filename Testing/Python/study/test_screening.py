@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from DeepRadScoreLib.cohort.table import covariates, read_cohort
+from DeepRadScoreLib.cohort.covariates import covariates
+from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.study.evaluation.screening import _Ranked, endpoint_problem, likely_leaks
 
 NAN = float("nan")

@@ -111,11 +111,11 @@ def _find_packages() -> None:
 def _check_packages() -> None:
     """Refuse to begin where packages are missing, with the command that gets them."""
     from DeepRadScoreLib.errors import MissingPackageError
-    from DeepRadScoreSlicer import packages
+    from DeepRadScoreSlicer import packages, requirements
 
     if _application() is not None:
         packages.require_analysis()
-    elif missing := packages.hindering():
+    elif missing := requirements.hindering():
         raise MissingPackageError(
             f"packages are missing ({', '.join(each.name for each in missing)})",
             where="DeepRadScore",

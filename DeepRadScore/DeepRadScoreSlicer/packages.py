@@ -1,13 +1,10 @@
-"""Which packages the analysis needs, which of them are missing, and how Slicer itself gets them.
+"""How the packages that are missing get into Slicer: from PyPI under constraints, or by an extension.
 
 Packages come from PyPI into Slicer's own Python, under constraints: every distribution that is already there keeps the
 version it has, and SimpleITK and torch may not come that way at all. Why not otherwise: a private folder on `sys.path`
 would hold a second numpy and scipy, or compiled packages that meet another numpy than they were built for; a skip-list
 installs each package by itself without resolving, so that a conflict is found only when something fails to import. With
 constraints pip either finds a set that fits what Slicer has or stops before it has changed anything.
-
-pydicom is Slicer's own, too: its DICOM module lives on it, and a second one cannot be imported beside it. Where it is
-too old for the library's DICOM reader (Slicer 5.10 has 2.4), only that reader is closed; all else goes on.
 """
 
 from __future__ import annotations
@@ -15,21 +12,14 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
-import platform
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-Source = Literal["PyTorch extension", "SlicerRadiomics extension", "pip", "Slicer 5.12 or newer"]
-REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
-TORCH = ("torch>=2.3", "torchvision>=0.18")
-PYDICOM = "pydicom>=3.0"
-SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "vtk")
+from DeepRadScoreSlicer.requirements import TORCH, Missing, Source, bare_name, hindering, pip_requirements
+
 NEVER_FROM_PYPI = ("SimpleITK", "torch", "torchvision", "vtk")
-SHOWN = ("numpy", "scipy", "SimpleITK", "pydicom", "torch", "torchvision", "pandas", "scikit-learn", "shap")
 CONSENT = {
     "pip": "from PyPI (pypi.org) into Slicer's Python, {size}: {names}. Slicer's own packages keep their versions.",
     "PyTorch extension": "through the PyTorch extension (extensions.slicer.org and download.pytorch.org), "
@@ -38,72 +28,6 @@ CONSENT = {
     "some MB: {names}.",
 }
 PIP_SIZE = "50 to 110 MB to download and 150 to 350 MB on disk where all are missing"
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A package that is needed and that is not there, or too old.
-
-    Attributes
-    ----------
-    name: as pip writes it, with its floor ("pandas>=2.2"), or "radiomics".
-    needed_for: in a few words.
-    source: how it is got.
-    found: the version that is there and too old.
-    hinders: whether there is no analysis without it; else only what it is needed for cannot be done.
-    """
-
-    name: str
-    needed_for: str
-    source: Source
-    found: str | None = None
-    hinders: bool = True
-
-    @property
-    def said(self) -> str:
-        """One line for the panel."""
-        if self.found is None:
-            return f"{self.name}: {self.needed_for} ({self.source})"
-        bare, _, floor = self.name.partition(">=")
-        return f"{bare} {self.found} is too old for {self.needed_for}; {floor} or newer is needed ({self.source})"
-
-
-def review_possible() -> bool:
-    """Whether cases can be listed, corrected and shown with their peritumoral shell: with Slicer's own packages."""
-    return all(importlib.util.find_spec(name) is not None for name in SLICERS_OWN)
-
-
-def analysis_possible() -> bool:
-    """Whether nothing is missing that hinders it."""
-    return not hindering()
-
-
-def hindering() -> list[Missing]:
-    """What is missing and without which there is no analysis at all."""
-    return [each for each in missing() if each.hinders]
-
-
-def missing() -> list[Missing]:
-    """What is needed and not found; nothing is imported for it."""
-    importlib.invalidate_caches()
-    found = [_missing(name, "deep features and Grad-CAM", "PyTorch extension") for name in TORCH if not _there(name)]
-    if importlib.util.find_spec("radiomics") is None:
-        found.append(Missing("radiomics", "radiomics features", "SlicerRadiomics extension"))
-    found += [_missing(name, use, "pip") for name, use in requirements().items() if not _there(name)]
-    if not _there(PYDICOM):
-        found.append(_missing(PYDICOM, "DICOM segmentations", "Slicer 5.12 or newer", hinders=False))
-    return found
-
-
-def _missing(name: str, needed_for: str, source: Source, hinders: bool = True) -> Missing:
-    return Missing(name, needed_for, source, _version(_bare(name)), hinders)
-
-
-def requirements() -> dict[str, str]:
-    """Requirement -> what it is for, from `Resources/requirements.txt`."""
-    lines = (line for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
-    parted = (line.partition("#") for line in lines if line.strip())
-    return {name.strip(): use.strip() for name, _, use in parted}
 
 
 def require_analysis() -> None:
@@ -191,51 +115,9 @@ def install(names: Iterable[str], confirm: Callable[[str], bool]) -> str:
     return "Restart Slicer now; if something is still missing then, press the button once more."
 
 
-def information() -> str:
-    """One line with the versions that a report of a problem needs; nothing about patients, no path, no user name."""
-    import slicer
-
-    from DeepRadScoreLib import __version__
-
-    parts = [
-        f"DeepRadScore {__version__}",
-        f"Slicer {slicer.app.applicationVersion} (revision {slicer.app.revision})",
-        f"Python {platform.python_version()}",
-        f"{platform.system()} {platform.machine()}",
-        *(f"{name} {_version(name) or 'absent'}" for name in SHOWN),
-        f"radiomics {_radiomics_version()}",
-    ]
-    return " · ".join(parts)
-
-
 def _chosen(names: Iterable[str]) -> list[Missing]:
     names = set(names)
     return [each for each in hindering() if each.name in names]
-
-
-def _there(requirement: str) -> bool:
-    from packaging.requirements import Requirement
-
-    wanted = Requirement(requirement)
-    version = _version(wanted.name)
-    return version is not None and wanted.specifier.contains(version, prereleases=True)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        if name != "SimpleITK":
-            return None
-    import SimpleITK as sitk
-
-    return sitk.Version.VersionString()
-
-
-def _radiomics_version() -> str:
-    if importlib.util.find_spec("radiomics") is None:
-        return "absent"
-    return next((found for name in ("pyradiomics", "pyradiomics-bhklab") if (found := _version(name))), "present")
 
 
 def constraints() -> list[str]:
@@ -245,15 +127,9 @@ def constraints() -> list[str]:
         for each in importlib.metadata.distributions()
         if each.metadata["Name"]
     }
-    ours = {_bare(name) for name in requirements()}
+    ours = {bare_name(name) for name in pip_requirements()}
     kept = [line for name, line in there.items() if name not in ours]
     return sorted(kept) + [f"{name}<0" for name in NEVER_FROM_PYPI if name.lower() not in there]
-
-
-def _bare(requirement: str) -> str:
-    from packaging.requirements import Requirement
-
-    return Requirement(requirement).name.lower()
 
 
 def _pip_install(names: list[str]) -> None:

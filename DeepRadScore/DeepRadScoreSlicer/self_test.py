@@ -199,10 +199,10 @@ class DeepRadScoreTest(ScriptedLoadableModuleTest):
         return getattr(slicer.modules, f"{MODULE}Widget")
 
     def _needs_packages(self) -> None:
-        from DeepRadScoreSlicer import packages
+        from DeepRadScoreSlicer import requirements
 
-        if not packages.analysis_possible():
-            missing = ", ".join(each.name for each in packages.hindering())
+        if not requirements.analysis_possible():
+            missing = ", ".join(each.name for each in requirements.hindering())
             self.skipTest(f"skipped: the analysis needs packages that are not installed here: {missing}")
 
     def _sample(self) -> Any:

@@ -22,7 +22,7 @@ from DeepRadScoreLib.imaging import read_case
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.report import case_folders
 from DeepRadScoreLib.report.writing import write_profile
-from DeepRadScoreSlicer import batch, packages
+from DeepRadScoreSlicer import batch, packages, requirements
 from support import dicom_phantoms as made
 from support.dicom_mask_makers import seg_file
 from support.small_models import trained
@@ -331,8 +331,8 @@ def test_what_cannot_be_done_is_told_in_one_sentence(tmp_path, monkeypatch, caps
 
 
 def test_missing_packages_are_never_asked_for_and_the_command_is_told(tmp_path, monkeypatch, capsys):
-    gone = [packages.Missing("shap>=0.46", "evidence", "pip")]
-    monkeypatch.setattr(packages, "missing", lambda: gone)
+    gone = [requirements.Missing("shap>=0.46", "evidence", "pip")]
+    monkeypatch.setattr(requirements, "missing", lambda: gone)
     monkeypatch.setattr(batch, "_application", lambda: None)
     cohort = table(tmp_path, row("a", ball(tmp_path, "a")))
     assert run(cohort, tmp_path / "out") == batch.COULD_NOT
@@ -393,7 +393,7 @@ def test_slicer_ends_whatever_happens(tmp_path, without_window, monkeypatch, err
 
 
 def test_in_slicer_missing_packages_are_told_with_slicers_own_command(tmp_path, without_window, monkeypatch, capsys):
-    monkeypatch.setattr(packages, "missing", lambda: [packages.Missing("shap>=0.46", "evidence", "pip")])
+    monkeypatch.setattr(requirements, "missing", lambda: [requirements.Missing("shap>=0.46", "evidence", "pip")])
     monkeypatch.setattr(packages, "install_command", lambda: '"/opt/Slicer" --python-code x')
     as_slicer_runs_it(["--cohort", table(tmp_path, row("a", ball(tmp_path, "a"))), "--out", tmp_path / "out"])
     assert without_window.exit_status() == 2

@@ -19,7 +19,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from DeepRadScoreLib.errors import MissingPackageError
-from DeepRadScoreSlicer import packages
+from DeepRadScoreSlicer import packages, requirements
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,22 +42,22 @@ def project():
 
 
 def test_every_dependency_of_the_library_has_one_way_into_slicer():
-    ours = {Requirement(name).name.lower(): name for name in packages.requirements()}
+    ours = {Requirement(name).name.lower(): name for name in requirements.pip_requirements()}
     ways = [set(ours), BUNDLED, BUNDLED_LATER, BY_EXTENSION, COMMAND_LINE]
     assert sum(map(len, ways)) == len(set().union(*ways))
     dependencies = project()
     assert set().union(*ways) == set(dependencies)
     assert {name: dependencies[name] for name in ours} == ours
-    assert {dependencies["torch"], dependencies["torchvision"]} == set(packages.TORCH)
+    assert {dependencies["torch"], dependencies["torchvision"]} == set(requirements.TORCH)
 
 
 def test_requirements_are_a_file_that_pip_reads():
     pip = pytest.importorskip("pip._internal.req")
     from pip._internal.network.session import PipSession
 
-    parsed = pip.parse_requirements(str(packages.REQUIREMENTS), session=PipSession())
-    assert [line.requirement for line in parsed] == list(packages.requirements())
-    assert all(use for use in packages.requirements().values())
+    parsed = pip.parse_requirements(str(requirements.REQUIREMENTS), session=PipSession())
+    assert [line.requirement for line in parsed] == list(requirements.pip_requirements())
+    assert all(use for use in requirements.pip_requirements().values())
 
 
 def imports(path):
@@ -112,9 +112,10 @@ def test_every_road_of_the_module_is_covered_by_the_list():
         for name in imports(path)
         if name.startswith("DeepRadScoreLib.")
     }
+    assert all(source(f"DeepRadScoreLib.{entry}") for entry in ENTRIES)
     third = reached({*ENTRIES, *called})
     owners = importlib.metadata.packages_distributions()
-    listed = {Requirement(name).name.lower() for name in packages.requirements()}
+    listed = {Requirement(name).name.lower() for name in requirements.pip_requirements()}
     allowed = {*listed, *BUNDLED, *BUNDLED_LATER, *BY_EXTENSION}
     brought = {"markupsafe", "slicer", "slicer-core"}  # by jinja2 and by shap
     stray = {
@@ -132,54 +133,55 @@ def test_every_road_of_the_module_is_covered_by_the_list():
 
 def pretend(monkeypatch, **versions):
     """Versions of distributions as if they were installed so; None: absent."""
-    true = packages._version
-    monkeypatch.setattr(packages, "_version", lambda name: versions[name] if name in versions else true(name))
+    true = requirements.installed_version
+    monkeypatch.setattr(
+        requirements, "installed_version", lambda name: versions[name] if name in versions else true(name)
+    )
 
 
 def test_nothing_is_missing_here():
-    assert packages.missing() == []
-    assert packages.analysis_possible()
+    assert requirements.missing() == []
+    assert requirements.analysis_possible()
     packages.require_analysis()
 
 
 def test_absent_and_old_packages_are_missing(monkeypatch):
     pretend(monkeypatch, pandas="1.5.3", skops=None, torch=None)
     monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None if name == "radiomics" else object())
-    found = {each.name: each.source for each in packages.missing()}
+    found = {each.name: each.source for each in requirements.missing()}
     assert found == {
         "torch>=2.3": "PyTorch extension",
         "radiomics": "SlicerRadiomics extension",
         "pandas>=2.2": "pip",
         "skops>=0.11": "pip",
     }
-    assert all(each.needed_for for each in packages.missing())
-    assert not packages.analysis_possible()
-    assert packages.review_possible()
+    assert all(each.needed_for for each in requirements.missing())
+    assert not requirements.analysis_possible()
 
 
 def test_an_old_pydicom_hinders_dicom_only_and_is_never_replaced(application, monkeypatch):
     pretend(monkeypatch, pydicom="2.4.4")
-    (found,) = packages.missing()
+    (found,) = requirements.missing()
     assert found.said == (
         "pydicom 2.4.4 is too old for DICOM segmentations; 3.0 or newer is needed (Slicer 5.12 or newer)"
     )
-    assert packages.hindering() == []
-    assert packages.analysis_possible()
+    assert requirements.hindering() == []
+    assert requirements.analysis_possible()
     packages.require_analysis()
     assert packages.install([found.name], lambda text: True) == "Nothing is missing."
     assert application.pip == []
-    assert project()["pydicom"] == packages.PYDICOM
+    assert project()["pydicom"] == requirements.PYDICOM
     pretend(monkeypatch, pydicom="2.4.4", pandas="1.5.3")
-    assert [each.name for each in packages.hindering()] == ["pandas>=2.2"]
-    assert packages.missing()[0].said == "pandas 1.5.3 is too old for feature tables; 2.2 or newer is needed (pip)"
+    assert [each.name for each in requirements.hindering()] == ["pandas>=2.2"]
+    assert requirements.missing()[0].said == "pandas 1.5.3 is too old for feature tables; 2.2 or newer is needed (pip)"
 
 
 def test_looking_imports_nothing():
     program = """
         import sys
         sys.path += sys.argv[1:]
-        from DeepRadScoreSlicer import packages
-        packages.missing()
+        from DeepRadScoreSlicer import packages, requirements
+        requirements.missing()
         print([name for name in ("torch", "pandas", "radiomics", "sklearn", "shap") if name in sys.modules])
     """
     assert run(program, ROOT / "DeepRadScore").strip() == "[]"
@@ -312,7 +314,7 @@ def pytorch_utils(monkeypatch, outcome):
 def test_torch_comes_by_the_pytorch_extension(application, monkeypatch):
     pretend(monkeypatch, torch=None, torchvision=None)
     asked = pytorch_utils(monkeypatch, object())
-    assert packages.install(packages.TORCH, lambda text: True) == "The packages are installed."
+    assert packages.install(requirements.TORCH, lambda text: True) == "The packages are installed."
     assert asked == [(False, ">=2.3")]
     assert (application.pip, application.manager.got) == ([], [])
 
@@ -332,7 +334,7 @@ def test_torch_that_does_not_come_is_one_sentence(application, monkeypatch, outc
     pretend(monkeypatch, torch=None)
     pytorch_utils(monkeypatch, outcome)
     with pytest.raises(MissingPackageError) as error:
-        packages.install(packages.TORCH, lambda text: True)
+        packages.install(requirements.TORCH, lambda text: True)
     assert str(error.value) == sentence
 
 
@@ -431,7 +433,7 @@ def test_what_has_no_metadata_may_not_come_from_pypi(tmp_path, monkeypatch):
 
 def test_our_own_requirements_may_be_renewed():
     pinned = {Requirement(line).name.lower() for line in packages.constraints()}
-    assert not pinned & {Requirement(name).name.lower() for name in packages.requirements()}
+    assert not pinned & {Requirement(name).name.lower() for name in requirements.pip_requirements()}
     assert {"numpy", "scipy", "simpleitk", "pydicom", "torch", "requests"} - pinned <= {"requests"}
 
 
@@ -465,7 +467,7 @@ def test_information_is_one_line_without_names_or_paths(application, monkeypatch
     import platform
 
     pretend(monkeypatch, torch=None)
-    line = packages.information()
+    line = requirements.information()
     assert "\n" not in line
     assert line.startswith("DeepRadScore 0.")
     for words in ("Slicer 5.10.0 (revision 34045)", f"Python {platform.python_version()}", "torch absent", "numpy "):
@@ -480,6 +482,7 @@ def test_information_is_one_line_without_names_or_paths(application, monkeypatch
 PAGE = ROOT / "Resources" / "troubleshooting.md"
 OURS = (
     "DeepRadScore/DeepRadScoreSlicer/packages.py",
+    "DeepRadScore/DeepRadScoreSlicer/requirements.py",
     "DeepRadScore/DeepRadScoreSlicer/cases/case_list.py",
     "DeepRadScore/DeepRadScoreSlicer/cases/review_file.py",
     "DeepRadScore/DeepRadScoreSlicer/panel/case_list_panel.py",

@@ -19,7 +19,7 @@ from DeepRadScoreLib.errors import MissingPackageError, OutputError
 from DeepRadScoreLib.imaging import read_case
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.synthetic import cohort, sample
-from DeepRadScoreSlicer import packages, sample_data
+from DeepRadScoreSlicer import packages, requirements, sample_data
 
 ROOT = Path(__file__).parents[2]
 
@@ -189,7 +189,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch):
 
 
 def test_missing_packages_are_told_before_anything_is_begun(cache, slicer_app, monkeypatch):
-    monkeypatch.setattr(packages, "missing", lambda: [packages.Missing("shap>=0.46", "evidence", "pip")])
+    monkeypatch.setattr(requirements, "missing", lambda: [requirements.Missing("shap>=0.46", "evidence", "pip")])
     monkeypatch.setattr(packages, "install_command", lambda: "the command")
     with pytest.raises(MissingPackageError, match=r"shap.*the command"):
         next(sample_data.sample_steps())

@@ -110,9 +110,11 @@ def test_made_with_nothing_chosen(panel):
 
 def test_missing_packages_are_named_with_a_button(slicer_app, monkeypatch):
     import slicer_harness as harness
-    from DeepRadScoreSlicer import packages
+    from DeepRadScoreSlicer import requirements
 
-    monkeypatch.setattr(packages, "missing", lambda: [packages.Missing("torch", "deep features", "PyTorch extension")])
+    monkeypatch.setattr(
+        requirements, "missing", lambda: [requirements.Missing("torch", "deep features", "PyTorch extension")]
+    )
     module = harness.load_module()
     ui = module.widget.ui
     assert "torch" in ui.packagesLabel.text
@@ -125,10 +127,10 @@ def test_missing_packages_are_named_with_a_button(slicer_app, monkeypatch):
 
 def test_an_old_pydicom_is_said_and_hinders_nothing_else(slicer_app, monkeypatch):
     import slicer_harness as harness
-    from DeepRadScoreSlicer import packages
+    from DeepRadScoreSlicer import requirements
 
-    true = packages._version
-    monkeypatch.setattr(packages, "_version", lambda name: "2.4.4" if name == "pydicom" else true(name))
+    true = requirements.installed_version
+    monkeypatch.setattr(requirements, "installed_version", lambda name: "2.4.4" if name == "pydicom" else true(name))
     module = harness.load_module()
     ui = module.widget.ui
     assert ui.packagesLabel.text.startswith("pydicom 2.4.4 is too old for DICOM segmentations; 3.0 or newer is needed")

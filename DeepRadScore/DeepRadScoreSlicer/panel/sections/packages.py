@@ -8,7 +8,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from DeepRadScoreSlicer import packages
+from DeepRadScoreSlicer import packages, requirements
 from DeepRadScoreSlicer.panel.messages import Messages
 
 
@@ -32,10 +32,10 @@ class PackagesSection:
 
     def show(self) -> None:
         """Look for the packages again."""
-        found = packages.missing()
+        found = requirements.missing()
         self.missing = any(each.hinders for each in found)
         head = [_("The analysis is not possible yet. Missing:")] if self.missing else []
-        self._ui.packagesLabel.text = "\n".join([*head, *(each.said for each in found), packages.information()])
+        self._ui.packagesLabel.text = "\n".join([*head, *(each.said for each in found), requirements.information()])
         self._ui.installButton.visible = self.missing
         self._ui.packagesSection.collapsed = not self.missing
 
@@ -48,4 +48,4 @@ class PackagesSection:
         def confirm(text: str) -> bool:
             return bool(slicer.util.confirmOkCancelDisplay(text, windowTitle=_("Get packages")))
 
-        self._messages.say(packages.install([each.name for each in packages.hindering()], confirm))
+        self._messages.say(packages.install([each.name for each in requirements.hindering()], confirm))

@@ -1,0 +1,134 @@
+"""What the analysis needs beside the library: which of it is missing, and which versions are in use.
+
+pydicom is Slicer's own: its DICOM module depends on it, and a second one cannot be imported beside it. Where it is too
+old for the library's DICOM reader (Slicer 5.10 has 2.4), only that reader is unavailable; all else works.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Source = Literal["PyTorch extension", "SlicerRadiomics extension", "pip", "Slicer 5.12 or newer"]
+REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
+TORCH = ("torch>=2.3", "torchvision>=0.18")
+PYDICOM = "pydicom>=3.0"
+SHOWN = ("numpy", "scipy", "SimpleITK", "pydicom", "torch", "torchvision", "pandas", "scikit-learn", "shap")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A package that is needed and that is not there, or too old.
+
+    Attributes
+    ----------
+    name: as pip writes it, with its floor ("pandas>=2.2"), or "radiomics".
+    needed_for: in a few words.
+    source: how it is got.
+    found: the version that is there and too old.
+    hinders: whether there is no analysis without it; else only what it is needed for cannot be done.
+    """
+
+    name: str
+    needed_for: str
+    source: Source
+    found: str | None = None
+    hinders: bool = True
+
+    @property
+    def said(self) -> str:
+        """One line for the panel."""
+        if self.found is None:
+            return f"{self.name}: {self.needed_for} ({self.source})"
+        bare, _, floor = self.name.partition(">=")
+        return f"{bare} {self.found} is too old for {self.needed_for}; {floor} or newer is needed ({self.source})"
+
+
+def analysis_possible() -> bool:
+    """Whether nothing is missing that hinders it."""
+    return not hindering()
+
+
+def hindering() -> list[Missing]:
+    """What is missing and without which there is no analysis at all."""
+    return [each for each in missing() if each.hinders]
+
+
+def missing() -> list[Missing]:
+    """What is needed and not found; nothing is imported for it."""
+    importlib.invalidate_caches()
+    found = [_missing(name, "deep features and Grad-CAM", "PyTorch extension") for name in TORCH if not _there(name)]
+    if importlib.util.find_spec("radiomics") is None:
+        found.append(Missing("radiomics", "radiomics features", "SlicerRadiomics extension"))
+    found += [_missing(name, use, "pip") for name, use in pip_requirements().items() if not _there(name)]
+    if not _there(PYDICOM):
+        found.append(_missing(PYDICOM, "DICOM segmentations", "Slicer 5.12 or newer", hinders=False))
+    return found
+
+
+def _missing(name: str, needed_for: str, source: Source, hinders: bool = True) -> Missing:
+    return Missing(name, needed_for, source, installed_version(bare_name(name)), hinders)
+
+
+def pip_requirements() -> dict[str, str]:
+    """Requirement -> what it is for, from `Resources/requirements.txt`."""
+    lines = (line for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    parted = (line.partition("#") for line in lines if line.strip())
+    return {name.strip(): use.strip() for name, _, use in parted}
+
+
+def information() -> str:
+    """One line with the versions that a report of a problem needs; nothing about patients, no path, no user name."""
+    import slicer
+
+    from DeepRadScoreLib import __version__
+
+    parts = [
+        f"DeepRadScore {__version__}",
+        f"Slicer {slicer.app.applicationVersion} (revision {slicer.app.revision})",
+        f"Python {platform.python_version()}",
+        f"{platform.system()} {platform.machine()}",
+        *(f"{name} {installed_version(name) or 'absent'}" for name in SHOWN),
+        f"radiomics {_radiomics_version()}",
+    ]
+    return " · ".join(parts)
+
+
+def _there(requirement: str) -> bool:
+    from packaging.requirements import Requirement
+
+    wanted = Requirement(requirement)
+    version = installed_version(wanted.name)
+    return version is not None and wanted.specifier.contains(version, prereleases=True)
+
+
+def installed_version(name: str) -> str | None:
+    """The installed version of a distribution, or None."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        if name != "SimpleITK":
+            return None
+    import SimpleITK as sitk
+
+    return sitk.Version.VersionString()
+
+
+def _radiomics_version() -> str:
+    if importlib.util.find_spec("radiomics") is None:
+        return "absent"
+    return next(
+        (found for name in ("pyradiomics", "pyradiomics-bhklab") if (found := installed_version(name))), "present"
+    )
+
+
+def bare_name(requirement: str) -> str:
+    """The name of a distribution without its floor, in lower case."""
+    from packaging.requirements import Requirement
+
+    return Requirement(requirement).name.lower()

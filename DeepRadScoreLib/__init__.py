@@ -1,3 +1,60 @@
-"""Deep-RadScore: a molecular and prognostic profile from a lung CT and its tumour segmentation."""
+"""Deep-RadScore: a molecular and prognostic profile from a lung CT and its tumour segmentation.
 
-__version__ = "0.1.0"
+The names in `__all__` are imported when they are first used, so that `import DeepRadScoreLib` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from DeepRadScoreLib.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.api import analyze
+    from DeepRadScoreLib.bundle import Bundle, read_bundle
+    from DeepRadScoreLib.cohort.table import Cohort, read_cohort
+    from DeepRadScoreLib.errors import DeepRadScoreError, InputError
+    from DeepRadScoreLib.fusion.model import FusionModel
+    from DeepRadScoreLib.imaging import Case, read_case
+    from DeepRadScoreLib.progress import Progress
+    from DeepRadScoreLib.radscore.radscore import RadScore
+    from DeepRadScoreLib.report.profile_view import Profile
+
+__all__ = [
+    "Bundle",
+    "Case",
+    "Cohort",
+    "DeepRadScoreError",
+    "FusionModel",
+    "InputError",
+    "Profile",
+    "Progress",
+    "RadScore",
+    "analyze",
+    "read_bundle",
+    "read_case",
+    "read_cohort",
+]
+_MODULES = {
+    "api": ("analyze",),
+    "bundle": ("Bundle", "read_bundle"),
+    "cohort.table": ("Cohort", "read_cohort"),
+    "errors": ("DeepRadScoreError", "InputError"),
+    "fusion.model": ("FusionModel",),
+    "imaging": ("Case", "read_case"),
+    "progress": ("Progress",),
+    "radscore.radscore": ("RadScore",),
+    "report.profile_view": ("Profile",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -20,8 +20,9 @@ from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, region_colu
 from DeepRadScoreLib.stepping import changed, run_to_end
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.bundle import Bundle, EndpointCard, EndpointModel
+    from DeepRadScoreLib.bundle import Bundle, EndpointModel
     from DeepRadScoreLib.fusion.columns import NetworkOutputs
+    from DeepRadScoreLib.manifest import EndpointCard
 
 SHOWN_APART = 0.01
 """Probabilities are shown in whole percents: what is nearer than one looks the same."""
@@ -100,6 +101,12 @@ class MolecularProfile:
     synthetic_case: bool
     gradcam: dict[str, np.ndarray] = field(default_factory=dict)
     gradcam_note: str = ""
+
+    def __repr__(self) -> str:
+        given = sum(finding.probability is not None for finding in self.findings.values())
+        model = "no model" if self.model is None else f"{self.model.name}, {given} of {len(self.findings)} findings"
+        label = "" if self.label is None else f", {self.label}"
+        return f"{type(self).__name__}({self.case_id!r}: {model}, {len(self.quality)} notes{label})"
 
     @property
     def label(self) -> str | None:

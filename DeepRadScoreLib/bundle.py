@@ -8,77 +8,32 @@ import zipfile
 import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from DeepRadScoreLib.errors import BundleError, OutputError
-from DeepRadScoreLib.fusion.columns import REGION_COLUMNS, DeepColumns, NetworkOutputs, RegionScores
+from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.errors import BundleError, InputError, OutputError
+from DeepRadScoreLib.fusion.columns import REGION_COLUMNS, DeepColumns, NetworkOutputs, RegionScores, merge_outputs
 from DeepRadScoreLib.fusion.columns_json import deep_from_json, deep_to_json, regions_from_json, regions_to_json
 from DeepRadScoreLib.fusion.model import FusionModel
-from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol
+from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS
+from DeepRadScoreLib.manifest import SCHEMA, Manifest
+from DeepRadScoreLib.notebook import table_html
+from DeepRadScoreLib.paths import AnyPath, as_path
+from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.stepping import run_to_end
 from DeepRadScoreLib.writing import in_one_go, unfinished
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.deepct.network import DeepCT
 
-SCHEMA = "deepradscore.bundle/1"
 MANIFEST = "manifest.json"
 SCORES = "radscores.json"
 FIRST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
-
-
-class ValidationCard(BaseModel):
-    """A model on the held-out patients; AUC and interval are null with a flag where they cannot be given."""
-
-    auc: float | None = None
-    auc_ci: tuple[float, float] | None = None
-    n: int
-    positives: int
-    flag: str | None = None
-
-
-class EndpointCard(BaseModel):
-    """One endpoint of a bundle: whether it is modelled, from how many patients, how, and how good it was."""
-
-    modelled: bool
-    reason: str | None = None
-    n: int
-    positives: int
-    rule: str | None = None
-    classifier: dict[str, str] = {}
-    cv_auc: dict[str, float] = {}
-    validation: dict[str, ValidationCard] = {}
-    shift: dict[str, tuple[float, float]] = {}
-
-
-class Manifest(BaseModel):
-    """What a bundle says of itself."""
-
-    model_config = ConfigDict(populate_by_name=True)
-    schema_: str = Field(SCHEMA, alias="schema")
-    name: str
-    label: str | None
-    protocol: Protocol
-    network: NetworkForm
-    backbone: str
-    weights: str
-    pixels: int
-    preprocessing: Preprocessing
-    shell_mm: float
-    seed: int
-    synthetic: bool
-    settings: dict[str, Any]
-    trained_on: dict[str, Any]
-    endpoints: dict[str, EndpointCard]
-    versions: dict[str, str]
-    networks: list[dict[str, dict[str, Any]]] = []
-    files: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -129,14 +84,96 @@ class Bundle:
     endpoints: dict[str, EndpointModel]
     sha256: str = ""
 
+    def __repr__(self) -> str:
+        manifest = self.manifest
+        label = "" if manifest.label is None else f", {manifest.label}"
+        return f"Bundle({manifest.name}, protocol {manifest.protocol}: {', '.join(self.endpoints)}{label})"
 
-def write_bundle(bundle: Bundle, path: Path) -> str:
+    def _repr_html_(self) -> str:
+        facts = (f"{name}: {value}" for name, value in self.manifest.facts().items())
+        table = pd.DataFrame(self.manifest.endpoint_rows()).set_index("endpoint")
+        return table_html("Bundle", table, label=self.manifest.label, notes=facts)
+
+    def predict_proba(self, features: pd.DataFrame, patches: np.ndarray) -> pd.DataFrame:
+        """Probability of each endpoint's positive class (cases x endpoints), as `analyze` gives it case by case.
+
+        NaN where the model may give none: an endpoint that is not modelled, or in which training found no signal.
+        `.attrs["label"]` is that of the bundle.
+
+        Parameters
+        ----------
+        features: the 1702 columns of a feature table, one row per case, index or column case_id.
+        patches: the deep patches of the same cases, (n, 160, 160), HU.
+
+        Raises
+        ------
+        TypeError: `features` is no DataFrame.
+        InputError: a column is missing, a cell holds no finite number, or the patches have another shape.
+        """
+        table = _checked_features(features)
+        outputs = self._outputs(_checked_patches(patches, len(table)))
+        columns = {key: self._probabilities(key, table, outputs) for key in KEYS}
+        found = pd.DataFrame(columns, index=table.index)
+        found.attrs["label"] = self.manifest.label
+        return found
+
+    def save(self, path: AnyPath) -> None:
+        """Write the bundle as one file, see `write_bundle`."""
+        write_bundle(self, path)
+
+    def _outputs(self, patches: np.ndarray) -> list[NetworkOutputs]:
+        from DeepRadScoreLib.deepct.device import one_thread
+        from DeepRadScoreLib.deepct.network import deep_outputs
+
+        with one_thread():
+            return [
+                merge_outputs([deep_outputs(network, patches, batch=1) for network in member.values()])
+                for member in self.networks
+            ]
+
+    def _probabilities(self, key: str, features: pd.DataFrame, outputs: Sequence[NetworkOutputs]) -> np.ndarray:
+        model = self.endpoints.get(key)
+        if model is None or model.fusion.no_signal_:
+            return np.full(len(features), np.nan)
+        return model.probability(model.columns(features, outputs))
+
+
+def _checked_features(features: pd.DataFrame) -> pd.DataFrame:
+    if not isinstance(features, pd.DataFrame):
+        raise TypeError(f"features: a DataFrame is needed, not {type(features).__name__}")
+    table = features.set_index("case_id") if "case_id" in features else features
+    for column in FEATURE_COLUMNS:
+        if column not in table:
+            raise InputError(
+                f'the column "{column}" is missing', where="features", mend="give the table that `extract` makes"
+            )
+    numbers = table[list(FEATURE_COLUMNS)].apply(pd.to_numeric, errors="coerce")
+    gaps = np.argwhere(~np.isfinite(numbers.to_numpy(float)))
+    if len(gaps):
+        row, column = gaps[0]
+        raise InputError(
+            f'the case "{numbers.index[row]}" has no finite number in column "{FEATURE_COLUMNS[column]}"',
+            where="features",
+            mend="leave the case out",
+        )
+    return numbers
+
+
+def _checked_patches(patches: np.ndarray, n: int) -> np.ndarray:
+    found, wanted = np.asarray(patches), (n, PATCH_PIXELS, PATCH_PIXELS)
+    if found.shape != wanted:
+        raise InputError(f"the shape is {found.shape}, not {wanted}", where="patches", mend="give one patch per case")
+    return found
+
+
+def write_bundle(bundle: Bundle, path: AnyPath) -> str:
     """Write a bundle in a folder of its own, then move it to its place; returns the SHA-256 of its manifest.
 
     Raises
     ------
     OutputError: the place cannot be written.
     """
+    path = as_path(path, "the bundle")
     from DeepRadScoreLib.deepct.network import network_to_bytes
 
     parts: dict[str, bytes] = {SCORES: _scores_to_json(bundle.endpoints)}
@@ -166,7 +203,7 @@ def write_bundle(bundle: Bundle, path: Path) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: AnyPath) -> Manifest:
     """The manifest of a bundle, after every part was held against its hash.
 
     Raises
@@ -176,12 +213,12 @@ def read_manifest(path: Path) -> Manifest:
     return run_to_end(_part_steps(path))[0]
 
 
-def read_bundle(path: Path) -> Bundle:
-    """Run `bundle_steps` to their end."""
+def read_bundle(path: AnyPath) -> Bundle:
+    """A whole bundle; see `bundle_steps` for what is raised."""
     return run_to_end(bundle_steps(path))
 
 
-def bundle_steps(path: Path) -> Generator[str, None, Bundle]:
+def bundle_steps(path: AnyPath) -> Generator[str, None, Bundle]:
     """Read a whole bundle in short steps; each label is yielded before its work is done.
 
     Raises
@@ -225,8 +262,9 @@ def _network_steps(manifest: Manifest, parts: dict[str, bytes]) -> Generator[str
     return tuple(networks)
 
 
-def _part_steps(path: Path) -> Generator[str, None, tuple[Manifest, dict[str, bytes], str]]:
+def _part_steps(path: AnyPath) -> Generator[str, None, tuple[Manifest, dict[str, bytes], str]]:
     """The parts of a bundle, each read and hashed in a step, and the manifest that they were held against."""
+    path = as_path(path, "the bundle")
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "the file does not exist"
         raise BundleError(what, where=path, mend='give the path of a bundle made by "deepradscore train"')

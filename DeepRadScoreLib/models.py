@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeVar
+
+from DeepRadScoreLib.errors import InputError
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class Model(StrEnum):
@@ -72,6 +77,18 @@ class Flag(StrEnum):
     OUTSIDE_SPREAD = "outside_spread"
     NO_SIGNAL = "no_signal"
     NOT_FINITE = "not_finite"
+
+
+def chosen(choices: type[Choice], value: str, option: str) -> Choice:
+    """The member of an enumeration that a caller named; `option` names the argument.
+
+    Raises
+    ------
+    InputError: there is no such member.
+    """
+    if value in list(choices):
+        return choices(value)
+    raise InputError(f'"{value}" is not known', where=option, mend=f"choose {' or '.join(choices)}")
 
 
 def better_than_chance(auc_ci: tuple[float, float]) -> bool:

@@ -10,16 +10,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from DeepRadScoreLib.cli.progress import shown_progress
-from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS
+from DeepRadScoreLib.endpoints import BY_KEY
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.models import Model, Preprocessing
+from DeepRadScoreLib.models import Preprocessing
 from DeepRadScoreLib.progress import Progress, Stage
+from DeepRadScoreLib.progress_bar import shown_progress
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.analysis import MolecularProfile
-    from DeepRadScoreLib.bundle import EndpointCard, Manifest
     from DeepRadScoreLib.imaging import Case
+    from DeepRadScoreLib.manifest import Manifest
 
 
 def analyze(
@@ -52,22 +52,14 @@ def analyze(
 
     Example: `deepradscore analyze --ct ct.nrrd --mask tumour.nrrd --model model.zip --out results`
     """
-    from DeepRadScoreLib.analysis import steps
+    from DeepRadScoreLib import api
     from DeepRadScoreLib.bundle import read_bundle
     from DeepRadScoreLib.imaging import read_case
-    from DeepRadScoreLib.report.writing import write_profile
-    from DeepRadScoreLib.stepping import run_to_end
     from DeepRadScoreLib.writing import check_folder
 
     _check_dicom_options(ct, dicom_out, anonymous)
     check_folder(out)
     bundle = None if model is None else read_bundle(model)
-    if bundle is not None and shell_mm != bundle.manifest.shell_mm:
-        raise InputError(
-            f"the bundle was trained with a shell of {bundle.manifest.shell_mm:g} mm",
-            where="--shell-mm",
-            mend="leave the option out",
-        )
     with shown_progress() as report:
         report(Progress(Stage.READING))
         case = read_case(
@@ -75,9 +67,9 @@ def analyze(
         )
         objects = _dicom_maker(case, out, anonymous) if dicom_out else None
         report(Progress(Stage.READING, done=1))
-        profile = run_to_end(steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm), report)
+        profile = api.analyze(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm, progress=report)
         files = None if objects is None else objects(profile)
-    write_profile(profile, out)
+    profile.save(out)
     if files is not None:
         _write_dicom(files, out)
     _print_profile(profile)
@@ -176,43 +168,12 @@ def _inspect_image(path: Path) -> None:
 
 def _print_manifest(manifest: Manifest) -> None:
     console = Console()
-    trained = manifest.trained_on
     if manifest.label:
         console.print(f"[bold]{manifest.label}[/bold]")
-    lines = {
-        "model": f"{manifest.name}, protocol {manifest.protocol}, network {manifest.network} "
-        f"({manifest.backbone}, weights {manifest.weights}, {manifest.pixels} pixels)",
-        "trained on": f"{trained['training_patients']} patients of {trained['cohort']}; "
-        f"{trained['held_out_patients']} held out; {len(trained['left_out'])} cases left out",
-        "sites": ", ".join(f"{site or 'not named'} {count}" for site, count in trained["sites"].items()),
-        "preprocessing": f"{manifest.preprocessing}, shell {manifest.shell_mm:g} mm",
-        "not for": "clinical decisions: this is not a medical device, and its probabilities hold at best for "
-        "patients like those it was trained on. The stored AUCs are of one held-out part of the same cohort.",
-    }
-    if manifest.preprocessing == Preprocessing.PYRADIOMICS:
-        lines["caution"] = (
-            "with this preprocessing features depend on how a file is stored: NIfTI and DICOM may differ."
-        )
-    for name, value in lines.items():
+    for name, value in manifest.facts().items():
         console.print(f"{name:14s} {value}", highlight=False, markup=False)
-    table = Table("endpoint", "modelled", "training n (positive)", "classifier", "held-out AUC (95 %)", "n (positive)")
-    for endpoint in ENDPOINTS:
-        table.add_row(*_endpoint_row(endpoint.name, manifest.endpoints[endpoint.key]))
+    rows = manifest.endpoint_rows()
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*row.values())
     console.print(table)
-
-
-def _endpoint_row(name: str, card: EndpointCard) -> tuple[str, ...]:
-    found = card.validation.get(Model.FUSED)
-    auc = "-"
-    if found is not None:
-        auc = found.flag or "-"
-        if found.auc is not None and found.auc_ci is not None:
-            auc = f"{found.auc:.2f} ({found.auc_ci[0]:.2f}-{found.auc_ci[1]:.2f})"
-    return (
-        name,
-        "yes" if card.modelled else (card.reason or "no"),
-        f"{card.n} ({card.positives})",
-        card.classifier.get(Model.FUSED, "-"),
-        auc,
-        "-" if found is None else f"{found.n} ({found.positives})",
-    )

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler, chosen_workers
 from DeepRadScoreLib.errors import InputError, OutputError
 from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol
 from DeepRadScoreLib.progress import Progress, Report
+from DeepRadScoreLib.progress_bar import shown_progress
 
 if TYPE_CHECKING:
     import pandas as pd

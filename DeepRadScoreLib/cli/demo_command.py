@@ -12,16 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.cli.workers_options import Jobs, chosen_workers
 from DeepRadScoreLib.endpoints import ENDPOINTS
 from DeepRadScoreLib.models import MODELS
 from DeepRadScoreLib.progress import Report
+from DeepRadScoreLib.progress_bar import shown_progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from DeepRadScoreLib.bundle import Bundle
     from DeepRadScoreLib.computing.workers import Workers
     from DeepRadScoreLib.study.training.protocols import TrainingPlan
     from DeepRadScoreLib.study.training.train import TrainingResult
@@ -94,18 +93,12 @@ def _plan(size: DemoSize, seed: int) -> TrainingPlan:
 
 
 def _analyse_one(table: Path, out: Path, report: Report) -> str:
-    from DeepRadScoreLib.analysis import steps
-    from DeepRadScoreLib.bundle import read_bundle
-    from DeepRadScoreLib.cohort.table import read_cohort
-    from DeepRadScoreLib.imaging import read_case
-    from DeepRadScoreLib.report.writing import write_profile
-    from DeepRadScoreLib.stepping import run_to_end
+    from DeepRadScoreLib import analyze, read_case, read_cohort
 
-    bundle: Bundle = read_bundle(out / "model.zip")
-    rows = read_cohort(table, needs=("case_id", "ct", "mask")).table
+    rows = read_cohort(table, needs=("ct", "mask")).table
     row = rows[rows["split"] == "test"].iloc[0]
-    case = read_case(Path(row["ct"]), Path(row["mask"]), case_id=row["case_id"])
-    write_profile(run_to_end(steps(case, bundle), report), out / "analysis")
+    case = read_case(row["ct"], row["mask"], case_id=row["case_id"])
+    analyze(case, out / "model.zip", progress=report).save(out / "analysis")
     return row["case_id"]
 
 

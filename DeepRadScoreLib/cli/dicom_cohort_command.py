@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from DeepRadScoreLib.cli.cohort_commands import check_writable
-from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.progress_bar import shown_progress
 
 
 def dicom(

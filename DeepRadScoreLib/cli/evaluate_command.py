@@ -20,10 +20,10 @@ from DeepRadScoreLib.cli.cohort_commands import (
     WeightsHash,
     WeightsOption,
 )
-from DeepRadScoreLib.cli.progress import shown_progress
 from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler, chosen_workers
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol, Split
+from DeepRadScoreLib.progress_bar import shown_progress
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.study.results.study import Study

@@ -13,6 +13,7 @@ import pandas as pd
 from DeepRadScoreLib.cohort.text_table import TextTable, read_cohort_text
 from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES, parse_label, pdl1_label
 from DeepRadScoreLib.errors import CohortError, Location
+from DeepRadScoreLib.paths import AnyPath, as_path
 
 FILE_COLUMNS = ("ct", "mask", "repeat_mask", "lung_mask")
 SPLITS = ("train", "test", "")
@@ -42,6 +43,11 @@ class Cohort:
     def __len__(self) -> int:
         return len(self.table)
 
+    def __repr__(self) -> str:
+        counts = {key: (int(values.sum()), values.count()) for key, values in self.labels.items() if values.any()}
+        known = ", ".join(f"{key} {positive} of {count}" for key, (positive, count) in counts.items())
+        return f"Cohort({self.path.name}: {len(self)} cases; positive: {known})"
+
     def column(self, name: str) -> pd.Series:
         """One text column; empty strings where the table has no such column."""
         if name in self.table:
@@ -50,9 +56,9 @@ class Cohort:
 
 
 def read_cohort(
-    path: Path,
+    path: AnyPath,
     *,
-    needs: tuple[str, ...],
+    needs: tuple[str, ...] = (),
     cd8a_cut: float | None = None,
     endpoints: Sequence[str] = KEYS,
     one_bad_label_stops: bool = True,
@@ -61,7 +67,7 @@ def read_cohort(
 
     Parameters
     ----------
-    needs: the columns that must be there, with no empty cell.
+    needs: the columns that must be there beside case_id, with no empty cell.
     cd8a_cut: CD8A above it counts as PD-1/PD-L1 expressed; None: the median of the table's patients.
     endpoints: which labels to read: any of the ten keys (all NaN where the table has no such column) or of the
         table's other 0/1 columns, which keep their names.
@@ -74,14 +80,15 @@ def read_cohort(
         patient_id looks like a name in DICOM ("Doe^Jane": it would stand in every result), a case stands twice, a
         split is neither train, test nor empty or differs between the cases of a patient, an endpoint is neither a key
         nor a column, a label is neither 0, 1 nor empty (see `one_bad_label_stops`).
+    TypeError: a path that is neither text nor a `Path`.
     """
-    text = read_cohort_text(path, needs)
+    text = read_cohort_text(as_path(path, "the cohort table"), needs)
     _check_splits(text)
     cohort = _labelled(text, endpoints, cd8a_cut, one_bad_label_stops)
     for column in FILE_COLUMNS:
         if column in cohort.table:
             cells = cohort.table[column]
-            cohort.table[column] = [str((path.parent / cell).resolve()) if cell else "" for cell in cells]
+            cohort.table[column] = [str((cohort.path.parent / cell).resolve()) if cell else "" for cell in cells]
     return cohort
 
 

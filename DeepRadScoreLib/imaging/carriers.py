@@ -48,6 +48,12 @@ class Case:
     notes: tuple[QualityNote, ...] = ()
     source: SourceSeries | None = field(default=None, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        size, spacing = (
+            " x ".join(f"{value:.3g}" for value in values) for values in (self.ct.GetSize(), self.ct.GetSpacing())
+        )
+        return f"Case({self.case_id!r}: CT {size} voxels of {spacing} mm, {len(self.notes)} notes)"
+
 
 @dataclass(frozen=True)
 class DeepPatch:
@@ -62,8 +68,8 @@ class DeepPatch:
     cut_off_share: share of that area that lies outside the patch.
     """
 
-    image: sitk.Image
-    tumour: np.ndarray
+    image: sitk.Image = field(repr=False)
+    tumour: np.ndarray = field(repr=False)
     centre_ijk: tuple[int, int, int]
     area_mm2: float
     cut_off_share: float
@@ -90,12 +96,12 @@ class PreparedCase:
     case_id: str
     preprocessing: Preprocessing
     shell_mm: float
-    image: sitk.Image
-    tumour: sitk.Image
-    peritumoral: sitk.Image
+    image: sitk.Image = field(repr=False)
+    tumour: sitk.Image = field(repr=False)
+    peritumoral: sitk.Image = field(repr=False)
     patch: DeepPatch
-    slice_ct: sitk.Image
-    slice_tumour: sitk.Image
+    slice_ct: sitk.Image = field(repr=False)
+    slice_tumour: sitk.Image = field(repr=False)
     quality: tuple[QualityNote, ...]
 
     def volume_ml(self, region: Literal["tumour", "peritumoral"]) -> float:

@@ -14,6 +14,7 @@ from DeepRadScoreLib.imaging.carriers import Case, QualityNote
 from DeepRadScoreLib.imaging.files import file_stem, is_dicom, read_image
 from DeepRadScoreLib.imaging.geometry import direction_of, index_map, labels_on_grid, same_grid
 from DeepRadScoreLib.imaging.segments import MaskContent, Segment, choose, mask_content
+from DeepRadScoreLib.paths import AnyPath, as_path
 from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
 
 AIR_HU = -200.0
@@ -22,13 +23,13 @@ OUTSIDE_SHARE = 0.001
 
 
 def read_case(
-    ct: Path,
-    mask: Path | None = None,
+    ct: AnyPath,
+    mask: AnyPath | None = None,
     *,
     case_id: str = "",
     segment: str | None = None,
     label: int | None = None,
-    lung_mask: Path | None = None,
+    lung_mask: AnyPath | None = None,
     series: str | None = None,
 ) -> Case:
     """Read a CT (HU) and its tumour mask.
@@ -51,7 +52,11 @@ def read_case(
     ------
     InputError: a file that cannot be read, or a CT that is not a finite 3-D scalar image in HU.
     RegionError: a mask from which no tumour can be taken.
+    TypeError: a path that is neither text nor a `Path`.
     """
+    ct = as_path(ct, "ct")
+    mask = None if mask is None else as_path(mask, "mask")
+    lung_mask = None if lung_mask is None else as_path(lung_mask, "lung_mask")
     lung = None if lung_mask is None else read_image(lung_mask)
     if is_dicom(ct):
         return _dicom_case(ct, mask, case_id, segment, label, series=series, lung_mask=lung, lung_name=lung_mask or "")
@@ -92,7 +97,7 @@ def _dicom_case(
     from DeepRadScoreLib.imaging.dicom.pairing import read_pair
     from DeepRadScoreLib.imaging.dicom.source import source_of
 
-    pair = read_pair(Path(ct), None if mask is None else Path(mask), series=series, segment=segment)
+    pair = read_pair(ct, mask, series=series, segment=segment)
     check_ct(pair.ct.image, where=ct)
     notes = pair.ct.notes if pair.content is None else (*pair.ct.notes, *pair.content.notes)
     case = _assembled(

@@ -121,5 +121,8 @@ class RadScore(TransformerMixin, BaseEstimator):
             score.feature_names_in_ = np.array(stored["columns"], dtype=object)
         return score
 
+    def __repr__(self, N_CHAR_MAX: int = 120) -> str:
+        return " ".join(super().__repr__(N_CHAR_MAX).split())
+
     def __sklearn_tags__(self) -> Tags:
         return two_class_tags(super().__sklearn_tags__())

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from DeepRadScoreLib.analysis import MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
+from DeepRadScoreLib.paths import AnyPath, as_path
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.report.figures import patch_png
 from DeepRadScoreLib.report.html import to_report_html
@@ -19,7 +20,7 @@ from DeepRadScoreLib.report.profile import to_profile_json
 from DeepRadScoreLib.writing import write_atomically, write_folder
 
 
-def write_profile(profile: MolecularProfile, folder: Path) -> list[Path]:
+def write_profile(profile: MolecularProfile, folder: AnyPath) -> list[Path]:
     """Leave the results of one case in a folder: all of them, or what was there before.
 
     `profile.json`, `report.html`, `features.csv`, `peritumoral.nrrd`, `patch.png` and one `gradcam_<ENDPOINT>.nrrd` for
@@ -32,7 +33,9 @@ def write_profile(profile: MolecularProfile, folder: Path) -> list[Path]:
     Raises
     ------
     OutputError: the folder cannot be written.
+    TypeError: it is neither text nor a `Path`.
     """
+    folder = as_path(folder, "the folder of the results")
     names = write_folder(folder, lambda fresh: _write_files(profile, fresh), _outdated)
     return [folder / name for name in names]
 

@@ -179,7 +179,8 @@ def test_a_place_that_cannot_be_written_leaves_nothing(written, tmp_path):
 STOPPED = """
     import os, sys, zipfile
     from pathlib import Path
-    from DeepRadScoreLib.bundle import Bundle, Manifest, write_bundle
+    from DeepRadScoreLib.bundle import Bundle, write_bundle
+    from DeepRadScoreLib.manifest import Manifest
     from DeepRadScoreLib.writing import give_up
 
     names = {"name": "m", "label": None, "protocol": "strict", "network": "shared", "backbone": "b", "weights": "none"}

@@ -13,11 +13,11 @@ import SimpleITK as sitk
 from joblib import Parallel, delayed
 
 from DeepRadScoreLib.analysis import steps
-from DeepRadScoreLib.bundle import ValidationCard
 from DeepRadScoreLib.computing.extraction import CaseTask, compute_case
 from DeepRadScoreLib.computing.workers import InProcess
 from DeepRadScoreLib.errors import CohortError, InputError, Location, case_sentence
 from DeepRadScoreLib.imaging import case_from_images
+from DeepRadScoreLib.manifest import ValidationCard
 from DeepRadScoreLib.progress import ignore
 from DeepRadScoreLib.study.training.train import train_bundle
 from support.small_study import small_plan, small_study

@@ -22,11 +22,11 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, generate_uid
 
-from DeepRadScoreLib import __version__
 from DeepRadScoreLib.imaging.dicom.datasets import patient_identity, text
 from DeepRadScoreLib.imaging.dicom.source import SourceSeries
 from DeepRadScoreLib.pseudonyms import Pseudonyms
 from DeepRadScoreLib.report.dicom.vocabulary import LONG, scheme
+from DeepRadScoreLib.version import __version__
 
 NAME = "DeepRadScore"
 NO_DATE = ("19000101", "000000")

@@ -11,12 +11,12 @@ from highdicom.color import CIELabColor
 from highdicom.seg import Segmentation, SegmentDescription
 from pydicom.sr.coding import Code
 
-from DeepRadScoreLib import __version__
 from DeepRadScoreLib.imaging import PreparedCase
 from DeepRadScoreLib.imaging.geometry import direction_of
 from DeepRadScoreLib.report.dicom import vocabulary as said
 from DeepRadScoreLib.report.dicom.origin import NAME, Origin
 from DeepRadScoreLib.report.figures import SHELL_COLOUR, TUMOUR_COLOUR
+from DeepRadScoreLib.version import __version__
 
 SERIES_NUMBER = 7101
 TUMOUR, SHELL = 1, 2

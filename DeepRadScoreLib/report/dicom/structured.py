@@ -9,7 +9,6 @@ from highdicom.seg import Segmentation
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
-from DeepRadScoreLib import __version__
 from DeepRadScoreLib.analysis import ModelCard, MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.report.dicom import segments
@@ -17,6 +16,7 @@ from DeepRadScoreLib.report.dicom import vocabulary as said
 from DeepRadScoreLib.report.dicom.origin import NAME, Origin
 from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument, to_document
 from DeepRadScoreLib.report.wording import flag_sentence
+from DeepRadScoreLib.version import __version__
 
 SERIES_NUMBER = 7102
 _Group = sr.MeasurementsAndQualitativeEvaluations

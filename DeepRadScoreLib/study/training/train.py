@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.bundle import SCHEMA, Bundle, EndpointCard, EndpointModel, Manifest, ValidationCard
+from DeepRadScoreLib.bundle import Bundle, EndpointModel
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures, installed_version
 from DeepRadScoreLib.computing.parts import code_digest
@@ -19,6 +19,7 @@ from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.imaging.origin import synthetic_label
+from DeepRadScoreLib.manifest import SCHEMA, EndpointCard, Manifest, ValidationCard
 from DeepRadScoreLib.models import Flag, Model, NetworkForm, Protocol
 from DeepRadScoreLib.progress import Progress, Report, Stage
 from DeepRadScoreLib.radscore.selection import Rule

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
-from DeepRadScoreLib.cli.progress import time_left
 from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.progress_bar import time_left
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 
 

@@ -1,4 +1,4 @@
-"""A progress bar with the time left, on the terminal; plain lines where there is none."""
+"""A progress bar with the time left, in a terminal or notebook; plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.util import find_spec
 
 from rich.console import Console
 from rich.progress import (
@@ -21,7 +22,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from DeepRadScoreLib.progress import Progress, Report, Stage
+from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 
 SHOWN_FROM_S = 5.0
 
@@ -43,9 +44,12 @@ class _TimeLeft(ProgressColumn):
 
 @contextmanager
 def shown_progress() -> Iterator[Report]:
-    """Gives the report that shows each stage by a bar, or by lines where stderr is no terminal."""
+    """Gives the report that shows each stage by a bar, or by lines where there is neither terminal nor notebook.
+
+    In a notebook rich draws with ipywidgets; without that package lines are shown there too.
+    """
     console = Console(stderr=True)
-    if not sys.stderr.isatty():
+    if not (_draws_in_notebook() if console.is_jupyter else sys.stderr.isatty()):
         yield _plain_lines(console)
         return
     columns = (
@@ -66,6 +70,22 @@ def shown_progress() -> Iterator[Report]:
             bars.update(tasks[event.stage], description=event.text, completed=event.done, total=event.total)
 
         yield report
+
+
+@contextmanager
+def reporting(progress: Report | bool) -> Iterator[Report]:
+    """Gives the report that a caller asked for: their own function, the bar (True) or none (False)."""
+    if callable(progress):
+        yield progress
+    elif progress:
+        with shown_progress() as report:
+            yield report
+    else:
+        yield ignore
+
+
+def _draws_in_notebook() -> bool:
+    return find_spec("ipywidgets") is not None
 
 
 def _plain_lines(console: Console) -> Report:

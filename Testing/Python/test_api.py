@@ -1,0 +1,251 @@
+"""The functions for Python users: what they give, how they print, what they refuse and how they are cancelled."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from rich.console import Console
+from sklearn import config_context
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_score, cross_validate
+from sklearn.pipeline import make_pipeline
+
+from DeepRadScoreLib import FusionModel, RadScore, analyze, progress_bar, read_bundle, read_case, read_cohort
+from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
+from DeepRadScoreLib.progress import Progress, Stage
+from support.imaging_phantoms import tumour_case
+from support.small_evaluation import write_small_cohort
+from support.small_models import trained
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, str]:
+    """Paths, as text, of a CT, its mask and a bundle."""
+    folder = tmp_path_factory.mktemp("face")
+    for image, name in zip(tumour_case(), ("ct", "mask"), strict=True):
+        sitk.WriteImage(image, str(folder / f"{name}.nrrd"))
+    return {"ct": str(folder / "ct.nrrd"), "mask": str(folder / "mask.nrrd"), "model": str(trained(folder, 3))}
+
+
+@pytest.fixture(scope="module")
+def case(files):
+    return read_case(files["ct"], files["mask"], case_id="<b>one</b>")
+
+
+@pytest.fixture(scope="module")
+def profile(files, case):
+    return analyze(case, files["model"])
+
+
+class _Page(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.texts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data) -> None:
+        self.texts.append(data)
+
+
+# --- what is given ---------------------------------------------------------------------------------------------------
+
+
+def test_a_profile_as_a_table_holds_what_its_file_holds(profile, tmp_path):
+    table = profile.to_frame()
+    assert list(table.index) == list(KEYS)
+    assert set(table["label"]) == {SYNTHETIC_LABEL}
+    for key, finding in profile.findings.items():
+        row = table.loc[key]
+        assert row["flags"] == ", ".join(finding.flags)
+        assert pd.isna(row["probability"]) == (finding.probability is None)
+        if finding.probability is not None:
+            assert row["probability"] == finding.probability
+            assert (row["spread_low"], row["spread_high"]) == finding.spread
+    profile.save(str(tmp_path / "out"))
+    assert {"profile.json", "report.html", "features.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_a_bundle_predicts_what_analyze_finds(files, profile, case):
+    without = analyze(read_case(files["ct"], files["mask"], case_id="two"))
+    features = pd.DataFrame([profile.features, without.features], index=pd.Index(["one", "two"], name="case_id"))
+    patches = np.stack([profile.prepared.patch.hu, without.prepared.patch.hu])
+    bundle = read_bundle(Path(files["model"]))
+    found = bundle.predict_proba(features, patches)
+    assert (list(found.index), list(found.columns)) == (["one", "two"], list(KEYS))
+    expected = [np.nan if one.probability is None else one.probability for one in profile.findings.values()]
+    assert np.isfinite(expected).any()
+    assert np.isnan(expected).any()
+    for row in found.to_numpy():
+        np.testing.assert_array_equal(row, expected)
+    pd.testing.assert_frame_equal(bundle.predict_proba(features.reset_index(), patches), found)
+    assert found.attrs["label"] == SYNTHETIC_LABEL
+
+
+def test_a_bundle_saved_is_the_same_file(files, tmp_path):
+    read_bundle(files["model"]).save(str(tmp_path / "copy.zip"))
+    assert (tmp_path / "copy.zip").read_bytes() == Path(files["model"]).read_bytes()
+
+
+# --- how it prints ---------------------------------------------------------------------------------------------------
+
+
+def test_every_object_prints_in_one_short_line(files, profile, case, tmp_path):
+    cohort, _ = write_small_cohort(tmp_path)
+    objects = [profile, case, read_bundle(files["model"]), read_cohort(str(cohort))]
+    objects += [RadScore(repeatable=np.ones(851, bool)), FusionModel(), profile.prepared]
+    for each in objects:
+        assert "\n" not in repr(each)
+        assert len(repr(each)) < (500 if each is profile.prepared else 160), repr(each)
+
+
+def test_in_a_notebook_everything_is_escaped_and_labelled_and_no_number_is_without_its_flags(files, profile):
+    flagged = replace(profile.findings["EGFR"], flags=("outside_spread", "<i>new</i>"))
+    changed = replace(profile, findings={**profile.findings, "EGFR": flagged})
+    page = _Page(changed._repr_html_())
+    assert set(page.tags) <= {"div", "strong", "table", "thead", "tbody", "tr", "th", "td"}
+    assert page.texts[0] == SYNTHETIC_LABEL
+    assert "Molecular profile of <b>one</b>" in page.texts
+    (remarks,) = (text for text in page.texts if "<i>new</i>" in text)
+    assert "it lies outside their range." in remarks
+    bundle = _Page(read_bundle(files["model"])._repr_html_())
+    assert bundle.texts[0] == SYNTHETIC_LABEL
+    assert any("not a medical device" in text for text in bundle.texts)
+    patients = _Page(replace(profile, synthetic_case=False, model=None)._repr_html_())
+    assert SYNTHETIC_LABEL not in patients.texts
+
+
+# --- progress and cancelling -----------------------------------------------------------------------------------------
+
+
+def test_progress_is_reported_and_what_the_function_raises_cancels(case):
+    events: list[Progress] = []
+    analyze(case, progress=events.append)
+    assert {event.stage for event in events} == {Stage.ANALYSING}
+    assert [event.done for event in events] == sorted(event.done for event in events)
+
+    class Cancelled(Exception):
+        pass
+
+    def cancel(event: Progress) -> None:
+        if event.done > 20:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        analyze(case, progress=cancel)
+
+
+@pytest.mark.parametrize("widgets", [True, False])
+def test_a_notebook_gets_a_bar_where_it_can_draw_one_and_lines_elsewhere(monkeypatch, widgets):
+    stream = io.StringIO()
+    monkeypatch.setattr(progress_bar, "Console", lambda **_: Console(file=stream, force_jupyter=True))
+    monkeypatch.setattr(progress_bar, "_draws_in_notebook", lambda: widgets)
+    drawn: list[object] = []
+    monkeypatch.setattr(progress_bar.Bars, "start", lambda bars: drawn.extend([bars]))
+    monkeypatch.setattr(progress_bar.Bars, "stop", lambda _: None)
+    lines: list[str] = []
+    monkeypatch.setattr(Console, "print", lambda _, *objects, **__: lines.extend(map(str, objects)))
+    with progress_bar.reporting(True) as report:
+        report(Progress(Stage.READING, done=1))
+    assert (len(drawn), lines) == ((1, []) if widgets else (0, ["reading the case (1/1)"]))
+
+
+# --- scikit-learn's own way ------------------------------------------------------------------------------------------
+
+
+def score_of_two_regions(*, routed: bool):
+    estimators = [RadScore(), RadScore(), FusionModel(search="quick", folds=3, repeats=1, classifiers=("LR",))]
+    if routed:
+        estimators = [estimator.set_fit_request(groups=True) for estimator in estimators]
+    regions = ("tumour", "peritumoral")
+    columns = [
+        (region, estimator, make_column_selector(f"^{region}_"))
+        for region, estimator in zip(regions, estimators[:2], strict=True)
+    ]
+    return make_pipeline(ColumnTransformer(columns), estimators[2])
+
+
+def patients_with_two_cases(n: int = 100):
+    rng = np.random.default_rng(0)
+    patients = np.arange(n) // 2
+    labels = rng.integers(0, 2, n // 2)[patients]
+    names = [f"{region}_f{i}" for region in ("tumour", "peritumoral") for i in range(10)]
+    features = pd.DataFrame(rng.normal(size=(n, 20)), columns=names)
+    features["tumour_f0"] += 2 * labels
+    return features, labels, patients
+
+
+def test_in_a_pipeline_with_patients_as_groups():
+    features, labels, patients = patients_with_two_cases()
+    settings = {"cv": StratifiedGroupKFold(3), "scoring": "roc_auc"}
+    plain = cross_val_score(score_of_two_regions(routed=False), features, labels, groups=patients, **settings)
+    assert plain.min() > 0.75
+    with config_context(enable_metadata_routing=True):
+        params = {"params": {"groups": patients}, "return_estimator": True}
+        found = cross_validate(score_of_two_regions(routed=True), features, labels, **params, **settings)
+    assert found["test_score"].min() > 0.75
+    names = found["estimator"][0][:-1].get_feature_names_out()
+    assert list(names) == ["tumour__radscore", "peritumoral__radscore"]
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+def frame(**changes):
+    from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
+
+    table = pd.DataFrame(0.0, index=["a"], columns=list(FEATURE_COLUMNS))
+    return table.assign(**changes) if changes else table
+
+
+PATCH = np.zeros((1, 160, 160))
+NOT_THERE = "does not exist"
+REFUSED = {
+    "read_case, no text": (lambda f: read_case(3, f["mask"]), TypeError, "ct: a path (str or Path) is needed, not int"),
+    "read_case, mask": (lambda f: read_case(f["ct"], b"x"), TypeError, "mask: a path (str or Path) is needed"),
+    "read_case, missing": (lambda f: read_case("none.nrrd", f["mask"]), InputError, "none.nrrd: the file " + NOT_THERE),
+    "read_case, no mask": (lambda f: read_case(f["ct"]), InputError, "no mask was given"),
+    "read_case, a table": (lambda f: read_case(f["ct"], __file__), InputError, "this kind of file cannot be read"),
+    "read_bundle, type": (lambda f: read_bundle(None), TypeError, "the bundle: a path (str or Path) is needed"),
+    "read_bundle, missing": (lambda f: read_bundle("none.zip"), InputError, "none.zip: the file " + NOT_THERE),
+    "read_bundle, a CT": (lambda f: read_bundle(f["ct"]), InputError, "this is not a whole bundle"),
+    "read_cohort, type": (lambda f: read_cohort(4), TypeError, "the cohort table: a path (str or Path) is needed"),
+    "read_cohort, missing": (lambda f: read_cohort("none.csv"), InputError, "none.csv: the file " + NOT_THERE),
+    "analyze, a path": (lambda f: analyze(f["ct"]), TypeError, "case: a Case is needed, as read_case gives it"),
+    "analyze, no bundle": (lambda f: analyze(f["case"], "none.zip"), InputError, "none.zip: the file " + NOT_THERE),
+    "analyze, way": (lambda f: analyze(f["case"], preprocessing="x"), InputError, "choose canonical or pyradiomics"),
+    "analyze, shell": (lambda f: analyze(f["case"], f["model"], shell_mm=5), InputError, "with a shell of 3 mm"),
+    "predict, type": (lambda f: f["bundle"].predict_proba(PATCH, PATCH), TypeError, "a DataFrame is needed"),
+    "predict, column": (
+        lambda f: f["bundle"].predict_proba(frame().iloc[:, 1:], PATCH),
+        InputError,
+        'features: the column "tumour_original_shape_Elongation" is missing',
+    ),
+    "predict, a gap": (
+        lambda f: f["bundle"].predict_proba(frame(tumour_original_shape_Flatness=np.nan), PATCH),
+        InputError,
+        'the case "a" has no finite number in column "tumour_original_shape_Flatness"',
+    ),
+    "predict, patches": (lambda f: f["bundle"].predict_proba(frame(), PATCH[0]), InputError, "not (1, 160, 160)"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_used_is_refused_in_a_sentence(name, files, case):
+    call, kind, words = REFUSED[name]
+    with pytest.raises(kind) as caught:
+        call({**files, "case": case, "bundle": read_bundle(files["model"]) if "predict" in name else None})
+    assert words in str(caught.value)
+    assert kind is TypeError or isinstance(caught.value, ValueError)

@@ -1,0 +1,51 @@
+"""A program of a user that uses every public name; `mypy --strict` reads it, nobody runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from DeepRadScoreLib import (
+    Bundle,
+    Case,
+    Cohort,
+    DeepRadScoreError,
+    FusionModel,
+    InputError,
+    Profile,
+    Progress,
+    RadScore,
+    analyze,
+    read_bundle,
+    read_case,
+    read_cohort,
+)
+
+
+def show(event: Progress) -> None:
+    print(event.text, event.fraction)
+
+
+def one_case(folder: str) -> pd.DataFrame:
+    case: Case = read_case(f"{folder}/ct.nrrd", Path(folder) / "mask.nrrd", case_id="one")
+    bundle: Bundle = read_bundle(f"{folder}/model.zip")
+    profile: Profile = analyze(case, bundle, preprocessing="canonical", progress=show)
+    analyze(case, Path(folder) / "model.zip", progress=True).save(f"{folder}/results")
+    bundle.save(f"{folder}/copy.zip")
+    return profile.to_frame()
+
+
+def many(folder: Path, features: pd.DataFrame, patches: np.ndarray) -> pd.DataFrame:
+    try:
+        cohort: Cohort = read_cohort(folder / "cohort.csv")
+    except (InputError, DeepRadScoreError) as error:
+        raise SystemExit(str(error)) from error
+    print(len(cohort))
+    return read_bundle(folder / "model.zip").predict_proba(features, patches)
+
+
+def by_hand(features: pd.DataFrame, labels: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    scores = RadScore(rule="single").fit(features, labels, patients).transform(features)
+    return FusionModel(folds=3).fit(scores, labels, patients).predict_proba(scores)

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -26,7 +25,7 @@ from DeepRadScoreLib.notebook import table_html
 from DeepRadScoreLib.paths import AnyPath, as_path
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.stepping import run_to_end
-from DeepRadScoreLib.writing import in_one_go, unfinished
+from DeepRadScoreLib.writing import replacing
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.deepct.network import DeepCT
@@ -187,15 +186,10 @@ def write_bundle(bundle: Bundle, path: AnyPath) -> str:
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(parts.items())}
     manifest = bundle.manifest.model_copy(update={"files": hashes, "networks": specs})
     text = manifest.model_dump_json(by_alias=True, indent=1).encode()
-    place = path.with_name(f".{path.name[:100]}.{uuid4().hex}.part")
     try:
-        with unfinished(place):
-            place.mkdir(parents=True)
-            with zipfile.ZipFile(place / path.name, "w", zipfile.ZIP_STORED) as archive:
-                for name, data in [(MANIFEST, text), *sorted(parts.items())]:
-                    archive.writestr(zipfile.ZipInfo(name, FIRST_ZIP_DATE), data)
-            with in_one_go():
-                (place / path.name).replace(path)
+        with replacing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
+            for name, data in [(MANIFEST, text), *sorted(parts.items())]:
+                archive.writestr(zipfile.ZipInfo(name, FIRST_ZIP_DATE), data)
     except OSError as error:
         raise OutputError(
             f"the bundle cannot be written ({error.strerror})", where=path, mend="choose a place you may write to"

@@ -26,13 +26,35 @@ KILLED_WITHIN_S = 0.2
 
 @contextmanager
 def unfinished(part: Path) -> Iterator[None]:
-    """Within it a folder is filled; it is removed at the end if it is still there, also by `give_up`."""
+    """Within it a file or folder is made; it is removed at the end if it is still there, also by `give_up`."""
     _parts.add(part)
     try:
         yield
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        _remove(part)
         _parts.discard(part)
+
+
+def _remove(part: Path) -> None:
+    shutil.rmtree(part, ignore_errors=True)
+    with suppress(OSError):
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The temporary name, beside `path` and with its endings, of a file to be written; it is renamed at the end.
+
+    Raises
+    ------
+    OSError: it cannot be written; what was there before is untouched.
+    """
+    part = path.with_name(f".{uuid4().hex}.part{''.join(path.suffixes)[-9:]}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with unfinished(part):
+        yield part
+        with in_one_go():
+            part.replace(path)
 
 
 @contextmanager
@@ -68,7 +90,7 @@ def give_up(patience_s: float) -> None:
             process.wait(KILLED_WITHIN_S)
     _moving.acquire(timeout=patience_s)
     for part in list(_parts):
-        shutil.rmtree(part, ignore_errors=True)
+        _remove(part)
 
 
 def check_folder(folder: Path) -> None:
@@ -98,21 +120,15 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 
 @contextmanager
 def written_atomically(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into, under a temporary name beside `path`; it gets its name at the end.
+    """A file to write into, see `replacing`.
 
     Raises
     ------
     OutputError: it cannot be written; what was there before is untouched.
     """
-    part = path.with_name(f".{path.name[:100]}.{uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("xb") as stream:
-                yield stream
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(path) as part, part.open("xb") as stream:
+            yield stream
     except OSError as error:
         raise OutputError(
             f"the file cannot be written ({error.strerror})",

@@ -149,7 +149,7 @@ def _on_button(source: Any) -> None:
 def _folder() -> Path:
     """Where the sample of this version of the program lies in the user's cache."""
     from DeepRadScoreLib.computing.case_record import cache_folder
-    from DeepRadScoreLib.computing.parts import code_digest
+    from DeepRadScoreLib.provenance import code_digest
 
     return cache_folder().absolute() / "sample" / code_digest()[:16]
 

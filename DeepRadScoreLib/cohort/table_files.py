@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 
 from DeepRadScoreLib.cohort.text_table import check_columns, separator_of
 from DeepRadScoreLib.errors import CohortError, MissingPackageError
+from DeepRadScoreLib.provenance import content_digest
 
 TEXT_ENDINGS = (".csv", ".tsv", ".txt")
 ENDINGS = (*TEXT_ENDINGS, ".parquet", ".xlsx")
@@ -42,8 +42,7 @@ def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
         )
     try:
         table = _read(path, ending, text_column)
-        with path.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        sha256 = content_digest(path).hex()
     except ImportError as error:
         raise MissingPackageError(
             "reading Excel files needs openpyxl", where=path, mend="run: pip install openpyxl"

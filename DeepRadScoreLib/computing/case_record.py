@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import zipfile
@@ -18,8 +17,10 @@ from DeepRadScoreLib.errors import InputError, OutputError, WorkersError, case_s
 from DeepRadScoreLib.imaging import Case, PreparedCase, prepare, read_case, shuffled_voxels
 from DeepRadScoreLib.imaging.origin import is_synthetic
 from DeepRadScoreLib.models import Preprocessing
+from DeepRadScoreLib.provenance import FEATURE_PACKAGES, content_digest, versions
 from DeepRadScoreLib.radscore.engine import extract_features
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
+from DeepRadScoreLib.writing import replacing
 
 CACHE_VERSION = 1
 Wants = Literal["features", "patches", "both", "shuffled"]
@@ -104,14 +105,6 @@ def compute_case(task: CaseTask, cache: Path) -> CaseRecord:
     return CaseRecord(task.case_id, error=case_sentence(problem, _files(task)))
 
 
-def installed_version(name: str) -> str:
-    """The version of an installed distribution, or "unknown"."""
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
-
-
 def _kept_or_computed(task: CaseTask, cache: Path) -> CaseRecord:
     digests = _digests(task)
     stored = _stored(task, digests, task.wants, cache)
@@ -166,11 +159,6 @@ def _features(task: CaseTask, prepared: PreparedCase) -> np.ndarray:
     return np.array([features[column] for column in FEATURE_COLUMNS])
 
 
-def _versions() -> dict[str, str]:
-    packages = ("DeepRadScore", "pyradiomics-bhklab", "SimpleITK", "PyWavelets")
-    return {"cache": str(CACHE_VERSION), **{name: installed_version(name) for name in packages}}
-
-
 def _files(task: CaseTask) -> dict[str, str]:
     return {"ct": task.ct, "mask": task.mask, "lung_mask": task.lung_mask, "repeat_mask": task.repeat_mask}
 
@@ -187,18 +175,15 @@ def _digests(task: CaseTask) -> dict[str, bytes]:
     return digests
 
 
-def content_digest(path: Path) -> bytes:
-    """SHA-256 of a file; of a folder, of what its files hold, whatever they are called."""
-    if path.is_dir():
-        each = sorted(content_digest(inner) for inner in path.rglob("*") if inner.is_file())
-        return hashlib.sha256(b"".join(each)).digest()
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
-
-
 def _stored(task: CaseTask, digests: dict[str, bytes], wants: Wants, cache: Path) -> Path:
     """Where the cache keeps that of the case: named by all that decides it, and by nothing else."""
-    settings = {"segment": task.segment, "preprocessing": task.preprocessing, "shell_mm": task.shell_mm, **_versions()}
+    settings = {
+        "segment": task.segment,
+        "preprocessing": task.preprocessing,
+        "shell_mm": task.shell_mm,
+        "cache": str(CACHE_VERSION),
+        **versions(FEATURE_PACKAGES),
+    }
     if task.series:
         settings["series"] = task.series
     if wants in ("patches", "shuffled"):
@@ -232,24 +217,19 @@ def _from_cache(stored: Path, case_id: str) -> CaseRecord | None:
 
 
 def _to_cache(stored: Path, record: CaseRecord) -> None:
-    part = stored.with_name(f"{stored.name}.{os.getpid()}.part")
     try:
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
+        with replacing(stored) as part:
             np.savez(
-                stream,
+                part,
                 features=record.features,
                 patch=record.patch,
                 repeat=np.empty(0) if record.repeat is None else record.repeat,
                 quality=np.array(record.quality, dtype=str),
                 synthetic=record.synthetic,
             )
-        part.replace(stored)
     except OSError as error:
         raise OutputError(
             f"the computed case cannot be kept ({error.strerror})",
             where=stored.parent,
             mend="free some space, or set DEEPRADSCORE_CACHE to a folder that can be written",
         ) from error
-    finally:
-        part.unlink(missing_ok=True)

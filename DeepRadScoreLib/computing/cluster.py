@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from DeepRadScoreLib.computing.parts import code_digest
 from DeepRadScoreLib.computing.workers import TRIES, Lost, Result
 from DeepRadScoreLib.errors import MissingPackageError, WorkersError
+from DeepRadScoreLib.provenance import code_digest
 
 if TYPE_CHECKING:
     from distributed import Client, Future

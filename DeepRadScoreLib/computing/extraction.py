@@ -15,7 +15,6 @@ from DeepRadScoreLib.computing.case_record import (
     cache_folder,
     check_cache,
     compute_case,
-    installed_version,
 )
 from DeepRadScoreLib.computing.workers import Lost, Workers
 from DeepRadScoreLib.errors import CohortError
@@ -31,7 +30,6 @@ __all__ = [
     "cache_folder",
     "compute_case",
     "extract_cohort",
-    "installed_version",
 ]
 
 STAGES: dict[Wants, Stage] = {

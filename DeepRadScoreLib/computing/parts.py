@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +12,7 @@ import joblib
 from DeepRadScoreLib.computing.workers import Lost, Workers
 from DeepRadScoreLib.errors import WorkersError
 from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
+from DeepRadScoreLib.writing import replacing
 
 Result = TypeVar("Result")
 Name = TypeVar("Name")
@@ -87,22 +86,10 @@ def each_kept(
 
 
 def kept(path: Path, make: Callable[[], Result]) -> Result:
-    """What `make` gives, kept in the file `path` (written under another name, then renamed)."""
+    """What `make` gives, kept in the file `path`."""
     if path.is_file():
         return joblib.load(path)
     result = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    joblib.dump(result, unfinished)
-    unfinished.replace(path)
+    with replacing(path) as part:
+        joblib.dump(result, part)
     return result
-
-
-@cache
-def code_digest() -> str:
-    """SHA-256 of the library's own code: what another version of it has kept is never taken up."""
-    root = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
-    return digest.hexdigest()

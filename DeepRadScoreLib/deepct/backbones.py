@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from DeepRadScoreLib.deepct.torchvision_import import import_torchvision
 from DeepRadScoreLib.errors import InputError, Where
+from DeepRadScoreLib.provenance import content_digest
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,9 @@ def build_trunk(
         _load_into(trunk, _published_state(name), "imagenet")
         return trunk, "imagenet"
     path = Path(weights)
-    digest = _sha256_of(path)
+    if not path.is_file():
+        raise InputError("the weight file does not exist", where=path, mend="give a .safetensors or .pth file")
+    digest = content_digest(path).hex()
     _load_into(trunk, _state_from_file(path, name, digest, sha256), path)
     return trunk, f"file {digest[:16]}"
 
@@ -168,13 +170,6 @@ def _published_state(name: str) -> dict[str, Tensor]:
             where=Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name,
             mend="delete that file, if it is there, and try again",
         ) from error
-
-
-def _sha256_of(path: Path) -> str:
-    if not path.is_file():
-        raise InputError("the weight file does not exist", where=path, mend="give a .safetensors or .pth file")
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _state_from_file(path: Path, name: str, digest: str, sha256: str | None) -> dict[str, Tensor]:

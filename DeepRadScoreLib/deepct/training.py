@@ -18,6 +18,7 @@ from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec, network_input
 from DeepRadScoreLib.deepct.objective import class_weights, masked_cross_entropy, mean_auc
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
+from DeepRadScoreLib.writing import replacing
 
 
 @dataclass(frozen=True)
@@ -282,10 +283,8 @@ def _full_batches(order: Tensor, batch: int) -> list[Tensor]:
 
 
 def _save(state: dict, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    torch.save(state, part)
-    part.replace(path)
+    with replacing(path) as part:
+        torch.save(state, part)
 
 
 def _take_up(run: _Run, checkpoint: Path, of: str, place: torch.device) -> None:

@@ -11,12 +11,27 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.writing import replacing
 
 SUFFIXES = (".nrrd", ".nii", ".nii.gz")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima", ".zip")
 MAX_BYTES = 16 * 2**30
 DEFLATE_MAX_RATIO = 1032
 """No deflate stream expands further than this (zlib's technical notes)."""
+
+
+def write_image(image: sitk.Image, path: Path, *, compress: bool = True) -> None:
+    """Write an image file, whole or not at all.
+
+    Raises
+    ------
+    OSError: it cannot be written; what was there before is untouched.
+    """
+    with replacing(path) as part:
+        try:
+            sitk.WriteImage(image, str(part), useCompression=compress)
+        except RuntimeError as error:
+            raise OSError(None, "the image could not be stored", str(path)) from error
 
 
 def read_image(path: Path) -> sitk.Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
+from DeepRadScoreLib.provenance import content_digest
 from DeepRadScoreLib.publication.checklists import CHECKLISTS, filled
 from DeepRadScoreLib.publication.html import CHECKLIST_PREFIX, to_study_html
 from DeepRadScoreLib.publication.page_rows import file_name
@@ -97,11 +97,9 @@ def _in_few_colours(png: bytes) -> bytes:
 def _listing(folder: Path) -> str:
     """Digest and name of every file below a folder, `results.json` last."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return "".join(f"{_digest(folder / name)}  {name}\n" for name in sorted(names, key=lambda name: name == RESULTS))
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return "".join(
+        f"{content_digest(folder / name).hex()}  {name}\n" for name in sorted(names, key=lambda name: name == RESULTS)
+    )
 
 
 def _outdated(target: Path, names: set[str]) -> list[str]:
@@ -112,6 +110,6 @@ def _outdated(target: Path, names: set[str]) -> list[str]:
     for digest, name in (line.split("  ", 1) for line in lines if "  " in line):
         parts = PurePosixPath(name).parts
         ours = len(parts) == 2 and parts[0] in LISTED_FOLDERS and parts[1] != ".."
-        if ours and name not in names and (target / name).is_file() and _digest(target / name) == digest:
+        if ours and name not in names and (target / name).is_file() and content_digest(target / name).hex() == digest:
             found.append(name)
     return found

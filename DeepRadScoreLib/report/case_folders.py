@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Literal
 
 from DeepRadScoreLib.analysis import steps
 from DeepRadScoreLib.cohort.table import Cohort
-from DeepRadScoreLib.computing.case_record import content_digest, installed_version
-from DeepRadScoreLib.computing.parts import code_digest
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError, InputError, case_sentence, file_of
 from DeepRadScoreLib.imaging import read_case
+from DeepRadScoreLib.provenance import CASE_PACKAGES, code_digest, content_digest, versions
 from DeepRadScoreLib.report.profile import ProfileDocument, from_profile_json, to_document
 from DeepRadScoreLib.report.writing import write_profile
 from DeepRadScoreLib.stepping import run_to_end
@@ -31,20 +30,6 @@ if TYPE_CHECKING:
 SUMMARY = "summary.csv"
 RECORDS = ".finished"
 READ = ("ct", "mask", "lung_mask")
-PACKAGES = (
-    "numpy",
-    "scipy",
-    "pandas",
-    "scikit-learn",
-    "torch",
-    "torchvision",
-    "shap",
-    "pyradiomics-bhklab",
-    "pyradiomics",
-    "PyWavelets",
-    "SimpleITK",
-    "matplotlib",
-)
 NO_FOLDER = re.compile(
     r"""[<>:"/\\|?*\x00-\x1f] | ^\. | [. ]$ | ^(con|prn|aux|nul|com\d|lpt\d)(\.|$) | ^summary\.csv$""",
     re.IGNORECASE | re.VERBOSE,
@@ -192,7 +177,7 @@ def _key(row: dict[str, str], bundle: Bundle | None) -> str:
         "series": row.get("series", ""),
         "model": "" if bundle is None else bundle.sha256,
         "program": code_digest(),
-        "packages": {name: installed_version(name) for name in PACKAGES},
+        "packages": versions(CASE_PACKAGES),
     }
     for column in READ:
         path = Path(row[column]) if row.get(column) else None

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.analysis import MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.imaging.files import write_image
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
 from DeepRadScoreLib.paths import AnyPath, as_path
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
@@ -65,10 +66,7 @@ def _write_image(image: sitk.Image, path: Path, label: str | None) -> None:
     labelled = sitk.Image(image)
     if label is not None:
         labelled.SetMetaData(SYNTHETIC_KEY, label)
-    try:
-        sitk.WriteImage(labelled, str(path), useCompression=True)
-    except RuntimeError as error:
-        raise OSError(None, "the image could not be stored", str(path)) from error
+    write_image(labelled, path)
 
 
 def _outdated(target: Path, names: set[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,11 +12,11 @@ import pandas as pd
 
 from DeepRadScoreLib.bundle import write_bundle
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
-from DeepRadScoreLib.computing.extraction import cache_folder, installed_version
-from DeepRadScoreLib.computing.parts import code_digest
+from DeepRadScoreLib.computing.extraction import cache_folder
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
 from DeepRadScoreLib.progress import Report
+from DeepRadScoreLib.provenance import LEARNING_PACKAGES, STUDY_PACKAGES, code_digest, content_digest, versions
 from DeepRadScoreLib.study.evaluation.backbones import compare_backbones
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate
 from DeepRadScoreLib.study.evaluation.gathering import (
@@ -34,20 +33,6 @@ from DeepRadScoreLib.study.results.study import Study
 from DeepRadScoreLib.study.results.summary import summarise
 from DeepRadScoreLib.study.training.protocols import TrainingPlan
 from DeepRadScoreLib.study.training.train import TrainingResult, check_plan, plain_settings, train_bundle, work_key
-
-LEARNING = (
-    "DeepRadScore",
-    "numpy",
-    "pandas",
-    "scipy",
-    "scikit-learn",
-    "iterative-stratification",
-    "statsmodels",
-    "torch",
-    "torchvision",
-    "shap",
-)
-EXTRACTING = ("pyradiomics-bhklab", "SimpleITK")
 
 
 @dataclass(frozen=True)
@@ -124,9 +109,9 @@ def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, *, workers: W
         patients=int(cohort.table["patient_id"].nunique()),
         cases=len(cohort),
         settings=settings,
-        versions={name: installed_version(name) for name in (*LEARNING, *EXTRACTING)},
+        versions=versions(STUDY_PACKAGES),
         hashes={
-            f"{role} ({path.name})": _sha256(path)
+            f"{role} ({path.name})": content_digest(path).hex()
             for role, path in files.items()
             if path is not None and path.is_file()
         },
@@ -178,7 +163,7 @@ def _backbones(
 
 def _study_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> str:
     """Names the work folder of a study: another plan, other data or other versions never take up its parts."""
-    data = cases.data
+    data, weights = cases.data, Path(plan.training.network.weights)
     clinical = None if cases.clinical is None else cases.clinical.to_csv()
     everything = (
         code_digest(),
@@ -186,7 +171,7 @@ def _study_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> 
         {name: value for name, value in asdict(plan).items() if name != "training"},
         inputs.backbones,
         plan.training.network.device,
-        _sha256(Path(plan.training.network.weights)),
+        content_digest(weights).hex() if weights.is_file() else "",
         [str(name) for name in data.features.columns],
         [str(case_id) for case_id in data.features.index],
         data.features.to_numpy(),
@@ -199,11 +184,6 @@ def _study_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> 
         clinical,
         [str(cell) for cell in cases.split],
         [str(cell) for cell in cases.site],
-        [installed_version(name) for name in LEARNING],
+        list(versions(LEARNING_PACKAGES).values()),
     )
     return joblib.hash(everything)[:16]
-
-
-def _sha256(path: Path) -> str:
-    """SHA-256 of a file, empty where there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""

@@ -6,15 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
 
 from DeepRadScoreLib.computing.workers import Lost, Workers
 from DeepRadScoreLib.errors import InputError, OutputError, WorkersError
 from DeepRadScoreLib.imaging import read_image
+from DeepRadScoreLib.imaging.files import write_image
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 from DeepRadScoreLib.synthetic import anatomy, phantom, tumour
@@ -150,7 +149,7 @@ def _write_case(
         return
     for image, path in zip(make_case(latents, site, seed), (ct_path, mask_path), strict=True):
         image.SetMetaData(RECIPE_KEY, recipe)
-        _write_image(image, path, compress=path is mask_path)
+        write_image(image, path, compress=path is mask_path)
 
 
 def _made_from(path: Path, recipe: str) -> bool:
@@ -162,14 +161,3 @@ def _made_from(path: Path, recipe: str) -> bool:
     except InputError:
         return False
     return image.HasMetaDataKey(RECIPE_KEY) and image.GetMetaData(RECIPE_KEY) == recipe
-
-
-def _write_image(image: sitk.Image, path: Path, *, compress: bool) -> None:
-    part = path.with_name(f"{uuid4().hex}.part.nrrd")
-    try:
-        sitk.WriteImage(image, str(part), useCompression=compress)
-        part.replace(path)
-    except RuntimeError as error:
-        raise OSError(None, "the image could not be stored", str(path)) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -43,7 +43,7 @@ QUICK = """
 import numpy as np
 from DeepRadScoreLib.cli.main import main
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
-from DeepRadScoreLib.study import case_record
+from DeepRadScoreLib.computing import case_record
 
 def quick(prepared):
     seed = abs(int(prepared.patch.hu.sum()))

@@ -6,7 +6,6 @@ import json
 import os
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 SCHEMA = 1
 MEND = "choose a list in a folder that you may write to, with space left"
@@ -92,17 +91,12 @@ class ReviewFile:
 
 def _write(path: Path, text: str) -> None:
     from DeepRadScoreLib.errors import OutputError
+    from DeepRadScoreLib.writing import replacing
 
-    part = path.with_name(f".{path.name[:100]}.{uuid4().hex}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("x", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(path) as part, part.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
     except OSError as error:
         raise OutputError(f"the reader's notes cannot be saved ({error.strerror})", where=path, mend=MEND) from error

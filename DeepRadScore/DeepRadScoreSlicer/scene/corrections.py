@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import slicer
 
@@ -87,22 +86,21 @@ def save_corrected(segmentation: Any, path: Path) -> None:
     OutputError: it cannot be written; what was there before is untouched, and the node keeps its changes.
     """
     from DeepRadScoreLib.errors import OutputError
+    from DeepRadScoreLib.writing import replacing
 
-    part = path.with_name(f"{uuid4().hex}.part.seg.nrrd")
     storage = segmentation.GetStorageNode()
     before = None if storage is None else storage.GetFileName()
     if storage is not None:
         storage.GetUserMessages().ClearMessages()  # an error that is remembered makes every later write count as failed
     written = False
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = bool(slicer.util.saveNode(segmentation, str(part))) and _is_whole(part)
-        if written:
-            part.replace(path)
+        with replacing(path) as part:
+            if not (slicer.util.saveNode(segmentation, str(part)) and _is_whole(part)):
+                raise OSError(f"{part} is not whole")
+        written = True
     except OSError:
-        written = False
+        pass  # refused below, when the node has its own file again
     finally:
-        part.unlink(missing_ok=True) if path.parent.is_dir() else None
         storage = segmentation.GetStorageNode()
         if storage is not None:
             storage.SetFileName(str(path) if written else before)

@@ -13,11 +13,11 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.computing.extraction import installed_version
 from DeepRadScoreLib.computing.parts import kept
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
 from DeepRadScoreLib.models import NetworkForm
 from DeepRadScoreLib.progress import Progress, Report, Stage
+from DeepRadScoreLib.provenance import installed_version
 from DeepRadScoreLib.radscore.selection import modelling_rule
 from DeepRadScoreLib.statistics.auc import youden_threshold
 from DeepRadScoreLib.statistics.crossvalidation import mean_auc

@@ -12,8 +12,7 @@ import pandas as pd
 
 from DeepRadScoreLib.bundle import Bundle, EndpointModel
 from DeepRadScoreLib.cohort.table import Cohort
-from DeepRadScoreLib.computing.extraction import CohortFeatures, installed_version
-from DeepRadScoreLib.computing.parts import code_digest
+from DeepRadScoreLib.computing.extraction import CohortFeatures
 from DeepRadScoreLib.computing.workers import Workers
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError, InputError
@@ -22,6 +21,7 @@ from DeepRadScoreLib.imaging.origin import synthetic_label
 from DeepRadScoreLib.manifest import SCHEMA, EndpointCard, Manifest, ValidationCard
 from DeepRadScoreLib.models import Flag, Model, NetworkForm, Protocol
 from DeepRadScoreLib.progress import Progress, Report, Stage
+from DeepRadScoreLib.provenance import BUNDLE_PACKAGES, code_digest, versions
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.statistics.auc import auc_interval
 from DeepRadScoreLib.study.training.fitting import (
@@ -235,7 +235,6 @@ def _manifest(
     testing: StudyData,
 ) -> Manifest:
     sites = cohort.column("site").iloc[computed.rows]
-    packages = ("DeepRadScore", "numpy", "scikit-learn", "torch", "torchvision", "pyradiomics-bhklab", "SimpleITK")
     return Manifest(
         schema=SCHEMA,
         name="Deep-RadScore",
@@ -263,7 +262,7 @@ def _manifest(
             "cd8a_cut": None if np.isnan(cohort.cd8a_cut) else cohort.cd8a_cut,
         },
         endpoints=cards,
-        versions={name: installed_version(name) for name in packages},
+        versions=versions(BUNDLE_PACKAGES),
     )
 
 

@@ -149,7 +149,7 @@ def test_killed_workers_change_nothing(workers, cohort, undisturbed, tmp_path, m
     assert found.quality == undisturbed.quality
     assert found.failed == {}
     assert len(list(tmp_path.rglob("*.npz"))) == 12
-    assert not list(tmp_path.rglob("*.part"))
+    assert not list(tmp_path.rglob("*.part*"))
 
 
 def test_a_poisoned_case_is_recorded_and_the_rest_goes_on(workers, cohort, undisturbed, tmp_path, monkeypatch):

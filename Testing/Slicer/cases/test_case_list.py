@@ -410,7 +410,7 @@ def test_a_full_disk_loses_nothing(cases, tmp_path, monkeypatch):
         cases.set_note("a", "lost")
     assert (tmp_path / "cases.review.json").read_bytes() == before
     assert cases.note("a") == "kept"
-    assert not list(tmp_path.glob(".*.part"))
+    assert not list(tmp_path.glob(".*.part*"))
 
 
 def test_a_place_that_may_not_be_taken_loses_nothing(cases, tmp_path, monkeypatch):
@@ -427,7 +427,7 @@ def test_a_place_that_may_not_be_taken_loses_nothing(cases, tmp_path, monkeypatc
         cases.set_status("a", Status.REVIEWED)
     assert (tmp_path / "cases.review.json").read_bytes() == before
     assert cases.status("a") is Status.NOT_STARTED
-    assert not list(tmp_path.glob(".*.part"))
+    assert not list(tmp_path.glob(".*.part*"))
 
 
 @not_as_root

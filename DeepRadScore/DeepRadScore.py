@@ -120,21 +120,21 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from DeepRadScoreSlicer.panel.editor import Editor
         from DeepRadScoreSlicer.panel.messages import Messages
         from DeepRadScoreSlicer.panel.review import Review
-        from DeepRadScoreSlicer.panel.running import Run
         from DeepRadScoreSlicer.panel.sections.analysis import AnalysisSection
         from DeepRadScoreSlicer.panel.sections.cases import CasesSection
         from DeepRadScoreSlicer.panel.sections.packages import PackagesSection
         from DeepRadScoreSlicer.panel.sections.results import ResultsSection
         from DeepRadScoreSlicer.panel.sections.review import ReviewSection
+        from DeepRadScoreSlicer.panel.work import Work
 
         ui = self.ui
         self.messages = messages = Messages(ui.messageLabel)
         self.review = review = Review(self._showQuality, self._showResults)
-        self.run = Run(ui.progressBar, ui.stepLabel, messages, self._showState)
+        self.work = Work(ui.progressBar, ui.stepLabel, messages, self._showState)
         self.editor = Editor(ui.editorFrame.layout())
         self.packages = PackagesSection(ui, messages, self._showState)
         self.choice = ReviewSection(ui, review, self.editor, messages, self._onChoice)
-        self.analysis = AnalysisSection(ui, self.logic, review, self.choice, self.packages, self.run, messages)
+        self.analysis = AnalysisSection(ui, self.logic, review, self.choice, self.packages, self.work, messages)
         self.results = ResultsSection(ui, review, self.choice, messages)
         self.cases = CasesSection(ui, review, messages, self.choice.choose, self._leaveCase)
         ui.sampleButton.connect("clicked(bool)", self.onSample)
@@ -145,7 +145,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The application ends, or the module is reloaded."""
         if self.logic is None:
             return
-        self.run.drop()
+        self.work.drop()
         self.cases.save_quietly()
         self.results.overlay.hide()
         self.editor.exit()
@@ -169,7 +169,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller: Any, event: Any) -> None:
         """The scene is being closed: stop, save what is unsaved, let go of its nodes."""
-        self.run.drop()
+        self.work.drop()
         self.cases.save_quietly()
         self.editor.close()
         self.results.overlay.forget()
@@ -209,7 +209,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._showState()
 
     def _leaveCase(self) -> None:
-        self.run.drop()
+        self.work.drop()
         self.results.profile.close_finding()
         self.editor.set_nodes(None, None)
 
@@ -225,7 +225,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         if self.cases.close_case():
             self.cases.view.close_case()
-            self.run.start(sample_data.sample_steps(), use)
+            self.work.start(sample_data.sample_steps(), use)
 
     def _showQuality(self, line: str) -> None:
         self.ui.qualityLabel.text = line
@@ -236,7 +236,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._showState()
 
     def _showState(self) -> None:
-        running = self.run.running
+        running = self.work.running
         self.cases.update()
         self.choice.update()
         self.analysis.update()

@@ -80,7 +80,7 @@ def sample_steps() -> Generator[Progress, None, Sample]:
 
 def load(sample: Sample) -> OpenedCase:
     """Put the case of the sample into the scene."""
-    from DeepRadScoreSlicer.cases.case_list import ListedCase
+    from DeepRadScoreSlicer.cases.worklist import ListedCase
     from DeepRadScoreSlicer.scene.opening import open_case
 
     return open_case(ListedCase(CASE_ID, sample.ct, sample.mask), sample.mask)

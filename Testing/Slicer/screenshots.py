@@ -52,7 +52,7 @@ def main() -> None:
 
 def settle(widget: Any) -> None:
     harness.process_events(20)
-    harness.wait_for(lambda: not widget.run.running and not widget.review._watch.waiting, LONGEST_S)
+    harness.wait_for(lambda: not widget.work.running and not widget.review._watch.waiting, LONGEST_S)
     harness.process_events(20)
 
 
@@ -65,7 +65,7 @@ def open_files(widget: Any, ct: Path, mask: Path) -> None:
     import slicer
 
     from DeepRadScoreSlicer import sample_data
-    from DeepRadScoreSlicer.cases.case_list import ListedCase
+    from DeepRadScoreSlicer.cases.worklist import ListedCase
     from DeepRadScoreSlicer.scene.opening import open_case
 
     opened = open_case(ListedCase("case", ct, mask), mask)

@@ -483,9 +483,9 @@ PAGE = ROOT / "Resources" / "troubleshooting.md"
 OURS = (
     "DeepRadScore/DeepRadScoreSlicer/packages.py",
     "DeepRadScore/DeepRadScoreSlicer/requirements.py",
-    "DeepRadScore/DeepRadScoreSlicer/cases/case_list.py",
+    "DeepRadScore/DeepRadScoreSlicer/cases/worklist.py",
     "DeepRadScore/DeepRadScoreSlicer/cases/review_file.py",
-    "DeepRadScore/DeepRadScoreSlicer/panel/case_list_panel.py",
+    "DeepRadScore/DeepRadScoreSlicer/panel/worklist.py",
     "DeepRadScoreLib/cohort/folders/by_name.py",
     "DeepRadScoreLib/cohort/text_table.py",
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import slicer
 
-from DeepRadScoreSlicer.cases.case_list import CaseList, ListedCase
+from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist
 from DeepRadScoreSlicer.panel.watching import ReviewWatch
 from DeepRadScoreSlicer.scene import corrections, from_nodes, opening, ownership, quality_line, results, shell
 from DeepRadScoreSlicer.scene.chosen import Chosen
@@ -41,7 +41,7 @@ class Review:
         self.unsaved = False
         self.exported = False
         self.opened: opening.OpenedCase | None = None
-        self._list: CaseList | None = None
+        self._list: Worklist | None = None
 
     @property
     def volume(self) -> Any | None:
@@ -104,7 +104,7 @@ class Review:
                 own = volume is not None and node.GetNodeReferenceID(ownership.VOLUME) == volume.GetID()
                 display.SetVisibility(visible and own)
 
-    def open(self, case: ListedCase, cases: CaseList) -> opening.OpenedCase:
+    def open(self, case: ListedCase, cases: Worklist) -> opening.OpenedCase:
         """Load a case of the list, with its corrected mask where there is one. Raises InputError."""
         mask = cases.mask(case.case_id)
         self.opened = opening.open_case(case, mask)

@@ -8,7 +8,7 @@ from typing import Any
 
 import slicer
 
-from DeepRadScoreSlicer.cases.case_list import DicomSeries
+from DeepRadScoreSlicer.cases.worklist import DicomSeries
 
 MODALITY = "0008,0060"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import slicer
 
-from DeepRadScoreSlicer.cases.case_list import ListedCase
+from DeepRadScoreSlicer.cases.worklist import ListedCase
 from DeepRadScoreSlicer.scene import dicom_database, ownership
 from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation
 from DeepRadScoreSlicer.scene.voxels import BINARY, array_of

@@ -72,7 +72,7 @@ def settle(panel, seconds: float = 20.0) -> None:
     import slicer_harness as harness
 
     harness.process_events(5)
-    harness.wait_for(lambda: not panel.review._watch.waiting and not panel.run.running, seconds)
+    harness.wait_for(lambda: not panel.review._watch.waiting and not panel.work.running, seconds)
     harness.process_events(5)
 
 
@@ -252,7 +252,7 @@ def test_scene_closed_during_analysis(panel, ball):
     harness.wait_for(lambda: "CT and mask" in panel.ui.stepLabel.text)
     slicer.mrmlScene.Clear(0)
     harness.process_events(50)
-    assert not panel.run.running
+    assert not panel.work.running
     assert ours(None) == []
     assert panel.review.chosen.volume_id == ""
     assert panel.ui.analyzeButton.text == "Analyze"
@@ -305,14 +305,14 @@ def test_dropped_work_ends_at_once_and_is_never_used(panel):
         finally:
             seen.append("closed")
 
-    panel.run.start(steps(), seen.append)
+    panel.work.start(steps(), seen.append)
     harness.wait_for(lambda: 1 in seen)
-    panel.run.drop()
+    panel.work.drop()
     assert seen[-1] == "closed"
     done = len(seen)
     harness.process_events(30)
     assert len(seen) == done
-    assert not panel.run.running
+    assert not panel.work.running
 
 
 def test_damaged_model_is_one_sentence(panel, ball, tmp_path):

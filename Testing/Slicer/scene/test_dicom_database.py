@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from DeepRadScoreSlicer.cases.case_list import DicomSeries
+from DeepRadScoreSlicer.cases.worklist import DicomSeries
 
 
 class Database:

@@ -42,7 +42,7 @@ def tumour(shape):
 
 
 def opened(ct, mask=None, **more):
-    from DeepRadScoreSlicer.cases.case_list import ListedCase
+    from DeepRadScoreSlicer.cases.worklist import ListedCase
     from DeepRadScoreSlicer.scene.opening import open_case
 
     return open_case(ListedCase("p", ct, mask, **more), mask)
@@ -71,7 +71,7 @@ def settle(panel):
     import slicer_harness as harness
 
     harness.process_events(5)
-    harness.wait_for(lambda: not panel.review._watch.waiting and not panel.run.running, 20)
+    harness.wait_for(lambda: not panel.review._watch.waiting and not panel.work.running, 20)
     harness.process_events(5)
 
 

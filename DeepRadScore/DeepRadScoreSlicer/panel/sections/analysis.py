@@ -12,9 +12,9 @@ from slicer.i18n import tr as _
 from DeepRadScoreSlicer.cases.model_text import model_text
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review
-from DeepRadScoreSlicer.panel.running import Run
 from DeepRadScoreSlicer.panel.sections.packages import PackagesSection
 from DeepRadScoreSlicer.panel.sections.review import ReviewSection
+from DeepRadScoreSlicer.panel.work import Work
 
 BUNDLE = "DeepRadScore/bundlePathEdit"
 
@@ -35,11 +35,11 @@ class AnalysisSection:
         review: Review,
         choice: ReviewSection,
         packages: PackagesSection,
-        run: Run,
+        work: Work,
         messages: Messages,
     ) -> None:
         self._ui, self._logic, self._review, self._choice = ui, logic, review, choice
-        self._packages, self._run, self._messages = packages, run, messages
+        self._packages, self._work, self._messages = packages, work, messages
         ui.analyzeButton.connect("clicked(bool)", self._on_analyze)
         ui.bundlePathEdit.filters = ctk.ctkPathLineEdit.Files
         ui.bundlePathEdit.connect("currentPathChanged(QString)", self._on_model)
@@ -47,7 +47,7 @@ class AnalysisSection:
 
     def update(self) -> None:
         """Say what hinders an analysis, or what runs."""
-        ui, running, hindrance = self._ui, self._run.running, self._hindrance()
+        ui, running, hindrance = self._ui, self._work.running, self._hindrance()
         ui.analyzeButton.text = _("Cancel") if running else _("Analyze")
         ui.analyzeButton.enabled = running or not hindrance
         ui.analyzeButton.toolTip = hindrance or _("Compute regions, features and, with a model, the findings.")
@@ -70,9 +70,9 @@ class AnalysisSection:
         qt.QSettings().setValue(BUNDLE, path)
 
     def _on_analyze(self, _checked: bool = False) -> None:
-        if self._run.running:
+        if self._work.running:
             self._ui.analyzeButton.enabled = False
-            self._run.cancel()
+            self._work.cancel()
             return
         self._messages.guarded(self._start)
 
@@ -80,4 +80,4 @@ class AnalysisSection:
         chosen, path = self._review.chosen, self._ui.bundlePathEdit.currentPath
         bundle = Path(path) if path else None
         steps = self._logic.analysis_steps(chosen, self._review.case_id, bundle, self._review.lung_mask())
-        self._run.start(steps, lambda stored: self._review.take_results(stored, chosen))
+        self._work.start(steps, lambda stored: self._review.take_results(stored, chosen))

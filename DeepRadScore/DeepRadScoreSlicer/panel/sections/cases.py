@@ -10,10 +10,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from DeepRadScoreSlicer.cases.case_list import CaseList, ListedCase
-from DeepRadScoreSlicer.panel.case_list_panel import CaseListPanel
+from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review
+from DeepRadScoreSlicer.panel.worklist import WorklistView
 from DeepRadScoreSlicer.scene import dicom_database
 
 LIST = "DeepRadScore/listPathEdit"
@@ -39,8 +39,8 @@ class CasesSection:
     ) -> None:
         self._ui, self._review, self._messages = ui, review, messages
         self._choose, self._leave = choose, leave
-        self.list: CaseList | None = None
-        self.view = CaseListPanel(ui.caseListFrame.layout(), self.open_case)
+        self.list: Worklist | None = None
+        self.view = WorklistView(ui.caseListFrame.layout(), self.open_case)
         ui.listPathEdit.currentPath = qt.QSettings().value(LIST, "") or ""
         ui.openListButton.connect("clicked(bool)", self._on_open_list)
         ui.folderButton.connect("clicked(bool)", self._on_folder)
@@ -100,7 +100,7 @@ class CasesSection:
             )
         )
 
-    def _use(self, read: Callable[[], CaseList]) -> None:
+    def _use(self, read: Callable[[], Worklist]) -> None:
         def work() -> None:
             cases = read()
             if self.close_case():
@@ -115,7 +115,7 @@ class CasesSection:
             self._messages.say(_("Name a cohort table (.csv) or a folder of cases first."))
             return
         path = Path(text)
-        self._use(lambda: CaseList.from_folder(path) if path.is_dir() else CaseList.from_cohort(path))
+        self._use(lambda: Worklist.from_folder(path) if path.is_dir() else Worklist.from_cohort(path))
         qt.QSettings().setValue(LIST, text)
 
     def _on_folder(self, _checked: bool = False) -> None:
@@ -133,7 +133,7 @@ class CasesSection:
             self._messages.say(_("Select the CT series in the DICOM module first, then come back here."))
             return
         series = dicom_database.series_of_files(first)
-        self._use(lambda: CaseList.from_dicom(series, dicom_database.review_folder()))
+        self._use(lambda: Worklist.from_dicom(series, dicom_database.review_folder()))
 
     def _on_close(self, _checked: bool = False) -> None:
         if self.close_case():

@@ -10,7 +10,7 @@ import qt
 from slicer.i18n import tr as _
 
 from DeepRadScoreSlicer.panel.messages import Messages
-from DeepRadScoreSlicer.panel.profile_panel import ProfilePanel
+from DeepRadScoreSlicer.panel.profile import ProfileView
 from DeepRadScoreSlicer.panel.review import Review
 from DeepRadScoreSlicer.panel.sections.review import ReviewSection
 from DeepRadScoreSlicer.scene import results
@@ -31,7 +31,7 @@ class ResultsSection:
     def __init__(self, ui: Any, review: Review, choice: ReviewSection, messages: Messages) -> None:
         self._ui, self._review, self._choice, self._messages = ui, review, choice, messages
         self.overlay = HeatMapOverlay()
-        self.profile = ProfilePanel(ui.profileFrame.layout(), self._on_finding)
+        self.profile = ProfileView(ui.profileFrame.layout(), self._on_finding)
         self._volume_id = ""
         ui.exportButton.connect("clicked(bool)", self.export)
         ui.exportPathEdit.filters = ctk.ctkPathLineEdit.Dirs

@@ -15,7 +15,7 @@ from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.cohort.text_table import SEPARATORS, separator_of
 from DeepRadScoreLib.errors import CohortError, InputError, OutputError
 from DeepRadScoreLib.imaging import read_case
-from DeepRadScoreSlicer.cases.case_list import CaseList, DicomSeries, ListedCase, Status, case_name
+from DeepRadScoreSlicer.cases.worklist import DicomSeries, ListedCase, Status, Worklist, case_name
 from support import dicom_phantoms as made
 from support.dicom_mask_makers import seg_file
 
@@ -69,7 +69,7 @@ GOOD_TABLES = {
 def test_a_table_reads_as_the_library_reads_it(tmp_path, name):
     path = table(tmp_path, GOOD_TABLES[name])
     theirs = read_cohort(path, needs=("case_id", "ct")).table
-    ours = CaseList.from_cohort(path).cases
+    ours = Worklist.from_cohort(path).cases
     assert [case.case_id for case in ours] == list(theirs["case_id"])
     for row, case in zip(theirs.to_dict("records"), ours, strict=True):
         for column in ("ct", "mask", "lung_mask"):
@@ -99,7 +99,7 @@ def test_a_bad_table_is_refused_as_the_library_refuses_it(tmp_path, name):
     with pytest.raises(CohortError) as theirs:
         read_cohort(path, needs=("case_id", "ct"))
     with pytest.raises(CohortError) as ours:
-        CaseList.from_cohort(path)
+        Worklist.from_cohort(path)
     assert str(ours.value).partition(" (")[0] == str(theirs.value).partition(" (")[0]
     assert ours.value.mend == theirs.value.mend
 
@@ -109,13 +109,13 @@ def test_missing_tables_are_refused_as_the_library_refuses_them(tmp_path):
         with pytest.raises(CohortError) as theirs:
             read_cohort(path, needs=("case_id",))
         with pytest.raises(CohortError) as ours:
-            CaseList.from_cohort(path)
+            Worklist.from_cohort(path)
         assert str(ours.value) == str(theirs.value)
 
 
 def test_an_empty_table_is_refused(tmp_path):
     with pytest.raises(CohortError, match=r"no rows|not a readable"):
-        CaseList.from_cohort(table(tmp_path, b""))
+        Worklist.from_cohort(table(tmp_path, b""))
 
 
 def test_separators_are_the_librarys():
@@ -125,7 +125,7 @@ def test_separators_are_the_librarys():
 
 def test_a_ct_that_is_not_there_is_said(tmp_path):
     touch(tmp_path, "a.nrrd")
-    cases = CaseList.from_cohort(table(tmp_path, "case_id,ct\na,a.nrrd\nb,b.nrrd\n"))
+    cases = Worklist.from_cohort(table(tmp_path, "case_id,ct\na,a.nrrd\nb,b.nrrd\n"))
     assert cases.remarks == ("1 of 2 cases name a CT that is not there, the first is b.",)
 
 
@@ -141,9 +141,9 @@ def test_a_list_opens_without_third_party_packages(tmp_path):
                     raise ModuleNotFoundError(name)
         sys.meta_path.insert(0, Block())
         sys.path += sys.argv[2:]
-        from DeepRadScoreSlicer.cases.case_list import CaseList, Status
+        from DeepRadScoreSlicer.cases.worklist import Worklist, Status
         folder = pathlib.Path(sys.argv[1])
-        for cases in (CaseList.from_cohort(folder / "cases.csv"), CaseList.from_folder(folder)):
+        for cases in (Worklist.from_cohort(folder / "cases.csv"), Worklist.from_folder(folder)):
             case = cases.cases[0]
             cases.set_status(case.case_id, Status.REVIEWED)
             print(case.case_id, case.mask.name, cases.status(case.case_id).value)
@@ -161,7 +161,7 @@ def test_a_list_opens_without_third_party_packages(tmp_path):
 
 
 def listed(folder):
-    cases = CaseList.from_folder(folder)
+    cases = Worklist.from_folder(folder)
 
     def name(path):
         return None if path is None else path.relative_to(folder).as_posix()
@@ -225,15 +225,15 @@ def test_what_is_ambiguous_is_said_and_not_guessed(tmp_path):
 def test_two_cases_of_one_name_are_refused(tmp_path):
     touch(tmp_path, "p.nrrd", "p/ct.nrrd")
     with pytest.raises(InputError, match=r'the case "p" stands twice in the list; give every case a name of its own\.'):
-        CaseList.from_folder(tmp_path)
+        Worklist.from_folder(tmp_path)
 
 
 def test_a_folder_without_cases_is_refused_with_what_was_found(tmp_path):
     touch(tmp_path, "x_mask.nrrd")
     with pytest.raises(InputError, match=r"no case was found; .*x_mask\.nrrd: no CT belongs to this mask"):
-        CaseList.from_folder(tmp_path)
+        Worklist.from_folder(tmp_path)
     with pytest.raises(InputError, match="not a folder"):
-        CaseList.from_folder(tmp_path / "none")
+        Worklist.from_folder(tmp_path / "none")
 
 
 def test_dicom_sub_folders_are_named_by_series_not_by_patient(tmp_path):
@@ -254,7 +254,7 @@ def test_a_dicom_case_has_the_librarys_name_also_where_its_mask_sorts_first(tmp_
     tumour = np.zeros(made.chest().shape, np.uint8)
     tumour[4:8, 16:24, 20:28] = 1
     seg_file(tmp_path / "patient" / "a" / "seg.dcm", series, tumour)
-    (case,) = CaseList.from_folder(tmp_path).cases
+    (case,) = Worklist.from_folder(tmp_path).cases
     assert case.case_id == case_name(uid) == read_case(case.ct, case.mask).case_id
 
 
@@ -286,7 +286,7 @@ def test_a_pair_that_was_found_is_a_case_for_the_library(tmp_path):
     ct = sitk.GetImageFromArray(voxels)
     sitk.WriteImage(ct, str(tmp_path / "p1.nrrd"))
     sitk.WriteImage(sitk.Cast(ct > 0, sitk.sitkUInt8), str(tmp_path / "p1_mask.nrrd"))
-    (case,) = CaseList.from_folder(tmp_path).cases
+    (case,) = Worklist.from_folder(tmp_path).cases
     assert read_case(case.ct, case.mask).case_id == case.case_id
 
 
@@ -295,7 +295,7 @@ def test_a_pair_that_was_found_is_a_case_for_the_library(tmp_path):
 
 def test_selected_series_become_a_list(tmp_path):
     series = [DicomSeries("1.2", "CT"), DicomSeries("1.4", "SEG"), DicomSeries("1.3", "CT")]
-    cases = CaseList.from_dicom(series, tmp_path)
+    cases = Worklist.from_dicom(series, tmp_path)
     assert cases.cases == (
         ListedCase(case_name("1.2"), None, series="1.2"),
         ListedCase(case_name("1.3"), None, series="1.3"),
@@ -303,15 +303,15 @@ def test_selected_series_become_a_list(tmp_path):
     assert cases.remarks == ("1 of the selected series are no CT and are left out.",)
     cases.set_note(case_name("1.2"), "small")
     assert (tmp_path / "dicom.review.json").is_file()
-    assert CaseList.from_dicom(series[:1], tmp_path).note(case_name("1.2")) == "small"
+    assert Worklist.from_dicom(series[:1], tmp_path).note(case_name("1.2")) == "small"
     assert cases.corrected_mask(case_name("1.2")).parent == tmp_path / "dicom.corrected"
 
 
 def test_a_series_selected_twice_is_refused(tmp_path):
     with pytest.raises(InputError, match="stands twice"):
-        CaseList.from_dicom([DicomSeries("1.2", "CT")] * 2, tmp_path)
+        Worklist.from_dicom([DicomSeries("1.2", "CT")] * 2, tmp_path)
     with pytest.raises(InputError, match="no case was found"):
-        CaseList.from_dicom([], tmp_path)
+        Worklist.from_dicom([], tmp_path)
 
 
 # --- status and note -------------------------------------------------------------------------------------------------
@@ -320,11 +320,11 @@ def test_a_series_selected_twice_is_refused(tmp_path):
 @pytest.fixture
 def cases(tmp_path):
     touch(tmp_path, "a.nrrd", "a_mask.nrrd", "b.nrrd", "c.nrrd")
-    return CaseList.from_cohort(table(tmp_path, "case_id,ct,mask\na,a.nrrd,a_mask.nrrd\nb,b.nrrd,\nc,c.nrrd,\n"))
+    return Worklist.from_cohort(table(tmp_path, "case_id,ct,mask\na,a.nrrd,a_mask.nrrd\nb,b.nrrd,\nc,c.nrrd,\n"))
 
 
 def again(tmp_path):
-    return CaseList.from_cohort(tmp_path / "cases.csv")
+    return Worklist.from_cohort(tmp_path / "cases.csv")
 
 
 def test_status_and_note_live_on(cases, tmp_path):
@@ -448,7 +448,7 @@ def test_corrections_never_lie_over_the_original(cases, tmp_path):
     assert not corrected.parent.exists()
     touch(tmp_path, "cases.corrected/a.seg.nrrd")
     assert cases.mask("a") == corrected
-    folder = CaseList.from_folder(tmp_path)
+    folder = Worklist.from_folder(tmp_path)
     assert [case.case_id for case in folder.cases] == ["a", "b", "c"]
     assert folder.corrected_mask("a") == tmp_path / "deepradscore.corrected" / "a.seg.nrrd"
 
@@ -456,7 +456,7 @@ def test_corrections_never_lie_over_the_original(cases, tmp_path):
 def test_odd_names_become_files_in_the_same_folder(tmp_path):
     names = ["../up", "a/b", "a_b", "..", "ä", "x" * 300, "CON."]
     rows = "".join(f"{name},ct.nrrd\n" for name in names)
-    cases = CaseList.from_cohort(table(tmp_path, f"case_id,ct\n{rows}"))
+    cases = Worklist.from_cohort(table(tmp_path, f"case_id,ct\n{rows}"))
     files = [cases.corrected_mask(name) for name in names]
     assert {file.parent for file in files} == {tmp_path / "cases.corrected"}
     assert len({file.name for file in files}) == len(names)

@@ -40,11 +40,11 @@ def document():
 def panel(slicer_app):
     import qt
 
-    from DeepRadScoreSlicer.panel.profile_panel import ProfilePanel
+    from DeepRadScoreSlicer.panel.profile import ProfileView
 
     holder = qt.QWidget()
     told = []
-    made = ProfilePanel(qt.QVBoxLayout(holder), told.append)
+    made = ProfileView(qt.QVBoxLayout(holder), told.append)
     made.holder, made.told = holder, told
     holder.show()
     yield made

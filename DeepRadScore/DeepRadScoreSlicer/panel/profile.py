@@ -10,7 +10,7 @@ import qt
 from DeepRadScoreSlicer.cases import profile_text as text
 
 
-class ProfilePanel:
+class ProfileView:
     """Shows a `profile.json`; a finding's button (click, Space or Enter) opens and closes its evidence.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The one piece of long work that the panel can have going: its progress, its end, and how it is cancelled."""
+"""The one piece of long work that the panel does at a time: its progress, its end, and how it is cancelled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.stepper import Stepper
 
 
-class Run:
+class Work:
     """Drives a generator of steps from the event loop and shows where it is.
 
     Parameters

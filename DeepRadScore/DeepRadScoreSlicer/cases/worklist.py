@@ -54,7 +54,7 @@ class ListedCase:
     lung_mask: Path | None = None
 
 
-class CaseList:
+class Worklist:
     """The cases of a cohort table, of a folder or of the DICOM database, and what the reader said of them.
 
     Attributes
@@ -92,7 +92,7 @@ class CaseList:
         self.remarks = (*((self._review.message,) if self._review.message else ()), *remarks)
 
     @classmethod
-    def from_cohort(cls, path: Path) -> CaseList:
+    def from_cohort(cls, path: Path) -> Worklist:
         """The rows of a cohort table, read without pandas.
 
         Raises
@@ -114,7 +114,7 @@ class CaseList:
         )
 
     @classmethod
-    def from_folder(cls, path: Path) -> CaseList:
+    def from_folder(cls, path: Path) -> Worklist:
         """The pairs of CT and mask in a folder; see `cohort.folders.by_name.find_cases` for what is paired with what.
 
         A case is named after its sub-folder or its CT file; a CT in DICOM, whose folders may be named after patients,
@@ -141,7 +141,7 @@ class CaseList:
         )
 
     @classmethod
-    def from_dicom(cls, series: Iterable[DicomSeries], folder: Path) -> CaseList:
+    def from_dicom(cls, series: Iterable[DicomSeries], folder: Path) -> Worklist:
         """Series of Slicer's DICOM database; other series than CT are left out with a remark.
 
         Parameters

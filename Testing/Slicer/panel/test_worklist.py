@@ -6,14 +6,14 @@ import slicer_harness as harness
 
 
 @pytest.fixture
-def case_list(tmp_path, slicer_app):
-    from DeepRadScoreSlicer.cases.case_list import CaseList
+def worklist(tmp_path, slicer_app):
+    from DeepRadScoreSlicer.cases.worklist import Worklist
 
     rows = "".join(f"{name},{name}.nrrd\n" for name in "abc")
     for name in "abc":
         (tmp_path / f"{name}.nrrd").write_bytes(b"NRRD0004\n")
     (tmp_path / "cases.csv").write_text(f"case_id,ct\n{rows}")
-    return CaseList.from_cohort(tmp_path / "cases.csv")
+    return Worklist.from_cohort(tmp_path / "cases.csv")
 
 
 class Shown:
@@ -22,14 +22,14 @@ class Shown:
     def __init__(self):
         import qt
 
-        from DeepRadScoreSlicer.panel.case_list_panel import CaseListPanel
+        from DeepRadScoreSlicer.panel.worklist import WorklistView
 
         self.opened, self.answer = [], True
         self.window = qt.QWidget()
         self.frame = qt.QFrame(self.window)
         outer = qt.QVBoxLayout(self.window)
         outer.addWidget(self.frame)
-        self.panel = CaseListPanel(qt.QVBoxLayout(self.frame), self.open)
+        self.panel = WorklistView(qt.QVBoxLayout(self.frame), self.open)
         self.window.show()
         harness.process_events(0)
 
@@ -38,16 +38,16 @@ class Shown:
         return self.answer
 
     def row(self, number):
-        return [self.panel.table.item(number, column).text() for column in range(3)]
+        return [self.panel.table.widget.item(number, column).text() for column in range(3)]
 
     def texts(self):
-        return [self.row(number)[1] for number in range(self.panel.table.rowCount)]
+        return [self.row(number)[1] for number in range(self.panel.table.widget.rowCount)]
 
 
 @pytest.fixture
-def shown(case_list):
+def shown(worklist):
     shown = Shown()
-    shown.panel.set_list(case_list)
+    shown.panel.set_list(worklist)
     yield shown
     shown.window.close()
     shown.window.deleteLater()
@@ -69,8 +69,8 @@ def test_a_list_is_shown_and_nothing_is_opened(shown):
     assert shown.opened == []
     assert shown.panel.current is None
     assert (shown.panel.next_button.enabled, shown.panel.previous_button.enabled) == (True, False)
-    assert shown.panel.note_edit.enabled is False
-    assert "a.nrrd" in shown.panel.table.item(0, 0).toolTip()
+    assert shown.panel.note.edit.enabled is False
+    assert "a.nrrd" in shown.panel.table.widget.item(0, 0).toolTip()
 
 
 def test_next_and_previous(shown):
@@ -83,37 +83,37 @@ def test_next_and_previous(shown):
     shown.panel.previous_button.click()
     assert shown.panel.current.case_id == "b"
     assert shown.texts() == ["◐ in progress"] * 3
-    assert shown.panel.table.currentRow() == 1
+    assert shown.panel.table.widget.currentRow() == 1
 
 
-def test_a_refusal_leaves_everything_as_it_was(shown, case_list):
-    from DeepRadScoreSlicer.cases.case_list import Status
+def test_a_refusal_leaves_everything_as_it_was(shown, worklist):
+    from DeepRadScoreSlicer.cases.worklist import Status
 
     shown.panel.next()
     shown.answer = False
     shown.panel.next()
     assert shown.opened == ["a", "b"]
     assert shown.panel.current.case_id == "a"
-    assert shown.panel.table.currentRow() == 0
-    assert case_list.status("b") is Status.NOT_STARTED
-    harness.pythonqt.emit(shown.panel.table, "cellDoubleClicked(int,int)", 2, 0)
+    assert shown.panel.table.widget.currentRow() == 0
+    assert worklist.status("b") is Status.NOT_STARTED
+    harness.pythonqt.emit(shown.panel.table.widget, "cellDoubleClicked(int,int)", 2, 0)
     assert shown.opened[-1] == "c"
-    assert shown.panel.table.currentRow() == 0
+    assert shown.panel.table.widget.currentRow() == 0
 
 
 def test_double_click_and_enter_open(shown):
     from PySide6.QtCore import Qt
 
-    harness.pythonqt.emit(shown.panel.table, "cellDoubleClicked(int,int)", 2, 1)
+    harness.pythonqt.emit(shown.panel.table.widget, "cellDoubleClicked(int,int)", 2, 1)
     assert shown.panel.current.case_id == "c"
-    shown.panel.table.setFocus()
-    shown.panel.table.setCurrentCell(0, 0)
-    press(shown.panel.table, Qt.Key_Return)
+    shown.panel.table.widget.setFocus()
+    shown.panel.table.widget.setCurrentCell(0, 0)
+    press(shown.panel.table.widget, Qt.Key_Return)
     assert shown.panel.current.case_id == "a"
-    shown.panel.table.setCurrentCell(1, 0)
-    press(shown.panel.table, Qt.Key_Enter)
+    shown.panel.table.widget.setCurrentCell(1, 0)
+    press(shown.panel.table.widget, Qt.Key_Enter)
     assert shown.opened == ["c", "a", "b"]
-    press(shown.panel.table, Qt.Key_Enter)
+    press(shown.panel.table.widget, Qt.Key_Enter)
     assert shown.opened == ["c", "a", "b"]
 
 
@@ -122,10 +122,10 @@ def test_keys_work_everywhere_in_the_panel_also_while_a_note_is_written(shown):
 
     press(shown.window, Qt.Key_PageDown, control=True)
     assert shown.panel.current.case_id == "a"
-    shown.panel.note_edit.setFocus()
-    press(shown.panel.note_edit, Qt.Key_PageDown, control=True)
+    shown.panel.note.edit.setFocus()
+    press(shown.panel.note.edit, Qt.Key_PageDown, control=True)
     assert shown.panel.current.case_id == "b"
-    press(shown.panel.note_edit, Qt.Key_PageUp, control=True)
+    press(shown.panel.note.edit, Qt.Key_PageUp, control=True)
     assert shown.panel.current.case_id == "a"
     shown.frame.visible = False
     press(shown.window, Qt.Key_PageDown, control=True)
@@ -133,93 +133,95 @@ def test_keys_work_everywhere_in_the_panel_also_while_a_note_is_written(shown):
 
 
 def test_tab_leaves_the_table_and_the_note(shown):
-    assert shown.panel.table.tabKeyNavigation is False
-    assert shown.panel.note_edit.tabChangesFocus is True
+    assert shown.panel.table.widget.tabKeyNavigation is False
+    assert shown.panel.note.edit.tabChangesFocus is True
 
 
-def test_status_by_button_is_kept(shown, case_list):
-    from DeepRadScoreSlicer.cases.case_list import CaseList, Status
+def test_status_by_button_is_kept(shown, worklist):
+    from DeepRadScoreSlicer.cases.worklist import Status, Worklist
 
     shown.panel.next()
     assert shown.panel.status_buttons[Status.IN_PROGRESS].checked
     for status in (Status.REVIEWED, Status.FLAGGED, Status.NOT_STARTED, Status.REVIEWED):
         shown.panel.status_buttons[status].click()
-        assert case_list.status("a") is status
+        assert worklist.status("a") is status
         assert [s for s, button in shown.panel.status_buttons.items() if button.checked] == [status]
     assert shown.texts() == ["✔ reviewed", "○ not started", "○ not started"]
     shown.panel.status_buttons[Status.REVIEWED].click()
     assert shown.panel.status_buttons[Status.REVIEWED].checked
-    assert CaseList.from_cohort(case_list.cases[0].ct.with_name("cases.csv")).status("a") is Status.REVIEWED
+    assert Worklist.from_cohort(worklist.cases[0].ct.with_name("cases.csv")).status("a") is Status.REVIEWED
     shown.panel.previous()
     shown.panel.next()
     shown.panel.previous()
-    assert case_list.status("a") is Status.REVIEWED
+    assert worklist.status("a") is Status.REVIEWED
 
 
 def test_symbols_and_words_tell_the_status_without_colour(shown):
-    from DeepRadScoreSlicer.panel.case_list_panel import SYMBOLS
+    from DeepRadScoreSlicer.panel.case_table import SYMBOLS
 
     assert len(set(SYMBOLS.values())) == len(SYMBOLS) == 4
     texts = [button.text for button in shown.panel.status_buttons.values()]
     assert texts == ["○ not started", "◐ in progress", "✔ reviewed", "⚑ flagged"]
 
 
-def test_a_note_is_saved_after_a_pause(shown, case_list, monkeypatch):
-    shown.panel._timer.setInterval(20)
+def test_a_note_is_saved_after_a_pause(shown, worklist, monkeypatch):
+    from DeepRadScoreSlicer.panel import note_field
+
+    monkeypatch.setattr(note_field, "PAUSE_MS", 20)
     shown.panel.next()
-    shown.panel.note_edit.setPlainText("spiculated\n2 cm")
-    assert case_list.note("a") == ""
+    shown.panel.note.edit.setPlainText("spiculated\n2 cm")
+    assert worklist.note("a") == ""
     harness.process_events(200)
-    assert case_list.note("a") == "spiculated\n2 cm"
+    assert worklist.note("a") == "spiculated\n2 cm"
     assert shown.row(0)[2] == "spiculated 2 cm"
 
 
-def test_a_note_is_saved_when_the_case_is_left(shown, case_list):
+def test_a_note_is_saved_when_the_case_is_left(shown, worklist):
     shown.panel.next()
-    shown.panel.note_edit.setPlainText("mine")
+    shown.panel.note.edit.setPlainText("mine")
     shown.panel.next()
-    assert case_list.note("a") == "mine"
-    assert shown.panel.note_edit.plainText == ""
-    assert case_list.note("b") == ""
+    assert worklist.note("a") == "mine"
+    assert shown.panel.note.edit.plainText == ""
+    assert worklist.note("b") == ""
     shown.panel.previous()
-    assert shown.panel.note_edit.plainText == "mine"
-    shown.panel.note_edit.setPlainText("mine 2")
+    assert shown.panel.note.edit.plainText == "mine"
+    shown.panel.note.edit.setPlainText("mine 2")
     shown.panel.close_case()
-    assert case_list.note("a") == "mine 2"
-    assert (shown.panel.current, shown.panel.note_edit.plainText) == (None, "")
+    assert worklist.note("a") == "mine 2"
+    assert (shown.panel.current, shown.panel.note.edit.plainText) == (None, "")
 
 
-def test_a_note_that_cannot_be_saved_stays_where_it_is(shown, case_list, monkeypatch):
+def test_a_note_that_cannot_be_saved_stays_where_it_is(shown, worklist, monkeypatch):
     from DeepRadScoreLib.errors import OutputError
 
     def full(case_id, note):
-        if note != case_list.note(case_id):
+        if note != worklist.note(case_id):
             raise OutputError("the reader's notes cannot be saved (No space left on device)", where="cases.review.json")
 
     shown.panel.next()
-    monkeypatch.setattr(case_list, "set_note", full)
-    shown.panel.note_edit.setPlainText("important")
+    monkeypatch.setattr(worklist, "set_note", full)
+    shown.panel.note.edit.setPlainText("important")
     shown.panel.next()
     assert shown.panel.current.case_id == "a"
     assert shown.opened == ["a"]
-    assert shown.panel.note_edit.plainText == "important"
+    assert shown.panel.note.edit.plainText == "important"
     assert shown.panel.message_label.visible
     assert "No space left on device" in shown.panel.message_label.text
-    shown.panel.set_list(case_list)
-    assert shown.panel.note_edit.plainText == "important"
+    shown.panel.set_list(worklist)
+    assert shown.panel.note.edit.plainText == "important"
     monkeypatch.undo()
     shown.panel.next()
-    assert (case_list.note("a"), shown.panel.current.case_id) == ("important", "b")
+    assert (worklist.note("a"), shown.panel.current.case_id) == ("important", "b")
     assert not shown.panel.message_label.visible
 
 
-def test_a_list_in_a_read_only_folder_can_be_read(shown, case_list, monkeypatch):
+def test_a_list_in_a_read_only_folder_can_be_read(shown, worklist, monkeypatch):
     from DeepRadScoreLib.errors import OutputError
 
     def read_only(*_, **__):
         raise OutputError("the reader's notes cannot be saved (Permission denied)", where="cases.review.json")
 
-    monkeypatch.setattr(case_list._review, "put", read_only)
+    monkeypatch.setattr(worklist._review, "put", read_only)
     shown.panel.next()
     assert "Permission denied" in shown.panel.message_label.text
     shown.panel.next()
@@ -227,14 +229,14 @@ def test_a_list_in_a_read_only_folder_can_be_read(shown, case_list, monkeypatch)
 
 
 def test_remarks_are_shown_as_text(shown, tmp_path):
-    from DeepRadScoreSlicer.cases.case_list import CaseList
+    from DeepRadScoreSlicer.cases.worklist import Worklist
 
     folder = tmp_path / "many"
     folder.mkdir()
     (folder / "x.nrrd").write_bytes(b"NRRD0004\n")
     for number in range(8):
         (folder / f"<b>{number}_mask.nrrd").write_bytes(b"NRRD0004\n")
-    shown.panel.set_list(CaseList.from_folder(folder))
+    shown.panel.set_list(Worklist.from_folder(folder))
     lines = shown.panel.message_label.text.splitlines()
     assert len(lines) == 6
     assert lines[0].startswith("many/<b>0_mask.nrrd: no CT belongs")
@@ -242,13 +244,13 @@ def test_remarks_are_shown_as_text(shown, tmp_path):
 
 
 def test_a_shorter_list_replaces_a_longer_one(shown, tmp_path):
-    from DeepRadScoreSlicer.cases.case_list import CaseList
+    from DeepRadScoreSlicer.cases.worklist import Worklist
 
     shown.panel.next()
     shown.panel.next()
     (tmp_path / "short.csv").write_text("case_id,ct\nz,a.nrrd\n")
-    shown.panel.set_list(CaseList.from_cohort(tmp_path / "short.csv"))
-    assert shown.panel.table.rowCount == 1
+    shown.panel.set_list(Worklist.from_cohort(tmp_path / "short.csv"))
+    assert shown.panel.table.widget.rowCount == 1
     assert shown.panel.current is None
     shown.panel.next()
     assert shown.opened[-1] == "z"

@@ -1,0 +1,190 @@
+"""A list of cases on the screen: its table, next and previous, the status of the open case and the reader's note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+
+from DeepRadScoreSlicer.cases.worklist import ListedCase, Status, Worklist
+from DeepRadScoreSlicer.panel.case_table import CaseTable, shortcut, status_text
+from DeepRadScoreSlicer.panel.note_field import NoteField
+
+NEXT_KEY = "Ctrl+PgDown"
+PREVIOUS_KEY = "Ctrl+PgUp"
+"""Slicer itself takes Ctrl+Right and Ctrl+Left, Alt+Right and Alt+Left (next and previous module), Ctrl+Shift+Right and
+Ctrl+Shift+Left (sequences), and single keys while a segment is edited."""
+MAX_REMARKS = 5
+
+
+class WorklistView:
+    """Shows a `Worklist` and opens its cases one at a time.
+
+    Attributes
+    ----------
+    current: the open case, None before the first.
+    """
+
+    def __init__(self, layout: Any, on_open: Callable[[ListedCase], bool]) -> None:
+        """Build the widgets.
+
+        Parameters
+        ----------
+        layout: of the frame they go into; the keys work while what holds this frame can be seen.
+        on_open: puts a case into the scene; False: the user does not want to leave the open one.
+        """
+        self.current: ListedCase | None = None
+        self._list: Worklist | None = None
+        self._on_open = on_open
+        self.table = CaseTable(layout, self._open)
+        self._make_buttons(layout)
+        self.note = NoteField(layout, self.leave)
+        self._make_message(layout)
+        frame = layout.parentWidget()
+        parent = frame.parentWidget() or frame
+        self._shortcuts = [shortcut(NEXT_KEY, parent, self.next), shortcut(PREVIOUS_KEY, parent, self.previous)]
+        self._show_state()
+
+    def set_list(self, worklist: Worklist) -> None:
+        """Show another list; nothing of it is opened yet. A note that cannot be saved keeps the list before it."""
+        if not self.leave():
+            return
+        self._list, self.current = worklist, None
+        self.table.fill(worklist)
+        self._show_note()
+        self._show_state()
+        self._say(_remarks(worklist.remarks))
+
+    def next(self) -> None:
+        """Open the case after the open one; the first where none is open."""
+        self._step(1)
+
+    def previous(self) -> None:
+        """Open the case before the open one."""
+        self._step(-1)
+
+    def mark(self, status: Status) -> None:
+        """Give the open case a status."""
+        if self.current is not None and self._list is not None:
+            self._save(self._list.set_status, self.current.case_id, status)
+            self._show_row(self._row)
+        self._show_state()
+
+    def leave(self) -> bool:
+        """Save the note now, not after the pause: when the module is left, a scene closed or Slicer ended.
+
+        False where it cannot be saved; the message says why, and the text stays in its field.
+        """
+        self.note.stop()
+        if self.current is None or self._list is None:
+            return True
+        saved = self._save(self._list.set_note, self.current.case_id, self.note.text)
+        self._show_row(self._row)
+        return saved
+
+    def close_case(self) -> None:
+        """No case is open any more, as after the scene was closed."""
+        self.leave()
+        self.current = None
+        self._show_note()
+        self._show_state()
+
+    def _make_buttons(self, layout: Any) -> None:
+        row = qt.QHBoxLayout()
+        self.previous_button = _button("Previous", "previousCaseButton", f"Open the case before ({PREVIOUS_KEY})")
+        self.next_button = _button("Next", "nextCaseButton", f"Open the next case ({NEXT_KEY})")
+        self.previous_button.connect("clicked(bool)", lambda _checked: self.previous())
+        self.next_button.connect("clicked(bool)", lambda _checked: self.next())
+        row.addWidget(self.previous_button)
+        row.addWidget(self.next_button)
+        layout.addLayout(row)
+        row = qt.QHBoxLayout()
+        self.status_buttons: dict[Status, Any] = {}
+        for status in Status:
+            button = _button(status_text(status), f"{status.name.lower()}Button", f"The open case is {status.value}")
+            button.checkable = True
+            button.connect("clicked(bool)", lambda _checked, status=status: self.mark(status))
+            self.status_buttons[status] = button
+            row.addWidget(button)
+        layout.addLayout(row)
+
+    def _make_message(self, layout: Any) -> None:
+        self.message_label = qt.QLabel()
+        self.message_label.objectName = "caseListMessageLabel"
+        self.message_label.wordWrap = True
+        self.message_label.textFormat = qt.Qt.PlainText
+        self.message_label.visible = False
+        layout.addWidget(self.message_label)
+
+    @property
+    def _row(self) -> int:
+        """The row of the open case, -1 where none is open."""
+        return -1 if self._list is None or self.current is None else self._list.cases.index(self.current)
+
+    def _step(self, by: int) -> None:
+        if self._list is not None and 0 <= self._row + by < len(self._list):
+            self._open(self._row + by)
+
+    def _open(self, row: int) -> None:
+        if self._list is None:
+            return
+        case = self._list.cases[row]
+        if case == self.current:
+            return
+        self._say("")
+        if not self.leave() or not self._on_open(case):
+            self.table.select(self._row)
+            return
+        self.current = case
+        if self._list.status(case.case_id) is Status.NOT_STARTED:
+            self._save(self._list.set_status, case.case_id, Status.IN_PROGRESS)
+        self._show_row(row)
+        self.table.select(row)
+        self._show_note()
+        self._show_state()
+
+    def _save(self, save: Callable[..., None], *what: Any) -> bool:
+        from DeepRadScoreLib.errors import DeepRadScoreError
+
+        try:
+            save(*what)
+        except DeepRadScoreError as error:
+            self._say(str(error))
+            return False
+        return True
+
+    def _show_row(self, row: int) -> None:
+        assert self._list is not None
+        case_id = self._list.cases[row].case_id
+        self.table.show_review(row, self._list.status(case_id), self._list.note(case_id))
+
+    def _show_note(self) -> None:
+        self.note.show("" if self._list is None or self.current is None else self._list.note(self.current.case_id))
+
+    def _show_state(self) -> None:
+        worklist, current, row = self._list, self.current, self._row
+        self.next_button.enabled = worklist is not None and row + 1 < len(worklist)
+        self.previous_button.enabled = row > 0
+        self.note.edit.enabled = current is not None
+        status = None if worklist is None or current is None else worklist.status(current.case_id)
+        for each, button in self.status_buttons.items():
+            button.enabled = current is not None
+            button.checked = each is status
+
+    def _say(self, text: str) -> None:
+        self.message_label.text = text
+        self.message_label.visible = bool(text)
+
+
+def _button(text: str, name: str, tip: str) -> Any:
+    button = qt.QPushButton(text)
+    button.objectName = name
+    button.toolTip = tip
+    return button
+
+
+def _remarks(remarks: tuple[str, ...]) -> str:
+    rest = len(remarks) - MAX_REMARKS
+    more = (f"and {rest} more remarks.",) if rest > 0 else ()
+    return "\n".join([*remarks[:MAX_REMARKS], *more])

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +13,7 @@ import SimpleITK as sitk
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.progress_bar import time_left
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
-
-
-def command(*arguments: object, cache: Path | None = None) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    if cache is not None:
-        environment["DEEPRADSCORE_CACHE"] = str(cache)
-    call = [sys.executable, "-m", "DeepRadScoreLib.cli.main", *map(str, arguments)]
-    return subprocess.run(call, capture_output=True, text=True, check=False, env=environment)
+from support.command import command
 
 
 def ball_case(folder: Path, name: str = "a", radius: float = 7.0) -> tuple[Path, Path]:

@@ -7,8 +7,8 @@ import json
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
-from test_cli import command
 
+from support.command import command
 from support.small_evaluation import write_small_cohort
 
 QUICK = ("--folds", "2", "--repeats", "1", "--split", "column", "--endpoints", "EGFR", "--jobs", "1")

@@ -43,6 +43,7 @@ def extract(
     """
     from DeepRadScoreLib.cohort.table import read_cohort
     from DeepRadScoreLib.computing.extraction import extract_cohort
+    from DeepRadScoreLib.computing.run import Run
 
     check_writable(out)
     if out.suffix not in (".parquet", ".csv"):
@@ -53,10 +54,9 @@ def extract(
     with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
         computed = extract_cohort(
             table,
+            Run(workers=workers, report=_with_failures(report)),
             preprocessing=preprocessing,
             shell_mm=shell_mm,
-            workers=workers,
-            report=_with_failures(report),
             wants="features",
         )
     _write_table(computed.features, out)
@@ -87,6 +87,7 @@ def train(
 
     Example: `deepradscore train cohort.csv --weights imagenet --out model.zip`
     """
+    from DeepRadScoreLib.computing.run import Run
     from DeepRadScoreLib.study.run import train_from_table
     from DeepRadScoreLib.study.training.networks import NetworkPlan
     from DeepRadScoreLib.study.training.protocols import TrainingPlan
@@ -103,7 +104,7 @@ def train(
     if network == NetworkForm.PER_ENDPOINT:
         typer.echo(f"ten networks ({backbone}) for each of {folds if protocol == 'strict' else 2} parts", err=True)
     with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
-        result = train_from_table(cohort, out, plan, workers=workers, cd8a_cut=cd8a_cut, report=report)
+        result = train_from_table(cohort, out, plan, Run(workers=workers, report=report), cd8a_cut=cd8a_cut)
     from DeepRadScoreLib.cli.case_commands import _print_manifest
 
     _print_manifest(result.bundle.manifest)

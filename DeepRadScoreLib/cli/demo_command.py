@@ -65,15 +65,14 @@ def demo(
 
 def run_demo(out: Path, size: DemoSize, seed: int, workers: Workers, report: Report) -> tuple[TrainingResult, str]:
     """Cohort, bundle, held-out table and one analysed unseen case below `out`; returns the result and that case."""
+    from DeepRadScoreLib.computing.run import Run
     from DeepRadScoreLib.study.run import train_from_table
     from DeepRadScoreLib.synthetic import write_cohort
 
     os.environ.setdefault("DEEPRADSCORE_CACHE", str(out / "cache"))
 
     table = write_cohort(out / "cohort", size.train, size.test, seed, workers, report)
-    result = train_from_table(
-        table, out / "model.zip", _plan(size, seed), workers=workers, cd8a_cut=None, report=report
-    )
+    result = train_from_table(table, out / "model.zip", _plan(size, seed), Run(workers=workers, report=report))
     _write_aucs(result.held_out, out / "held_out.json")
     case = _analyse_one(table, out, report)
     return result, case

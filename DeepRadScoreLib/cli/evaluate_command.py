@@ -69,6 +69,7 @@ def evaluate(
 
     Example: `deepradscore evaluate cohort.csv --protocol both --covariates age,sex --out study`
     """
+    from DeepRadScoreLib.computing.run import Run
     from DeepRadScoreLib.deepct.backbones import BACKBONES
     from DeepRadScoreLib.publication.writing import write_study
     from DeepRadScoreLib.study.evaluation.gathering import StudyInputs
@@ -99,7 +100,7 @@ def evaluate(
         tuple(BACKBONES) if backbones else (),
     )
     with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
-        evaluation = evaluate_from_table(inputs, plan, workers=workers, report=report)
+        evaluation = evaluate_from_table(inputs, plan, Run(workers=workers, report=report))
         write_study(evaluation.study, out, report)
     shutil.rmtree(evaluation.work)
     study = evaluation.study

@@ -67,7 +67,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("DEEPRADSCORE_CACHE") or platformdirs.user_cache_path("deepradscore"))
 
 
-def check_cache() -> None:
+def check_cache(folder: Path) -> None:
     """Make the cache folder.
 
     Raises
@@ -75,14 +75,14 @@ def check_cache() -> None:
     OutputError: it cannot be made or written.
     """
     try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        writable = os.access(cache_folder(), os.W_OK)
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
     except OSError:
         writable = False
     if not writable:
         raise OutputError(
             "computed cases cannot be kept there",
-            where=cache_folder(),
+            where=folder,
             mend="set DEEPRADSCORE_CACHE to a folder that can be written",
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,8 +47,9 @@ class Cluster:
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
-    ) -> Iterator[tuple[int, Result | Lost]]:
-        """See `Workers`; no more units are at the cluster than it has threads.
+    ) -> Generator[tuple[int, Result | Lost], None, None]:
+        """See `Workers`; no more units are at the cluster than it has threads, and those at work when the generator is
+        closed go on to their end, without effect.
 
         Raises
         ------

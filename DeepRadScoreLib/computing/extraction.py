@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,10 +17,11 @@ from DeepRadScoreLib.computing.case_record import (
     check_cache,
     compute_case,
 )
-from DeepRadScoreLib.computing.workers import Lost, Workers
+from DeepRadScoreLib.computing.run import Run
+from DeepRadScoreLib.computing.workers import Lost
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.models import Preprocessing
-from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
+from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 
 __all__ = [
@@ -64,11 +66,10 @@ class CohortFeatures:
 
 def extract_cohort(
     cohort: Cohort,
+    run: Run,
     *,
     preprocessing: Preprocessing = Preprocessing.CANONICAL,
     shell_mm: float = 3.0,
-    workers: Workers,
-    report: Report = ignore,
     wants: Wants = "both",
     seed: int = 0,
 ) -> CohortFeatures:
@@ -76,17 +77,17 @@ def extract_cohort(
 
     Parameters
     ----------
-    workers: who does it; `cache_folder` has to be the same folder for all of them.
+    run: its folder is the cache, which has to be the same for all workers; its report is called after each case, whose
+        case_id is the event's detail.
     wants: "features" alone; "patches" alone, which needs no radiomics; "both"; or "shuffled", the features of each case
         with its voxels shuffled by `seed` inside tumour and shell (method: baselines).
-    report: called after each case, whose case_id is the event's detail.
 
     Raises
     ------
     CohortError: no case at all could be computed; the first sentence is repeated.
     OutputError: the cache folder cannot be written.
     """
-    check_cache()
+    check_cache(run.folder)
     tasks = [
         CaseTask(
             case_id=cohort.table["case_id"][row],
@@ -106,14 +107,15 @@ def extract_cohort(
     columns = () if wants == "patches" else FEATURE_COLUMNS
     table = np.full((len(tasks), len(columns)), np.nan)
     records: dict[int, CaseRecord] = {}
-    calls = [{"task": task, "cache": cache_folder()} for task in tasks]
-    for done, (row, result) in enumerate(workers.each(compute_case, calls), start=1):
-        record = CaseRecord(tasks[row].case_id, error=f"{result}.") if isinstance(result, Lost) else result
-        if not record.error:
-            table[row] = record.features
-        records[row] = replace(record, features=table[row])
-        failure = f"{record.case_id}: {record.error}" if record.error else ""
-        report(Progress(STAGES[wants], record.case_id, done, len(tasks), failure))
+    calls = [{"task": task, "cache": run.folder} for task in tasks]
+    with closing(run.workers.each(compute_case, calls)) as found:
+        for done, (row, result) in enumerate(found, start=1):
+            record = CaseRecord(tasks[row].case_id, error=f"{result}.") if isinstance(result, Lost) else result
+            if not record.error:
+                table[row] = record.features
+            records[row] = replace(record, features=table[row])
+            failure = f"{record.case_id}: {record.error}" if record.error else ""
+            run.report(Progress(STAGES[wants], record.case_id, done, len(tasks), failure))
     return _gather(cohort, [records[row] for row in range(len(tasks))], table, columns)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -53,11 +53,11 @@ class Workers(Protocol):
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
-    ) -> Iterator[tuple[int, Result | Lost]]:
+    ) -> Generator[tuple[int, Result | Lost], None, None]:
         """`function(**task)` for every task, as they finish: the task's position and its result.
 
         Units are handed out as results are taken, so that no more than a few wait anywhere. What the function raises
-        is raised here.
+        is raised here. Closing the generator ends the units that are at work.
         """
 
 
@@ -66,7 +66,7 @@ class InProcess:
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
-    ) -> Iterator[tuple[int, Result | Lost]]:
+    ) -> Generator[tuple[int, Result | Lost], None, None]:
         """See `Workers`; a crash ends the program."""
         for position, task in enumerate(tasks):
             yield position, function(**task)
@@ -86,7 +86,7 @@ class Processes:
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
-    ) -> Iterator[tuple[int, Result | Lost]]:
+    ) -> Generator[tuple[int, Result | Lost], None, None]:
         """See `Workers`; every process is a pool of its own, so that it is known which unit it died of."""
         waiting = list(reversed(range(len(tasks))))
         deaths = dict.fromkeys(waiting, 0)

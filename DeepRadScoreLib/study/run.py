@@ -1,4 +1,4 @@
-"""Whole runs, from a cohort table to a bundle or to a study's findings; what a killed run had is taken up again."""
+"""Whole runs, from a cohort table to a bundle or to the findings of a study; interrupted, they can be resumed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ import pandas as pd
 
 from DeepRadScoreLib.bundle import write_bundle
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
-from DeepRadScoreLib.computing.extraction import cache_folder
-from DeepRadScoreLib.computing.workers import Workers
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
-from DeepRadScoreLib.progress import Report
 from DeepRadScoreLib.provenance import LEARNING_PACKAGES, STUDY_PACKAGES, code_digest, content_digest, versions
 from DeepRadScoreLib.study.evaluation.backbones import compare_backbones
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate
@@ -47,21 +45,20 @@ class Evaluation:
 
 
 def train_from_table(
-    table: Path, out: Path, plan: TrainingPlan, *, workers: Workers, cd8a_cut: float | None, report: Report
+    table: Path, out: Path, plan: TrainingPlan, run: Run, *, cd8a_cut: float | None = None
 ) -> TrainingResult:
     """Train on a cohort table and write the bundle."""
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
     check_plan(plan)
-    computed = extracted(cohort, plan, "both", workers, report)
-    work = cache_folder() / "runs" / work_key(cohort, computed, plan)
-    work.mkdir(parents=True, exist_ok=True)
-    result = train_bundle(cohort, computed, plan, work=work, workers=workers, report=report)
+    computed = extracted(cohort, plan, "both", run)
+    run = run.within("runs").within(work_key(cohort, computed, plan))
+    result = train_bundle(cohort, computed, plan, run)
     write_bundle(result.bundle, out)
-    shutil.rmtree(work)
+    shutil.rmtree(run.folder)
     return result
 
 
-def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, *, workers: Workers, report: Report) -> Evaluation:
+def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, run: Run) -> Evaluation:
     """Evaluate the method on a cohort table.
 
     Raises
@@ -81,12 +78,11 @@ def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, *, workers: W
             check_plan(replace(plan.training, network=replace(plan.training.network, backbone=backbone)))
         for protocol in plan.protocols:
             check_plan(replace(plan.training, protocol=protocol))
-    gathered = gather(inputs, cohort, plan.training, workers, report)
-    work = cache_folder() / "runs" / f"study-{_study_key(gathered.cases, plan, inputs)}"
-    work.mkdir(parents=True, exist_ok=True)
+    gathered = gather(inputs, cohort, plan.training, run)
+    run = run.within("runs").within(f"study-{_study_key(gathered.cases, plan, inputs)}")
     problems = {key: error.sentence(lambda path: path.name) for key, error in cohort.bad_labels.items()}
     try:
-        folds, flow = evaluate(gathered.cases, plan, problems, work=work, workers=workers, report=report)
+        folds, flow = evaluate(gathered.cases, plan, problems, run)
     except CohortError as error:
         raise CohortError(error.what, where=inputs.table, mend=error.mend) from error
     evaluated = [key for key, card in flow.items() if not card.not_run]
@@ -94,7 +90,7 @@ def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, *, workers: W
     backbones = None
     if inputs.backbones and evaluated:
         try:
-            backbones = _backbones(inputs, gathered.cases, plan, evaluated[0], work, report)
+            backbones = _backbones(inputs, gathered.cases, plan, evaluated[0], run)
         except (CohortError, TooFewPositivesError) as error:
             not_run["backbones"] = str(error)
     files = {"cohort": inputs.table, "features": inputs.features, "weights": Path(plan.training.network.weights)}
@@ -121,7 +117,7 @@ def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, *, workers: W
         rows_of_others=gathered.rows_of_others,
         backbones=backbones,
     )
-    return Evaluation(study, work)
+    return Evaluation(study, run.folder)
 
 
 def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathered: Gathered) -> dict:
@@ -152,12 +148,10 @@ def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathere
     }
 
 
-def _backbones(
-    inputs: StudyInputs, cases: StudyCases, plan: EvaluationPlan, key: str, work: Path, report: Report
-) -> pd.DataFrame:
+def _backbones(inputs: StudyInputs, cases: StudyCases, plan: EvaluationPlan, key: str, run: Run) -> pd.DataFrame:
     """The comparison of backbones on one endpoint, under the outer folds of the first protocol."""
     folds = [(part.train, part.test) for part in outer_parts(cases, plan, plan.protocols[0])]
-    table = compare_backbones(cases.data, key, folds, plan.training, inputs.backbones, work=work, report=report)
+    table = compare_backbones(cases.data, key, folds, plan.training, inputs.backbones, run)
     return table.assign(endpoint=key)[["endpoint", *table.columns]]
 
 

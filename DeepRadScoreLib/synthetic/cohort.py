@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -129,10 +130,12 @@ def _write_images(
     ]
     try:
         (folder / "images").mkdir(parents=True, exist_ok=True)
-        for number, (position, made) in enumerate(workers.each(_write_case, tasks), start=1):
-            if isinstance(made, Lost):
-                raise WorkersError(str(made), where=table["case_id"].iloc[position], mend="run the same command again")
-            report(Progress(Stage.MAKING_CASES, done=number, total=len(table)))
+        with closing(workers.each(_write_case, tasks)) as written:
+            for number, (position, result) in enumerate(written, start=1):
+                if isinstance(result, Lost):
+                    case_id = table["case_id"].iloc[position]
+                    raise WorkersError(str(result), where=case_id, mend="run the same command again")
+                report(Progress(Stage.MAKING_CASES, done=number, total=len(table)))
     except OSError as error:
         raise OutputError(
             f"the synthetic cases cannot be written ({error.strerror})",

@@ -53,17 +53,17 @@ def write_sample(folder: Path, report: Report = ignore) -> Sample:
 
 def _make(fresh: Path, work: Path, report: Report) -> None:
     from DeepRadScoreLib.cohort.table import read_cohort
-    from DeepRadScoreLib.computing.workers import InProcess
+    from DeepRadScoreLib.computing.run import Run
     from DeepRadScoreLib.study.run import train_from_table
     from DeepRadScoreLib.study.training.networks import NetworkPlan
     from DeepRadScoreLib.study.training.protocols import TrainingPlan
     from DeepRadScoreLib.synthetic.cohort import write_cohort
 
-    workers = InProcess()
-    table = write_cohort(work / "cohort", TRAIN, TEST, SEED, workers, report)
+    run = Run(report=report)
+    table = write_cohort(work / "cohort", TRAIN, TEST, SEED, run.workers, report)
     network = NetworkPlan(form=NetworkForm.FROZEN, weights="none", pixels=64, device="cpu")
     plan = TrainingPlan(network=network, folds=2, repeats=1, search="quick", seed=SEED)
-    train_from_table(table, fresh / BUNDLE, plan, workers=workers, cd8a_cut=None, report=report)
+    train_from_table(table, fresh / BUNDLE, plan, run)
     cases = read_cohort(table, needs=("case_id", "ct", "mask"), endpoints=()).table
     shown = cases[cases["split"] == "test"].iloc[0]
     shutil.copyfile(shown["ct"], fresh / CT)

@@ -14,11 +14,10 @@ import pytest
 
 from DeepRadScoreLib.analysis import _finding
 from DeepRadScoreLib.bundle import MANIFEST, EndpointModel, bundle_steps, read_bundle, read_manifest, write_bundle
-from DeepRadScoreLib.computing.workers import InProcess
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.deepct.network import deep_outputs
 from DeepRadScoreLib.errors import BundleError, OutputError
 from DeepRadScoreLib.fusion.columns import merge_outputs
-from DeepRadScoreLib.progress import ignore
 from DeepRadScoreLib.report.wording import flag_sentence
 from DeepRadScoreLib.stepping import run_to_end
 from DeepRadScoreLib.study.training.train import train_bundle
@@ -30,7 +29,7 @@ def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle")
     cohort, computed = small_study(70)
     plan = small_plan(form="shared")
-    bundle = train_bundle(cohort, computed, plan, work=folder / "work", workers=InProcess(), report=ignore).bundle
+    bundle = train_bundle(cohort, computed, plan, Run(folder / "work")).bundle
     write_bundle(bundle, folder / "model.zip")
     return bundle, folder / "model.zip", computed
 

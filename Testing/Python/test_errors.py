@@ -14,11 +14,10 @@ from joblib import Parallel, delayed
 
 from DeepRadScoreLib.analysis import steps
 from DeepRadScoreLib.computing.extraction import CaseTask, compute_case
-from DeepRadScoreLib.computing.workers import InProcess
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError, InputError, Location, case_sentence
 from DeepRadScoreLib.imaging import case_from_images
 from DeepRadScoreLib.manifest import ValidationCard
-from DeepRadScoreLib.progress import ignore
 from DeepRadScoreLib.study.training.train import train_bundle
 from support.small_study import small_plan, small_study
 
@@ -112,7 +111,7 @@ def test_a_mask_read_in_another_role_is_computed_anew(tmp_path):
 
 def test_a_finding_without_a_signal_is_null(tmp_path):
     cohort, computed = small_study(70)
-    bundle = train_bundle(cohort, computed, small_plan(), work=tmp_path, workers=InProcess(), report=ignore).bundle
+    bundle = train_bundle(cohort, computed, small_plan(), Run(tmp_path)).bundle
     bundle.endpoints["KRAS"].fusion.no_signal_ = True
     bundle.endpoints["EGFR"].fusion.no_signal_ = False
     bundle.manifest.endpoints["EGFR"].validation["deep-radscore"] = ValidationCard(

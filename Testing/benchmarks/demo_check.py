@@ -20,10 +20,11 @@ import numpy as np
 from DeepRadScoreLib.cli.demo_command import FULL, _plan, held_out_aucs, run_demo
 from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.computing.extraction import extract_cohort
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.computing.workers import Processes
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.models import MODELS
-from DeepRadScoreLib.progress import Progress, ignore
+from DeepRadScoreLib.progress import Progress
 from DeepRadScoreLib.study.training.train import train_bundle
 from DeepRadScoreLib.synthetic import PLANTED, reachable_auc, seen_by
 
@@ -48,8 +49,8 @@ def frozen_aucs(folder: Path, seed: int) -> dict[str, float]:
     work = folder / "frozen"
     work.mkdir(exist_ok=True)
     workers = Processes()
-    computed = extract_cohort(cohort, workers=workers)
-    result = train_bundle(cohort, computed, plan, work=work, workers=workers, report=ignore)
+    computed = extract_cohort(cohort, Run(workers=workers))
+    result = train_bundle(cohort, computed, plan, Run(work, workers))
     return {key: aucs["deep-ct"][0] for key, aucs in held_out_aucs(result.held_out).items()}
 
 

@@ -59,11 +59,10 @@ def made_up_model(path: Path, network: str) -> None:
     """A bundle of ten endpoints, each with a planted signal; it takes a minute or two."""
     sys.path.insert(0, str(ROOT / "Testing"))
     from DeepRadScoreLib.bundle import write_bundle
-    from DeepRadScoreLib.computing.workers import InProcess
+    from DeepRadScoreLib.computing.run import Run
     from DeepRadScoreLib.deepct.backbones import build_trunk
     from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec
     from DeepRadScoreLib.endpoints import KEYS
-    from DeepRadScoreLib.progress import ignore
     from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
     from DeepRadScoreLib.study.training.networks import NetworkPlan
     from DeepRadScoreLib.study.training.protocols import TrainingPlan
@@ -81,8 +80,7 @@ def made_up_model(path: Path, network: str) -> None:
     )
     plan = TrainingPlan(network=plan, folds=FOLDS, repeats=1, search="quick")
     with tempfile.TemporaryDirectory() as work:
-        settings = {"work": Path(work), "workers": InProcess(), "report": ignore}
-        bundle = train_bundle(cohort, computed, plan, **settings).bundle
+        bundle = train_bundle(cohort, computed, plan, Run(Path(work))).bundle
     if network == "shared":
         spec = NetworkSpec("densenet121", KEYS)
         bundle = replace(

@@ -19,6 +19,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.computing.workers import Processes
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.progress import Progress, Stage
@@ -83,7 +84,7 @@ def main() -> None:
     clock = Clock()
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(evaluation, "outer_parts", lambda *_: some):
-        folds, flow = evaluation.evaluate(cases, plan, {}, work=Path(folder), workers=Processes(), report=clock)
+        folds, flow = evaluation.evaluate(cases, plan, {}, Run(Path(folder), Processes(), clock))
         folds_s = time.perf_counter() - begin
         settings = {"seed": 0, "split": "cv"}
         table = pd.DataFrame({"case_id": cases.data.features.index, "patient_id": cases.data.patients})

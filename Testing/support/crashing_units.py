@@ -25,6 +25,13 @@ def dies() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def waits(pid_file: Path | None) -> None:
+    """Says in a file which process is at work, and waits too long; with None it does nothing."""
+    if pid_file is not None:
+        pid_file.write_text(str(os.getpid()))
+        time.sleep(600)
+
+
 def abs_of(x: int) -> int:
     return abs(x)
 

@@ -11,14 +11,12 @@ from support.small_study import small_plan, small_study
 def trained(folder: Path, seed: int, keys: tuple[str, ...] = ("EGFR", "KRAS")) -> Path:
     """The file of a bundle that was trained on 60 made-up patients; it is said to be synthetic."""
     from DeepRadScoreLib.bundle import write_bundle
-    from DeepRadScoreLib.computing.workers import InProcess
-    from DeepRadScoreLib.progress import ignore
+    from DeepRadScoreLib.computing.run import Run
     from DeepRadScoreLib.study.training.train import train_bundle
 
     cohort, computed = small_study(60, seed, keys)
     plan = small_plan()
     plan = replace(plan, network=replace(plan.network, backbone="densenet121"))
-    settings = {"work": folder / f"work{seed}", "workers": InProcess(), "report": ignore}
-    done = train_bundle(cohort, replace(computed, synthetic=True), plan, **settings)
+    done = train_bundle(cohort, replace(computed, synthetic=True), plan, Run(folder / f"work{seed}"))
     write_bundle(done.bundle, folder / f"model{seed}.zip")
     return folder / f"model{seed}.zip"

@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.computing.parts import kept
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
 from DeepRadScoreLib.models import NetworkForm
 from DeepRadScoreLib.progress import Progress, Report, Stage
@@ -79,9 +79,7 @@ def compare_backbones(
     folds: Sequence[Fold],
     plan: TrainingPlan,
     backbones: Sequence[str],
-    *,
-    work: Path,
-    report: Report,
+    run: Run,
 ) -> pd.DataFrame:
     """Deep-CT (image only, this endpoint alone) with each backbone on the same splits, validation parts and seeds.
 
@@ -93,7 +91,7 @@ def compare_backbones(
     Parameters
     ----------
     folds: (train, test) positions in `data`; cases without a label of `key` are left out.
-    work: finished networks are kept here by content, and a network in training its checkpoint.
+    run: its folder holds the scores of finished networks, and the checkpoint of one that is being trained.
 
     Returns
     -------
@@ -119,7 +117,7 @@ def compare_backbones(
     cases = data.part(known)
     labels = cases.labels[key].to_numpy().astype(int)
     splits = _splits(cases, key, _labelled(folds, known), plan.seed)
-    folder = work / f"backbones-{_content(cases, labels, key, splits, plan.network)}"
+    run = run.within(f"backbones-{_content(cases, labels, key, splits, plan.network)}")
     tables = []
     done, total = 0, len(backbones) * len(splits) * plan.network.epochs
     for backbone in backbones:
@@ -127,9 +125,10 @@ def compare_backbones(
         scores = []
         for split in splits:
             title = f"{backbone}, fold {split.name} of {len(splits)}"
-            scores.append(_kept_scores(cases, key, split, network, folder, _of_all(report, title, done, total)))
+            of_one = dataclasses.replace(run, report=_of_all(run.report, title, done, total))
+            scores.append(_stored_scores(cases, key, split, network, of_one))
             done += network.epochs
-            report(Progress(Stage.BACKBONES, f"{title}, finished", done, total))
+            run.report(Progress(Stage.BACKBONES, f"{title}, finished", done, total))
         tables += _rows_of(backbone, labels, splits, scores)
     return pd.DataFrame(tables, columns=list(BACKBONE_COLUMNS))
 
@@ -192,14 +191,15 @@ def _content(cases: StudyData, labels: np.ndarray, key: str, splits: Sequence[_S
     )
 
 
-def _kept_scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, folder: Path, report: Report) -> _Scores:
+def _stored_scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, run: Run) -> _Scores:
+    """What `_scores` gives, loaded if it was computed before; the network's checkpoint goes with its end."""
     name = f"{plan.backbone}-{split.name}"
-    scores = kept(folder / f"{name}.joblib", lambda: _scores(cases, key, split, plan, folder / name, report))
-    shutil.rmtree(folder / name, ignore_errors=True)
+    scores = run.load_or_compute(name, lambda: _scores(cases, key, split, plan, run.within(name)))
+    shutil.rmtree(run.folder / name, ignore_errors=True)
     return scores
 
 
-def _scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, work: Path, report: Report) -> _Scores:
+def _scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, run: Run) -> _Scores:
     assert cases.patches is not None
     labels = cases.labels[[key]].to_numpy()
     if plan.form == NetworkForm.FROZEN:
@@ -209,7 +209,7 @@ def _scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, work: 
         return _Scores(outputs.pooled @ networks.columns[key].readout, networks.weights)
     fitted = split.train
     networks = fit_joint_network(
-        cases.patches[fitted], labels[fitted], None, cases.patients[fitted], (key,), plan, split.seed, work, report
+        cases.patches[fitted], labels[fitted], None, cases.patients[fitted], (key,), plan, split.seed, run
     )
     return _Scores(networks.outputs(cases.patches)[0].logit[key].astype(float), networks.weights)
 

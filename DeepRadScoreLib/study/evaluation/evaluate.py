@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import joblib
 import pandas as pd
 
-from DeepRadScoreLib.computing.parts import RefusedEndpoints, kept
-from DeepRadScoreLib.computing.workers import Workers
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.models import Protocol, Split
-from DeepRadScoreLib.progress import Progress, Report, Stage
+from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.evaluation.baselines import with_shuffled_labels
 from DeepRadScoreLib.study.evaluation.fold import OuterFold
@@ -22,22 +20,19 @@ from DeepRadScoreLib.study.results.document import FlowCard
 from DeepRadScoreLib.study.results.outcome import FoldOutcome
 from DeepRadScoreLib.study.training.fitting import every_reason, rules_of
 from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
+from DeepRadScoreLib.study.training.refusals import RefusedEndpoints
 
 
 def evaluate(
     cases: StudyCases,
     plan: EvaluationPlan,
     problems: dict[str, str],
-    *,
-    work: Path,
-    workers: Workers,
-    report: Report,
+    run: Run,
 ) -> tuple[dict[Protocol, tuple[FoldOutcome, ...]], dict[str, FlowCard]]:
     """Every outer fold of every protocol, and what became of every endpoint.
 
     `problems` (endpoint -> sentence) names endpoints that are not to be evaluated; endpoints with too few patients,
-    those that one column alone separates and those that a training part does not allow to be fitted are added. `work`
-    keeps finished folds and parts of folds.
+    those that one column alone separates and those that a training part does not allow to be fitted are added.
 
     Raises
     ------
@@ -56,8 +51,8 @@ def evaluate(
     for protocol in plan.protocols:
         if not rules[protocol][0]:
             continue
-        run = _OuterFolds(cases, protocol, parts[protocol], rules[protocol], plan.training, work, workers, report)
-        found, refused = run.outcomes(done, total)
+        outer = _OuterFolds(cases, protocol, parts[protocol], rules[protocol], plan.training, run)
+        found, refused = outer.outcomes(done, total)
         reasons[protocol] |= refused
         done += len(parts[protocol])
         if found:
@@ -72,7 +67,7 @@ def evaluate(
             f"no endpoint can be evaluated: {every_reason(problems)}",
             mend="mend these or name others by --endpoints",
         )
-    report(Progress(Stage.OUTER_FOLDS, done=total, total=total))
+    run.report(Progress(Stage.OUTER_FOLDS, done=total, total=total))
     return folds, _flow(cases.data, problems, warnings)
 
 
@@ -85,9 +80,7 @@ class _OuterFolds:
     parts: list[Part]
     rules: list[dict[str, Rule]]
     plan: TrainingPlan
-    work: Path
-    workers: Workers
-    report: Report
+    run: Run
 
     def outcomes(self, done: int, total: int) -> tuple[tuple[FoldOutcome, ...], dict[str, str]]:
         """Every fold's outcome, and why endpoints were left out; no outcome where no endpoint is left.
@@ -106,11 +99,11 @@ class _OuterFolds:
             rules = {key: rule for key, rule in self.rules[number].items() if key not in refused}
             if not rules:
                 return (), refused
-            self.report(Progress(Stage.OUTER_FOLDS, f"{self.protocol} {part.name}", done + number, total))
-            where = self.work / f"{self.protocol}-{number + 1}"
-            fold = OuterFold(self.cases, shuffled, part, rules, training, where, self.workers, self.report)
+            self.run.report(Progress(Stage.OUTER_FOLDS, f"{self.protocol} {part.name}", done + number, total))
+            run = self.run.within(f"{self.protocol}-{number + 1}")
+            fold = OuterFold(self.cases, shuffled, part, rules, training, run)
             try:
-                outcomes.append(kept(where / f"outcome-{joblib.hash(list(rules))}.joblib", fold.outcome))
+                outcomes.append(run.load_or_compute(f"outcome-{joblib.hash(list(rules))}", fold.outcome))
             except RefusedEndpoints as found:
                 refused |= {key: f"training part {part.name}: {reason}" for key, reason in found.reasons.items()}
                 outcomes = []

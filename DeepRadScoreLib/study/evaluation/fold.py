@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.computing.parts import Refused, each_kept
-from DeepRadScoreLib.computing.workers import Workers
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.models import Baseline, Model
-from DeepRadScoreLib.progress import Report, Stage
+from DeepRadScoreLib.progress import Stage
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.evaluation.baselines import clinical_columns, volume_column
 from DeepRadScoreLib.study.evaluation.explaining import cam_examples, explain_cases, explanation_task
@@ -28,6 +26,7 @@ from DeepRadScoreLib.study.results.outcome import (
 )
 from DeepRadScoreLib.study.training.fitting import FittedPart, fit_fusion, fit_part, fit_what_can_be, fusion_task
 from DeepRadScoreLib.study.training.protocols import EndpointStage, StudyData, TrainingPlan
+from DeepRadScoreLib.study.training.refusals import Refused
 
 BASELINE_CLASSIFIERS = ("LR",)
 Judged = tuple[list[pd.DataFrame], list[Fit], dict[str, str]]
@@ -43,9 +42,7 @@ class OuterFold:
     part: Part
     rules: dict[str, Rule]
     plan: TrainingPlan
-    work: Path
-    workers: Workers
-    report: Report
+    run: Run
 
     def outcome(self) -> FoldOutcome:
         """Fit, judge, explain; then the baselines.
@@ -55,7 +52,7 @@ class OuterFold:
         RefusedEndpoints: some endpoints cannot be fitted on the training part. A baseline that cannot be is noted.
         """
         training, testing = self._parts(self.cases.data)
-        fitted = fit_part(training, self.rules, self.plan, self.work / "models", self.workers, self.report)
+        fitted = fit_part(training, self.rules, self.plan, self.run.within("models"))
         outputs = fitted.outputs(testing.patches)
         columns = fitted.columns(testing, outputs)
         predictions, fits = _predictions(fitted, columns, training, testing, {})
@@ -97,9 +94,7 @@ class OuterFold:
             if fusion is not None and known.any():
                 values = columns[stage.key][Model.FUSED]
                 tasks.append(explanation_task(stage, fusion, testing, values, outputs))
-        return tuple(
-            each_kept(self.work, explain_cases, tasks, workers=self.workers, stage=Stage.EXPLAINING, report=self.report)
-        )
+        return tuple(self.run.load_or_compute_each(explain_cases, tasks, Stage.EXPLAINING))
 
     def _baselines(self, training: StudyData, testing: StudyData) -> Iterable[tuple[str, Judged]]:
         data = self.cases.data
@@ -120,7 +115,7 @@ class OuterFold:
     def _radiomics(self, data: StudyData, name: str) -> Judged:
         """The Radiomics-Score of a baseline's own features or labels, under the baseline's name."""
         training, testing = self._parts(data)
-        fitted, refused = fit_what_can_be(training, self.rules, self.plan, self.work / name, self.workers, self.report)
+        fitted, refused = fit_what_can_be(training, self.rules, self.plan, self.run.within(name))
         if fitted is None:
             return [], [], refused
         columns = fitted.columns(testing, ([], []))
@@ -142,9 +137,7 @@ class OuterFold:
             )
             for key, rows in known.items()
         ]
-        fusions = each_kept(
-            self.work, fit_fusion, tasks, workers=self.workers, stage=Stage.BASELINE, detail=name, report=self.report
-        )
+        fusions = self.run.load_or_compute_each(fit_fusion, tasks, Stage.BASELINE, name)
         tables, fits, refused = [], [], {}
         for key, fusion, task in zip(known, fusions, tasks, strict=True):
             if isinstance(fusion, Refused):

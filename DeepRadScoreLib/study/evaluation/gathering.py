@@ -12,11 +12,10 @@ from DeepRadScoreLib.cohort.covariates import covariates
 from DeepRadScoreLib.cohort.feature_table import FeatureTable, read_feature_table
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures, Wants, extract_cohort
-from DeepRadScoreLib.computing.workers import Workers
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.models import BASELINES, DEEP_MODELS, Baseline, Model
-from DeepRadScoreLib.progress import Report
 from DeepRadScoreLib.study.evaluation.baselines import volume_column
 from DeepRadScoreLib.study.evaluation.outer_folds import StudyCases
 from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
@@ -103,7 +102,7 @@ def has_images(cohort: Cohort) -> bool:
     return {"ct", "mask"} <= set(cohort.table)
 
 
-def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, workers: Workers, report: Report) -> Gathered:
+def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, run: Run) -> Gathered:
     """Read the feature table and compute what comes from images; only cases that have everything are used.
 
     Raises
@@ -115,8 +114,8 @@ def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, workers: Wor
     if inputs.features is not None:
         table = read_feature_table(inputs.features, cohort, case_column=inputs.case_column, prefixes=inputs.prefixes)
     if has_images(cohort):
-        images = extracted(cohort, plan, "both" if table is None else "patches", workers, report)
-        shuffled = extracted(cohort, plan, "shuffled", workers, report) if table is None else None
+        images = extracted(cohort, plan, "both" if table is None else "patches", run)
+        shuffled = extracted(cohort, plan, "shuffled", run) if table is None else None
     radiomics = images if table is None else table
     if radiomics is None:
         raise ValueError("a cohort without images needs a feature table")
@@ -156,14 +155,13 @@ def _common_rows(sources: list[FeatureTable | CohortFeatures]) -> np.ndarray:
     return np.array(sorted(set.intersection(*(set(source.rows.tolist()) for source in sources))), dtype=int)
 
 
-def extracted(cohort: Cohort, plan: TrainingPlan, wants: Wants, workers: Workers, report: Report) -> CohortFeatures:
+def extracted(cohort: Cohort, plan: TrainingPlan, wants: Wants, run: Run) -> CohortFeatures:
     """`extract_cohort` with the plan's settings."""
     return extract_cohort(
         cohort,
+        run,
         preprocessing=plan.preprocessing,
         shell_mm=plan.shell_mm,
-        workers=workers,
-        report=report,
         wants=wants,
         seed=plan.seed,
     )

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from DeepRadScoreLib.computing.parts import Refused, RefusedEndpoints, all_fitted, each_kept
-from DeepRadScoreLib.computing.workers import Workers
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import DeepRadScoreError, TooFewPositivesError
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search
 from DeepRadScoreLib.fusion.columns import NetworkOutputs
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.models import Protocol
-from DeepRadScoreLib.progress import Report, Stage
+from DeepRadScoreLib.progress import Stage
 from DeepRadScoreLib.radscore.selection import Rule, modelling_rule
 from DeepRadScoreLib.study.training.protocols import (
     Stages,
@@ -25,6 +23,7 @@ from DeepRadScoreLib.study.training.protocols import (
     strict_stages,
     three_models,
 )
+from DeepRadScoreLib.study.training.refusals import Refused, RefusedEndpoints, all_fitted
 
 INNER_FOLDS = 5
 
@@ -77,23 +76,21 @@ def one_label_per_patient(part: StudyData, key: str) -> np.ndarray:
     return part.labels[key][known].groupby(part.patients[known]).max().to_numpy()
 
 
-def fit_part(
-    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, report: Report
-) -> FittedPart:
-    """Fit the endpoints of `rules`; `work` keeps what a killed run had.
+def fit_part(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> FittedPart:
+    """Fit the endpoints of `rules`.
 
     Raises
     ------
     RefusedEndpoints: some of them cannot be fitted; those of the RadScores are found before networks are trained.
     """
     build = strict_stages if plan.protocol == Protocol.STRICT else paper_stages
-    stages = build(training, rules, plan, work, workers, report)
+    stages = build(training, rules, plan, run)
     tasks = {
         (stage.key, name): fusion_task(columns, stage.labels, training.patients[stage.rows], plan)
         for stage in stages.stages
         for name, columns in stage.columns.items()
     }
-    fitted = each_kept(work, fit_fusion, tasks.values(), workers=workers, stage=Stage.CLASSIFIERS, report=report)
+    fitted = run.load_or_compute_each(fit_fusion, tasks.values(), Stage.CLASSIFIERS)
     fusions: dict[str, dict[str, FusionModel]] = {stage.key: {} for stage in stages.stages}
     fused: dict[tuple[str, str], FusionModel] = all_fitted(dict(zip(tasks, fitted, strict=True)))
     for (key, name), fusion in fused.items():
@@ -102,13 +99,13 @@ def fit_part(
 
 
 def fit_what_can_be(
-    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, report: Report
+    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run
 ) -> tuple[FittedPart | None, dict[str, str]]:
     """`fit_part` without the endpoints that cannot be fitted, and why each cannot; None where no endpoint can."""
     refused: dict[str, str] = {}
     while left := {key: rule for key, rule in rules.items() if key not in refused}:
         try:
-            return fit_part(training, left, plan, work, workers, report), refused
+            return fit_part(training, left, plan, run), refused
         except RefusedEndpoints as found:
             refused |= found.reasons
     return None, refused

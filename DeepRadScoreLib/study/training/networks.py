@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.fusion.columns import N_DEEP, DeepColumns, NetworkOutputs, Scale, merge_outputs
 from DeepRadScoreLib.models import NetworkForm
 from DeepRadScoreLib.progress import Report
@@ -77,8 +78,7 @@ def fit_fold_networks(
     folds: Sequence[Fold],
     plan: NetworkPlan,
     seed: int,
-    work: Path,
-    report: Report,
+    run: Run,
 ) -> Networks:
     """One network (or one per endpoint) for each fold; each case's out-of-fold logit is z-scored by its own fold.
 
@@ -102,9 +102,9 @@ def fit_fold_networks(
                 endpoints,
                 plan,
                 seed + number,
-                work / f"fold-{number + 1}-{name}.checkpoint",
+                run.folder / f"fold-{number + 1}-{name}.checkpoint",
                 title,
-                report,
+                run.report,
             )
         outputs = member_outputs(member, patches, plan.device)
         for key in keys:
@@ -124,8 +124,7 @@ def fit_joint_network(
     keys: tuple[str, ...],
     plan: NetworkPlan,
     seed: int,
-    work: Path,
-    report: Report,
+    run: Run,
 ) -> Networks:
     """The paper's network on all training cases, with the RadScores (n, endpoints, 2) in its head, or image only."""
     groups = [("shared", keys)] if plan.form == NetworkForm.SHARED else [(key, (key,)) for key in keys]
@@ -142,9 +141,9 @@ def fit_joint_network(
             endpoints,
             plan,
             seed,
-            work / f"{'image' if radscores is None else 'joint'}-{name}.checkpoint",
+            run.folder / f"{'image' if radscores is None else 'joint'}-{name}.checkpoint",
             f"{title} {name}",
-            report,
+            run.report,
         )
     outputs = member_outputs(member, patches, plan.device)
     own = {key: np.asarray(outputs.deep[key], dtype=float) for key in keys}

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures
-from DeepRadScoreLib.computing.parts import Refused, all_fitted, each_kept
-from DeepRadScoreLib.computing.workers import Workers
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreLib.fusion.classifiers import Search
 from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores, regions_of
 from DeepRadScoreLib.models import Model, NetworkForm, Preprocessing, Protocol
-from DeepRadScoreLib.progress import Report, Stage
+from DeepRadScoreLib.progress import Stage
 from DeepRadScoreLib.radscore.selection import LOWEST_ICC, Rule, icc31
 from DeepRadScoreLib.study.training.networks import (
     NetworkPlan,
@@ -30,6 +28,7 @@ from DeepRadScoreLib.study.training.networks import (
     fit_frozen_network,
     fit_joint_network,
 )
+from DeepRadScoreLib.study.training.refusals import Refused, all_fitted
 from DeepRadScoreLib.study.training.splits import stratified_folds
 
 
@@ -120,12 +119,10 @@ class Stages:
     deep_ct_networks: Networks | None
 
 
-def strict_stages(
-    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, report: Report
-) -> Stages:
+def strict_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> Stages:
     folds = stratified_folds(training.labels.to_numpy(), training.patients, plan.folds, plan.seed)
-    regions = _fit_regions(training, rules, [*(train for train, _ in folds), None], plan, work, workers, report)
-    networks = _strict_networks(training, tuple(rules), folds, plan, work, report)
+    regions = _fit_regions(training, rules, [*(train for train, _ in folds), None], plan, run)
+    networks = _strict_networks(training, tuple(rules), folds, plan, run)
     stages = []
     for key in rules:
         radscores = None
@@ -140,16 +137,14 @@ def strict_stages(
     return Stages(tuple(stages), networks, networks)
 
 
-def paper_stages(
-    training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, work: Path, workers: Workers, report: Report
-) -> Stages:
-    regions = _fit_regions(training, rules, [None], plan, work, workers, report)
+def paper_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> Stages:
+    regions = _fit_regions(training, rules, [None], plan, run)
     keys = tuple(rules)
     own = {key: regions[key, 0].columns(training.features) for key in keys} if regions else {}
     image_only = joint = None
     if training.patches is not None:
         labels = training.labels[list(keys)].to_numpy()
-        settings = (training.patients, keys, plan.network, plan.seed, work, report)
+        settings = (training.patients, keys, plan.network, plan.seed, run)
         image_only = joint = fit_joint_network(training.patches, labels, None, *settings)
         if own:
             radscores = np.stack([own[key] for key in keys], axis=1)
@@ -206,17 +201,14 @@ def _strict_networks(
     keys: tuple[str, ...],
     folds: list[tuple[np.ndarray, np.ndarray]],
     plan: TrainingPlan,
-    work: Path,
-    report: Report,
+    run: Run,
 ) -> Networks | None:
     if training.patches is None:
         return None
     labels = training.labels[list(keys)].to_numpy()
     if plan.network.form == NetworkForm.FROZEN:
         return fit_frozen_network(training.patches, labels, keys, plan.network, plan.seed)
-    return fit_fold_networks(
-        training.patches, labels, training.patients, keys, folds, plan.network, plan.seed, work, report
-    )
+    return fit_fold_networks(training.patches, labels, training.patients, keys, folds, plan.network, plan.seed, run)
 
 
 def _fit_regions(
@@ -224,9 +216,7 @@ def _fit_regions(
     rules: dict[str, Rule],
     parts: Sequence[np.ndarray | None],
     plan: TrainingPlan,
-    work: Path,
-    workers: Workers,
-    report: Report,
+    run: Run,
 ) -> dict[tuple[str, int], RegionScores]:
     """RadScores of every endpoint on every part of the training cases (None: all of them); none without radiomics.
 
@@ -237,13 +227,10 @@ def _fit_regions(
     if not regions_of(training.features):
         return {}
     names = [(key, number) for key in rules for number in range(len(parts))]
-    fitted = each_kept(
-        work,
+    fitted = run.load_or_compute_each(
         _fit_one_region,
         (_region_task(training, key, rules[key], parts[number], plan.seed) for key, number in names),
-        workers=workers,
-        stage=Stage.RADSCORES,
-        report=report,
+        Stage.RADSCORES,
     )
     return all_fitted(dict(zip(names, fitted, strict=True)))
 

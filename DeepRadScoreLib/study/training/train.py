@@ -13,14 +13,14 @@ import pandas as pd
 from DeepRadScoreLib.bundle import Bundle, EndpointModel
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures
-from DeepRadScoreLib.computing.workers import Workers
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.imaging.origin import synthetic_label
 from DeepRadScoreLib.manifest import SCHEMA, EndpointCard, Manifest, ValidationCard
 from DeepRadScoreLib.models import Flag, Model, NetworkForm, Protocol
-from DeepRadScoreLib.progress import Progress, Report, Stage
+from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.provenance import BUNDLE_PACKAGES, code_digest, versions
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.statistics.auc import auc_interval
@@ -54,10 +54,8 @@ class TrainingResult:
     left_out: dict[str, str]
 
 
-def train_bundle(
-    cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, *, work: Path, workers: Workers, report: Report
-) -> TrainingResult:
-    """Train on the cohort, judge on its held-out part, and return the bundle. `work` keeps what a killed run had.
+def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, run: Run) -> TrainingResult:
+    """Train on the cohort, judge on its held-out part, and return the bundle.
 
     The plan is one that `check_plan` lets pass.
 
@@ -75,7 +73,7 @@ def train_bundle(
             where=cohort.path,
             mend="add labelled cases",
         )
-    fitted, refused = fit_what_can_be(training, rules, plan, work, workers, report)
+    fitted, refused = fit_what_can_be(training, rules, plan, run)
     for key, reason in refused.items():
         cards[key] = cards[key].model_copy(update={"modelled": False, "reason": reason})
     if fitted is None:
@@ -91,9 +89,9 @@ def train_bundle(
         stage.key: _endpoint_model(stage, fitted.fusions[stage.key][Model.FUSED], plan.seed)
         for stage in fitted.stages.stages
     }
-    report(Progress(Stage.HELD_OUT))
+    run.report(Progress(Stage.HELD_OUT))
     held_out, judged = _judge(fitted, models, testing)
-    report(Progress(Stage.HELD_OUT, done=1))
+    run.report(Progress(Stage.HELD_OUT, done=1))
     for key, update in judged.items():
         cards[key] = cards[key].model_copy(update=update)
     for key in models:

@@ -21,16 +21,16 @@ from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing import cluster as cluster_module
 from DeepRadScoreLib.computing.cluster import Cluster, cluster
 from DeepRadScoreLib.computing.extraction import extract_cohort
-from DeepRadScoreLib.computing.parts import each_kept
-from DeepRadScoreLib.computing.workers import TRIES, InProcess, Lost, Processes
+from DeepRadScoreLib.computing.run import Run
+from DeepRadScoreLib.computing.workers import TRIES, Lost, Processes
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, RegionError, WorkersError
-from DeepRadScoreLib.progress import Stage, ignore
+from DeepRadScoreLib.progress import Stage
 from DeepRadScoreLib.study.evaluation.gathering import StudyInputs
 from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan
 from DeepRadScoreLib.study.run import evaluate_from_table
 from DeepRadScoreLib.study.training.protocols import TrainingPlan
-from support.crashing_units import abs_of, case_or_death, deadly, dies, tries
+from support.crashing_units import abs_of, case_or_death, deadly, dies, tries, waits
 from support.imaging_phantoms import image_of, tumour_case
 from support.small_evaluation import write_small_cohort
 
@@ -84,7 +84,43 @@ def test_what_a_unit_raises_is_raised_here(workers):
 
 def test_a_fit_that_is_lost_ends_the_run_with_a_sentence(tmp_path):
     with pytest.raises(WorkersError, match=r"seven classifiers: .* ended 3 times .*memory; .*same command again"):
-        each_kept(tmp_path, dies, [{}], workers=Processes(1), stage=Stage.CLASSIFIERS)
+        Run(tmp_path, Processes(1)).load_or_compute_each(dies, [{}], Stage.CLASSIFIERS)
+
+
+class Cancelled(Exception):
+    pass
+
+
+def test_a_report_that_raises_cancels_and_ends_the_unit_at_work(tmp_path):
+    workers, pid_file = Processes(2), tmp_path / "pid"
+
+    def cancel(event):
+        until(lambda: pid_file.exists() and pid_file.read_text())
+        raise Cancelled
+
+    begin = time.monotonic()
+    with pytest.raises(Cancelled):
+        Run(tmp_path, workers, cancel).load_or_compute_each(
+            waits, [{"pid_file": None}, {"pid_file": pid_file}], Stage.CLASSIFIERS
+        )
+    until(lambda: not alive(int(pid_file.read_text())))
+    assert time.monotonic() - begin < SECONDS_LONG_ENOUGH / 2
+    assert [result for _, result in workers.each(abs_of, [{"x": -3}])] == [3]
+
+
+def until(condition, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 class Disturbed:
@@ -132,7 +168,7 @@ def cohort(tmp_path_factory) -> Cohort:
 def undisturbed(cohort, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("DEEPRADSCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return extract_cohort(cohort, wants="patches", workers=InProcess())
+        return extract_cohort(cohort, Run(), wants="patches")
 
 
 def test_killed_workers_change_nothing(workers, cohort, undisturbed, tmp_path, monkeypatch):
@@ -140,9 +176,8 @@ def test_killed_workers_change_nothing(workers, cohort, undisturbed, tmp_path, m
     seen = []
     found = extract_cohort(
         cohort,
+        Run(workers=Disturbed(workers, kill_after=(3, 5, 8)), report=lambda event: seen.append(event.detail)),
         wants="patches",
-        workers=Disturbed(workers, kill_after=(3, 5, 8)),
-        report=lambda event: seen.append(event.detail),
     )
     assert sorted(seen) == cohort.table["case_id"].tolist()
     assert found.patches.tobytes() == undisturbed.patches.tobytes()
@@ -152,9 +187,22 @@ def test_killed_workers_change_nothing(workers, cohort, undisturbed, tmp_path, m
     assert not list(tmp_path.rglob("*.part*"))
 
 
+def test_a_cancelled_extraction_leaves_whole_files_alone_and_goes_on(cohort, undisturbed, tmp_path):
+    def cancel(event):
+        if event.done == 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        extract_cohort(cohort, Run(tmp_path, Processes(2), cancel), wants="patches")
+    assert 3 <= len(list(tmp_path.rglob("*.npz"))) < len(cohort)
+    found = extract_cohort(cohort, Run(tmp_path), wants="patches")
+    assert found.patches.tobytes() == undisturbed.patches.tobytes()
+    assert not list(tmp_path.rglob("*.part"))
+
+
 def test_a_poisoned_case_is_recorded_and_the_rest_goes_on(workers, cohort, undisturbed, tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path))
-    found = extract_cohort(cohort, wants="patches", workers=Disturbed(workers, poisoned=("c01", "c07")))
+    found = extract_cohort(cohort, Run(workers=Disturbed(workers, poisoned=("c01", "c07"))), wants="patches")
     assert sorted(found.failed) == ["c01", "c07"]
     assert found.failed["c01"] == (
         "the process that worked on it ended 3 times without a result, by a crash or for want of memory."
@@ -166,7 +214,7 @@ def test_a_poisoned_case_is_recorded_and_the_rest_goes_on(workers, cohort, undis
 def test_a_case_with_an_unforeseen_fault_is_recorded(cohort, tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path))
     broken = dataclasses.replace(cohort, table=cohort.table.assign(segment=["", 7, *[""] * 10]))
-    found = extract_cohort(broken, wants="patches", workers=InProcess())
+    found = extract_cohort(broken, Run(), wants="patches")
     assert list(found.failed) == ["c01"]
     assert "not foreseen" in found.failed["c01"]
 
@@ -181,7 +229,7 @@ def test_a_study_gives_the_same_bytes_whoever_works_and_dies(workers, study, tmp
             killed.append(a_pid(workers))
             os.kill(killed[0], signal.SIGKILL)
 
-    found = evaluate_from_table(inputs, plan, workers=workers, report=kill_once).study
+    found = evaluate_from_table(inputs, plan, Run(workers=workers, report=kill_once)).study
     assert killed
     assert found.to_json() == results
 
@@ -194,7 +242,7 @@ def study(tmp_path_factory):
     plan = EvaluationPlan(("strict",), TrainingPlan(folds=2, repeats=1, search="quick"), "column", 2)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("DEEPRADSCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        found = evaluate_from_table(inputs, plan, workers=InProcess(), report=ignore).study
+        found = evaluate_from_table(inputs, plan, Run()).study
     return inputs, plan, found.to_json()
 
 

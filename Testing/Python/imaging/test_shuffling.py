@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing import case_record
 from DeepRadScoreLib.computing.extraction import CaseTask, cache_folder, compute_case, extract_cohort
-from DeepRadScoreLib.computing.workers import InProcess
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.imaging import case_from_images, prepare, shuffled_voxels
@@ -134,7 +134,7 @@ def never(*_: object) -> None:
 def test_patches_alone_need_no_radiomics_and_no_second_mask(cohort, tmp_path, monkeypatch):
     monkeypatch.setattr(case_record, "extract_features", never)
     lines = []
-    found = extract_cohort(cohort, wants="patches", workers=InProcess(), report=lines.append)
+    found = extract_cohort(cohort, Run(report=lines.append), wants="patches")
     assert [(event.done, event.total) for event in lines] == [(1, 3), (2, 3), (3, 3)]
     assert found.features.shape == (2, 0)
     assert list(found.features.index) == ["c0", "c1"]
@@ -146,38 +146,36 @@ def test_patches_alone_need_no_radiomics_and_no_second_mask(cohort, tmp_path, mo
     assert len(kept(tmp_path)) == 2
     monkeypatch.setattr(case_record, "prepare", never)
     Path(cohort.table["repeat_mask"][1]).unlink()
-    again = extract_cohort(cohort, wants="patches", workers=InProcess())
+    again = extract_cohort(cohort, Run(), wants="patches")
     np.testing.assert_array_equal(found.patches, again.patches)
     assert found.quality == again.quality
 
 
 def test_the_three_wants_do_not_meet_in_the_cache_but_patches_come_from_a_full_run(cohort, tmp_path, monkeypatch):
-    full = extract_cohort(cohort, workers=InProcess())
+    full = extract_cohort(cohort, Run())
     assert len(kept(tmp_path)) == 2
     with monkeypatch.context() as patched:
         patched.setattr(case_record, "prepare", never)
-        patches = extract_cohort(cohort, wants="patches", workers=InProcess())
+        patches = extract_cohort(cohort, Run(), wants="patches")
     assert len(kept(tmp_path)) == 2
     assert patches.features.shape == (2, 0)
     assert patches.repeats is None
     np.testing.assert_array_equal(full.patches, patches.patches)
     assert full.quality == patches.quality
-    shuffled = extract_cohort(cohort, wants="shuffled", seed=1, workers=InProcess())
+    shuffled = extract_cohort(cohort, Run(), wants="shuffled", seed=1)
     assert len(kept(tmp_path)) == 4
     assert shuffled.patches.shape == (2, 0)
     assert tuple(shuffled.features.columns) == FEATURE_COLUMNS
     assert np.isfinite(shuffled.repeats).all(axis=1).tolist() == [False, True]
     monkeypatch.setattr(case_record, "extract_features", never)
-    pd.testing.assert_frame_equal(
-        shuffled.features, extract_cohort(cohort, wants="shuffled", seed=1, workers=InProcess()).features
-    )
-    features = extract_cohort(cohort, wants="features", seed=1, workers=InProcess())
+    pd.testing.assert_frame_equal(shuffled.features, extract_cohort(cohort, Run(), wants="shuffled", seed=1).features)
+    features = extract_cohort(cohort, Run(), wants="features", seed=1)
     pd.testing.assert_frame_equal(full.features, features.features)
     np.testing.assert_array_equal(full.repeats, features.repeats)
     assert features.patches.shape == (2, 0)
     assert len(kept(tmp_path)) == 4
     with pytest.raises(CohortError, match=r"AssertionError in test_shuffling\.py"):
-        extract_cohort(cohort, wants="shuffled", seed=2, workers=InProcess())
+        extract_cohort(cohort, Run(), wants="shuffled", seed=2)
 
 
 def test_shuffled_features_do_not_depend_on_the_order_of_the_cases(cohort):

@@ -10,12 +10,13 @@ import pytest
 from sklearn.metrics import accuracy_score, precision_score, recall_score, roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.deepct import training
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
 from DeepRadScoreLib.progress import Progress, Stage, ignore
 from DeepRadScoreLib.statistics.auc import youden_threshold
+from DeepRadScoreLib.study.evaluation import backbones as study
 from DeepRadScoreLib.study.evaluation.backbones import BACKBONE_COLUMNS, METRICS, PARTS, compare_backbones
-from DeepRadScoreLib.study.evaluation.evaluate import backbones as study
 from DeepRadScoreLib.study.training.protocols import StudyData
 from DeepRadScoreLib.study.training.splits import stratified_folds
 from support.small_study import small_plan, small_study
@@ -41,7 +42,7 @@ def two_folds(data: StudyData):
 
 def compare(data, work, folds=None, plan=None, backbones=TWO, report=ignore) -> pd.DataFrame:
     plan = plan or small_plan(form="shared")
-    return compare_backbones(data, "EGFR", folds or two_folds(data), plan, backbones, work=work, report=report)
+    return compare_backbones(data, "EGFR", folds or two_folds(data), plan, backbones, Run(work, report=report))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from DeepRadScoreLib.computing.workers import InProcess
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.progress import Progress, ignore
 from DeepRadScoreLib.study.evaluation.baselines import clinical_columns, with_shuffled_labels
@@ -28,7 +28,7 @@ QUICK = TrainingPlan(folds=2, repeats=1, search="quick")
 
 
 def run(inputs: StudyInputs, plan: EvaluationPlan, report=ignore):
-    return evaluate_from_table(inputs, plan, workers=InProcess(), report=report).study
+    return evaluate_from_table(inputs, plan, Run(report=report)).study
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_the_optimism_gap_is_inner_less_strict(both):
 
 def test_a_test_part_touches_nothing_that_is_learned(inputs, tmp_path):
     cohort = read_labels(inputs)
-    gathered = gather(inputs, cohort, QUICK, 1, ignore)
+    gathered = gather(inputs, cohort, QUICK, Run())
     plan = EvaluationPlan(("strict",), QUICK, "column")
     (part,) = outer_parts(gathered.cases, plan, "strict")
     features = gathered.cases.data.features.copy()
@@ -109,7 +109,7 @@ def test_a_test_part_touches_nothing_that_is_learned(inputs, tmp_path):
         gathered.cases, data=dataclasses.replace(gathered.cases.data, features=features, labels=labels)
     )
     first, second = (
-        evaluate(cases, plan, {}, work=tmp_path / name, workers=InProcess(), report=ignore)[0]["strict"][0]
+        evaluate(cases, plan, {}, Run(tmp_path / name))[0]["strict"][0]
         for name, cases in (("as_is", gathered.cases), ("changed", changed))
     )
     for a, b in zip(first.fits, second.fits, strict=True):
@@ -172,7 +172,7 @@ def test_nothing_to_evaluate_is_one_sentence_with_every_reason(inputs, own_cache
 
 
 def test_shuffled_labels_stay_with_patients_and_parts(inputs):
-    data = gather(inputs, read_labels(inputs), QUICK, 1, ignore).cases.data
+    data = gather(inputs, read_labels(inputs), QUICK, Run()).cases.data
     parts = [np.flatnonzero(np.isin(data.patients, chosen)) for chosen in np.array_split(np.unique(data.patients), 4)]
     shuffled = with_shuffled_labels(data, parts, 0)
     assert (shuffled.labels["EGFR"].groupby(data.patients).nunique() == 1).all()

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from DeepRadScoreLib.computing.workers import InProcess
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError
-from DeepRadScoreLib.progress import ignore
 from DeepRadScoreLib.study.training.protocols import StudyData, paper_stages, strict_stages
 from DeepRadScoreLib.study.training.train import train_bundle
 from support.small_study import small_plan, small_study
@@ -18,7 +17,7 @@ from support.small_study import small_plan, small_study
 
 def run(tmp_path, plan, n=80, seed=0):
     cohort, computed = small_study(n, seed)
-    return train_bundle(cohort, computed, plan, work=tmp_path, workers=InProcess(), report=ignore)
+    return train_bundle(cohort, computed, plan, Run(tmp_path))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,7 @@ def test_held_out_patients_touch_nothing_that_is_learned(frozen, tmp_path):
     patches = computed.patches.copy()
     patches[test] = 0.0
     other = dataclasses.replace(computed, features=changed, patches=patches)
-    again = train_bundle(cohort, other, small_plan(), work=tmp_path, workers=InProcess(), report=ignore).bundle
+    again = train_bundle(cohort, other, small_plan(), Run(tmp_path)).bundle
     for key, model in frozen.bundle.endpoints.items():
         assert model.fusion.to_bytes() == again.endpoints[key].fusion.to_bytes()
         assert model.regions.radscores["tumour"].to_dict() == again.endpoints[key].regions.radscores["tumour"].to_dict()
@@ -60,7 +59,7 @@ def test_shuffled_labels_give_chance_in_strict_and_not_in_sample(tmp_path):
         cohort, computed = small_study(90, seed, keys=("KRAS",))
         data = StudyData.of(cohort, computed)
         plan = small_plan(seed=seed)
-        columns = strict_stages(data, {"KRAS": "lasso"}, plan, tmp_path, InProcess(), ignore).stages[0]
+        columns = strict_stages(data, {"KRAS": "lasso"}, plan, Run(tmp_path)).stages[0]
         strict += [roc_auc_score(columns.labels, columns.columns["radiomics-score"][:, i]) for i in range(2)]
         scores = paper_only_radscores(data, plan)
         own += [roc_auc_score(columns.labels, scores[:, i]) for i in range(2)]
@@ -101,7 +100,7 @@ def test_paper_trains_the_classifiers_on_the_patients_own_scores(tmp_path):
     cohort, computed = small_study(70)
     data = StudyData.of(cohort, computed)
     plan = small_plan(form="shared", protocol="paper")
-    stages = paper_stages(data, {"EGFR": "lasso"}, plan, tmp_path, InProcess(), ignore).stages
+    stages = paper_stages(data, {"EGFR": "lasso"}, plan, Run(tmp_path)).stages
     own = stages[0].regions.columns(data.features)[stages[0].rows]
     np.testing.assert_array_equal(stages[0].columns["radiomics-score"], own)
 
@@ -109,4 +108,4 @@ def test_paper_trains_the_classifiers_on_the_patients_own_scores(tmp_path):
 def test_a_cohort_without_enough_labels_is_refused(tmp_path):
     cohort, computed = small_study(20, keys=("EGFR",))
     with pytest.raises(CohortError, match="no endpoint has 10 patients"):
-        train_bundle(cohort, computed, small_plan(), work=tmp_path, workers=InProcess(), report=ignore)
+        train_bundle(cohort, computed, small_plan(), Run(tmp_path))

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from DeepRadScoreLib.computing.workers import InProcess
+from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.fusion.columns import RegionScores
-from DeepRadScoreLib.progress import Progress, ignore
+from DeepRadScoreLib.progress import Progress
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate
 from DeepRadScoreLib.study.evaluation.gathering import StudyInputs, gather, read_labels
 from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan
@@ -66,16 +66,14 @@ class KilledAtItsSecondBeginning:
 def test_one_fold_that_cannot_be_fitted_leaves_its_endpoint_out_of_all_killed_or_not(tmp_path):
     inputs = write_cohort(tmp_path, ["south"])
     with pytest.raises(Killed):
-        evaluate_from_table(inputs, BY_SITE, workers=InProcess(), report=KilledAtItsSecondBeginning())
-    study = evaluate_from_table(inputs, BY_SITE, workers=InProcess(), report=ignore).study
+        evaluate_from_table(inputs, BY_SITE, Run(report=KilledAtItsSecondBeginning()))
+    study = evaluate_from_table(inputs, BY_SITE, Run()).study
     sentence = "strict protocol: training part south: no feature varies between the training patients"
     assert study.flow["KRAS"].not_run.startswith(sentence)
     assert set(study.predictions()["endpoint"]) == {"EGFR"}
 
-    cases = gather(inputs, read_labels(inputs), QUICK, 1, ignore).cases
-    screened, _ = evaluate(
-        cases, BY_SITE, {"KRAS": "not asked for"}, work=tmp_path / "work", workers=InProcess(), report=ignore
-    )
+    cases = gather(inputs, read_labels(inputs), QUICK, Run()).cases
+    screened, _ = evaluate(cases, BY_SITE, {"KRAS": "not asked for"}, Run(tmp_path / "work"))
     expected = summarised(study, folds=screened)
     pd.testing.assert_frame_equal(study.predictions(), expected.predictions())
     assert study.protocols == expected.protocols
@@ -87,7 +85,7 @@ def never_fitted(tmp_path_factory):
     inputs = write_cohort(folder, [])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEEPRADSCORE_CACHE", str(folder / "cache"))
-        return inputs, evaluate_from_table(inputs, BY_COLUMN, workers=InProcess(), report=ignore).study
+        return inputs, evaluate_from_table(inputs, BY_COLUMN, Run()).study
 
 
 def test_an_endpoint_that_no_fold_can_fit_leaves_the_others(never_fitted):
@@ -99,14 +97,14 @@ def test_an_endpoint_that_no_fold_can_fit_leaves_the_others(never_fitted):
 def test_where_no_endpoint_can_be_fitted_every_reason_is_one_sentence(tmp_path):
     inputs = dataclasses.replace(write_cohort(tmp_path, []), endpoints=("KRAS",))
     with pytest.raises(CohortError, match=r"no endpoint can be evaluated: KRAS: .*no feature varies"):
-        evaluate_from_table(inputs, BY_SITE, workers=InProcess(), report=ignore)
+        evaluate_from_table(inputs, BY_SITE, Run())
 
 
 def test_a_baseline_that_cannot_be_fitted_is_not_run_and_says_why(never_fitted, tmp_path):
     inputs, study = never_fitted
-    cases = gather(inputs, read_labels(inputs), QUICK, 1, ignore).cases
+    cases = gather(inputs, read_labels(inputs), QUICK, Run()).cases
     cases = dataclasses.replace(cases, shuffled=cases.data.features * 0.0)
-    folds, _ = evaluate(cases, BY_COLUMN, {}, work=tmp_path / "work", workers=InProcess(), report=ignore)
+    folds, _ = evaluate(cases, BY_COLUMN, {}, Run(tmp_path / "work"))
     found = summarised(study, folds=folds, models_not_run={}).protocols["strict"]
     models = found.endpoints["EGFR"].models
     assert "no feature varies" in models["shuffled-voxels"].not_run
@@ -120,7 +118,7 @@ def test_a_fault_of_the_program_still_ends_the_run(tmp_path, monkeypatch):
     inputs = write_cohort(tmp_path, ["north"])
     monkeypatch.setattr(RegionScores, "fit", faulty)
     with pytest.raises(ZeroDivisionError):
-        evaluate_from_table(inputs, BY_SITE, workers=InProcess(), report=ignore)
+        evaluate_from_table(inputs, BY_SITE, Run())
 
 
 def repeated_study(keys):
@@ -139,7 +137,7 @@ def repeated_study(keys):
 
 def test_training_leaves_out_an_endpoint_without_a_repeatable_feature(tmp_path):
     cohort, computed = repeated_study(("EGFR", "KRAS"))
-    bundle = train_bundle(cohort, computed, small_plan(), work=tmp_path, workers=InProcess(), report=ignore).bundle
+    bundle = train_bundle(cohort, computed, small_plan(), Run(tmp_path)).bundle
     assert list(bundle.endpoints) == ["EGFR"]
     card = bundle.manifest.endpoints["KRAS"]
     assert not card.modelled
@@ -150,4 +148,4 @@ def test_training_leaves_out_an_endpoint_without_a_repeatable_feature(tmp_path):
 def test_training_without_an_endpoint_that_can_be_fitted_is_one_sentence(tmp_path):
     cohort, computed = repeated_study(("KRAS",))
     with pytest.raises(CohortError, match=r"no endpoint can be modelled: KRAS: .*ICC"):
-        train_bundle(cohort, computed, small_plan(), work=tmp_path, workers=InProcess(), report=ignore)
+        train_bundle(cohort, computed, small_plan(), Run(tmp_path))

@@ -1,9 +1,6 @@
-"""A stand-in for the application 3D Slicer, so that a scripted module runs, with its real .ui file, where there is no
-Slicer.
+"""A scripted module of 3D Slicer, run with its real .ui file where there is no Slicer.
 
-Real: MRML, the logics, `slicer.util` (the wheel slicer-core holds Slicer's own) and Qt. Stood in for: PythonQt's
-manners, the qMRML and ctk widgets, `slicer.app`, the base classes of a scripted module, the parameter node's wrapper,
-dialogs, installs.
+README.md beside this file says what in it is real and what is a stand-in.
 
     app = harness.start()
     loaded = harness.load_module()

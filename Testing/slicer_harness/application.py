@@ -1,6 +1,6 @@
 """The application object: `slicer.app` with its managers, the main window and the module manager.
 
-After Base/QTCore/qSlicerCoreApplication.h, Base/QTGUI/qSlicerApplication.h, qMRMLLayoutManager.h,
+After Base/QTCore/qSlicerCoreApplication.h, Base/QTGUI/qSlicerApplication.h, Libs/MRML/Widgets/qMRMLLayoutManager.h,
 qSlicerModuleManager.h, qSlicerMainWindow.h and qSlicerExtensionsManagerModel.h. Reading and writing of files go
 through MRML's own storage nodes.
 """

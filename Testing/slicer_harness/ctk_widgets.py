@@ -1,6 +1,4 @@
-"""Plain stand-ins for the ctk widgets used: their properties, signals and what these do to each other, after CTK's
-headers.
-"""
+"""Plain stand-ins for the ctk widgets used, after CTK's headers: properties, signals, what these do to each other."""
 
 from __future__ import annotations
 
@@ -11,13 +9,10 @@ from PySide6.QtCore import Property, QChildEvent, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSlider,
-    QCheckBox,
-    QComboBox,
     QDoubleSpinBox,
     QHBoxLayout,
     QLineEdit,
     QMessageBox,
-    QPushButton,
     QSlider,
     QStyle,
     QStyleOptionButton,
@@ -147,41 +142,6 @@ class ctkPathLineEdit(QWidget):
         pass
 
 
-class ctkDirectoryButton(QWidget):
-    """A button that shows a folder."""
-
-    directoryChanged = Signal(str)
-    directorySelected = Signal(str)
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*[a for a in args if isinstance(a, QWidget)])
-        self._button, self._folder = QPushButton(self), "."
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._button)
-        self._button.clicked.connect(self.browse)
-
-    def _directory(self) -> str:
-        return self._folder
-
-    def setDirectory(self, path: str) -> None:
-        if path != self._folder:
-            self._folder = path
-            self._button.setText(path)
-            self.directoryChanged.emit(path)
-
-    @Slot()
-    def browse(self) -> None:
-        answer = dialogs.ask(f"ctkDirectoryButton: {self.objectName()}")
-        if answer:
-            self.setDirectory(answer)
-            self.directorySelected.emit(answer)
-
-    directory = Property(str, _directory, setDirectory)
-    caption = stored(str, "")
-    text = stored(str, "")
-
-
 class ctkSliderWidget(QWidget):
     """A slider with a spin box, over a real interval."""
 
@@ -232,43 +192,6 @@ class ctkSliderWidget(QWidget):
         self._box.setValue(value)
 
 
-class ctkDoubleSpinBox(QWidget):
-    """A spin box over reals."""
-
-    valueChanged = Signal(float)
-    editingFinished = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._box = QDoubleSpinBox(self)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._box)
-        self._box.valueChanged.connect(self.valueChanged)
-        self._box.editingFinished.connect(self.editingFinished)
-        self.setFocusProxy(self._box)
-
-    value = Property(float, lambda self: self._box.value(), lambda self, v: self._box.setValue(v))
-    minimum = Property(float, lambda self: self._box.minimum(), lambda self, v: self._box.setMinimum(v))
-    maximum = Property(float, lambda self: self._box.maximum(), lambda self, v: self._box.setMaximum(v))
-    singleStep = Property(float, lambda self: self._box.singleStep(), lambda self, v: self._box.setSingleStep(v))
-    decimals = Property(int, lambda self: self._box.decimals(), lambda self, v: self._box.setDecimals(v))
-    prefix = Property(str, lambda self: self._box.prefix(), lambda self, v: self._box.setPrefix(v))
-    suffix = Property(str, lambda self: self._box.suffix(), lambda self, v: self._box.setSuffix(v))
-
-    @Slot(float)
-    def setValue(self, value: float) -> None:
-        self._box.setValue(value)
-
-
-class ctkComboBox(QComboBox):
-    defaultText = stored(str, "")
-
-
-class ctkCheckBox(QCheckBox):
-    """A check box."""
-
-
 class ctkMessageBox(QMessageBox):
     """A message box that can be told not to come again. It is answered from `dialogs`."""
 
@@ -295,11 +218,7 @@ CTK = {
     for cls in (
         ctkCollapsibleButton,
         ctkPathLineEdit,
-        ctkDirectoryButton,
         ctkSliderWidget,
-        ctkDoubleSpinBox,
-        ctkComboBox,
-        ctkCheckBox,
         ctkMessageBox,
     )
 }

@@ -197,14 +197,14 @@ class _Binding:
             return lambda: kind(getattr(widget, attribute)), lambda v: setattr(widget, attribute, convert(v))
 
         path = isinstance(kind, type) and issubclass(kind, pathlib.PurePath)
-        if kind is bool and name in ("QCheckBox", "ctkCheckBox"):
+        if kind is bool and name == "QCheckBox":
             return "stateChanged(int)", *of("checked")
         if kind is bool and name == "QPushButton":
             widget.checkable = True
             return "toggled(bool)", *of("checked")
         if kind is int and name in ("QSlider", "QSpinBox"):
             return "valueChanged(int)", *of("value")
-        if kind in (int, float) and name in ("QDoubleSpinBox", "ctkSliderWidget", "ctkDoubleSpinBox"):
+        if kind in (int, float) and name in ("QDoubleSpinBox", "ctkSliderWidget"):
             return "valueChanged(double)", *of("value")
         if kind is str and name == "QLineEdit":
             return "textChanged(QString)", lambda: widget.text, lambda v: v == widget.text or setattr(widget, "text", v)
@@ -214,12 +214,10 @@ class _Binding:
             return "textChanged()", widget.toPlainText, widget.setPlainText
         if path and name == "ctkPathLineEdit":
             return "currentPathChanged(QString)", *of("currentPath", str)
-        if path and name == "ctkDirectoryButton":
-            return "directoryChanged(QString)", *of("directory", str)
         if parameter.is_node and name == "qMRMLNodeComboBox":
             widget.nodeTypes = [kind.__name__]
             return "currentNodeChanged(vtkMRMLNode*)", widget.currentNode, widget.setCurrentNode
-        if name in ("QComboBox", "ctkComboBox"):
+        if name == "QComboBox":
             return "currentIndexChanged(int)", *self._choice(parameter)
         raise RuntimeError(
             f"Unable to create GUI connector from datatype '{parameter.annotated}' to widget type '{name}'."

@@ -131,9 +131,9 @@ class _ClassMeta(type):
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("_") or cls is Wrapped:
             raise AttributeError(name)
-        for base in cls._qt.__mro__:
-            if (base.__name__, name) in overrides:
-                return overrides[base.__name__, name]
+        override = _override(cls._qt, name)
+        if override is not None:
+            return override
         if name in PYSIDE_ONLY:
             raise AttributeError(f"{cls.__name__} has no attribute named '{name}'")
         value = getattr(cls._qt, name)
@@ -147,6 +147,13 @@ class _ClassMeta(type):
 
     def __repr__(cls) -> str:
         return f"<PythonQt-like class {cls.__name__}>"
+
+
+def _override(qt_class: type, name: str) -> Callable[..., Any] | None:
+    """What stands in for a method of a class, or of one of its bases."""
+    return next(
+        (overrides[base.__name__, name] for base in qt_class.__mro__ if (base.__name__, name) in overrides), None
+    )
 
 
 def _converting(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -196,12 +203,12 @@ class Wrapped(metaclass=_ClassMeta):
         obj = self._alive()
         if isinstance(obj, QObject) and (found := _property(obj, name)) is not None:
             return wrap(_read(obj, found))
-        for base in type(obj).__mro__:
-            if (base.__name__, name) in overrides:
-                return functools.partial(overrides[base.__name__, name], self)
+        override = _override(type(obj), name)
+        if override is not None:
+            return functools.partial(override, self)
         value = None if name in PYSIDE_ONLY else getattr(obj, name, None)
         if isinstance(value, QtCore.SignalInstance):
-            return BoundSignal(self, name)
+            raise AttributeError(f'{type(self).__name__}.{name} is a signal: connect("{name}(…)", …)')
         if isinstance(value, enum.Enum) or (isinstance(value, type) and issubclass(value, enum.Enum)):
             return value
         if callable(value):
@@ -259,10 +266,8 @@ class Wrapped(metaclass=_ClassMeta):
 
     def exec_(self, *args: Any) -> Any:
         obj = self._alive()
-        for base in type(obj).__mro__:
-            if (base.__name__, "exec_") in overrides:
-                return wrap(overrides[base.__name__, "exec_"](self, *args))
-        return wrap(obj.exec(*unwrap(args)))
+        override = _override(type(obj), "exec_")
+        return wrap(obj.exec(*unwrap(args)) if override is None else override(self, *args))
 
     def findChild(self, kind: Any, name: str = "") -> Any:
         found = self.findChildren(kind, name)
@@ -274,35 +279,6 @@ class Wrapped(metaclass=_ClassMeta):
         found = self._alive().findChildren(QObject)
         of_kind = [o for o in found if (o.inherits(kind) if isinstance(kind, str) else isinstance(o, kind._qt))]
         return tuple(wrap(o) for o in of_kind if not name or o.objectName() == name)
-
-
-class BoundSignal:
-    """`widget.clicked`: to be connected or called, as in PythonQt. The module uses `connect("clicked(bool)", …)`."""
-
-    def __init__(self, owner: Wrapped, name: str) -> None:
-        self._owner, self._name = owner, name
-
-    def _signature(self) -> str:
-        obj = self._owner._alive()
-        methods = [obj.metaObject().method(i) for i in range(obj.metaObject().methodCount())]
-        signatures = [str(m.methodSignature(), "ascii") for m in methods if m.methodType() == m.MethodType.Signal]
-        return next(s for s in signatures if s.startswith(self._name + "("))
-
-    def connect(self, callable_: Callable[..., Any]) -> bool:
-        obj, signature = self._owner._alive(), self._signature()
-        return bool(QObject.connect(obj, SIGNAL(signature), _remember(obj, signature, callable_)))
-
-    def disconnect(self, callable_: Callable[..., Any]) -> bool:
-        obj, signature = self._owner._alive(), self._signature()
-        known = _connections.get(shiboken6.getCppPointer(obj)[0], [])
-        for entry in known:
-            if entry[0] == signature and entry[1] == callable_:
-                known.remove(entry)
-                return bool(QObject.disconnect(obj, SIGNAL(signature), entry[2]))
-        return False
-
-    def __call__(self, *args: Any) -> None:
-        getattr(self._owner._alive(), self._name).emit(*unwrap(args))
 
 
 def _property(obj: QObject, name: str) -> Any:

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: setup demo demo-check test lint bench screenshots clean
+.PHONY: setup demo demo-check test lint requirements bench screenshots clean
 
 setup: $(READY)
 
@@ -26,6 +26,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	PYTHONPATH=DeepRadScore $(BIN)/lint-imports
 	$(BIN)/mypy
+
+requirements: $(READY)
+	$(BIN)/python Testing/support/slicer_requirements.py
 
 bench: $(READY)
 	$(BIN)/python Testing/benchmarks/analyze_benchmark.py

@@ -9,6 +9,7 @@ import typer
 
 from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler, chosen_workers
 from DeepRadScoreLib.errors import InputError, OutputError
+from DeepRadScoreLib.extras import require
 from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol
 from DeepRadScoreLib.progress import Progress, Report
 from DeepRadScoreLib.progress_bar import shown_progress
@@ -50,6 +51,8 @@ def extract(
         raise InputError(
             f'the ending "{out.suffix}" is not known', where="--out", mend="end the name in .parquet or .csv"
         )
+    if out.suffix == ".parquet":
+        require("study", "writing .parquet tables", "pyarrow")
     table = read_cohort(cohort, needs=("case_id", "ct", "mask"))
     with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
         computed = extract_cohort(

@@ -34,7 +34,7 @@ def nsclc_radiogenomics(
     """Make a cohort table of NSCLC Radiogenomics, the paper's Cohort II; a killed download goes on where it was.
 
     CTs and tumour masks come from NCI Imaging Data Commons, whose index is installed with
-    `pip install idc-index`; the clinical table comes from the collection's page at
+    `pip install 'DeepRadScore[collections]'`; the clinical table comes from the collection's page at
     The Cancer Imaging Archive. Without `--download` nothing is sent or fetched.
 
     Example: `deepradscore cohort nsclc-radiogenomics --clinical labels.csv --out nsclc --download`
@@ -50,8 +50,9 @@ def nsclc_radiogenomics(
             "there is no terminal to ask at", where="--download", mend="add --yes to download without being asked"
         )
     check_folder(out)
+    index = index_file()
     labels = cohort_table(clinical, expression)
-    pairs = ct_seg_pairs(read_series("nsclc_radiogenomics", index_file()))
+    pairs = ct_seg_pairs(read_series("nsclc_radiogenomics", index))
     downloads = Downloads(out)
     found = public_cohort(labels, pairs, downloads, limit)
     typer.echo(

@@ -50,10 +50,14 @@ def demo(
 ) -> None:
     """Make a synthetic cohort, train on it, judge on unseen cases, analyse one of them. About 5 minutes on two cores.
 
+    It learns, so it needs `pip install 'DeepRadScore[study]'`.
+
     Example: `deepradscore demo --out demo-out`
     """
+    from DeepRadScoreLib.extras import LEARNING, require
     from DeepRadScoreLib.writing import check_folder
 
+    require("study", "the demonstration", *LEARNING)
     check_folder(out)
     size = QUICK if quick else FULL
     with chosen_workers(jobs, None) as workers, shown_progress() as report:

@@ -10,33 +10,50 @@ from collections.abc import Callable
 import typer
 from packaging.requirements import Requirement
 
+from DeepRadScoreLib.errors import MissingPackageError
+from DeepRadScoreLib.extras import EXTRAS, install_line
+
 FALLBACK = "python -m pip install --upgrade DeepRadScore"
 
 
 def doctor() -> None:
     """Say what is installed, what is missing and the line that mends it; exit 2 if something is missing.
 
+    Packages that only some commands need are optional.
+
     Example: `deepradscore doctor`
     """
-    broken = 0
     typer.echo(f"ok       Python {sys.version.split()[0]}")
-    for text in importlib.metadata.requires("DeepRadScore") or []:
-        requirement = Requirement(text)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        problem = _problem(requirement)
-        broken += problem is not None
-        if problem is None:
-            typer.echo(f"ok       {requirement.name} {importlib.metadata.version(requirement.name)}")
-        else:
-            typer.echo(f"MISSING  {requirement}: {problem}\n         python -m pip install '{requirement}'")
+    missing = _problems("")
+    for requirement, problem in missing.items():
+        typer.echo(f"MISSING  {requirement}: {problem}\n         python -m pip install '{requirement}'")
+    for name, extra in EXTRAS.items():
+        absent = [f"{requirement.name} ({problem})" for requirement, problem in _problems(name).items()]
+        if absent:
+            typer.echo(f"optional {', '.join(absent)}: for {extra.purpose}\n         python -m {install_line(name)}")
+    broken = len(missing)
     for name, works in (("networks", _torchvision_works), ("shap", _shap_works), ("pyradiomics", _radiomics_works)):
-        problem = works()
-        broken += problem is not None
-        typer.echo(f"ok       {name} can be loaded" if problem is None else f"BROKEN   {name}: {problem}")
+        failure = works()
+        broken += failure is not None
+        typer.echo(f"ok       {name} can be loaded" if failure is None else f"BROKEN   {name}: {failure}")
     typer.echo(f"info     device: {_device()}")
     if broken:
         raise typer.Exit(2)
+
+
+def _problems(extra: str) -> dict[Requirement, str]:
+    """What is wrong with packages of the plain installation (""), or of an extra; those that are right are listed."""
+    every = [Requirement(text) for text in importlib.metadata.requires("DeepRadScore") or []]
+    plain = [one for one in every if one.marker is None or one.marker.evaluate({"extra": ""})]
+    added = [one for one in every if one not in plain and one.marker and one.marker.evaluate({"extra": extra})]
+    found = {}
+    for requirement in added if extra else plain:
+        problem = _problem(requirement)
+        if problem is None:
+            typer.echo(f"ok       {requirement.name} {importlib.metadata.version(requirement.name)}")
+        else:
+            found[requirement] = problem
+    return found
 
 
 def _problem(requirement: Requirement) -> str | None:
@@ -66,6 +83,8 @@ def _radiomics_works() -> str | None:
 def _failure(load: Callable[[], object]) -> str | None:
     try:
         load()
+    except MissingPackageError as error:
+        return str(error).rstrip(".")
     except (ImportError, RuntimeError, OSError) as error:
         return f"{error}; mend it with: {FALLBACK}"
     return None

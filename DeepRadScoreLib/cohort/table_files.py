@@ -11,11 +11,14 @@ from xml.etree.ElementTree import ParseError
 import pandas as pd
 
 from DeepRadScoreLib.cohort.text_table import check_columns, separator_of
-from DeepRadScoreLib.errors import CohortError, MissingPackageError
+from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.extras import require
 from DeepRadScoreLib.provenance import content_digest
 
 TEXT_ENDINGS = (".csv", ".tsv", ".txt")
-ENDINGS = (*TEXT_ENDINGS, ".parquet", ".xlsx")
+PACKAGES = {".parquet": "pyarrow", ".xlsx": "openpyxl"}
+"""What reads a table with such an ending."""
+ENDINGS = (*TEXT_ENDINGS, *PACKAGES)
 
 
 def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
@@ -29,7 +32,7 @@ def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
     Raises
     ------
     CohortError: the file is missing, is a folder, has an unknown ending, or is not what its ending says.
-    MissingPackageError: an XLSX file without openpyxl.
+    MissingPackageError: an XLSX file without openpyxl, or a Parquet file without pyarrow.
     """
     if not path.exists():
         raise CohortError("the file does not exist", where=path, mend="give the path of a table")
@@ -40,13 +43,11 @@ def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
         raise CohortError(
             f'the ending "{path.suffix}" is not known', where=path, mend=f"save the table as {any_of(ENDINGS)}"
         )
+    if ending in PACKAGES:
+        require("study", f"reading {ending} tables", PACKAGES[ending])
     try:
         table = _read(path, ending, text_column)
         sha256 = content_digest(path).hex()
-    except ImportError as error:
-        raise MissingPackageError(
-            "reading Excel files needs openpyxl", where=path, mend="run: pip install openpyxl"
-        ) from error
     except (ValueError, KeyError, OSError, csv.Error, ParseError, zipfile.BadZipFile) as error:
         said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CohortError(

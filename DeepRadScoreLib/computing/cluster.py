@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from DeepRadScoreLib.computing.workers import TRIES, Lost, Result
-from DeepRadScoreLib.errors import MissingPackageError, WorkersError
+from DeepRadScoreLib.errors import WorkersError
+from DeepRadScoreLib.extras import require
 from DeepRadScoreLib.provenance import code_digest
 
 if TYPE_CHECKING:
@@ -130,13 +131,10 @@ def cluster(scheduler: str, jobs: int) -> Iterator[Cluster]:
     MissingPackageError: Dask is not installed.
     WorkersError: no scheduler answers, or it has no worker.
     """
-    try:
-        import dask
-        from distributed import Client
-    except ImportError as error:
-        raise MissingPackageError(
-            "the package distributed is not installed", where="--scheduler", mend="run: pip install distributed"
-        ) from error
+    require("cluster", "--scheduler")
+    import dask
+    from distributed import Client
+
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with dask.config.set(SETTINGS):
         if scheduler == LOCAL:

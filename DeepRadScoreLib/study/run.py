@@ -14,6 +14,7 @@ from DeepRadScoreLib.bundle import write_bundle
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
+from DeepRadScoreLib.extras import LEARNING, require
 from DeepRadScoreLib.provenance import LEARNING_PACKAGES, STUDY_PACKAGES, code_digest, content_digest, versions
 from DeepRadScoreLib.study.evaluation.backbones import compare_backbones
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate
@@ -48,6 +49,7 @@ def train_from_table(
     table: Path, out: Path, plan: TrainingPlan, run: Run, *, cd8a_cut: float | None = None
 ) -> TrainingResult:
     """Train on a cohort table and write the bundle."""
+    require("study", "training", *LEARNING)
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
     check_plan(plan)
     computed = extracted(cohort, plan, "both", run)
@@ -66,6 +68,7 @@ def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, run: Run) -> 
     CohortError: the tables cannot be used, or no endpoint can be evaluated.
     InputError: settings that cannot work (see `check_plan`).
     """
+    require("study", "a study", *LEARNING)
     cohort = read_labels(inputs)
     if inputs.backbones and not has_images(cohort):
         raise InputError(

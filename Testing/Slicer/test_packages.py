@@ -10,7 +10,6 @@ import shlex
 import subprocess
 import sys
 import textwrap
-import tomllib
 import types
 import zipfile
 from pathlib import Path
@@ -20,6 +19,8 @@ from packaging.requirements import Requirement
 
 from DeepRadScoreLib.errors import MissingPackageError
 from DeepRadScoreSlicer import packages, requirements
+from support import slicer_requirements
+from support.imports import imports, reached, source
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,11 +34,6 @@ COMMAND_LINE = {"openpyxl", "pyarrow", "python-gdcm", "rich", "typer"}
 ENTRIES = ("analysis", "bundle", "imaging", "report.writing", "cohort.table", "computing.case_record", "synthetic")
 
 
-def project():
-    with (ROOT / "pyproject.toml").open("rb") as stream:
-        return {Requirement(text).name.lower(): text for text in tomllib.load(stream)["project"]["dependencies"]}
-
-
 # --- the one list ----------------------------------------------------------------------------------------------------
 
 
@@ -45,10 +41,15 @@ def test_every_dependency_of_the_library_has_one_way_into_slicer():
     ours = {Requirement(name).name.lower(): name for name in requirements.pip_requirements()}
     ways = [set(ours), BUNDLED, BUNDLED_LATER, BY_EXTENSION, COMMAND_LINE]
     assert sum(map(len, ways)) == len(set().union(*ways))
-    dependencies = project()
+    dependencies = slicer_requirements.dependencies()
     assert set().union(*ways) == set(dependencies)
     assert {name: dependencies[name] for name in ours} == ours
     assert {dependencies["torch"], dependencies["torchvision"]} == set(requirements.TORCH)
+
+
+def test_requirements_are_those_that_pyproject_names():
+    written = requirements.REQUIREMENTS.read_text(encoding="utf-8")
+    assert written == slicer_requirements.requirements_text(), "run: make requirements"
 
 
 def test_requirements_are_a_file_that_pip_reads():
@@ -58,51 +59,6 @@ def test_requirements_are_a_file_that_pip_reads():
     parsed = pip.parse_requirements(str(requirements.REQUIREMENTS), session=PipSession())
     assert [line.requirement for line in parsed] == list(requirements.pip_requirements())
     assert all(use for use in requirements.pip_requirements().values())
-
-
-def imports(path):
-    """Names imported by a file at run time, and whether each stands inside a function."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    skipped = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)
-        for node in ast.walk(block)
-    }
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and "import_module" in ast.dump(node.func):
-            yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
-
-
-def source(module):
-    path = ROOT / module.replace(".", "/")
-    return next((found for found in (path / "__init__.py", path.with_suffix(".py")) if found.is_file()), None)
-
-
-def reached(start):
-    """Third-party top-level names that can be imported from here, through all of the library."""
-    todo, seen, third = [f"DeepRadScoreLib.{name}" for name in start], set(), {}
-    while todo:
-        module = todo.pop()
-        path = source(module)
-        if path is None or module in seen:
-            continue
-        seen.add(module)
-        todo.append(module.rpartition(".")[0])
-        for name in imports(path):
-            top = name.partition(".")[0]
-            if top == "DeepRadScoreLib":
-                todo.append(name)
-            elif top not in sys.stdlib_module_names:
-                third.setdefault(top, module)
-    return third
 
 
 def test_every_road_of_the_module_is_covered_by_the_list():
@@ -170,7 +126,7 @@ def test_an_old_pydicom_hinders_dicom_only_and_is_never_replaced(application, mo
     packages.require_analysis()
     assert packages.install([found.name], lambda text: True) == "Nothing is missing."
     assert application.pip == []
-    assert project()["pydicom"] == requirements.PYDICOM
+    assert slicer_requirements.dependencies()["pydicom"] == requirements.PYDICOM
     pretend(monkeypatch, pydicom="2.4.4", pandas="1.5.3")
     assert [each.name for each in requirements.hindering()] == ["pandas>=2.2"]
     assert requirements.missing()[0].said == "pandas 1.5.3 is too old for feature tables; 2.2 or newer is needed (pip)"

@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from DeepRadScoreLib.errors import InputError, MissingPackageError
+from DeepRadScoreLib.extras import install_line, require
 
-INSTALL = "run: pip install idc-index"
+INSTALL = f"run: {install_line('collections')}"
 COLUMNS = (
     *("collection_id", "analysis_result_id", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "Modality"),
     *("instanceCount", "series_size_MB", "series_aws_url", "license_short_name", "source_DOI"),
@@ -30,12 +31,11 @@ def index_file() -> Path:
     ------
     MissingPackageError: idc-index is not installed, or without its index.
     """
+    require("collections", "the index of public collections")
     try:
         from idc_index_data import IDC_INDEX_PARQUET_FILEPATH as parquet
-    except (ImportError, OSError) as error:
-        raise MissingPackageError(
-            "the package idc-index is not installed", where="the index of public collections", mend=INSTALL
-        ) from error
+    except OSError as error:
+        raise MissingPackageError("the package idc-index-data is without its index", mend=INSTALL) from error
     return Path(str(parquet))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from iterstrat.ml_stratifiers import MultilabelStratifiedKFold, MultilabelStratifiedShuffleSplit
 
 from DeepRadScoreLib.errors import CohortError
 
@@ -25,6 +24,8 @@ def stratified_folds(labels: np.ndarray, groups: np.ndarray, n_splits: int, seed
     ------
     CohortError: there are fewer patients than folds.
     """
+    from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
+
     patients, of_case = np.unique(groups, return_inverse=True)
     if len(patients) < n_splits:
         raise CohortError(
@@ -44,6 +45,8 @@ def holdout(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> 
     ------
     CohortError: there are fewer than two patients.
     """
+    from iterstrat.ml_stratifiers import MultilabelStratifiedShuffleSplit
+
     patients, of_case = np.unique(groups, return_inverse=True)
     if len(patients) < 2:
         raise CohortError("one patient cannot be split into two parts", mend="add patients")

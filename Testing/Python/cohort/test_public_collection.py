@@ -459,7 +459,9 @@ def test_a_checksum_that_cannot_be_compared_is_told(run, collection, archive):
 def test_without_idc_index_the_mend_is_named(run, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "idc_index_data", None)
-    with pytest.raises(MissingPackageError, match="pip install idc-index"):
+    with pytest.raises(
+        MissingPackageError, match=r"\(idc-index-data\); run: pip install 'DeepRadScore\[collections\]'"
+    ):
         idc.index_file()
 
 

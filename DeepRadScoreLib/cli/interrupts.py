@@ -78,7 +78,7 @@ def _end_late(begun: threading.Event) -> None:
 
 
 def _kill_workers() -> None:
-    """Kill all processes begun by multiprocessing or joblib; those they do not know of yet end by their lifeline."""
+    """Kill all processes begun by multiprocessing or joblib; those they do not know of yet end with the program."""
     children: list[BaseProcess] = getattr(sys.modules.get("multiprocessing"), "active_children", list)()
     for child in children:
         if child.pid is not None:

@@ -1,7 +1,7 @@
 """A Dask cluster as the workers of a study: one that is running already, or one on this machine for this run.
 
 Only tasks and results travel; cases and the cache (`$DEEPRADSCORE_CACHE`) have to be under the same paths everywhere. A
-worker with one thread, as the local cluster's are, holds one unit at a time: what it dies of is then known.
+worker with one thread, as the local cluster's are, runs one unit at a time, so that it is known which one it died of.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from DeepRadScoreLib.computing.workers import TRIES, Lost, Result
+from DeepRadScoreLib.computing.workers import TRIES, Crashed, Result
 from DeepRadScoreLib.errors import WorkersError
 from DeepRadScoreLib.extras import require
 from DeepRadScoreLib.provenance import code_digest
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LOCAL = "local"
 CONNECTING_S = 30
 NO_WORKER_S = 300
-LOOKING_S = 5
+WAITING_S = 5
 # The profiler's record grows by 0.5 MB a case; memory handed back after every array costs a quarter of the time.
 SETTINGS = {
     "distributed.scheduler.allowed-failures": TRIES - 1,
@@ -40,7 +40,7 @@ SETTINGS = {
 class Cluster:
     """The workers of a Dask cluster (see `workers.Workers`).
 
-    How often a unit is tried whose worker dies is the scheduler's to say (`allowed-failures`).
+    A unit whose worker died is tried again as often as the scheduler's setting `allowed-failures` says.
     """
 
     def __init__(self, client: Client, scheduler: str) -> None:
@@ -48,9 +48,9 @@ class Cluster:
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
-    ) -> Generator[tuple[int, Result | Lost], None, None]:
-        """See `Workers`; no more units are at the cluster than it has threads, and those at work when the generator is
-        closed go on to their end, without effect.
+    ) -> Generator[tuple[int, Result | Crashed], None, None]:
+        """See `Workers`; the cluster is given no more units than it has threads, and those that are running when the
+        generator is closed go on to their end, without effect.
 
         Raises
         ------
@@ -66,7 +66,7 @@ class Cluster:
                 for _ in range(min(len(waiting), self._threads() - len(running))):
                     position = waiting.pop()
                     running[self._submit(function, tasks[position])] = position
-                for future, result in self._ended(running):
+                for future, result in self._finished(running):
                     yield running.pop(future), result
         except (CancelledError, CommClosedError) as error:
             raise self._error("the connection with the scheduler was lost", "start it again") from error
@@ -94,23 +94,23 @@ class Cluster:
         return max(threads, 1)
 
     def _submit(self, function: Callable[..., Result], task: dict[str, Any]) -> Future:
-        return self.client.submit(_checked, function, task, code_digest(), pure=False)
+        return self.client.submit(_run_same_version, function, task, code_digest(), pure=False)
 
-    def _ended(self, running: Iterable[Future]) -> Iterator[tuple[Future, Any]]:
-        """Those that have ended, with their results; none if that takes long. A result that its worker died with is
-        left out: it is computed anew."""
+    def _finished(self, running: Iterable[Future]) -> Iterator[tuple[Future, Any]]:
+        """Those that finished, with their results; none if that takes long. A result that was lost with its worker is
+        left out, since the scheduler computes it anew."""
         from distributed import KilledWorker, wait
 
         try:
             with self.client.as_current():
-                ended = wait(list(running), timeout=LOOKING_S, return_when="FIRST_COMPLETED").done
+                finished = wait(list(running), timeout=WAITING_S, return_when="FIRST_COMPLETED").done
         except TimeoutError:
             return
-        for future in ended:
+        for future in finished:
             try:
-                result = future.result(LOOKING_S)
+                result = future.result(WAITING_S)
             except KilledWorker as error:
-                result = Lost(error.allowed_failures + 1)
+                result = Crashed(error.allowed_failures + 1)
             except TimeoutError:
                 if future.status == "error":
                     raise
@@ -138,17 +138,17 @@ def cluster(scheduler: str, jobs: int) -> Iterator[Cluster]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with dask.config.set(SETTINGS):
         if scheduler == LOCAL:
-            with _local(jobs) as client:
+            with _local_client(jobs) as client:
                 yield Cluster(client, scheduler)
             return
-        address = _answering(scheduler)
+        address = _address(scheduler)
         with Client(address, timeout=CONNECTING_S, set_as_default=False) as client:
             workers = Cluster(client, scheduler)
             workers.wait_for_worker()
             yield workers
 
 
-def _answering(scheduler: str) -> str:
+def _address(scheduler: str) -> str:
     """The scheduler's address, if something answers there: a client that finds nothing takes minutes to give up."""
     from distributed.comm import get_address_host_port
 
@@ -167,8 +167,8 @@ def _answering(scheduler: str) -> str:
 
 
 @contextmanager
-def _local(jobs: int) -> Iterator[Client]:
-    """A cluster on this machine that keeps its number of workers: Dask does not replace one that dies as it starts."""
+def _local_client(jobs: int) -> Iterator[Client]:
+    """A cluster on this machine of constant size: Dask alone does not replace a worker that dies as it starts."""
     import joblib
     from distributed import Client, LocalCluster
 
@@ -183,8 +183,8 @@ def _local(jobs: int) -> Iterator[Client]:
         yield client
 
 
-def _checked(function: Callable[..., Result], task: dict[str, Any], code: str) -> Result:
-    """Run at the worker."""
+def _run_same_version(function: Callable[..., Result], task: dict[str, Any], code: str) -> Result:
+    """Called at the worker."""
     if code_digest() != code:
         raise WorkersError(
             "a worker of the cluster has another version of DeepRadScore",

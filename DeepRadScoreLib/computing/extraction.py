@@ -18,7 +18,7 @@ from DeepRadScoreLib.computing.case_record import (
     compute_case,
 )
 from DeepRadScoreLib.computing.run import Run
-from DeepRadScoreLib.computing.workers import Lost
+from DeepRadScoreLib.computing.workers import Crashed
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.models import Preprocessing
 from DeepRadScoreLib.progress import Progress, Stage
@@ -110,7 +110,7 @@ def extract_cohort(
     calls = [{"task": task, "cache": run.folder} for task in tasks]
     with closing(run.workers.each(compute_case, calls)) as found:
         for done, (row, result) in enumerate(found, start=1):
-            record = CaseRecord(tasks[row].case_id, error=f"{result}.") if isinstance(result, Lost) else result
+            record = CaseRecord(tasks[row].case_id, error=f"{result}.") if isinstance(result, Crashed) else result
             if not record.error:
                 table[row] = record.features
             records[row] = replace(record, features=table[row])

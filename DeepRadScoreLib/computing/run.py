@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import joblib
 
 from DeepRadScoreLib.computing.case_record import cache_folder
-from DeepRadScoreLib.computing.workers import InProcess, Lost, Workers
+from DeepRadScoreLib.computing.workers import Crashed, InProcess, Workers
 from DeepRadScoreLib.errors import WorkersError
 from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 from DeepRadScoreLib.writing import replacing
@@ -66,7 +66,7 @@ class Run:
         stored = joblib.Memory(self.folder, verbose=0).cache(function)
         with closing(self.workers.each(stored, tasks)) as found:
             for position, result in found:
-                if isinstance(result, Lost):
+                if isinstance(result, Crashed):
                     raise WorkersError(
                         str(result),
                         where=Progress(stage, detail).text,

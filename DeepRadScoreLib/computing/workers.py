@@ -1,8 +1,8 @@
-"""Who does a study's work, one unit after another: this process, processes of this machine, or a cluster (`cluster`).
+"""Workers that compute the units of long work: this process, processes of this machine, or a cluster (`cluster`).
 
 A unit is a function called with one set of arguments. All workers give the same results; they differ in what a crash
 costs. A process that dies (a fault in a native library, no memory left, killed) costs the one unit it was at, which is
-tried three times in all and then given back as `Lost`.
+tried three times in all; `Crashed` then stands in place of its result.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ONE_THREAD_EACH = {
 
 
 @dataclass(frozen=True)
-class Lost:
+class Crashed:
     """What stands in place of the result of a unit whose process died each time it was tried."""
 
     tries: int = TRIES
@@ -49,15 +49,15 @@ class Lost:
 
 
 class Workers(Protocol):
-    """Something that does units of work."""
+    """What computes units."""
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
-    ) -> Generator[tuple[int, Result | Lost], None, None]:
+    ) -> Generator[tuple[int, Result | Crashed], None, None]:
         """`function(**task)` for every task, as they finish: the task's position and its result.
 
         Units are handed out as results are taken, so that no more than a few wait anywhere. What the function raises
-        is raised here. Closing the generator ends the units that are at work.
+        is raised here. Closing the generator ends the units that are running.
         """
 
 
@@ -66,7 +66,7 @@ class InProcess:
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
-    ) -> Generator[tuple[int, Result | Lost], None, None]:
+    ) -> Generator[tuple[int, Result | Crashed], None, None]:
         """See `Workers`; a crash ends the program."""
         for position, task in enumerate(tasks):
             yield position, function(**task)
@@ -86,7 +86,7 @@ class Processes:
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
-    ) -> Generator[tuple[int, Result | Lost], None, None]:
+    ) -> Generator[tuple[int, Result | Crashed], None, None]:
         """See `Workers`; every process is a pool of its own, so that it is known which unit it died of."""
         waiting = list(reversed(range(len(tasks))))
         deaths = dict.fromkeys(waiting, 0)
@@ -100,13 +100,13 @@ class Processes:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     position, process = running.pop(future)
                     try:
-                        result: Result | Lost = future.result()
+                        result: Result | Crashed = future.result()
                     except BrokenProcessPool:
                         deaths[position] += 1
                         if deaths[position] < TRIES:
                             waiting.append(position)
                             continue
-                        result = Lost()
+                        result = Crashed()
                     else:
                         self._idle.append(process)
                     yield position, result
@@ -124,21 +124,22 @@ class Processes:
 
 
 def _process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, env=ONE_THREAD_EACH, initializer=_follow, initargs=(_lifeline()[0],))
+    return ProcessPoolExecutor(1, env=ONE_THREAD_EACH, initializer=_end_with_program, initargs=(_pipe_of_program()[0],))
 
 
 @cache
-def _lifeline() -> tuple[Connection, Connection]:
-    """A pipe into which nothing is ever written: who reads from it is woken when the program that holds it ends."""
+def _pipe_of_program() -> tuple[Connection, Connection]:
+    """A pipe into which nothing is ever written: reading from it ends when the program that holds it ends."""
     return Pipe(duplex=False)
 
 
-def _follow(lifeline: Connection) -> None:
+def _end_with_program(pipe: Connection) -> None:
+    """Called in a new process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with, args=(lifeline,), name="lifeline", daemon=True).start()
+    Thread(target=_end_after, args=(pipe,), name="end with the program", daemon=True).start()
 
 
-def _end_with(lifeline: Connection) -> None:
+def _end_after(pipe: Connection) -> None:
     with suppress(EOFError, OSError):
-        lifeline.recv_bytes()
+        pipe.recv_bytes()
     os._exit(1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.computing.workers import Lost, Workers
+from DeepRadScoreLib.computing.workers import Crashed, Workers
 from DeepRadScoreLib.errors import InputError, OutputError, WorkersError
 from DeepRadScoreLib.imaging import read_image
 from DeepRadScoreLib.imaging.files import write_image
@@ -132,7 +132,7 @@ def _write_images(
         (folder / "images").mkdir(parents=True, exist_ok=True)
         with closing(workers.each(_write_case, tasks)) as written:
             for number, (position, result) in enumerate(written, start=1):
-                if isinstance(result, Lost):
+                if isinstance(result, Crashed):
                     case_id = table["case_id"].iloc[position]
                     raise WorkersError(str(result), where=case_id, mend="run the same command again")
                 report(Progress(Stage.MAKING_CASES, done=number, total=len(table)))

@@ -22,7 +22,7 @@ from DeepRadScoreLib.computing import cluster as cluster_module
 from DeepRadScoreLib.computing.cluster import Cluster, cluster
 from DeepRadScoreLib.computing.extraction import extract_cohort
 from DeepRadScoreLib.computing.run import Run
-from DeepRadScoreLib.computing.workers import TRIES, Lost, Processes
+from DeepRadScoreLib.computing.workers import TRIES, Crashed, Processes
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, RegionError, WorkersError
 from DeepRadScoreLib.progress import Stage
@@ -52,7 +52,7 @@ def test_a_crash_costs_its_unit_alone_and_three_make_it_lost(workers, tmp_path):
     tasks = [{"folder": tmp_path, "number": number, "deaths": deaths.get(number, 0)} for number in range(9)]
     found = list(workers.each(deadly, tasks))
     assert sorted(position for position, _ in found) == list(range(9))
-    assert dict(found) == {number: f"{number} by 1 thread" for number in range(9)} | {5: Lost()}
+    assert dict(found) == {number: f"{number} by 1 thread" for number in range(9)} | {5: Crashed()}
     assert tries(tmp_path, 5) == TRIES
     if isinstance(workers, Processes):
         assert [tries(tmp_path, number) for number in range(9)] == [1, 1, 2, TRIES, 1, TRIES, 1, 1, 1]
@@ -197,7 +197,7 @@ def test_a_cancelled_extraction_leaves_whole_files_alone_and_goes_on(cohort, und
     assert 3 <= len(list(tmp_path.rglob("*.npz"))) < len(cohort)
     found = extract_cohort(cohort, Run(tmp_path), wants="patches")
     assert found.patches.tobytes() == undisturbed.patches.tobytes()
-    assert not list(tmp_path.rglob("*.part"))
+    assert not list(tmp_path.rglob("*.part*"))
 
 
 def test_a_poisoned_case_is_recorded_and_the_rest_goes_on(workers, cohort, undisturbed, tmp_path, monkeypatch):

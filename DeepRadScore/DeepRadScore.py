@@ -59,7 +59,7 @@ def registerSampleData() -> None:
 
 @parameterNodeWrapper
 class DeepRadScoreParameterNode:
-    """What is chosen in the panel and saved with the scene."""
+    """The user's choices, saved with the scene."""
 
     inputVolume: vtkMRMLScalarVolumeNode
     segmentation: vtkMRMLSegmentationNode
@@ -71,7 +71,7 @@ class DeepRadScoreParameterNode:
 
 
 class DeepRadScoreLogic(ScriptedLoadableModuleLogic):
-    """What can be done without the panel."""
+    """The module's work without its panel."""
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
@@ -142,7 +142,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # Slicer's life cycle
 
     def cleanup(self) -> None:
-        """The application ends, or the module is reloaded."""
+        """Stop all work and let go of the scene: the application ends, or the module is reloaded."""
         if self.logic is None:
             return
         self.work.drop()
@@ -154,12 +154,12 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
 
     def enter(self) -> None:
-        """The module is shown."""
+        """Called when the module is shown."""
         self.initializeParameterNode()
         self.editor.enter()
 
     def exit(self) -> None:
-        """Another module is shown. CT and mask are observed on, so that results go stale wherever they are edited.
+        """Called when another module is shown; CT and mask stay observed, so that edits made there are noticed.
 
         The widgets stay bound to the parameter node: each `connectGui` leaves an observer that `disconnectGui` does not
         take away.
@@ -168,7 +168,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.cases.view.leave()
 
     def onSceneStartClose(self, caller: Any, event: Any) -> None:
-        """The scene is being closed: stop, save what is unsaved, let go of its nodes."""
+        """Stop all work, save corrections and let go of all nodes before the scene is closed."""
         self.work.drop()
         self.cases.save_quietly()
         self.editor.close()
@@ -179,12 +179,12 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._clearPanel()
 
     def onSceneEndClose(self, caller: Any, event: Any) -> None:
-        """An empty scene gets its parameter node at once if the module is shown."""
+        """Give the empty scene its parameter node at once if the module is shown."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 
     def onSceneEndImport(self, caller: Any, event: Any) -> None:
-        """A scene was read: its choices and results are shown."""
+        """Show the choices and results of a scene that was loaded."""
         if self.parent.isEntered:
             self.initializeParameterNode()
             self.choice.follow()
@@ -197,12 +197,12 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.onReload(self)
 
     def initializeParameterNode(self) -> None:
-        """Make sure that the scene has the parameter node, and choose what there is only one of."""
+        """Bind the scene's parameter node, and choose CT and segmentation where the scene has only one."""
         if self.choice.node is None:
             self.choice.bind(self.logic.getParameterNode())
         self.choice.choose_only_ones()
 
-    # What the sections tell each other
+    # From one section to the others
 
     def _onChoice(self) -> None:
         self.results.update_overlay()
@@ -214,7 +214,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.editor.set_nodes(None, None)
 
     def onSample(self, checked: bool = False) -> None:
-        """Make the synthetic case, or take the one that is there, and put it under review with its model."""
+        """Put the synthetic case under review with its model; it is made on first use."""
         from DeepRadScoreSlicer import sample_data
 
         def use(sample: Any) -> None:

@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def main(arguments: list[str]) -> int:
-    """Run the batch; raises nothing but what ends the program itself, and returns the exit code."""
+    """Run the batch and return the exit code; raises nothing but what ends the program itself."""
     _find_packages()
     try:
         options = _parser().parse_args(arguments)
@@ -82,7 +82,7 @@ def _line(outcome: CaseOutcome) -> str:
 
 
 def _say(line: str, stream: TextIO | None = None) -> None:
-    """One line, at once; a letter that the console does not have is written as its number."""
+    """Print one line at once; a letter that the console does not have is printed as its number."""
     stream = sys.stdout if stream is None else stream
     encoding = getattr(stream, "encoding", None) or "utf-8"
     print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
@@ -102,10 +102,10 @@ def _find_packages() -> None:
     The library lies beside the module's file where it is installed, and beside the module's folder in the sources.
     Slicer puts the folder of a script first on the path, where our files would hide others of the same names.
     """
-    sys.path[:] = [place for place in sys.path if not place or Path(place).resolve() != HERE]
-    for place, package in ((HERE.parent, HERE.name), (HERE.parents[1], "DeepRadScoreLib")):
-        if (place / package).is_dir() and str(place) not in sys.path:
-            sys.path.append(str(place))
+    sys.path[:] = [path for path in sys.path if not path or Path(path).resolve() != HERE]
+    for folder, package in ((HERE.parent, HERE.name), (HERE.parents[1], "DeepRadScoreLib")):
+        if (folder / package).is_dir() and str(folder) not in sys.path:
+            sys.path.append(str(folder))
 
 
 def _check_packages() -> None:

@@ -1,4 +1,4 @@
-"""How the packages that are missing get into Slicer: from PyPI under constraints, or by an extension.
+"""Installing missing packages into Slicer: from PyPI under constraints, or by an extension.
 
 Packages come from PyPI into Slicer's own Python, under constraints: every distribution that is already there keeps the
 version it has, and SimpleITK and torch may not come that way at all. Why not otherwise: a private folder on `sys.path`
@@ -42,7 +42,7 @@ def require_analysis() -> None:
 
 
 def install_command() -> str:
-    """The command that gets everything that is missing without asking; to be run again after an extension came."""
+    """A command that installs everything that is missing without asking; run it again after an extension was added."""
     import slicer
 
     launcher = slicer.app.launcherExecutableFilePath or "Slicer"
@@ -55,7 +55,7 @@ def install_command() -> str:
 
 
 def install_and_exit() -> None:
-    """Get what is missing, say what was done, and end Slicer: exit code 0, or 1 with the error's sentence."""
+    """Install what is missing, print what was done, and end Slicer: exit code 0, or 1 with the error's sentence."""
     import slicer
 
     from DeepRadScoreLib.errors import DeepRadScoreError
@@ -71,7 +71,7 @@ def install_and_exit() -> None:
 
 
 def consent_text(names: Iterable[str]) -> str:
-    """What would be got, how big it is and from where; for the question before an installation."""
+    """Question before an installation: what would be installed, from where, and its size."""
     wanted = _chosen(names)
     lines = ["DeepRadScore would get:"]
     for source, text in CONSENT.items():
@@ -82,7 +82,7 @@ def consent_text(names: Iterable[str]) -> str:
 
 
 def install(names: Iterable[str], confirm: Callable[[str], bool]) -> str:
-    """Get packages after asking, and say in a sentence what was done or what is to be done next.
+    """Install packages after asking; the value is a sentence on what was done or what to do next.
 
     Parameters
     ----------
@@ -121,15 +121,15 @@ def _chosen(names: Iterable[str]) -> list[Missing]:
 
 
 def constraints() -> list[str]:
-    """One line for pip per distribution that must stay as it is or may not come from PyPI."""
+    """Constraints for pip: a line for each distribution that must keep its version or may not come from PyPI."""
     there = {
         each.metadata["Name"].lower(): f"{each.metadata['Name']}=={each.version}"
         for each in importlib.metadata.distributions()
         if each.metadata["Name"]
     }
     ours = {bare_name(name) for name in pip_requirements()}
-    kept = [line for name, line in there.items() if name not in ours]
-    return sorted(kept) + [f"{name}<0" for name in NEVER_FROM_PYPI if name.lower() not in there]
+    pinned = [line for name, line in there.items() if name not in ours]
+    return sorted(pinned) + [f"{name}<0" for name in NEVER_FROM_PYPI if name.lower() not in there]
 
 
 def _pip_install(names: list[str]) -> None:
@@ -156,7 +156,7 @@ def _pip_install(names: list[str]) -> None:
 
 
 def _get_torch() -> bool:
-    """Whether Slicer must be restarted before torch can be got."""
+    """Install torch; True where Slicer must be restarted before that is possible."""
     from DeepRadScoreLib.errors import MissingPackageError
 
     if importlib.util.find_spec("PyTorchUtils") is None:
@@ -181,7 +181,7 @@ def _get_torch() -> bool:
 
 
 def _get_extension(name: str) -> None:
-    """Get an extension; it is there after a restart. The user was asked before, so the manager does not ask again."""
+    """Install an extension, usable after a restart; the user was asked before, so the manager does not ask again."""
     import slicer
 
     from DeepRadScoreLib.errors import MissingPackageError

@@ -1,4 +1,4 @@
-"""What the self-test drives the panel with: cases put under review, the panel's buttons, and waiting for its work."""
+"""Tools of the self-test: cases put under review, the panel's buttons, and waiting for its work."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PanelTest(ScriptedLoadableModuleTest):
         slicer.app.processEvents()
 
     def runTest(self) -> None:
-        """Run all tests by unittest itself, which counts those that are skipped and tells why."""
+        """Run all tests by unittest itself, which counts skipped ones and gives the reason."""
         suite = unittest.defaultTestLoader.loadTestsFromTestCase(type(self))
         outcome = unittest.TextTestRunner(verbosity=2).run(suite)
         if not outcome.wasSuccessful():
@@ -60,7 +60,7 @@ class PanelTest(ScriptedLoadableModuleTest):
         return sample_data.make_sample()
 
     def open_sample(self) -> None:
-        """By the panel's own button."""
+        """Put the sample under review by the panel's own button."""
         self.sample()
         self.panel.onSample()
         self.wait(lambda: self.idle() and self.panel.review.chosen.complete)

@@ -1,4 +1,4 @@
-"""What the analysis needs beside the library: which of it is missing, and which versions are in use.
+"""Packages that the analysis needs beside the library: which are missing, and which versions are in use.
 
 pydicom is Slicer's own: its DICOM module depends on it, and a second one cannot be imported beside it. Where it is too
 old for the library's DICOM reader (Slicer 5.10 has 2.4), only that reader is unavailable; all else works.
@@ -41,8 +41,8 @@ class Missing:
     hinders: bool = True
 
     @property
-    def said(self) -> str:
-        """One line for the panel."""
+    def sentence(self) -> str:
+        """What is missing or too old, in one line."""
         if self.found is None:
             return f"{self.name}: {self.needed_for} ({self.source})"
         bare, _, floor = self.name.partition(">=")
@@ -50,17 +50,17 @@ class Missing:
 
 
 def analysis_possible() -> bool:
-    """Whether nothing is missing that hinders it."""
+    """Whether every package is there without which there is no analysis."""
     return not hindering()
 
 
 def hindering() -> list[Missing]:
-    """What is missing and without which there is no analysis at all."""
+    """Missing packages without which there is no analysis at all."""
     return [each for each in missing() if each.hinders]
 
 
 def missing() -> list[Missing]:
-    """What is needed and not found; nothing is imported for it."""
+    """Needed packages that are absent or too old; none is imported to find out."""
     importlib.invalidate_caches()
     found = [_missing(name, "deep features and Grad-CAM", "PyTorch extension") for name in TORCH if not _there(name)]
     if importlib.util.find_spec("radiomics") is None:
@@ -76,7 +76,7 @@ def _missing(name: str, needed_for: str, source: Source, hinders: bool = True) -
 
 
 def pip_requirements() -> dict[str, str]:
-    """Requirement -> what it is for, from `Resources/requirements.txt`."""
+    """Use of each requirement in `Resources/requirements.txt`, by requirement."""
     lines = (line for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
     parted = (line.partition("#") for line in lines if line.strip())
     return {name.strip(): use.strip() for name, _, use in parted}

@@ -16,7 +16,7 @@ from DeepRadScoreSlicer.panel_testing import RADIUS_MM, SIZE, PanelTest, ball
 
 
 class DeepRadScoreTest(PanelTest):
-    """What the module promises, by its own panel."""
+    """The module as a user meets it, through its own panel."""
 
     def test_loads(self) -> None:
         """Constructed with or without a main window, and says what it can do here."""
@@ -154,8 +154,8 @@ class DeepRadScoreTest(PanelTest):
         from DeepRadScoreSlicer import batch
 
         sample = self.sample()
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
             table = folder / "cases.csv"
             table.write_text(
                 f"case_id,ct,mask\ngood,{sample.ct},{sample.mask}\nbad,{sample.ct},{folder / 'none.nrrd'}\n"

@@ -24,10 +24,10 @@ import slicer_harness as harness  # noqa: E402
 
 NARROW, WIDE = 380, 500
 VIEW = 640
-HIGHEST = 1200
+MAX_HEIGHT = 1200
 """Of a picture that is published; the panel is scrolled in Slicer."""
 LUNG_WINDOW = (-1350.0, 150.0)
-LONGEST_S = 600.0
+MAX_WAIT_S = 600.0
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
 
 def settle(widget: Any) -> None:
     harness.process_events(20)
-    harness.wait_for(lambda: not widget.work.running and not widget.review._watch.waiting, LONGEST_S)
+    harness.wait_for(lambda: not widget.work.running and not widget.review._watch.waiting, MAX_WAIT_S)
     harness.process_events(20)
 
 
@@ -76,13 +76,13 @@ def open_files(widget: Any, ct: Path, mask: Path) -> None:
 
 
 def draw_all(module: Any, out: Path, *, published: bool) -> None:
-    widget, highest = module.widget, HIGHEST if published else None
+    widget, max_height = module.widget, MAX_HEIGHT if published else None
     widget.ui.casesSection.collapsed = True
     widget.ui.exportSection.collapsed = True
     prepare_view(widget)
     widget.results.overlay._go_to(widget.review.volume)
     look_at_tumour(widget)
-    grab(module.panel, out / "review.png", 420, highest)
+    grab(module.panel, out / "review.png", 420, max_height)
     if not published:
         draw_view(out / "view_review.png")
     widget.ui.analyzeButton.click()
@@ -94,16 +94,16 @@ def draw_all(module: Any, out: Path, *, published: bool) -> None:
         widget.results.profile._findings[shown].button.click()
     for section in (widget.ui.reviewSection, widget.ui.analysisSection):
         section.collapsed = True
-    grab(module.panel, out / f"profile_{WIDE}.png", WIDE, highest)
+    grab(module.panel, out / f"profile_{WIDE}.png", WIDE, max_height)
     draw_view(out / "view_heat_map.png")
     if published:
         return
-    grab(module.panel, out / f"profile_{NARROW}.png", NARROW, highest)
+    grab(module.panel, out / f"profile_{NARROW}.png", NARROW, max_height)
     widget.review.volume.SetOrigin([value + 1 for value in widget.review.volume.GetOrigin()])
-    grab(module.panel, out / "stale.png", NARROW, highest)
+    grab(module.panel, out / "stale.png", NARROW, max_height)
 
 
-def grab(panel: Any, path: Path, width: int, highest: int | None) -> None:
+def grab(panel: Any, path: Path, width: int, max_height: int | None) -> None:
     """The panel at a width, as high as it needs to be; the upper part of it where that is too high."""
     widget = harness.unwrap(panel)
     widget.show()
@@ -112,7 +112,7 @@ def grab(panel: Any, path: Path, width: int, highest: int | None) -> None:
     widget.resize(width, max(widget.sizeHint().height(), widget.heightForWidth(width)))
     harness.process_events(20)
     picture = widget.grab()
-    picture = picture.copy(0, 0, picture.width(), min(picture.height(), highest or picture.height()))
+    picture = picture.copy(0, 0, picture.width(), min(picture.height(), max_height or picture.height()))
     picture.save(str(path))
     print(path, picture.width(), picture.height())
 

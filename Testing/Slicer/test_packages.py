@@ -118,7 +118,7 @@ def test_absent_and_old_packages_are_missing(monkeypatch):
 def test_an_old_pydicom_hinders_dicom_only_and_is_never_replaced(application, monkeypatch):
     pretend(monkeypatch, pydicom="2.4.4")
     (found,) = requirements.missing()
-    assert found.said == (
+    assert found.sentence == (
         "pydicom 2.4.4 is too old for DICOM segmentations; 3.0 or newer is needed (Slicer 5.12 or newer)"
     )
     assert requirements.hindering() == []
@@ -129,7 +129,9 @@ def test_an_old_pydicom_hinders_dicom_only_and_is_never_replaced(application, mo
     assert slicer_requirements.dependencies()["pydicom"] == requirements.PYDICOM
     pretend(monkeypatch, pydicom="2.4.4", pandas="1.5.3")
     assert [each.name for each in requirements.hindering()] == ["pandas>=2.2"]
-    assert requirements.missing()[0].said == "pandas 1.5.3 is too old for feature tables; 2.2 or newer is needed (pip)"
+    assert (
+        requirements.missing()[0].sentence == "pandas 1.5.3 is too old for feature tables; 2.2 or newer is needed (pip)"
+    )
 
 
 def test_looking_imports_nothing():

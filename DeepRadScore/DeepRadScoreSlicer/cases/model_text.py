@@ -1,4 +1,4 @@
-"""What the panel says of a chosen model before it is used, read from its manifest without the analysis' packages."""
+"""A model described in one sentence, from its manifest alone: the analysis' packages are not needed for it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ModelText:
-    """One sentence on a model, and the shell thickness (mm) it brings; None where it is not a model."""
+    """One sentence on a model, and the thickness of its shell in mm; None where the file is no model."""
 
     sentence: str
     shell_mm: float | None
 
 
 def model_text(path: Path) -> ModelText:
-    """Read the manifest only; whether the model is whole is checked when it is used."""
+    """Describe the model of a file; whether the rest of the file is sound is checked when it is used."""
     try:
         with zipfile.ZipFile(path) as archive:
             manifest = json.loads(archive.read("manifest.json"))

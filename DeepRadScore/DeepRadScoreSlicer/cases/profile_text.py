@@ -24,17 +24,17 @@ class Numbers:
     label: str | None
     stale: bool
 
-    def shown(self, text: str) -> str:
-        """One number, or several that belong together, with the label after it."""
-        return self.struck(text) + self.tag()
+    def labelled(self, text: str) -> str:
+        """A number, or several that belong together, with the label after it."""
+        return self.plain(text) + self.label_tag()
 
-    def struck(self, text: str) -> str:
-        """The number alone, for a line of several that ends with the label."""
+    def plain(self, text: str) -> str:
+        """A number without the label, for a line of several that ends with it."""
         shown = f"<s>{escape(text)}</s>" if self.stale else escape(text)
         return f'<span style="white-space:nowrap"><b>{shown}</b></span>'
 
-    def tag(self) -> str:
-        """The label in its own colours; nothing where there is none."""
+    def label_tag(self) -> str:
+        """The label in its own colours; "" where there is none."""
         if self.label is None:
             return ""
         words = escape(self.label).replace(" ", "&nbsp;")
@@ -42,7 +42,7 @@ class Numbers:
 
 
 def banner(text: str, background: str, ink: str) -> str:
-    """A line that cannot be overlooked."""
+    """A line across the panel on a coloured ground."""
     return (
         f'<table width="100%" cellpadding="6" cellspacing="0"><tr><td bgcolor="{background}">'
         f'<span style="color:{ink}"><b>{escape(text)}</b></span></td></tr></table>'
@@ -50,7 +50,7 @@ def banner(text: str, background: str, ink: str) -> str:
 
 
 def head_text(document: dict[str, Any], stale: bool) -> str:
-    """What the profile is of, by which model, and whether it still holds."""
+    """Case, model and validity of the profile."""
     parts = []
     if stale:
         parts.append(
@@ -79,21 +79,21 @@ def regions_text(document: dict[str, Any], numbers: Numbers) -> str:
 
     tumour, shell, patch = (document["regions"][name] for name in ("tumour", "peritumoral", "patch"))
     rows = [
-        ("Tumour", numbers.shown(f"{decimals(tumour['volume_ml'])} mL")),
-        (f"Shell, {shell['thickness_mm']:g} mm", numbers.shown(f"{decimals(shell['volume_ml'])} mL")),
+        ("Tumour", numbers.labelled(f"{decimals(tumour['volume_ml'])} mL")),
+        (f"Shell, {shell['thickness_mm']:g} mm", numbers.labelled(f"{decimals(shell['volume_ml'])} mL")),
         (
             "Largest area",
-            numbers.shown(f"{decimals(patch['area_mm2'], 0)} mm²") + f" slice {patch['slice']} (from 0 at the feet)",
+            numbers.labelled(f"{decimals(patch['area_mm2'], 0)} mm²") + f" slice {patch['slice']} (from 0 at the feet)",
         ),
     ]
     if patch["cut_off_share"] > 0:
-        rows.append(("Outside the patch", numbers.shown(percent(patch["cut_off_share"])) + " of that area"))
+        rows.append(("Outside the patch", numbers.labelled(percent(patch["cut_off_share"])) + " of that area"))
     cells = "".join(
         f'<tr><td style="padding-right:10px">{escape(name)}</td><td>{value}</td></tr>' for name, value in rows
     )
     words = {"warning": "Warning", "info": "Note"}
     notes = "".join(
-        f"<p><b>{words[note['severity']]}:</b> {escape(note['message'])}{numbers.tag()}</p>"
+        f"<p><b>{words[note['severity']]}:</b> {escape(note['message'])}{numbers.label_tag()}</p>"
         for note in document["quality"]
     )
     return f'<table cellspacing="0" cellpadding="2">{cells}</table>{notes or "<p>Quality: no remarks.</p>"}'
@@ -120,13 +120,13 @@ def _flags(entry: dict[str, Any]) -> tuple[str, ...]:
 
 
 def title_text(name: str, entry: dict[str, Any], stale: bool, opened: bool) -> str:
-    """The words on a finding's button: plain text, no number."""
+    """Text of a finding's button: plain, without a number."""
     mark = "▾" if opened else "▸"
     return f"{mark} {name}: {entry['decision'] or 'no decision'}" + (f" ({OUT_OF_DATE.lower()})" if stale else "")
 
 
 def absent_text(name: str, entry: dict[str, Any]) -> str:
-    """A finding without a probability: that there is none, and why."""
+    """Text for a finding without a probability, with the reason."""
     return f"<b>{escape(name)}: no probability.</b> " + escape(" ".join(remarks(entry)))
 
 
@@ -135,17 +135,17 @@ def finding_text(positive: str, entry: dict[str, Any], numbers: Numbers) -> str:
     from DeepRadScoreLib.report.number_text import percent
 
     threshold, spread, words = entry["threshold"], entry["spread"], remarks(entry)
-    first = f'<span style="font-size:large">{numbers.struck(percent(entry["probability"]))}</span>'
+    first = f'<span style="font-size:large">{numbers.plain(percent(entry["probability"]))}</span>'
     if threshold is not None:
-        first += f" {escape(positive)} from {numbers.struck(percent(threshold))} on"
-    between = "—" if spread is None else numbers.shown(f"{percent(spread[0])} – {percent(spread[1])}")
+        first += f" {escape(positive)} from {numbers.plain(percent(threshold))} on"
+    between = "—" if spread is None else numbers.labelled(f"{percent(spread[0])} – {percent(spread[1])}")
     below = [f"Fold models {between}", _validation(entry, numbers)]
     if by_chance(entry):
         below.append(f"<b>{BY_CHANCE[0].upper()}{BY_CHANCE[1:]}.</b>")
     if words:
         below.append(escape(" ".join(words)))
     bar = probability_bar(entry["probability"], threshold, spread, by_chance(entry))
-    return first + numbers.tag() + bar + "<br>".join(below)
+    return first + numbers.label_tag() + bar + "<br>".join(below)
 
 
 def _validation(entry: dict[str, Any], numbers: Numbers) -> str:
@@ -154,17 +154,17 @@ def _validation(entry: dict[str, Any], numbers: Numbers) -> str:
     if entry["validation_auc"] is None:
         return "AUC in validation —"
     interval = entry["validation_auc_ci"]
-    text = f"AUC in validation {numbers.struck(decimals(entry['validation_auc']))}"
+    text = f"AUC in validation {numbers.plain(decimals(entry['validation_auc']))}"
     if interval is not None:
-        text += f" (95 % interval {numbers.struck(f'{decimals(interval[0])} – {decimals(interval[1])}')})"
+        text += f" (95 % interval {numbers.plain(f'{decimals(interval[0])} – {decimals(interval[1])}')})"
     if entry["validation_n"] is not None:
         counts = f"{entry['validation_n']} patients, {entry['validation_positives']} positive"
-        text += f"; {numbers.struck(counts)}"
-    return text + numbers.tag()
+        text += f"; {numbers.plain(counts)}"
+    return text + numbers.label_tag()
 
 
 def evidence_text(positive: str, negative: str, entry: dict[str, Any], numbers: Numbers) -> str:
-    """What the model weighed: SHAP by source as bars to either side of zero, and the two RadScores."""
+    """SHAP values by source as bars to either side of zero, and the two RadScores."""
     from DeepRadScoreLib.report.number_text import signed
     from DeepRadScoreLib.report.wording import grouped_shap
 
@@ -177,21 +177,21 @@ def evidence_text(positive: str, negative: str, entry: dict[str, Any], numbers: 
         )
         largest = max(abs(value) for value in shap.values()) or 1.0
         for name, value in shap.items():
-            parts.append(f"{escape(name)} {numbers.shown(signed(value))}{diverging_bar(value / largest)}")
-        base = "" if entry["shap_base"] is None else f" ({numbers.shown(signed(entry['shap_base']))})"
+            parts.append(f"{escape(name)} {numbers.labelled(signed(value))}{diverging_bar(value / largest)}")
+        base = "" if entry["shap_base"] is None else f" ({numbers.labelled(signed(entry['shap_base']))})"
         parts.append(f"Added to the model's base{base}, these give its score for this case before calibration.")
     else:
         parts.append("Not available.")
     for region, name in (("radscore_tumour", "Tumour RadScore"), ("radscore_peritumoral", "Peritumoral RadScore")):
         if entry[region] is not None:
-            parts.append(f"<br>{name}: {numbers.shown(signed(entry[region]))}")
+            parts.append(f"<br>{name}: {numbers.labelled(signed(entry[region]))}")
     return "".join(parts)
 
 
 def probability_bar(
     probability: float, threshold: float | None, spread: tuple[float, float] | None, chance: bool
 ) -> str:
-    """Filled up to the probability, a tick at the threshold; a thin line below for the range over the fold models."""
+    """A bar filled up to the probability, with a tick at the threshold and a line below for the spread."""
     marks = [(0.0, probability, GREY if chance else BLUE), (probability, 1.0, TRACK)]
     bar = _row(_with_tick(marks, threshold), 5)
     if spread is not None:
@@ -214,7 +214,7 @@ TICK = 0.008
 
 
 def _with_tick(spans: list[tuple[float, float, str]], at: float | None) -> list[tuple[float, float, str]]:
-    """The spans with a narrow one of ink laid over them."""
+    """Spans of a bar with a narrow dark one over them at a position."""
     if at is None:
         return spans
     begin = min(max(at - TICK / 2, 0.0), 1.0 - TICK)

@@ -1,4 +1,4 @@
-"""What a reader said of the cases of one list, kept in a JSON file between sessions."""
+"""Status and notes on the cases of one list, in a JSON file that several sessions may share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MEND = "choose a list in a folder that you may write to, with space left"
 
 
 class ReviewFile:
-    """One JSON file with an entry for each case that was touched.
+    """One JSON file with an entry for each case that a reader has opened.
 
     Each change reads the file again, alters the one entry and writes the whole under another name before it takes the
     old one's place, so that neither a crash nor a second session on the same list loses what others wrote.
@@ -30,7 +30,7 @@ class ReviewFile:
         self._entries = self._read()
 
     def get(self, case_id: str, field: str) -> str:
-        """A field of a case's entry, "" where there is none."""
+        """Value of a field of a case's entry; "" where there is none."""
         return str(self._entries.get(case_id, {}).get(field, ""))
 
     def put(self, case_id: str, **fields: str) -> None:
@@ -74,10 +74,10 @@ class ReviewFile:
         from DeepRadScoreLib.errors import OutputError
 
         number = 1
-        while (kept := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
+        while (damaged := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
             number += 1
         try:
-            self.path.rename(kept)
+            self.path.rename(damaged)
         except OSError as error:
             raise OutputError(
                 f"the reader's notes are damaged and cannot be set aside ({error.strerror})",
@@ -85,7 +85,7 @@ class ReviewFile:
                 mend="move this file elsewhere by hand",
             ) from error
         self.message = (
-            f"{self.path}: the reader's notes were damaged; they are kept as {kept.name}, and a new file begins."
+            f"{self.path}: the reader's notes were damaged; they are kept as {damaged.name}, and a new file begins."
         )
 
 

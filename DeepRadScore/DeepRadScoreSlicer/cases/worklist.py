@@ -41,7 +41,7 @@ class ListedCase:
     ----------
     case_id: unique in the list.
     ct: an image file or a DICOM folder; None where `series` names it in Slicer's DICOM database.
-    mask: None where there is none, or none that can be told; it may still lie in the DICOM folder of the CT.
+    mask: None where there is none or it is ambiguous; it may still lie in the DICOM folder of the CT.
     segment: which segment of the mask is the tumour.
     series: SeriesInstanceUID of the CT.
     """
@@ -55,12 +55,12 @@ class ListedCase:
 
 
 class Worklist:
-    """The cases of a cohort table, of a folder or of the DICOM database, and what the reader said of them.
+    """Cases from a cohort table, a folder or the DICOM database, each with its status and the reader's note.
 
     Attributes
     ----------
     cases: in the order of the table; of a folder, in the order of their names.
-    remarks: one sentence for everything in the source that could not be told or had to be left out.
+    remarks: one sentence for each thing in the source that is ambiguous or was left out.
     """
 
     def __init__(
@@ -169,28 +169,28 @@ class Worklist:
         return Status(text) if text in {status.value for status in Status} else Status.FLAGGED
 
     def set_status(self, case_id: str, status: Status) -> None:
-        """Keep a status. Raises OutputError where it cannot be saved."""
+        """Save the status of a case. Raises OutputError where it cannot be saved."""
         self._check(case_id)
         if status != self.status(case_id):
             self._review.put(case_id, status=status.value)
 
     def note(self, case_id: str) -> str:
-        """The reader's note."""
+        """The reader's note on a case."""
         return self._review.get(case_id, "note")
 
     def set_note(self, case_id: str, note: str) -> None:
-        """Keep the reader's note. Raises OutputError where it cannot be saved."""
+        """Save the reader's note on a case. Raises OutputError where it cannot be saved."""
         self._check(case_id)
         if note != self.note(case_id):
             self._review.put(case_id, note=note)
 
     def corrected_mask(self, case_id: str) -> Path:
-        """Where the corrected mask of a case is kept: beside the list, never over the original."""
+        """Path for the corrected mask of a case: beside the list, never over the original."""
         self._check(case_id)
         return self._corrected / f"{_file_name(case_id)}.seg.nrrd"
 
     def mask(self, case_id: str) -> Path | None:
-        """The mask to be opened: the corrected one where there is one, else the list's."""
+        """Path of the mask to open: the corrected one where it exists, else the list's."""
         corrected = self.corrected_mask(case_id)
         return corrected if corrected.is_file() else self[case_id].mask
 
@@ -206,28 +206,28 @@ class Worklist:
 
 
 def case_name(series_uid: str) -> str:
-    """The name that the library gives to a CT in DICOM."""
+    """The case_id that the library gives to a CT in DICOM."""
     from DeepRadScoreLib.imaging import anonymous_case_id
 
     return anonymous_case_id(series_uid)
 
 
 def _listed(row: dict[str, str], folder: Path) -> ListedCase:
-    def place(column: str) -> Path | None:
+    def path(column: str) -> Path | None:
         return (folder / row[column]).resolve() if row.get(column) else None
 
     return ListedCase(
         row["case_id"],
-        place("ct"),
-        place("mask"),
+        path("ct"),
+        path("mask"),
         segment=row.get("segment") or None,
         series=row.get("series") or None,
-        lung_mask=place("lung_mask"),
+        lung_mask=path("lung_mask"),
     )
 
 
 def _listed_files(found: Findings) -> Iterator[ListedCase]:
-    """The cases that were found; a DICOM folder without a CT becomes a remark."""
+    """Cases found in a folder; a DICOM folder without a CT becomes a remark."""
     for case in found.cases:
         name = _dicom_name(case) if case.dicom else case.name
         if name is None:
@@ -260,6 +260,6 @@ def _absent(cases: Sequence[ListedCase]) -> list[str]:
 
 
 def _file_name(case_id: str) -> str:
-    """A file name for a case; a case_id that is none keeps what it can and is told apart by digits of its hash."""
+    """A file name for a case: its case_id, or what of it a file name may hold with digits of its hash."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", case_id)[:80]
     return safe if safe == case_id else f"{safe}-{hashlib.sha256(case_id.encode()).hexdigest()[:8]}"

@@ -59,7 +59,7 @@ class CaseTable:
         self.select(-1)
 
     def show_review(self, row: int, status: Status, note: str) -> None:
-        """Show the status and the note of a case."""
+        """Show the status and the note of the case in a row."""
         self.widget.item(row, STATUS).setText(status_text(status))
         self.widget.item(row, NOTE).setText(" ".join(note.split()))
         self.widget.item(row, NOTE).setToolTip(note)

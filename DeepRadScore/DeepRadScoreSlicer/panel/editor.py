@@ -36,7 +36,7 @@ class Editor:
         layout.addWidget(self._widget)
 
     def set_nodes(self, segmentation: Any | None, volume: Any | None, segment_id: str = "") -> None:
-        """Edit this segmentation on this volume; None for nothing to edit."""
+        """Edit a segmentation on a volume; None for nothing to edit."""
         if slicer.mrmlScene.IsClosing():
             return
         self._choose_node()
@@ -50,7 +50,7 @@ class Editor:
         self._widget.enabled = segmentation is not None and volume is not None
 
     def enter(self) -> None:
-        """The module is shown: its keys work, the views are observed."""
+        """Install the editor's keys and observe the views: the module is shown."""
         if not self._entered:
             self._entered = True
             self._choose_node()
@@ -59,7 +59,7 @@ class Editor:
             self._widget.updateWidgetFromMRML()
 
     def exit(self) -> None:
-        """The module is hidden: no effect stays active in other modules."""
+        """Deactivate the effect, the keys and the views' observers: the module is hidden."""
         if self._entered:
             self._entered = False
             self._widget.setActiveEffect(None)
@@ -67,7 +67,7 @@ class Editor:
             self._widget.removeViewObservations()
 
     def close(self) -> None:
-        """The scene is being closed: let go of its nodes."""
+        """Let go of the scene's nodes before it is closed."""
         self._widget.setSegmentationNode(None)
         self._widget.removeViewObservations()
 

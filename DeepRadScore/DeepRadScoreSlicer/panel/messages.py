@@ -1,4 +1,4 @@
-"""What the panel says when something is done or goes wrong: one sentence, no dialog."""
+"""Messages of the panel: one sentence in a label, never a dialog."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ class Messages:
         self._label = label
 
     def say(self, text: str) -> None:
-        """Say this in place of what was said before; "" for nothing."""
+        """Show a sentence in place of the one before; "" for none."""
         self._label.text = text
         self._label.visible = bool(text)
         if text:
             slicer.util.showStatusMessage(text, STATUS_MS)
 
     def fail(self, error: Exception) -> None:
-        """Say what went wrong; what no user can have caused goes to the log with its traceback."""
+        """Show an error; one that no user can have caused goes to the log with its traceback."""
         from DeepRadScoreLib.errors import DeepRadScoreError
 
         if isinstance(error, DeepRadScoreError):
             self.say(str(error))
             return
         logging.error("DeepRadScore", exc_info=error)
-        said = str(error) or type(error).__name__
-        self.say(_("This did not work: {error} (details are in the log).").format(error=said))
+        text = str(error) or type(error).__name__
+        self.say(_("This did not work: {error} (details are in the log).").format(error=text))
 
     def guarded(self, work: Callable[[], None]) -> None:
-        """Do something, and say it if it fails: nothing may be raised into Qt."""
+        """Call a function and show its error, if any: nothing may be raised into Qt."""
         try:
             work()
         except Exception as error:

@@ -39,7 +39,7 @@ class NoteField:
 
     @property
     def text(self) -> str:
-        """The note as it is written now."""
+        """The text in the field."""
         return str(self.edit.plainText)
 
     def show(self, note: str) -> None:
@@ -49,7 +49,7 @@ class NoteField:
         self._showing = False
 
     def stop(self) -> None:
-        """Wait for no pause any more: the note is being saved, or left."""
+        """Cancel the pending call of `on_pause`."""
         self._timer.stop()
 
     def _on_change(self) -> None:

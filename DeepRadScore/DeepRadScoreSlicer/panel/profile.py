@@ -120,6 +120,7 @@ class _Finding:
             layout.addWidget(widget)
 
     def show(self, entry: dict[str, Any], numbers: text.Numbers, visible: bool) -> None:
+        """Show the finding's entry of `profile.json`."""
         endpoint = self._endpoint
         given = entry["probability"] is not None
         if given:
@@ -133,12 +134,14 @@ class _Finding:
         self.evidence.visible = visible and given and self.button.checked
 
     def open(self, opened: bool) -> None:
+        """Show or hide the evidence."""
         self.button.checked = opened
         self.button.text = self._title(opened)
         self.button.accessibleName = self._title(opened)[2:]
         self.evidence.visible = opened
 
     def hide(self) -> None:
+        """Show nothing of the finding."""
         self.button.visible = self.numbers.visible = self.evidence.visible = False
 
     def _clicked(self, _checked: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The case under review: which nodes it is made of, what changes in them, and what has to follow from that."""
+"""The case under review: its nodes, their changes, and what is updated after a change."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Review:
 
     @property
     def has_original(self) -> bool:
-        """Whether the mask as it was is kept beside the one under review."""
+        """Whether the mask before the first edit is in the scene."""
         volume, segmentation = self.volume, self.segmentation
         return (
             volume is not None
@@ -79,7 +79,7 @@ class Review:
         )
 
     def choose(self, chosen: Chosen) -> None:
-        """Review these nodes from now on. Another mask or shell for the same CT makes its results stale."""
+        """Put nodes under review; another mask or shell for the same CT makes its results stale."""
         if chosen == self.chosen:
             return
         before, self.chosen = self.chosen, chosen
@@ -135,13 +135,13 @@ class Review:
         return path
 
     def restore_original(self) -> None:
-        """Put the mask back as it was before the first edit. Raises InputError."""
+        """Restore the mask from before the first edit. Raises InputError."""
         volume, segmentation = self.volume, self.segmentation
         if volume is not None and segmentation is not None:
             corrections.restore_original(volume, segmentation)
 
     def close(self) -> None:
-        """Take the opened case out of the scene; nothing is saved here."""
+        """Remove the opened case from the scene without saving it."""
         opened, self.opened, self.unsaved = self.opened, None, False
         self.stop()
         if opened is not None:
@@ -149,21 +149,21 @@ class Review:
 
     @property
     def stored(self) -> results.StoredProfile | None:
-        """The profile of the CT under review, as it was last found."""
+        """Results of the CT under review, as last found or stored."""
         return self._stored
 
     def find_results(self) -> None:
-        """Look in the scene for a profile of this CT (its voxels are compared with those that it was made from)."""
+        """Find the results of this CT in the scene; voxels are compared with those that were analysed."""
         volume = self.volume
-        self._take(None if volume is None else results.find(volume))
+        self._set_results(None if volume is None else results.find(volume))
 
-    def take_results(self, stored: results.StoredProfile, made_of: Chosen) -> None:
-        """Show a profile that has just been put into the scene; stale where something else is under review by now."""
+    def show_results(self, stored: results.StoredProfile, analysed: Chosen) -> None:
+        """Show results that were just stored; stale where something else is under review by now."""
         if stored.volume_id != self.chosen.volume_id:
             return
         self.exported = False
-        self._take(stored)
-        if made_of != self.chosen:
+        self._set_results(stored)
+        if analysed != self.chosen:
             self._mark_stale()
 
     def lung_mask(self) -> Path | None:
@@ -172,12 +172,12 @@ class Review:
         return opened.case.lung_mask if opened is not None and opened.volume_id == self.chosen.volume_id else None
 
     def stop(self) -> None:
-        """Observe nothing and hold no node."""
+        """Stop observing, and hold no node."""
         self._watch.stop()
         self.chosen, self._stored, self._lung = Chosen(), None, None
 
     def forget(self) -> None:
-        """The scene is closed: the nodes are gone without us."""
+        """Drop the opened case: the scene is closed, and its nodes are gone."""
         self.stop()
         self.opened, self._list, self.unsaved = None, None, False
 
@@ -191,9 +191,9 @@ class Review:
         volume = self.volume
         if volume is not None and self._stored is not None and not self._stored.stale:
             results.mark_stale(volume)
-            self._take(replace(self._stored, stale=True))
+            self._set_results(replace(self._stored, stale=True))
 
-    def _take(self, stored: results.StoredProfile | None) -> None:
+    def _set_results(self, stored: results.StoredProfile | None) -> None:
         self._stored = stored
         self._on_results(stored)
 
@@ -207,7 +207,7 @@ class Review:
         corrections.keep_original(volume, segmentation, case_id)
 
     def _update(self) -> None:
-        """The quality line and the shell, after a pause."""
+        """Update quality line and shell, after a pause in the edits."""
         from DeepRadScoreLib.errors import DeepRadScoreError
 
         volume, segmentation, chosen = self.volume, self.segmentation, self.chosen

@@ -1,4 +1,4 @@
-"""Tells when the CT or the tumour mask changes: at once, and once more when the edits have paused."""
+"""Changes of the CT or the tumour mask, reported at once and again when the edits have paused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ReviewWatch:
         self._timer.connect("timeout()", on_pause)
 
     def follow(self, volume: Any | None, segmentation: Any | None) -> None:
-        """Observe these two, and no others."""
+        """Observe a CT and a segmentation in place of those before."""
         if volume == self._volume and segmentation == self._segmentation:
             return
         self.stop()
@@ -64,14 +64,14 @@ class ReviewWatch:
         self._seen = {"volume": self._volume_state(), "mask": self._mask_state()}
 
     def stop(self) -> None:
-        """Observe nothing; a pause that is waited for does not come."""
+        """Observe nothing, and cancel a pending call of `on_pause`."""
         self._timer.stop()
         self._observed.removeObservers()
         self._volume = self._segmentation = None
         self._seen = {}
 
     def update_soon(self) -> None:
-        """Call `on_pause` as soon as the events at hand are worked off."""
+        """Call `on_pause` once the pending events are handled."""
         self._timer.start(0)
 
     @property
@@ -100,8 +100,8 @@ class ReviewWatch:
         times = (0, 0) if image is None else (image.GetMTime(), 0 if scalars is None else scalars.GetMTime())
         matrix = vtk.vtkMatrix4x4()
         volume.GetIJKToRASMatrix(matrix)
-        place = [matrix.GetElement(row, column) for row in range(4) for column in range(4)]
-        return (times, place, volume.GetTransformNodeID())
+        elements = [matrix.GetElement(row, column) for row in range(4) for column in range(4)]
+        return (times, elements, volume.GetTransformNodeID())
 
     def _mask_state(self) -> Any:
         segmentation = self._segmentation

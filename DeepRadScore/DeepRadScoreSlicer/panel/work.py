@@ -1,4 +1,4 @@
-"""The one piece of long work that the panel does at a time: its progress, its end, and how it is cancelled."""
+"""Long work of the panel, one at a time: its progress, its end, and how it is cancelled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Work:
 
     Parameters
     ----------
-    bar, label: where the progress is shown; `label` keeps the last word ("Stopped.").
+    bar, label: widgets for the progress; the label shows how the work ended ("Stopped.").
     on_state: called when work begins and when it has ended.
     """
 
@@ -26,10 +26,11 @@ class Work:
 
     @property
     def running(self) -> bool:
+        """Whether there is work in progress."""
         return self._stepper is not None
 
     def start(self, steps: Generator[Any, None, Any], use: Callable[[Any], None]) -> None:
-        """Begin; the outcome goes to `use`. Work that is going is dropped."""
+        """Start work whose outcome goes to `use`; work in progress is dropped."""
         self.drop()
         self._messages.say("")
         self._bar.value = 0
@@ -44,13 +45,13 @@ class Work:
         self._stepper.start()
 
     def cancel(self) -> None:
-        """End before the next step."""
+        """End the work before its next step."""
         if self._stepper is not None:
             self._label.text = _("Cancelling after this step…")
             self._stepper.cancel()
 
     def drop(self) -> None:
-        """End now: the scene, the case or the module is being closed."""
+        """End the work now: the scene, the case or the module is being closed."""
         if self._stepper is not None:
             self._stepper.stop()
             self._end(_("Cancelled; nothing was changed."))
@@ -67,7 +68,7 @@ class Work:
         self._end(_("Stopped."))
         self._messages.fail(error)
 
-    def _end(self, said: str) -> None:
+    def _end(self, text: str) -> None:
         self._stepper = None
-        self._label.text = said
+        self._label.text = text
         self._on_state()

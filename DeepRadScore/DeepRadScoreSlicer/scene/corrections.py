@@ -1,4 +1,4 @@
-"""The mask as it was, kept beside the one that is corrected, and the corrected one put on disk."""
+"""Corrections of a mask: the original as a node of its own, and the corrected mask as a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def keep_original(volume: Any, segmentation: Any, case_id: str) -> None:
 
 
 def keep_original_file(volume: Any, segmentation: Any, case_id: str, path: Path) -> None:
-    """The same for a mask that was corrected before: the copy is read from the original file.
+    """Copy the original mask from its file, for a segmentation that was corrected in an earlier session.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def _keep(volume: Any, segmentation: Any, content: Any, case_id: str) -> None:
 
 
 def original_of(volume: Any, segmentation: Any) -> Any | None:
-    """The kept copy of this segmentation, or None."""
+    """The copy of a segmentation from before its first edit, or None."""
     for node in ownership.ours(slicer.mrmlScene, ROLE, volume):
         if node.GetNodeReferenceID(ownership.SEGMENTATION) == segmentation.GetID():
             return node
@@ -58,14 +58,14 @@ def original_of(volume: Any, segmentation: Any) -> Any | None:
 
 
 def restore_original(volume: Any, segmentation: Any) -> None:
-    """Put the segments back as they were before the first edit. Raises InputError where no copy is in the scene."""
+    """Restore the segments from before the first edit. Raises InputError where no copy is in the scene."""
     original = original_of(volume, segmentation)
     if original is None:
         from DeepRadScoreLib.errors import InputError
 
         raise InputError("the original mask is not in the scene", mend="load it again from its file")
     now, before = segmentation.GetSegmentation(), original.GetSegmentation()
-    kept = []
+    restored = []
     for segment_id in before.GetSegmentIDs():
         segment = before.GetSegment(segment_id)
         same = segment_id if now.GetSegment(segment_id) else now.GetSegmentIdBySegmentName(segment.GetName())
@@ -73,13 +73,13 @@ def restore_original(volume: Any, segmentation: Any) -> None:
             now.GetSegment(same).DeepCopy(segment)
         else:
             now.CopySegmentFromSegmentation(before, segment_id)
-        kept.append(same or segment_id)
-    for segment_id in set(now.GetSegmentIDs()) - set(kept):
+        restored.append(same or segment_id)
+    for segment_id in set(now.GetSegmentIDs()) - set(restored):
         now.RemoveSegment(segment_id)
 
 
 def save_corrected(segmentation: Any, path: Path) -> None:
-    """Write the segmentation to a file, whole or not at all; from now on the node belongs to this file.
+    """Write the segmentation to a file, completely or not at all; the node is stored in this file from then on.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def save_corrected(segmentation: Any, path: Path) -> None:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the file can be read: on a full disk Slicer leaves an empty or a cut one and says that all went well."""
+    """Whether the file can be read: on a full disk Slicer leaves it truncated and reports success."""
     from DeepRadScoreLib.errors import InputError
     from DeepRadScoreLib.imaging import read_image
 

@@ -23,7 +23,7 @@ REACH_MM = 35.0
 
 
 def volume_image(volume: Any) -> sitk.Image:
-    """The voxels of a volume node, copied: pixel type kept, geometry in LPS, mark of a synthetic CT kept.
+    """A copy of a volume node's voxels with their pixel type, geometry (LPS) and the mark of a synthetic CT.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def segment_image(segmentation: Any, segment_id: str) -> sitk.Image:
 
 @dataclass(frozen=True)
 class NodeImages:
-    """CT and segments of the chosen nodes as images: converted once for all that an analysis needs of them.
+    """CT and segments of the chosen nodes as images, converted once for an analysis.
 
     Attributes
     ----------
@@ -86,31 +86,31 @@ class NodeImages:
         return case if lung_mask is None else replace(case, lung=lung_on_grid(case.ct, case.tumour, lung_mask))
 
     def fingerprint(self) -> str:
-        """Hashes of the CT and of the tumour's segment: the same only while voxels and geometry are the same."""
+        """Hashes of the CT and of the tumour's segment: they change with any voxel and with the geometry."""
         tumour = next(one for one in self.content.segments if one.identity == self.segment_id)
         return f"{image_hash(self.ct)} {image_hash(self.content.binary(tumour))}"
 
 
 def images_of(volume: Any, segmentation: Any, segment_id: str) -> NodeImages:
-    """The images of these nodes. Raises InputError and RegionError as `volume_image` and `segment_image`."""
+    """Convert CT and segments to images. Raises InputError and RegionError as `volume_image` and `segment_image`."""
     ct, drawn = volume_image(volume), _drawn(segmentation, segment_id)
     return NodeImages(ct, _content(drawn, _common_grid(segmentation.GetSegmentation())), segment_id)
 
 
 def case_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: str) -> Case:
-    """The case of these nodes, see `NodeImages.case`."""
+    """Case of a CT and a segment in the scene, see `NodeImages.case`."""
     return images_of(volume, segmentation, segment_id).case(case_id)
 
 
 def lung_on_grid(ct: sitk.Image, tumour: sitk.Image, path: Path) -> sitk.Image | None:
-    """A lung mask file on the CT's grid, by the library's own rules. Raises InputError, RegionError."""
+    """Read a lung mask and put it on the CT's grid, as `read_case` does. Raises InputError, RegionError."""
     from DeepRadScoreLib.imaging import case_from_images, read_image
 
     return case_from_images(ct, tumour, lung_mask=read_image(path), lung_name=path).lung
 
 
 def masks_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: str) -> Case:
-    """The masks of the same case around the tumour, as far as a peritumoral shell can reach; quicker.
+    """The masks of a case around the tumour, as far as a peritumoral shell can reach: quicker than the whole case.
 
     Zeros stand for the CT. The canonical frame does not depend on what is cut away.
     """

@@ -1,4 +1,4 @@
-"""A case of the list put into the scene, and taken out of it again."""
+"""Opening a case of the list: its nodes loaded into the scene, and removed again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = ("vtkMRMLStorableNode", "vtkMRMLDisplayNode", "vtkMRMLStorageNode", "vtk
 
 @dataclass(frozen=True)
 class OpenedCase:
-    """The nodes of an opened case, by ID; `segment_id` is "" where the list does not tell which one is the tumour."""
+    """Node IDs of an opened case; `segment_id` is "" where it is not known which segment is the tumour."""
 
     case: ListedCase
     volume_id: str
@@ -65,8 +65,12 @@ def close_case(opened: OpenedCase) -> None:
 
 
 def choose_segment(segmentation: Any, wanted: str | None) -> str:
-    """The ID of the segment that the library would take from the file: by ID, name or number; the only one there is or
-    that has voxels; else ""."""
+    """ID of the segment that the library would read from the file, "" where that is ambiguous.
+
+    Parameters
+    ----------
+    wanted: ID, name or number of a segment; None: the only segment, or the only one with voxels.
+    """
     from DeepRadScoreLib.imaging.segments import Segment, by_name
 
     content = segmentation.GetSegmentation()
@@ -190,7 +194,7 @@ def _has_voxels(segment: Any) -> bool:
 
 
 def _show(segmentation: Any, segment_id: str) -> None:
-    """The tumour in the report's colour, so faintly filled that the tissue can be judged through it."""
+    """Show the tumour in the report's colour, filled faintly so that the tissue stays visible."""
     segmentation.CreateDefaultDisplayNodes()
     segmentation.GetDisplayNode().SetOpacity2DFill(FILL_2D)
     if segment_id:
@@ -203,7 +207,7 @@ def _node_ids() -> set[str]:
 
 
 def _added(before: set[str]) -> list[str]:
-    """The IDs of data, display and storage nodes that are new; singletons and views stay for good."""
+    """IDs of the new data, display and storage nodes; singletons and views are never removed."""
     added = []
     for node_id in sorted(_node_ids() - before):
         node = slicer.mrmlScene.GetNodeByID(node_id)

@@ -1,4 +1,4 @@
-"""A Grad-CAM over the CT in the slice views, and what was there before it."""
+"""A Grad-CAM over the CT in the slice views, whose layers before it are restored."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class HeatMapOverlay:
             _add_legend(heat)
 
     def hide(self) -> None:
-        """Put the slice views back as they were before the first `show`; a layer changed since by hand stays."""
+        """Restore the slice views from before the first `show`, but for layers that the user has changed since."""
         if self.shown is None:
             return
         shown, self.shown = self.shown, None
@@ -88,7 +88,7 @@ class HeatMapOverlay:
         _remove_legend(shown)
 
     def forget(self) -> None:
-        """Drop all memory of nodes: the scene is being closed."""
+        """Drop all references to nodes: the scene is being closed."""
         self.shown, self._before, self._turned = None, {}, {}
 
     def _go_to(self, heat: Any) -> None:

@@ -1,4 +1,4 @@
-"""Which nodes are ours, to which CT they belong, where they stand in the subject hierarchy, and how they go."""
+"""Nodes that this module makes: their marks, their CT, their item in the subject hierarchy, their removal."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SEGMENTATION = "DeepRadScore.Segmentation"
 
 
 def mark(node: Any, role: str, case_id: str, volume: Any) -> None:
-    """Make a node ours: its role, the case's name, and a reference to its CT, all saved with the scene."""
+    """Mark a node as made by this module: its role, the case's name and a reference to its CT, saved with the scene."""
     node.SetAttribute(ROLE, role)
     node.SetAttribute(CASE_ID, case_id)
     node.SetNodeReferenceID(VOLUME, volume.GetID())
 
 
 def ours(scene: Any, role: str | None = None, volume: Any | None = None) -> list[Any]:
-    """Our nodes in a scene: all, or those of one role or one CT."""
+    """Nodes made by this module: all, or those of one role or one CT."""
     nodes = (scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes()))
     return [
         node
@@ -41,12 +41,12 @@ def is_foreign(node: Any) -> bool:
 
 
 def is_ct(volume: Any) -> bool:
-    """Whether a scalar volume may be a CT: neither ours nor a labelmap."""
+    """Whether a scalar volume may be a CT: no labelmap, and not made by this module."""
     return is_foreign(volume) and not volume.IsA("vtkMRMLLabelMapVolumeNode")
 
 
 def file_with(node: Any, volume: Any) -> None:
-    """Put a node under the CT's study in the subject hierarchy, or wherever the CT stands."""
+    """Put a node beside the CT in the subject hierarchy: under its study, where it has one."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item = hierarchy.GetItemByDataNode(volume)
     parent = (hierarchy.GetItemParent(item) if item else 0) or hierarchy.GetSceneItemID()
@@ -58,7 +58,7 @@ def file_with(node: Any, volume: Any) -> None:
 
 
 def remove_nodes(node_ids: Iterable[str]) -> None:
-    """Take nodes out of the scene with their subject hierarchy items, display nodes and storage nodes."""
+    """Remove nodes from the scene with their subject hierarchy items, display nodes and storage nodes."""
     scene = slicer.mrmlScene
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     for node_id in list(node_ids):

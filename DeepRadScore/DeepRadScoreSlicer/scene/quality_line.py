@@ -1,4 +1,4 @@
-"""What a reviewer wants to see of the mask while drawing, in one line."""
+"""One line on the mask, for the reviewer while drawing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The results of a case as nodes of the scene: put in, found again, marked out of date, exported, taken out."""
+"""Results of a case as nodes of the scene: stored, found, marked as out of date, exported and removed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SEGMENT, FINGERPRINT = "DeepRadScore.SegmentId", "DeepRadScore.MadeFrom"
 
 @dataclass(frozen=True)
 class StoredProfile:
-    """A profile that is in the scene.
+    """Results that are in the scene.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ def find(volume: Any) -> StoredProfile | None:
 
 
 def mark_stale(volume: Any) -> None:
-    """Say on every node of the results that CT or mask changed since they were made."""
+    """Mark every node of the results as out of date: CT or mask changed since."""
     for node in _nodes(volume):
         if node.GetAttribute(STALE) is None:
             node.SetAttribute(STALE, "1")
@@ -110,7 +110,7 @@ def mark_stale(volume: Any) -> None:
 
 
 def remove(volume: Any) -> None:
-    """Take the results of a CT out of the scene; its shell stays."""
+    """Remove the results of a CT from the scene, but not its shell."""
     ownership.remove_nodes(node.GetID() for node in _nodes(volume))
 
 
@@ -158,7 +158,7 @@ def _still_made_from(text: Any, volume: Any) -> bool:
 def _put(
     profile: MolecularProfile, texts: dict[str, str], volume: Any, segmentation: Any, attributes: dict[str, str]
 ) -> None:
-    """Make all nodes, the shell last; on an error those that were made are removed again."""
+    """Make all nodes, the shell last; after an error those already made are removed."""
     made: list[Any] = []
     try:
         for role, text in texts.items():
@@ -193,7 +193,7 @@ def _heat_map(profile: MolecularProfile, key: str) -> Any:
 
 
 def _table_node(name: str, document: dict[str, Any]) -> Any:
-    """One row for each finding: what `profile.json` says of it, an empty cell where it says nothing."""
+    """A table node with a row for each finding of `profile.json`; a cell is empty where that has no value."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", name)
     node.SetAttribute(ownership.ROLE, TABLE)
     columns = ("finding", "probability", "decision", "spread_low", "spread_high", "validation_auc", "flags", "label")

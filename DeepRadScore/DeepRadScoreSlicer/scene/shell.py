@@ -17,7 +17,7 @@ FILL_2D, OPACITY_3D = 0.15, 0.35
 
 
 def update_shell(volume: Any, segmentation: Any, segment_id: str, case_id: str, shell_mm: float) -> Any:
-    """Make the shell of the tumour as it is drawn now, or bring the one that is there up to date.
+    """Compute the shell of the tumour as drawn now, and show it in place of the one before.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def update_shell(volume: Any, segmentation: Any, segment_id: str, case_id: str, 
 
 
 def show_shell(volume: Any, shell: sitk.Image, case_id: str, shell_mm: float) -> Any:
-    """Put a shell that was computed (uint8, on the 1 mm lattice) into the one shell node of a CT.
+    """Show a computed shell (uint8, on the 1 mm lattice) in the one shell node of a CT.
 
     On an error the scene is as it was.
     """
@@ -58,12 +58,12 @@ def show_shell(volume: Any, shell: sitk.Image, case_id: str, shell_mm: float) ->
 
 
 def remove_shell(volume: Any) -> None:
-    """Take the shell of a CT out of the scene."""
+    """Remove the shell of a CT from the scene."""
     ownership.remove_nodes(node.GetID() for node in ownership.ours(slicer.mrmlScene, SHELL, volume))
 
 
 def _new_node(name: str) -> Any:
-    """Not hidden (Slicer does not save hidden nodes): the panel's own selectors leave out what has a role of ours."""
+    """A shell node; not hidden, since Slicer does not save hidden nodes."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.SetSelectable(False)

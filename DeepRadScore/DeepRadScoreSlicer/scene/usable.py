@@ -11,7 +11,7 @@ from DeepRadScoreSlicer.scene.voxels import BINARY, GEOMETRY
 
 
 def check_volume(volume: Any) -> None:
-    """Refuse what is not one 3-D scalar volume in its own place.
+    """Refuse a volume that is not one 3-D scalar volume, or is under a transform.
 
     Raises
     ------
@@ -22,7 +22,7 @@ def check_volume(volume: Any) -> None:
 
 
 def check_voxels(volume: Any) -> None:
-    """The same but for the transform, which does not alter the voxels."""
+    """Refuse a volume that is not one 3-D scalar volume, whatever transform it is under."""
     from DeepRadScoreLib.errors import InputError
 
     if volume is None or volume.GetScene() is None:

@@ -46,7 +46,7 @@ class AnalysisSection:
         ui.bundlePathEdit.currentPath = qt.QSettings().value(BUNDLE, "") or ""
 
     def update(self) -> None:
-        """Say what hinders an analysis, or what runs."""
+        """Show what hinders an analysis, or that one runs."""
         ui, running, hindrance = self._ui, self._work.running, self._hindrance()
         ui.analyzeButton.text = _("Cancel") if running else _("Analyze")
         ui.analyzeButton.enabled = running or not hindrance
@@ -80,4 +80,4 @@ class AnalysisSection:
         chosen, path = self._review.chosen, self._ui.bundlePathEdit.currentPath
         bundle = Path(path) if path else None
         steps = self._logic.analysis_steps(chosen, self._review.case_id, bundle, self._review.lung_mask())
-        self._work.start(steps, lambda stored: self._review.take_results(stored, chosen))
+        self._work.start(steps, lambda stored: self._review.show_results(stored, chosen))

@@ -1,4 +1,4 @@
-"""The section "Cases": the list that is read, its cases opened one at a time, none left with work unsaved."""
+"""The section "Cases": a list of cases, opened one at a time and saved before the next one."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ class CasesSection:
         return True
 
     def update(self) -> None:
-        """Enable what can be done."""
+        """Enable closing where a case is open."""
         self._ui.closeCaseButton.enabled = self._review.opened is not None
 
     def save_quietly(self) -> None:
-        """Save where nothing can be asked: the scene or the application is being closed."""
+        """Save without asking: the scene or the application is being closed."""
         self.view.leave()
         self._messages.guarded(lambda: self._review.save() and None)
 
@@ -126,7 +126,7 @@ class CasesSection:
             self._on_open_list()
 
     def _on_dicom(self, _checked: bool = False) -> None:
-        """A list of the series that are selected in the window of the DICOM database, in the order they have there."""
+        """List the series that are selected in the DICOM module's window, in the order they have there."""
         browser = getattr(getattr(slicer.modules, "DICOMInstance", None), "browserWidget", None)
         first = [files[0] for files in browser.fileLists if files] if browser is not None else []
         if not first:

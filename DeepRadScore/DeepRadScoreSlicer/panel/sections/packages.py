@@ -13,7 +13,7 @@ from DeepRadScoreSlicer.panel.messages import Messages
 
 
 class PackagesSection:
-    """Says what is missing, and gets it after asking.
+    """Shows which packages are missing, and installs them after asking.
 
     Parameters
     ----------
@@ -31,11 +31,11 @@ class PackagesSection:
         self.show()
 
     def show(self) -> None:
-        """Look for the packages again."""
+        """Look for the packages and show what is missing."""
         found = requirements.missing()
         self.missing = any(each.hinders for each in found)
         head = [_("The analysis is not possible yet. Missing:")] if self.missing else []
-        self._ui.packagesLabel.text = "\n".join([*head, *(each.said for each in found), requirements.information()])
+        self._ui.packagesLabel.text = "\n".join([*head, *(each.sentence for each in found), requirements.information()])
         self._ui.installButton.visible = self.missing
         self._ui.packagesSection.collapsed = not self.missing
 

@@ -20,7 +20,7 @@ EXPORT = "DeepRadScore/exportPathEdit"
 
 
 class ResultsSection:
-    """Shows the results of the CT under review, and writes them where the user wants them.
+    """Shows the results of the CT under review, and writes them to a folder.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class ResultsSection:
             self.profile.show(stored.document, stored.stale)
 
     def update(self, running: bool) -> None:
-        """Enable what can be done."""
+        """Enable the export, and show the sliders of heat maps, where there are results."""
         ui, stored = self._ui, self._review.stored
         ui.exportButton.enabled = stored is not None and not stored.stale and not running
         ui.exportButton.toolTip = _("Write the profile into the folder.") if stored is not None else _("Analyze first.")
@@ -57,7 +57,7 @@ class ResultsSection:
             widget.visible = stored is not None and bool(stored.heat_map_ids)
 
     def update_overlay(self) -> None:
-        """Draw the heat map that is shown with the opacity and threshold of now."""
+        """Draw the shown heat map with the current opacity and threshold."""
         if self.overlay.shown is not None:
             self._messages.guarded(lambda: self._lay_over(self.overlay.shown))
 

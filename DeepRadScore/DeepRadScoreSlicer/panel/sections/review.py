@@ -84,7 +84,7 @@ class ReviewSection:
             self.node.shellMm = shell_mm
 
     def update(self) -> None:
-        """Enable what can be done."""
+        """Enable the buttons of the mask where there is something to save or restore."""
         self._ui.saveMaskButton.enabled = self._review.unsaved
         self._ui.restoreMaskButton.enabled = self._review.has_original
 

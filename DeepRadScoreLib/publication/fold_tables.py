@@ -1,43 +1,15 @@
-"""What the outer folds fitted: chosen features, as table and as groups of a page, and inner AUCs."""
+"""Tables of what the outer folds fitted: chosen features with their coefficients, and inner AUCs."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from DeepRadScoreLib.models import Protocol
-from DeepRadScoreLib.radscore.names import REGIONS
 from DeepRadScoreLib.study.results.study import Study
 
 IDENTITY = ["protocol", "endpoint"]
 FOLD_PREFIX = "coefficient_fold_"
-
-
-@dataclass(frozen=True)
-class SelectedFeature:
-    """A feature, in how many folds it was chosen, the mean coefficient there, and each fold's (NaN: not chosen)."""
-
-    name: str
-    folds: int
-    mean: float
-    coefficients: list[float]
-
-
-@dataclass(frozen=True)
-class SelectedGroup:
-    """The features of one endpoint's RadScore of one region under one protocol, most often chosen first.
-
-    `folds` are those in which any feature of the region was chosen, out of `of_folds`.
-    """
-
-    protocol: str
-    endpoint: str
-    region: str
-    of_folds: int
-    folds: list[str]
-    features: list[SelectedFeature]
 
 
 def coefficients(study: Study) -> pd.DataFrame:
@@ -72,22 +44,6 @@ def selected_features(study: Study) -> pd.DataFrame:
     )
     fold_columns = [name for name in result if name.startswith(FOLD_PREFIX)]
     return ranked[[*header, *fold_columns]].reset_index(drop=True)
-
-
-def selected_groups(study: Study) -> dict[str, list[SelectedGroup]]:
-    """Endpoint -> its groups, tumour first; empty without RadScores."""
-    found: dict[str, list[SelectedGroup]] = {}
-    for (protocol, endpoint, region), rows in selected_features(study).groupby([*IDENTITY, "region"], sort=False):
-        places = {f"{FOLD_PREFIX}{fold.name}": fold.name for fold in study.folds[protocol]}
-        columns = [column for column in places if column in rows and rows[column].notna().any()]
-        names = [places[column] for column in columns]
-        features = [
-            SelectedFeature(row["feature"], row["folds"], row["coefficient_mean"], [row[name] for name in columns])
-            for row in rows.to_dict("records")
-        ]
-        group = SelectedGroup(protocol, endpoint, region, int(rows["of_folds"].iloc[0]), names, features)
-        found.setdefault(endpoint, []).append(group)
-    return {key: sorted(groups, key=lambda group: group.region != REGIONS[0]) for key, groups in found.items()}
 
 
 def _place_in(column: pd.Series) -> dict[str, int]:

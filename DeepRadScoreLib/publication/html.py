@@ -14,7 +14,6 @@ from jinja2 import Environment
 from DeepRadScoreLib.publication import page_rows, sentences
 from DeepRadScoreLib.publication.characteristics import ALL, formatted_table_one
 from DeepRadScoreLib.publication.checklists import CHECKLISTS, OPEN, metrics_sentence
-from DeepRadScoreLib.publication.fold_tables import selected_groups
 from DeepRadScoreLib.publication.tables import formatted
 from DeepRadScoreLib.report.number_text import decimals, with_interval
 from DeepRadScoreLib.report.page import environment
@@ -103,7 +102,7 @@ def _content(study: Study, tables: Mapping[str, pd.DataFrame], figures: Mapping[
         "characteristics": _characteristics(tables),
         "backbones": compared,
         "backbone_sentences": [] if compared is None else sentences.backbone_sentences(study),
-        "selected": selected_groups(study),
+        "selected": page_rows.selected_groups(study),
         "few_per_variable": FEWEST_EVENTS_PER_VARIABLE,
         "checklists": _checklists(tables),
         "open_item": OPEN,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from DeepRadScoreLib.models import Baseline
+from DeepRadScoreLib.publication.fold_tables import FOLD_PREFIX, IDENTITY, selected_features
 from DeepRadScoreLib.publication.sentences import (
     BACKBONES,
     VERDICTS,
@@ -19,6 +20,7 @@ from DeepRadScoreLib.publication.sentences import (
     sentence,
     verdict,
 )
+from DeepRadScoreLib.radscore.names import REGIONS
 from DeepRadScoreLib.statistics.auc import FEW_EVENTS, HIGH_AUC, IntervalMethod
 from DeepRadScoreLib.statistics.metrics import Estimate
 from DeepRadScoreLib.study.results.document import CorrelationCard, EndpointResult, ModelCard, ProtocolResult
@@ -78,6 +80,31 @@ class SummaryRow:
     words: str = ""
     bar: tuple[float, float, float] | None = None
     not_run: str | None = None
+
+
+@dataclass(frozen=True)
+class SelectedFeature:
+    """A feature, in how many folds it was chosen, the mean coefficient there, and each fold's (NaN: not chosen)."""
+
+    name: str
+    folds: int
+    mean: float
+    coefficients: list[float]
+
+
+@dataclass(frozen=True)
+class SelectedGroup:
+    """The features of one endpoint's RadScore of one region under one protocol, most often chosen first.
+
+    `folds` are those in which any feature of the region was chosen, out of `of_folds`.
+    """
+
+    protocol: str
+    endpoint: str
+    region: str
+    of_folds: int
+    folds: list[str]
+    features: list[SelectedFeature]
 
 
 def file_name(name: str) -> str:
@@ -217,3 +244,19 @@ def _notes(endpoint: EndpointResult) -> list[str]:
             folds = folds_named(card.no_signal)
             texts.append(f"{model_name(model)}: the training scores did not rise with the label in {folds}")
     return texts
+
+
+def selected_groups(study: Study) -> dict[str, list[SelectedGroup]]:
+    """Endpoint -> its groups, tumour first; empty without RadScores."""
+    found: dict[str, list[SelectedGroup]] = {}
+    for (protocol, endpoint, region), rows in selected_features(study).groupby([*IDENTITY, "region"], sort=False):
+        places = {f"{FOLD_PREFIX}{fold.name}": fold.name for fold in study.folds[protocol]}
+        columns = [column for column in places if column in rows and rows[column].notna().any()]
+        names = [places[column] for column in columns]
+        features = [
+            SelectedFeature(row["feature"], row["folds"], row["coefficient_mean"], [row[name] for name in columns])
+            for row in rows.to_dict("records")
+        ]
+        group = SelectedGroup(protocol, endpoint, region, int(rows["of_folds"].iloc[0]), names, features)
+        found.setdefault(endpoint, []).append(group)
+    return {key: sorted(groups, key=lambda group: group.region != REGIONS[0]) for key, groups in found.items()}

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 
 from DeepRadScoreLib.models import Protocol
 from DeepRadScoreLib.publication.figures.canvas import STYLE
+from DeepRadScoreLib.publication.figures.discrimination import inner_auc, roc
 from DeepRadScoreLib.publication.figures.explain import contributions, correlation
 from DeepRadScoreLib.publication.figures.flow import patient_flow
 from DeepRadScoreLib.publication.figures.gradcam import gradcam_figure, gradcam_pages
-from DeepRadScoreLib.publication.figures.models import inner_auc, roc
 from DeepRadScoreLib.publication.figures.overview import auc_overview
 from DeepRadScoreLib.publication.figures.probability import calibration, decision
 from DeepRadScoreLib.publication.figures.shap import shap_endpoints, shap_figure

@@ -20,10 +20,10 @@ from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.models import MODELS
 from DeepRadScoreLib.publication.figures.canvas import STYLE, text_width, wrapped
+from DeepRadScoreLib.publication.figures.discrimination import average_roc
 from DeepRadScoreLib.publication.figures.explain import mean_absolute
 from DeepRadScoreLib.publication.figures.figure_list import figure_names, study_figures, to_png, to_svg
 from DeepRadScoreLib.publication.figures.gradcam import cam_pairs
-from DeepRadScoreLib.publication.figures.models import average_roc
 from DeepRadScoreLib.publication.figures.shap import shap_rows, swarm
 from DeepRadScoreLib.study.results.document import ModelCard
 from DeepRadScoreLib.study.results.outcome import CamExample, FoldOutcome

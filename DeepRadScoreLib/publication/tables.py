@@ -13,8 +13,7 @@ from DeepRadScoreLib.publication.fold_tables import IDENTITY, coefficients, inne
 from DeepRadScoreLib.report.number_text import decimals, measured, p_value, with_interval
 from DeepRadScoreLib.statistics.metrics import Estimate, Interval
 from DeepRadScoreLib.study.results.document import EndpointResult, ModelCard
-from DeepRadScoreLib.study.results.outcome import FoldOutcome
-from DeepRadScoreLib.study.results.study import Study
+from DeepRadScoreLib.study.results.study import FoldOutcome, Study
 
 METRICS: tuple[str, ...] = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auprc", "brier")
 HELD_OUT, NOT_HELD_OUT = "held out", "not held out"

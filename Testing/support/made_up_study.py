@@ -14,14 +14,7 @@ from scipy.special import expit
 
 from DeepRadScoreLib.models import MODELS, Protocol
 from DeepRadScoreLib.study.results.document import FlowCard
-from DeepRadScoreLib.study.results.outcome import (
-    SELECTED_COLUMNS,
-    CamExample,
-    Explanation,
-    Fit,
-    FoldOutcome,
-)
-from DeepRadScoreLib.study.results.study import Study
+from DeepRadScoreLib.study.results.study import SELECTED_COLUMNS, CamExample, Explanation, Fit, FoldOutcome, Study
 from DeepRadScoreLib.study.results.summary import summarise
 
 NAMES = ("radscore_tumour", "radscore_peritumoral", *(f"deep_{i}" for i in range(1, 11)))

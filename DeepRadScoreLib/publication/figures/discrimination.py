@@ -30,8 +30,7 @@ from DeepRadScoreLib.publication.figures.canvas import (
 from DeepRadScoreLib.publication.figures.panels import NO_LINE, panel_page, unit_square, value_legend
 from DeepRadScoreLib.report.number_text import with_interval
 from DeepRadScoreLib.study.results.document import EndpointResult, ModelCard
-from DeepRadScoreLib.study.results.outcome import FoldOutcome
-from DeepRadScoreLib.study.results.study import Study
+from DeepRadScoreLib.study.results.study import FoldOutcome, Study
 
 SPECIFICITY_GRID = np.linspace(0.0, 1.0, 201)
 

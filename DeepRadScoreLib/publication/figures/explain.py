@@ -29,8 +29,7 @@ from DeepRadScoreLib.publication.figures.canvas import (
 from DeepRadScoreLib.publication.sentences import endpoint_name
 from DeepRadScoreLib.report.wording import COLUMN_NAMES
 from DeepRadScoreLib.study.results.document import CorrelationCard, EndpointResult
-from DeepRadScoreLib.study.results.outcome import Explanation, FoldOutcome
-from DeepRadScoreLib.study.results.study import Study
+from DeepRadScoreLib.study.results.study import Explanation, FoldOutcome, Study
 
 SOURCES: dict[str, tuple[str, str, str]] = {
     "radscore_tumour": (COLUMN_NAMES["radscore_tumour"], BLUE, ""),

@@ -23,8 +23,7 @@ from DeepRadScoreLib.publication.figures.canvas import (
     new_page,
 )
 from DeepRadScoreLib.report.figures import HEAT_FROM, HEAT_MAP, NETWORK_WINDOW
-from DeepRadScoreLib.study.results.outcome import CamExample, FoldOutcome
-from DeepRadScoreLib.study.results.study import Study
+from DeepRadScoreLib.study.results.study import CamExample, FoldOutcome, Study
 
 PER_PAGE = 5
 IMAGE_MM, GAP_MM, PAIR_GAP_MM = 35.0, 1.0, 10.0

@@ -15,8 +15,7 @@ from DeepRadScoreLib.publication.figures.canvas import BLACK, GREY, LOOKS, PALE,
 from DeepRadScoreLib.publication.figures.panels import NO_LINE, panel_page, unit_square, value_legend
 from DeepRadScoreLib.report.number_text import decimals
 from DeepRadScoreLib.study.results.document import EndpointResult
-from DeepRadScoreLib.study.results.outcome import FoldOutcome
-from DeepRadScoreLib.study.results.study import Study
+from DeepRadScoreLib.study.results.study import FoldOutcome, Study
 
 HISTOGRAM_BINS = np.linspace(0.0, 1.0, 21)
 HISTOGRAM_SHARE = 0.16

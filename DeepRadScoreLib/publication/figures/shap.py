@@ -25,8 +25,7 @@ from DeepRadScoreLib.publication.figures.canvas import (
 )
 from DeepRadScoreLib.publication.sentences import endpoint_name
 from DeepRadScoreLib.report.wording import COLUMN_NAMES
-from DeepRadScoreLib.study.results.outcome import Explanation, FoldOutcome
-from DeepRadScoreLib.study.results.study import Study
+from DeepRadScoreLib.study.results.study import Explanation, FoldOutcome, Study
 
 VALUE_MAP = "cividis"
 VALUE_LIMIT = 2.0

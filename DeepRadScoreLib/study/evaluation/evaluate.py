@@ -17,7 +17,7 @@ from DeepRadScoreLib.study.evaluation.fold import OuterFold
 from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, Part, StudyCases, disjoint, outer_parts
 from DeepRadScoreLib.study.evaluation.screening import endpoint_problem, likely_leaks
 from DeepRadScoreLib.study.results.document import FlowCard
-from DeepRadScoreLib.study.results.outcome import FoldOutcome
+from DeepRadScoreLib.study.results.study import FoldOutcome
 from DeepRadScoreLib.study.training.fitting import every_reason, rules_of
 from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
 from DeepRadScoreLib.study.training.refusals import RefusedEndpoints

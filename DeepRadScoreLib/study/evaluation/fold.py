@@ -16,7 +16,7 @@ from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.evaluation.baselines import clinical_columns, volume_column
 from DeepRadScoreLib.study.evaluation.explaining import cam_examples, explain_cases, explanation_task
 from DeepRadScoreLib.study.evaluation.outer_folds import Part, StudyCases
-from DeepRadScoreLib.study.results.outcome import (
+from DeepRadScoreLib.study.results.study import (
     PREDICTION_COLUMNS,
     SELECTED_COLUMNS,
     CamExample,

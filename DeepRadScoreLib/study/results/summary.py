@@ -29,11 +29,7 @@ from DeepRadScoreLib.study.results.document import (
     ModelCard,
     ProtocolResult,
 )
-from DeepRadScoreLib.study.results.outcome import (
-    Explanation,
-    Fit,
-    FoldOutcome,
-)
+from DeepRadScoreLib.study.results.study import Explanation, Fit, FoldOutcome
 
 THRESHOLDS = tuple(float(value) for value in np.round(np.arange(0.01, 1.0, 0.01), 2))
 FEWEST_EVENTS_PER_VARIABLE = 10

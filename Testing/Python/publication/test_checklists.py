@@ -22,8 +22,7 @@ from DeepRadScoreLib.publication.checklists import (
     metrics_sentence,
 )
 from DeepRadScoreLib.study.results.document import ModelCard
-from DeepRadScoreLib.study.results.outcome import FoldOutcome
-from DeepRadScoreLib.study.results.study import Study
+from DeepRadScoreLib.study.results.study import FoldOutcome, Study
 from support.made_up_study import made_up_study, summarised
 
 SETTINGS = {

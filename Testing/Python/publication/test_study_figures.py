@@ -26,8 +26,7 @@ from DeepRadScoreLib.publication.figures.figure_list import figure_names, study_
 from DeepRadScoreLib.publication.figures.gradcam import cam_pairs
 from DeepRadScoreLib.publication.figures.shap import shap_rows, swarm
 from DeepRadScoreLib.study.results.document import ModelCard
-from DeepRadScoreLib.study.results.outcome import CamExample, FoldOutcome
-from DeepRadScoreLib.study.results.study import Study
+from DeepRadScoreLib.study.results.study import CamExample, FoldOutcome, Study
 from support.made_up_study import CLASSIFIERS, made_up_study, summarised
 
 SHOWN = (*MODELS, "volume")

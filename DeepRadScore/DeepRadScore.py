@@ -215,7 +215,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSample(self, checked: bool = False) -> None:
         """Put the synthetic case under review with its model; it is made on first use."""
-        from DeepRadScoreSlicer import sample_data
+        from DeepRadScoreSlicer import sample_data, sample_making
 
         def use(sample: Any) -> None:
             opened, scene = sample_data.load(sample), slicer.mrmlScene
@@ -225,7 +225,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         if self.cases.close_case():
             self.cases.view.close_case()
-            self.work.start(sample_data.sample_steps(), use)
+            self.work.start(sample_making.sample_steps(), use)
 
     def _showQuality(self, line: str) -> None:
         self.ui.qualityLabel.text = line

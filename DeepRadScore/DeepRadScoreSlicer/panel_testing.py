@@ -55,9 +55,9 @@ class PanelTest(ScriptedLoadableModuleTest):
     def sample(self) -> Any:
         """The synthetic sample, made if it is not there."""
         self.needs_packages()
-        from DeepRadScoreSlicer import sample_data
+        from DeepRadScoreSlicer import sample_making
 
-        return sample_data.make_sample()
+        return sample_making.make_sample()
 
     def open_sample(self) -> None:
         """Put the sample under review by the panel's own button."""

@@ -1,81 +1,19 @@
-"""A synthetic case with a bundle, to try the module with: made by the library on first use, without a download.
-
-Training takes about a minute and comes in parts of seconds, too long for the application's own thread: another Python
-process makes the sample, and the steps here only look how far it is. That process ends on its own once the file `GOING`
-is gone: the program that Slicer starts as its Python is a launcher, whose end would not end what it launched.
-"""
+"""The synthetic sample in the scene, and in Slicer's module Sample Data."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import shutil
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+
+from DeepRadScoreSlicer import sample_making
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.progress import Progress
     from DeepRadScoreLib.synthetic.sample import Sample
     from DeepRadScoreSlicer.scene.opening import OpenedCase
 
 NAME, CASE_ID, SCHEME = "DeepRadScoreSynthetic", "synthetic-sample", "deepradscore-sample:"
-TITLE = "Deep-RadScore: synthetic lung tumour (not for patients)"
-GOING, PROGRESS, LOG, MADE = "going", "progress.txt", "log.txt", "sample"
-LOOK_S, LEAVE_S, FORGOTTEN_S = 0.05, 5.0, 3600.0
-STAGES = {"MAKING_CASES": (2, 15), "FEATURES": (15, 70), "RADSCORES": (70, 80), "CLASSIFIERS": (80, 98)}
-"""Percent of the whole making before and after the stages that take long."""
 _running: list[Any] = []
-
-
-def make_sample() -> Sample:
-    """The sample, made if it is not there; takes about a minute then."""
-    from DeepRadScoreLib.stepping import run_to_end
-
-    return run_to_end(sample_steps())
-
-
-def sample_steps() -> Generator[Progress, None, Sample]:
-    """The same in steps of a twentieth of a second; closing the generator ends the making and leaves nothing behind.
-
-    Raises
-    ------
-    MissingPackageError: a package that the making needs is missing; says how to get it.
-    OutputError: the sample cannot be written, or could not be made.
-    """
-    from DeepRadScoreSlicer import packages
-
-    packages.require_analysis()
-    from DeepRadScoreLib.progress import Progress, Stage
-    from DeepRadScoreLib.synthetic.sample import Sample
-
-    folder = _folder()
-    sample = Sample.in_folder(folder)
-    if sample.complete():
-        return sample
-    yield Progress(Stage.SAMPLE, "starting to make the sample")
-    _remove_forgotten(folder.parent)
-    work = _work_folder(folder.parent)
-    process = None
-    try:
-        process = _start(work, folder)
-        while process.poll() is None:
-            detail, percent = _last_line(work / PROGRESS)
-            yield Progress(Stage.SAMPLE, detail, percent, 100)
-            time.sleep(LOOK_S)
-        _check(process.returncode, sample, work)
-    finally:
-        _end(process, work)
-    for older in folder.parent.iterdir():
-        if older != folder and not older.name.startswith("."):
-            shutil.rmtree(older, ignore_errors=True)
-    return sample
 
 
 def load(sample: Sample) -> OpenedCase:
@@ -115,12 +53,12 @@ def register() -> None:
 def _address(address: str) -> str:
     if not address.startswith(SCHEME):
         return address
-    sample = make_sample()
+    sample = sample_making.make_sample()
     return (sample.ct if address == f"{SCHEME}ct" else sample.mask).as_uri()
 
 
 def _on_button(source: Any) -> None:
-    """Make the sample while the application goes on, then load it; a second press while it is made does nothing."""
+    """Make the sample while the application stays usable, then load it; a second press meanwhile does nothing."""
     import slicer
 
     from DeepRadScoreSlicer.panel.stepper import Stepper
@@ -128,7 +66,7 @@ def _on_button(source: Any) -> None:
     if any(stepper.running for stepper in _running):
         return
 
-    def told(error: Exception) -> None:
+    def show_error(error: Exception) -> None:
         slicer.util.errorDisplay(str(error), windowTitle="Deep-RadScore")
 
     def made(sample: Sample) -> None:
@@ -136,140 +74,11 @@ def _on_button(source: Any) -> None:
         slicer.util.showStatusMessage(f"Synthetic, not for patients. Its model: {sample.bundle}", 10000)
 
     stepper = Stepper(
-        sample_steps(),
+        sample_making.sample_steps(),
         on_step=lambda step: slicer.util.showStatusMessage(f"{step.text} ({step.fraction:.0%})", 3000),
         on_done=made,
-        on_error=told,
+        on_error=show_error,
         on_cancelled=lambda: None,
     )
     _running[:] = [stepper]
     stepper.start()
-
-
-def _folder() -> Path:
-    """Where the sample of this version of the program lies in the user's cache."""
-    from DeepRadScoreLib.computing.case_record import cache_folder
-    from DeepRadScoreLib.provenance import code_digest
-
-    return cache_folder().absolute() / "sample" / code_digest()[:16]
-
-
-def _work_folder(parent: Path) -> Path:
-    from DeepRadScoreLib.errors import OutputError
-
-    work = parent / f".making-{uuid4().hex}"
-    try:
-        work.mkdir(parents=True)
-        (work / GOING).touch()
-        (work / PROGRESS).touch()
-    except OSError as error:
-        raise OutputError(
-            f"the sample cannot be kept there ({error.strerror})",
-            where=parent,
-            mend="free some space, or set DEEPRADSCORE_CACHE to a folder that can be written",
-        ) from error
-    return work
-
-
-def _start(work: Path, folder: Path) -> subprocess.Popen[bytes]:
-    """Another Python with the same packages; in Slicer its own, which is called PythonSlicer."""
-    from DeepRadScoreLib.errors import OutputError
-
-    python = sys.executable
-    if getattr(sys.modules.get("slicer"), "app", None) is not None:
-        python = shutil.which("PythonSlicer") or python
-    try:
-        with (work / LOG).open("wb") as log:
-            return subprocess.Popen(
-                [python, __file__, json.dumps(sys.path), str(work), str(folder)],
-                env={**os.environ, "DEEPRADSCORE_CACHE": str(work / "cache")},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
-    except OSError as error:
-        raise OutputError(
-            f"the process that makes the sample cannot be started ({error.strerror})",
-            where=Path(python),
-            mend="run `deepradscore demo` in a terminal instead",
-        ) from error
-
-
-def _last_line(path: Path) -> tuple[str, int]:
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    if not lines:
-        return "starting Python", 0
-    percent, _, detail = lines[-1].partition(" ")
-    return detail, int(percent)
-
-
-def _check(code: int, sample: Sample, work: Path) -> None:
-    from DeepRadScoreLib.errors import OutputError
-
-    if code == 0 and sample.complete():
-        return
-    told = (work / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    raise OutputError(
-        f"it could not be made ({told[-1].rstrip('.') if told else f'exit code {code}'})",
-        where="the synthetic sample",
-        mend="mend this and try again",
-    )
-
-
-def _end(process: subprocess.Popen[bytes] | None, work: Path) -> None:
-    """Tell the process to end, wait for it, and remove its folder."""
-    (work / GOING).unlink(missing_ok=True)
-    if process is not None:
-        try:
-            process.wait(LEAVE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    shutil.rmtree(work, ignore_errors=True)
-
-
-def _remove_forgotten(parent: Path) -> None:
-    """Folders of makings that were killed with their Slicer."""
-    for work in parent.glob(".making-*"):
-        with contextlib.suppress(OSError):
-            if time.time() - (work / PROGRESS).stat().st_mtime > FORGOTTEN_S:
-                shutil.rmtree(work, ignore_errors=True)
-
-
-def _make_in_this_process(paths: list[str], work: Path, folder: Path) -> int:
-    """What the other process does: the sample in `work`, then, whole, in `folder`."""
-    sys.path[:] = paths
-    threading.Thread(target=_end_when_told, args=(work / GOING,), daemon=True).start()
-    from DeepRadScoreLib.errors import DeepRadScoreError
-    from DeepRadScoreLib.synthetic.sample import Sample, write_sample
-
-    with (work / PROGRESS).open("a", encoding="utf-8", buffering=1) as lines:
-
-        def note(event: Progress) -> None:
-            if event.stage.name in STAGES:
-                begin, end = STAGES[event.stage.name]
-                percent = begin + round((end - begin) * event.fraction)
-                lines.write(f"{percent} {event.stage} ({event.done}/{event.total})\n")
-
-        try:
-            write_sample(work / MADE, note)
-        except DeepRadScoreError as error:
-            print(error)
-            return 1
-    try:
-        (work / MADE).replace(folder)
-    except OSError:
-        if not Sample.in_folder(folder).complete():
-            raise
-    return 0
-
-
-def _end_when_told(going: Path) -> None:
-    while going.exists():
-        time.sleep(LOOK_S)
-    os._exit(3)
-
-
-if __name__ == "__main__":
-    sys.exit(_make_in_this_process(json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])))

@@ -64,13 +64,13 @@ def open_sample(widget: Any) -> None:
 def open_files(widget: Any, ct: Path, mask: Path) -> None:
     import slicer
 
-    from DeepRadScoreSlicer import sample_data
+    from DeepRadScoreSlicer import sample_making
     from DeepRadScoreSlicer.cases.worklist import ListedCase
     from DeepRadScoreSlicer.scene.opening import open_case
 
     opened = open_case(ListedCase("case", ct, mask), mask)
     nodes = [slicer.mrmlScene.GetNodeByID(node_id) for node_id in (opened.volume_id, opened.segmentation_id)]
-    widget.ui.bundlePathEdit.currentPath = str(sample_data.make_sample().bundle)
+    widget.ui.bundlePathEdit.currentPath = str(sample_making.make_sample().bundle)
     widget.choice.choose(*nodes, opened.segment_id)
     settle(widget)
 

@@ -19,7 +19,7 @@ from DeepRadScoreLib.errors import MissingPackageError, OutputError
 from DeepRadScoreLib.imaging import read_case
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.synthetic import cohort, sample
-from DeepRadScoreSlicer import packages, requirements, sample_data
+from DeepRadScoreSlicer import packages, requirements, sample_data, sample_making
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,16 +58,16 @@ def made_by(monkeypatch):
             from DeepRadScoreLib.errors import OutputError
             from DeepRadScoreLib.progress import Progress, Stage
             from DeepRadScoreLib.synthetic import sample
-            from DeepRadScoreSlicer import sample_data
+            from DeepRadScoreSlicer import sample_making
             def write_sample(folder, report):
             {textwrap.indent(textwrap.dedent(body), "    ").replace(chr(10), chr(10) + " " * 12)}
             sample.write_sample = write_sample
-            sys.exit(sample_data._make_in_this_process(sys.path, Path(sys.argv[2]), Path(sys.argv[3])))
+            sys.exit(sample_making._make_in_this_process(sys.path, Path(sys.argv[2]), Path(sys.argv[3])))
         """)
 
         def start(call, **options):
             python, script, *arguments = call
-            assert Path(script) == Path(sample_data.__file__)
+            assert Path(script) == Path(sample_making.__file__)
             started.append(popen([python, "-c", code, *arguments], **options))
             return started[-1]
 
@@ -94,7 +94,7 @@ def until(steps, word):
 def test_it_is_made_once_and_what_an_older_program_made_goes(cache, made_by):
     started = made_by(QUICK)
     (cache / "sample" / "older").mkdir(parents=True)
-    steps, shown = sample_data.sample_steps(), []
+    steps, shown = sample_making.sample_steps(), []
     with pytest.raises(StopIteration) as end:
         while True:
             shown.append(next(steps))
@@ -107,27 +107,27 @@ def test_it_is_made_once_and_what_an_older_program_made_goes(cache, made_by):
     assert fractions[0] == 0.0
     assert 0.15 < fractions[-1] < 1.0
     assert any("making cases (1/2)" in step.detail for step in shown)
-    assert list(sample_data.sample_steps()) == []
-    assert sample_data.make_sample() == made
+    assert list(sample_making.sample_steps()) == []
+    assert sample_making.make_sample() == made
     assert len(started) == 1
 
 
 def test_no_step_keeps_the_application(cache, made_by, monkeypatch):
     made_by(ENDLESS)
     slept = []
-    monkeypatch.setattr(sample_data.time, "sleep", slept.append)
-    steps = sample_data.sample_steps()
+    monkeypatch.setattr(sample_making.time, "sleep", slept.append)
+    steps = sample_making.sample_steps()
     for _ in range(20):
         next(steps)
-    assert set(slept) == {sample_data.LOOK_S}
-    assert sample_data.LOOK_S <= 0.1
+    assert set(slept) == {sample_making.LOOK_S}
+    assert sample_making.LOOK_S <= 0.1
     monkeypatch.undo()
     steps.close()
 
 
 def test_closing_ends_the_process_and_leaves_nothing(cache, made_by):
     started = made_by(ENDLESS)
-    steps = sample_data.sample_steps()
+    steps = sample_making.sample_steps()
     until(steps, "making cases")
     assert started[0].poll() is None
     steps.close()
@@ -147,7 +147,7 @@ def test_closing_ends_the_process_and_leaves_nothing(cache, made_by):
 def test_what_fails_there_is_told_here_and_leaves_nothing(cache, made_by, body, words):
     made_by(body)
     with pytest.raises(OutputError) as error:
-        sample_data.make_sample()
+        sample_making.make_sample()
     assert words in str(error.value)
     assert str(error.value).startswith("the synthetic sample: it could not be made (")
     assert left(cache) == []
@@ -158,8 +158,8 @@ def test_a_killed_making_leaves_no_half_sample(cache, made_by):
     code = textwrap.dedent("""
         import sys
         sys.path.append(sys.argv[1])
-        from DeepRadScoreSlicer import sample_data
-        for step in sample_data.sample_steps():
+        from DeepRadScoreSlicer import sample_making
+        for step in sample_making.sample_steps():
             print(step.detail, flush=True)
     """)
     call = [sys.executable, "-c", code, str(ROOT / "DeepRadScore")]
@@ -171,12 +171,12 @@ def test_a_killed_making_leaves_no_half_sample(cache, made_by):
     process.wait()
     process.stdout.close()
     (work,) = (cache / "sample").glob(".making-*")
-    (work / sample_data.GOING).unlink()  # so that the other process ends, too
+    (work / sample_making.GOING).unlink()  # so that the other process ends, too
     made_by(QUICK)
-    assert not sample.Sample.in_folder(sample_data._folder()).complete()
-    long_ago = time.time() - 2 * sample_data.FORGOTTEN_S
-    os.utime(work / sample_data.PROGRESS, (long_ago, long_ago))
-    made = sample_data.make_sample()
+    assert not sample.Sample.in_folder(sample_making.sample_folder()).complete()
+    long_ago = time.time() - 2 * sample_making.FORGOTTEN_S
+    os.utime(work / sample_making.PROGRESS, (long_ago, long_ago))
+    made = sample_making.make_sample()
     assert made.complete()
     assert left(cache) == [made.ct.parent.name]
 
@@ -185,14 +185,14 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path / "file"))
     with pytest.raises(OutputError, match="DEEPRADSCORE_CACHE"):
-        sample_data.make_sample()
+        sample_making.make_sample()
 
 
 def test_missing_packages_are_told_before_anything_is_begun(cache, slicer_app, monkeypatch):
     monkeypatch.setattr(requirements, "missing", lambda: [requirements.Missing("shap>=0.46", "evidence", "pip")])
     monkeypatch.setattr(packages, "install_command", lambda: "the command")
     with pytest.raises(MissingPackageError, match=r"shap.*the command"):
-        next(sample_data.sample_steps())
+        next(sample_making.sample_steps())
     assert not cache.exists()
 
 
@@ -212,7 +212,7 @@ def test_a_smaller_one_is_made_by_the_library_and_says_that_it_is_synthetic(cach
     monkeypatch.setattr(sample, "SEED", 3)  # with this one PIK3CA has ten patients of either class
     stages = set()
     made = sample.write_sample(tmp_path / "made", lambda event: stages.add(event.stage.name))
-    assert set(sample_data.STAGES) <= stages
+    assert set(sample_making.STAGES) <= stages
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "made"]
     assert SYNTHETIC_LABEL in (tmp_path / "made" / sample.NOTICE).read_text()
     bundle = read_bundle(made.bundle)
@@ -230,7 +230,7 @@ def test_a_smaller_one_is_made_by_the_library_and_says_that_it_is_synthetic(cach
 @pytest.fixture
 def there(cache):
     """A sample that is there already, with a CT and mask that can be loaded."""
-    made = sample.Sample.in_folder(sample_data._folder())
+    made = sample.Sample.in_folder(sample_making.sample_folder())
     made.ct.parent.mkdir(parents=True)
     hu = np.full((6, 12, 12), -800, np.int16)
     hu[2:4, 4:8, 4:8] = 40

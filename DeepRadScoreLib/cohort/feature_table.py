@@ -28,7 +28,6 @@ class FeatureTable:
     ----------
     features: (n x columns) float64, index case_id in the cohort's order, all finite, no column constant; columns are
         `tumour_<name>` and `peritumoral_<name>`.
-    rows: (n,) positions of these cases in the cohort table.
     missing: case_id -> why this case of the cohort has no features here.
     extra: how many rows of the table belong to no case of the cohort.
     dropped: column -> why it was left out.
@@ -36,7 +35,6 @@ class FeatureTable:
     """
 
     features: pd.DataFrame
-    rows: np.ndarray
     missing: dict[str, str]
     extra: int
     dropped: dict[str, str]
@@ -83,10 +81,9 @@ def read_feature_table(
             where=path,
             mend="give a table with complete columns",
         )
-    absent = cohort.table["case_id"][~cohort.table["case_id"].isin(used.index)]
+    absent = cohort.table.index.difference(used.index, sort=False)
     missing |= dict.fromkeys(absent, f"{path.name} has no row for this case.")
-    positions = pd.Index(cohort.table["case_id"]).get_indexer(features.index)
-    return FeatureTable(features, positions, missing, len(table) - len(used), dropped, sha256)
+    return FeatureTable(features, missing, len(table) - len(used), dropped, sha256)
 
 
 def _checked_prefixes(prefixes: Mapping[str, str] | None) -> dict[str, str]:
@@ -181,7 +178,7 @@ def _is_pyradiomics_name(name: str) -> bool:
 
 def _cases_in_common(table: pd.DataFrame, path: Path, cohort: Cohort, case_column: str) -> pd.DataFrame:
     """The rows of the cohort's cases, in the cohort's order."""
-    case_ids = cohort.table["case_id"]
+    case_ids = cohort.table.index
     rows = table[table.index.isin(case_ids)]
     if rows.empty:
         example = f' (such as "{table.index[0]}")' if len(table) else ""
@@ -189,7 +186,7 @@ def _cases_in_common(table: pd.DataFrame, path: Path, cohort: Cohort, case_colum
             (
                 f'no case_id in column "{case_column}"{example} is in ',
                 cohort.path,
-                f' (such as "{case_ids.iloc[0]}")',
+                f' (such as "{case_ids[0]}")',
             ),
             where=path,
             mend="name the column of the case_ids with --case-column, or write them alike in both tables",

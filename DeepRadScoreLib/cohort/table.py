@@ -26,8 +26,9 @@ class Cohort:
     Attributes
     ----------
     path: the CSV it came from.
-    table: one row per case, text as written; the file columns hold absolute paths.
-    labels: (cases x endpoints) floats 0, 1, NaN; the ten keys, or the endpoints that were asked for, in that order.
+    table: one row per case, text as written, indexed by case_id; the file columns hold absolute paths.
+    labels: (cases x endpoints) floats 0, 1, NaN, with the index of `table`; the ten keys, or the endpoints that were
+        asked for, in that order.
     pdl1_rules: how many PD-1/PD-L1 labels came from the column itself, from TPS, from CD8A.
     cd8a_cut: the cut that was used for CD8A, NaN where none was needed.
     bad_labels: endpoint -> the error about a label that cannot be read; all labels of that endpoint are NaN.
@@ -52,7 +53,7 @@ class Cohort:
         """One text column; empty strings where the table has no such column."""
         if name in self.table:
             return self.table[name]
-        return pd.Series([""] * len(self.table), index=self.table.index)
+        return pd.Series("", index=self.table.index)
 
 
 def read_cohort(
@@ -134,7 +135,7 @@ def _labelled(text: TextTable, endpoints: Sequence[str], cd8a_cut: float | None,
                 raise
             labels[name] = np.full(len(text.rows), np.nan)
             bad_labels[name] = error.with_traceback(None)
-    table = pd.DataFrame(list(text.rows), columns=list(text.columns))
+    table = pd.DataFrame(list(text.rows), columns=list(text.columns)).set_index("case_id", drop=False)
     return Cohort(text.path, table, pd.DataFrame(labels, index=table.index), rules, cut, bad_labels)
 
 

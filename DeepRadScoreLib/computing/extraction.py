@@ -48,20 +48,33 @@ class CohortFeatures:
 
     Attributes
     ----------
-    rows: positions of these cases in the cohort table.
-    features: (n x 1702), float64, columns named; no columns where only patches were wanted.
-    patches: (n, 160, 160), float32, HU; (n, 0) where only features were wanted.
-    repeats: features from the cohort's second masks, rows of NaN where there is none, or None.
+    features: (n x 1702), float64, indexed by case_id, columns named; no columns where only patches were wanted.
+    patches: (n, 160, 160), float32, HU, of the cases of `features`; (n, 0) where only features were wanted.
+    repeats: (n, 1702) features from the second masks of these cases, rows of NaN where there is none, or None.
+    quality: codes of each of these cases.
     failed: case_id -> the error's sentence.
     """
 
-    rows: np.ndarray
     features: pd.DataFrame
     patches: np.ndarray
     repeats: np.ndarray | None
     quality: list[tuple[str, ...]]
     synthetic: bool
     failed: dict[str, str]
+
+    def of_cases(self, case_ids: pd.Index) -> CohortFeatures:
+        """The same of these cases alone, in this order. Raises KeyError where one could not be computed."""
+        if case_ids.equals(self.features.index):
+            return self
+        features = self.features.loc[case_ids]
+        at = self.features.index.get_indexer(case_ids)
+        return replace(
+            self,
+            features=features,
+            patches=self.patches[at],
+            repeats=None if self.repeats is None else self.repeats[at],
+            quality=[self.quality[position] for position in at],
+        )
 
 
 def extract_cohort(
@@ -90,19 +103,19 @@ def extract_cohort(
     check_cache(run.folder)
     tasks = [
         CaseTask(
-            case_id=cohort.table["case_id"][row],
-            ct=cohort.table["ct"][row],
-            mask=cohort.table["mask"][row],
-            segment=cohort.column("segment")[row],
-            lung_mask=cohort.column("lung_mask")[row],
-            repeat_mask=cohort.column("repeat_mask")[row],
+            case_id=row["case_id"],
+            ct=row["ct"],
+            mask=row["mask"],
+            segment=row.get("segment", ""),
+            lung_mask=row.get("lung_mask", ""),
+            repeat_mask=row.get("repeat_mask", ""),
             preprocessing=preprocessing,
             shell_mm=shell_mm,
-            series=cohort.column("series")[row],
+            series=row.get("series", ""),
             wants=wants,
             seed=seed,
         )
-        for row in range(len(cohort))
+        for row in cohort.table.to_dict("records")
     ]
     columns = () if wants == "patches" else FEATURE_COLUMNS
     table = np.full((len(tasks), len(columns)), np.nan)
@@ -136,7 +149,6 @@ def _gather(cohort: Cohort, records: list[CaseRecord], table: np.ndarray, column
         nothing = np.full(len(columns), np.nan)
         repeats = np.stack([nothing if record.repeat is None else record.repeat for record in good])
     return CohortFeatures(
-        rows=rows,
         features=pd.DataFrame(table[rows] if failed else table, index=index, columns=list(columns), copy=False),
         patches=np.stack([record.patch for record in good]),
         repeats=repeats,

@@ -102,7 +102,7 @@ def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, run: Run) -> 
         folds=folds,
         protocols=summarise(folds, flow, not_run, settings),
         flow=flow,
-        cohort_table=cohort.table.iloc[gathered.rows],
+        cohort_table=cohort.table.loc[gathered.cases.data.case_ids],
         models_not_run=not_run,
         left_out=gathered.left_out,
         patients=int(cohort.table["patient_id"].nunique()),

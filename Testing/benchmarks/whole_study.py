@@ -25,7 +25,7 @@ from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.publication.writing import write_study
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
-from DeepRadScoreLib.study.evaluation.evaluate import evaluate as evaluation
+from DeepRadScoreLib.study.evaluation import evaluate as evaluation
 from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, StudyCases, outer_parts
 from DeepRadScoreLib.study.results.study import Study
 from DeepRadScoreLib.study.results.summary import summarise
@@ -53,8 +53,8 @@ def random_cases(seed: int = 0) -> StudyCases:
     patches = rng.normal(-600, 250, (N, 160, 160)).astype(np.float32)
     clinical = pd.DataFrame({"age": rng.normal(65, 9, N), "sex": rng.choice(["f", "m"], N)}, index=tables[0].index)
     patients = np.array([f"p{i:03d}" for i in range(N)])
-    data = StudyData(tables[0], patches, labels.set_axis(tables[0].index), patients)
-    nothing = np.full(N, "")
+    data = StudyData(tables[0], patches, labels.set_axis(tables[0].index), pd.Series(patients, tables[0].index))
+    nothing = pd.Series("", index=tables[0].index)
     return StudyCases(data, tables[1], clinical, nothing, nothing)
 
 

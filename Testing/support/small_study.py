@@ -28,16 +28,15 @@ def small_study(n: int = 80, seed: int = 0, keys: tuple[str, ...] = ("EGFR", "KR
     person = np.where(np.arange(n) < 20, np.arange(n) // 2, np.arange(n))
     patients = np.array([f"p{number:03d}" for number in person])
     split = np.where(person % 5 == 0, "test", "train")
-    labels = pd.DataFrame(np.nan, index=range(n), columns=list(KEYS))
-    features = pd.DataFrame(rng.normal(size=(n, len(FEATURE_COLUMNS))), columns=FEATURE_COLUMNS)
+    names = pd.Index([f"case-{number:03d}" for number in range(n)], name="case_id")
+    labels = pd.DataFrame(np.nan, index=names, columns=list(KEYS))
+    features = pd.DataFrame(rng.normal(size=(n, len(FEATURE_COLUMNS))), index=names, columns=FEATURE_COLUMNS)
     for key in keys:
         labels[key] = rng.integers(0, 2, n)[person].astype(float)
     if "EGFR" in keys:
         features["tumour_original_firstorder_Mean"] += 2.0 * labels["EGFR"]
-        labels.loc[3, "EGFR"] = np.nan
-    names = [f"case-{number:03d}" for number in range(n)]
-    features.index = pd.Index(names, name="case_id")
-    table = pd.DataFrame({"case_id": names, "patient_id": patients, "site": "a", "split": split})
+        labels.loc["case-003", "EGFR"] = np.nan
+    table = pd.DataFrame({"case_id": names, "patient_id": patients, "site": "a", "split": split}, index=names)
     cohort = Cohort(Path("small.csv"), table, labels, {"PDL1": 0, "TPS": 0, "CD8A": 0}, float("nan"))
     patches = rng.normal(-600, 200, (n, 160, 160)).astype(np.float32)
-    return cohort, CohortFeatures(np.arange(n), features, patches, None, [()] * n, False, {})
+    return cohort, CohortFeatures(features, patches, None, [()] * n, False, {})

@@ -166,7 +166,7 @@ def _splits(cases: StudyData, key: str, folds: Sequence[Fold], seed: int) -> lis
             modelling_rule(one_label_per_patient(cases.part(train), key))
         except TooFewPositivesError as error:
             raise TooFewPositivesError(error.what, where=where, mend=error.mend) from error
-        chosen = holdout(labels[train], cases.patients[train], VALIDATION_SHARE, seed + number)
+        chosen = holdout(labels[train], cases.patients.to_numpy()[train], VALIDATION_SHARE, seed + number)
         rows = dict(zip(PARTS, (train[~chosen], train[chosen], test), strict=True))
         for part in ("training", "validation"):
             if len(np.unique(labels[rows[part]])) < 2:
@@ -208,9 +208,8 @@ def _scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, run: R
         outputs = networks.outputs(cases.patches)[0]
         return _Scores(outputs.pooled @ networks.columns[key].readout, networks.weights)
     fitted = split.train
-    networks = fit_joint_network(
-        cases.patches[fitted], labels[fitted], None, cases.patients[fitted], (key,), plan, split.seed, run
-    )
+    patches, patients = cases.patches[fitted], cases.patients.to_numpy()[fitted]
+    networks = fit_joint_network(patches, labels[fitted], None, patients, (key,), plan, split.seed, run)
     return _Scores(networks.outputs(cases.patches)[0].logit[key].astype(float), networks.weights)
 
 

@@ -53,7 +53,7 @@ def with_shuffled_labels(data: StudyData, parts: list[np.ndarray], seed: int) ->
     for number, part in enumerate(parts):
         for position, key in enumerate(labels.columns):
             known = part[data.labels[key].iloc[part].notna().to_numpy()]
-            patients, of_case = np.unique(data.patients[known], return_inverse=True)
+            patients, of_case = np.unique(data.patients.iloc[known], return_inverse=True)
             of_patient = np.zeros(len(patients))
             np.maximum.at(of_patient, of_case, data.labels[key].to_numpy()[known])
             rng = np.random.default_rng([seed, 3, number, position])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import joblib
-import pandas as pd
 
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError
@@ -113,7 +112,7 @@ class _OuterFolds:
 def _all_problems(cases: StudyCases, plan: EvaluationPlan, problems: dict[str, str]) -> dict[str, str]:
     found = dict(problems)
     features = cases.data.features if cases.data.features.shape[1] else None
-    first = ~pd.Series(cases.data.patients).duplicated().to_numpy()
+    first = ~cases.data.patients.duplicated().to_numpy()
     leaks = likely_leaks(
         None if features is None else features[first],
         None if cases.clinical is None else cases.clinical[first],

@@ -131,7 +131,7 @@ class OuterFold:
             fusion_task(
                 train[rows],
                 training.labels[key].to_numpy()[rows].astype(int),
-                training.patients[rows],
+                training.patients.to_numpy()[rows],
                 self.plan,
                 BASELINE_CLASSIFIERS,
             )
@@ -161,7 +161,7 @@ def _predictions(
         for model, fusion in fitted.fusions[stage.key].items():
             name = names.get(model, model)
             tables.append(_table(stage.key, name, fusion, columns[stage.key][model], testing))
-            fits.append(_fit(stage.key, name, fusion, stage.labels, training.patients[stage.rows]))
+            fits.append(_fit(stage.key, name, fusion, stage.labels, training.patients.to_numpy()[stage.rows]))
     return tables, fits
 
 
@@ -172,7 +172,7 @@ def _table(key: str, model: str, fusion: FusionModel, columns: np.ndarray, testi
     cases = pd.DataFrame(
         {
             "case_id": testing.features.index[known].astype(str),
-            "patient_id": testing.patients[known],
+            "patient_id": testing.patients.to_numpy()[known],
             "label": testing.labels[key].to_numpy()[known].astype(int),
             "score": fusion.decision_function(columns[known]) if known.any() else none,
             "probability": fusion.predict_proba(columns[known])[:, 1] if known.any() else none,

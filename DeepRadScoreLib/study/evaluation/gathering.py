@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from DeepRadScoreLib.cohort.covariates import covariates
-from DeepRadScoreLib.cohort.feature_table import FeatureTable, read_feature_table
+from DeepRadScoreLib.cohort.feature_table import read_feature_table
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures, Wants, extract_cohort
 from DeepRadScoreLib.computing.run import Run
@@ -51,13 +51,11 @@ class Gathered:
 
     Attributes
     ----------
-    rows: their positions in the cohort table.
     left_out: case_id -> why a case cannot be used; `failed` are those whose images could not be worked on.
     columns_left_out, rows_of_others: of a feature table from elsewhere, see `FeatureTable`.
     """
 
     cases: StudyCases
-    rows: np.ndarray
     left_out: dict[str, str]
     failed: tuple[str, ...]
     columns_left_out: dict[str, str]
@@ -116,43 +114,38 @@ def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, run: Run) ->
     if has_images(cohort):
         images = extracted(cohort, plan, "both" if table is None else "patches", run)
         shuffled = extracted(cohort, plan, "shuffled", run) if table is None else None
+    failed = {case_id: why for each in (images, shuffled) if each is not None for case_id, why in each.failed.items()}
+    left_out = ({} if table is None else dict(table.missing)) | failed
+    sources = [each for each in (table, images, shuffled) if each is not None]
+    case_ids = cohort.table.index[np.all([cohort.table.index.isin(each.features.index) for each in sources], axis=0)]
+    if not len(case_ids):
+        raise CohortError("no case has both features and images", where=inputs.table, mend="check the tables")
+    images = None if images is None else images.of_cases(case_ids)
     radiomics = images if table is None else table
     if radiomics is None:
         raise ValueError("a cohort without images needs a feature table")
-    failed = {case_id: why for each in (images, shuffled) if each is not None for case_id, why in each.failed.items()}
-    left_out = ({} if table is None else dict(table.missing)) | failed
-    rows = _common_rows([each for each in (table, images, shuffled) if each is not None])
-    if not len(rows):
-        raise CohortError("no case has both features and images", where=inputs.table, mend="check the tables")
-    features = radiomics.features.iloc[np.searchsorted(radiomics.rows, rows)]
-    repeats = None if images is None or table is not None else images.repeats
     data = StudyData(
-        features,
-        None if images is None else images.patches[np.searchsorted(images.rows, rows)],
-        cohort.labels.iloc[rows].set_axis(features.index),
-        cohort.table["patient_id"].to_numpy()[rows],
-        None if images is None or repeats is None else repeats[np.searchsorted(images.rows, rows)],
+        radiomics.features.reindex(case_ids),
+        None if images is None else images.patches,
+        cohort.labels.loc[case_ids],
+        cohort.table["patient_id"].loc[case_ids],
+        images.repeats if images is not None and table is None else None,
     )
     cases = StudyCases(
         data,
-        None if shuffled is None else shuffled.features.iloc[np.searchsorted(shuffled.rows, rows)],
-        None if clinical is None else clinical.iloc[rows],
-        cohort.column("split").to_numpy()[rows],
-        cohort.column("site").to_numpy()[rows],
+        None if shuffled is None else shuffled.features.loc[case_ids],
+        None if clinical is None else clinical.loc[case_ids],
+        cohort.column("split").loc[case_ids],
+        cohort.column("site").loc[case_ids],
     )
     return Gathered(
         cases,
-        rows,
         left_out,
         tuple(failed),
         {} if table is None else table.dropped,
         0 if table is None else table.extra,
         images is not None and images.synthetic,
     )
-
-
-def _common_rows(sources: list[FeatureTable | CohortFeatures]) -> np.ndarray:
-    return np.array(sorted(set.intersection(*(set(source.rows.tolist()) for source in sources))), dtype=int)
 
 
 def extracted(cohort: Cohort, plan: TrainingPlan, wants: Wants, run: Run) -> CohortFeatures:

@@ -31,21 +31,21 @@ class EvaluationPlan:
 
 @dataclass(frozen=True)
 class StudyCases:
-    """The cases of a study, all tables in the same order.
+    """The cases of a study: tables indexed by case_id, all in the same order.
 
     Attributes
     ----------
     data: features, patches, labels of the endpoints asked for, patients.
     shuffled: (n x p) features of the same cases with shuffled voxels, or None.
     clinical: (n x covariates), or None.
-    split, site: (n,) text of the table's columns, empty where there is none.
+    split, site: (n,) text of the cohort table's columns, empty where there is none.
     """
 
     data: StudyData
     shuffled: pd.DataFrame | None
     clinical: pd.DataFrame | None
-    split: np.ndarray
-    site: np.ndarray
+    split: pd.Series
+    site: pd.Series
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ def outer_parts(cases: StudyCases, plan: EvaluationPlan, protocol: Protocol) -> 
     ------
     CohortError: the column that the split needs is empty or has one value, or there are too few patients.
     """
-    labels, patients, seed = cases.data.labels.to_numpy(), cases.data.patients, plan.training.seed
+    labels, patients, seed = cases.data.labels.to_numpy(), cases.data.patients.to_numpy(), plan.training.seed
     if plan.split == Split.COLUMN:
-        test = cases.split == "test"
+        test = (cases.split == "test").to_numpy()
         if test.all() or not test.any():
             raise CohortError(
                 'the training or the test part of the column "split" is empty', mend="write train or test in its cells"
@@ -88,12 +88,13 @@ def _sites(cases: StudyCases) -> list[Part]:
             'leaving one site out needs two sites or more and no empty cell in the column "site"',
             mend="fill in the column, or choose --split cv",
         )
-    torn = pd.Series(cases.site).groupby(cases.data.patients).nunique()
+    torn = cases.site.groupby(cases.data.patients).nunique()
     if (torn > 1).any():
         raise CohortError(
             f'the cases of patient "{torn.index[torn > 1][0]}" stand at two sites', mend="give each patient one site"
         )
-    return [Part(site, np.flatnonzero(cases.site != site), np.flatnonzero(cases.site == site)) for site in sites]
+    of_case = cases.site.to_numpy()
+    return [Part(site, np.flatnonzero(of_case != site), np.flatnonzero(of_case == site)) for site in sites]
 
 
 def disjoint(parts: list[Part]) -> list[np.ndarray]:

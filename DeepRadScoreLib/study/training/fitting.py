@@ -72,8 +72,7 @@ def rules_of(training: StudyData) -> tuple[dict[str, Rule], dict[str, str]]:
 
 def one_label_per_patient(part: StudyData, key: str) -> np.ndarray:
     """Labels (patients,) without gaps; a patient with several cases is positive if one of them is."""
-    known = part.labels[key].notna().to_numpy()
-    return part.labels[key][known].groupby(part.patients[known]).max().to_numpy()
+    return part.labels[key].groupby(part.patients).max().dropna().to_numpy()
 
 
 def fit_part(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> FittedPart:
@@ -86,7 +85,7 @@ def fit_part(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, ru
     build = strict_stages if plan.protocol == Protocol.STRICT else paper_stages
     stages = build(training, rules, plan, run)
     tasks = {
-        (stage.key, name): fusion_task(columns, stage.labels, training.patients[stage.rows], plan)
+        (stage.key, name): fusion_task(columns, stage.labels, training.patients.to_numpy()[stage.rows], plan)
         for stage in stages.stages
         for name, columns in stage.columns.items()
     }

@@ -49,33 +49,38 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class StudyData:
-    """The computed cases of a cohort.
+    """The computed cases of a cohort: tables indexed by case_id, and arrays in the order of that index.
 
     Attributes
     ----------
     features: (n x p), columns named `tumour_...` and `peritumoral_...`; no columns where radiomics are not known.
     patches: (n, 160, 160) HU, or None where there are no images.
     labels: (n x endpoints) 0, 1, NaN.
-    patients: (n,).
+    patients: (n,) patient_id of each case.
     repeats: (n, p) features from second masks, NaN where there is none, or None.
     """
 
     features: pd.DataFrame
     patches: np.ndarray | None
     labels: pd.DataFrame
-    patients: np.ndarray
+    patients: pd.Series
     repeats: np.ndarray | None = None
 
     @classmethod
     def of(cls, cohort: Cohort, computed: CohortFeatures) -> StudyData:
-        rows = computed.rows
+        case_ids = computed.features.index
         return cls(
             computed.features,
             computed.patches,
-            cohort.labels.iloc[rows].set_axis(computed.features.index),
-            cohort.table["patient_id"].to_numpy()[rows],
+            cohort.labels.loc[case_ids],
+            cohort.table["patient_id"].loc[case_ids],
             computed.repeats,
         )
+
+    @property
+    def case_ids(self) -> pd.Index:
+        """The cases, in the order of all tables and arrays."""
+        return self.features.index
 
     def part(self, rows: np.ndarray) -> StudyData:
         """The cases at `rows` (positions or a bool mask)."""
@@ -83,7 +88,7 @@ class StudyData:
             self.features.iloc[rows],
             None if self.patches is None else self.patches[rows],
             self.labels.iloc[rows],
-            self.patients[rows],
+            self.patients.iloc[rows],
             None if self.repeats is None else self.repeats[rows],
         )
 
@@ -120,7 +125,7 @@ class Stages:
 
 
 def strict_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> Stages:
-    folds = stratified_folds(training.labels.to_numpy(), training.patients, plan.folds, plan.seed)
+    folds = stratified_folds(training.labels.to_numpy(), training.patients.to_numpy(), plan.folds, plan.seed)
     regions = _fit_regions(training, rules, [*(train for train, _ in folds), None], plan, run)
     networks = _strict_networks(training, tuple(rules), folds, plan, run)
     stages = []
@@ -144,7 +149,7 @@ def paper_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan
     image_only = joint = None
     if training.patches is not None:
         labels = training.labels[list(keys)].to_numpy()
-        settings = (training.patients, keys, plan.network, plan.seed, run)
+        settings = (training.patients.to_numpy(), keys, plan.network, plan.seed, run)
         image_only = joint = fit_joint_network(training.patches, labels, None, *settings)
         if own:
             radscores = np.stack([own[key] for key in keys], axis=1)
@@ -208,7 +213,9 @@ def _strict_networks(
     labels = training.labels[list(keys)].to_numpy()
     if plan.network.form == NetworkForm.FROZEN:
         return fit_frozen_network(training.patches, labels, keys, plan.network, plan.seed)
-    return fit_fold_networks(training.patches, labels, training.patients, keys, folds, plan.network, plan.seed, run)
+    return fit_fold_networks(
+        training.patches, labels, training.patients.to_numpy(), keys, folds, plan.network, plan.seed, run
+    )
 
 
 def _fit_regions(

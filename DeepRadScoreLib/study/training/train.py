@@ -64,7 +64,7 @@ def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, r
     CohortError: no endpoint has enough patients or can be fitted, or the training or the held-out part is empty.
     """
     data = StudyData.of(cohort, computed)
-    test = _held_out_rows(cohort, computed, data, plan)
+    test = _held_out(cohort, data, plan)
     training, testing = data.part(~test), data.part(test)
     rules, cards = _rules(training)
     if not rules:
@@ -120,12 +120,12 @@ def check_plan(plan: TrainingPlan) -> None:
     build_trunk(plan.network.backbone, plan.network.weights, sha256=plan.network.weights_sha256)
 
 
-def _held_out_rows(cohort: Cohort, computed: CohortFeatures, data: StudyData, plan: TrainingPlan) -> np.ndarray:
-    split = cohort.column("split").to_numpy()[computed.rows]
+def _held_out(cohort: Cohort, data: StudyData, plan: TrainingPlan) -> np.ndarray:
+    """Which cases of `data` are held out, bool (n,)."""
     if _held_out_by(cohort) == "split column":
-        test = split == "test"
+        test = (cohort.column("split").loc[data.case_ids] == "test").to_numpy()
     else:
-        test = holdout(data.labels.to_numpy(), data.patients, plan.held_out_share, plan.seed)
+        test = holdout(data.labels.to_numpy(), data.patients.to_numpy(), plan.held_out_share, plan.seed)
     if test.all() or not test.any():
         raise CohortError(
             "the training or the held-out part is empty", where=cohort.path, mend='correct the column "split"'
@@ -232,7 +232,8 @@ def _manifest(
     training: StudyData,
     testing: StudyData,
 ) -> Manifest:
-    sites = cohort.column("site").iloc[computed.rows]
+    case_ids = computed.features.index
+    sites = cohort.column("site").loc[case_ids]
     return Manifest(
         schema=SCHEMA,
         name="Deep-RadScore",
@@ -252,8 +253,8 @@ def _manifest(
             "training_patients": len(set(training.patients)),
             "held_out_patients": len(set(testing.patients)),
             "held_out_by": _held_out_by(cohort),
-            "lung_masks": int((cohort.column("lung_mask").iloc[computed.rows] != "").sum()),
-            "cases": len(computed.rows),
+            "lung_masks": int((cohort.column("lung_mask").loc[case_ids] != "").sum()),
+            "cases": len(case_ids),
             "left_out": computed.failed,
             "sites": {str(site): int(count) for site, count in sites.value_counts().sort_index().items()},
             "pdl1_rules": cohort.pdl1_rules,

@@ -27,11 +27,11 @@ def test_the_example_table_can_be_read():
     assert len(cohort) == 3
     assert list(cohort.labels.columns) == list(KEYS)
     assert cohort.labels["EGFR"].tolist() == [1.0, 0.0, 0.0]
-    assert np.isnan(cohort.labels["TP53"][1])
+    assert np.isnan(cohort.labels["TP53"].iloc[1])
     assert cohort.labels["PDL1"][:2].tolist() == [0.0, 1.0]
-    assert np.isnan(cohort.labels["PDL1"][2])
+    assert np.isnan(cohort.labels["PDL1"].iloc[2])
     assert cohort.pdl1_rules == {"PDL1": 0, "TPS": 2, "CD8A": 0}
-    assert Path(cohort.table["ct"][0]) == (ROOT / "Resources" / "images" / "P001_ct.nrrd").resolve()
+    assert Path(cohort.table["ct"].iloc[0]) == (ROOT / "Resources" / "images" / "P001_ct.nrrd").resolve()
 
 
 @pytest.mark.parametrize(

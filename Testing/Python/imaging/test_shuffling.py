@@ -119,7 +119,8 @@ def cohort(tmp_path, monkeypatch) -> Cohort:
     table = pd.DataFrame(rows).assign(patient_id=["p0", "p1", "p2"])
     table.loc[[0, 2], "repeat_mask"] = ""
     Path(table["mask"][2]).unlink()
-    labels = pd.DataFrame(np.nan, index=range(3), columns=list(KEYS))
+    table = table.set_index("case_id", drop=False)
+    labels = pd.DataFrame(np.nan, index=table.index, columns=list(KEYS))
     return Cohort(Path("three.csv"), table, labels, {"PDL1": 0, "TPS": 0, "CD8A": 0}, float("nan"))
 
 
@@ -145,7 +146,7 @@ def test_patches_alone_need_no_radiomics_and_no_second_mask(cohort, tmp_path, mo
     np.testing.assert_array_equal(found.patches[1][75:85, 75:85], ct[14][15:25, 15:25])
     assert len(kept(tmp_path)) == 2
     monkeypatch.setattr(case_record, "prepare", never)
-    Path(cohort.table["repeat_mask"][1]).unlink()
+    Path(cohort.table["repeat_mask"]["c1"]).unlink()
     again = extract_cohort(cohort, Run(), wants="patches")
     np.testing.assert_array_equal(found.patches, again.patches)
     assert found.quality == again.quality
@@ -179,9 +180,8 @@ def test_the_three_wants_do_not_meet_in_the_cache_but_patches_come_from_a_full_r
 
 
 def test_shuffled_features_do_not_depend_on_the_order_of_the_cases(cohort):
-    task = CaseTask(
-        "a", cohort.table["ct"][0], cohort.table["mask"][0], "", "", "", "canonical", 3.0, wants="shuffled", seed=4
-    )
+    row = cohort.table.loc["c0"]
+    task = CaseTask("a", row["ct"], row["mask"], "", "", "", "canonical", 3.0, wants="shuffled", seed=4)
     alone = compute_case(task, cache_folder())
     direct = prepare(case_from_images(*textured(0, radius=5.0), case_id="b"))
     assert alone.error == ""

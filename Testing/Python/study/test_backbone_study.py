@@ -33,7 +33,7 @@ def bright(n: int = 64, contrast: float = 500.0) -> StudyData:
 
 
 def folds_of(data: StudyData, number: int):
-    return stratified_folds(data.labels["EGFR"].to_numpy(), data.patients, number, 0)
+    return stratified_folds(data.labels["EGFR"].to_numpy(), data.patients.to_numpy(), number, 0)
 
 
 def two_folds(data: StudyData):
@@ -84,7 +84,7 @@ def test_all_backbones_see_the_same_cases_and_the_parts_are_apart(spied):
             seen.append((*(part.tolist() for part in rows), settings["seed"]))
         assert seen[0] == seen[1]
         fitted, chosen = rows
-        people = [set(data.patients[part]) for part in (fitted, chosen, test)]
+        people = [set(data.patients.iloc[part]) for part in (fitted, chosen, test)]
         assert not (people[0] & people[1] or people[0] & people[2] or people[1] & people[2])
         assert sorted([*fitted, *chosen, *test[known[test]]]) == np.flatnonzero(known).tolist()
         assert 0.15 < len(chosen) / (len(chosen) + len(fitted)) < 0.35

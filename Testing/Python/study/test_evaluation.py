@@ -179,7 +179,7 @@ def test_shuffled_labels_stay_with_patients_and_parts(inputs):
     assert not shuffled.labels["EGFR"].equals(data.labels["EGFR"])
     for part in parts:
         before, after = (
-            each.labels["EGFR"].iloc[part].groupby(data.patients[part]).max().sum() for each in (data, shuffled)
+            each.labels["EGFR"].iloc[part].groupby(data.patients.iloc[part]).max().sum() for each in (data, shuffled)
         )
         assert before == after
 

@@ -72,7 +72,9 @@ def paper_only_radscores(data: StudyData, plan) -> np.ndarray:
     from DeepRadScoreLib.fusion.columns import RegionScores
 
     labels = data.labels["KRAS"].to_numpy().astype(int)
-    return RegionScores.fit(data.features, labels, data.patients, rule="lasso", seed=plan.seed).columns(data.features)
+    return RegionScores.fit(data.features, labels, data.patients.to_numpy(), rule="lasso", seed=plan.seed).columns(
+        data.features
+    )
 
 
 def test_the_same_seed_gives_the_same_scores(frozen, tmp_path):

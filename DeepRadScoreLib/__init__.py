@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 from DeepRadScoreLib.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.api import analyze
+    from DeepRadScoreLib.api import analyze, evaluate, extract, train
     from DeepRadScoreLib.bundle import Bundle, read_bundle
     from DeepRadScoreLib.cohort.table import Cohort, read_cohort
     from DeepRadScoreLib.errors import DeepRadScoreError, InputError
     from DeepRadScoreLib.fusion.model import FusionModel
     from DeepRadScoreLib.imaging import Case, read_case
     from DeepRadScoreLib.progress import Progress
+    from DeepRadScoreLib.publication.study_report import StudyReport
     from DeepRadScoreLib.radscore.radscore import RadScore
     from DeepRadScoreLib.report.profile_view import Profile
+    from DeepRadScoreLib.study.training.train import TrainingResult
 
 __all__ = [
     "Bundle",
@@ -31,21 +33,28 @@ __all__ = [
     "Profile",
     "Progress",
     "RadScore",
+    "StudyReport",
+    "TrainingResult",
     "analyze",
+    "evaluate",
+    "extract",
     "read_bundle",
     "read_case",
     "read_cohort",
+    "train",
 ]
 _MODULES = {
-    "api": ("analyze",),
+    "api": ("analyze", "evaluate", "extract", "train"),
     "bundle": ("Bundle", "read_bundle"),
     "cohort.table": ("Cohort", "read_cohort"),
     "errors": ("DeepRadScoreError", "InputError"),
     "fusion.model": ("FusionModel",),
     "imaging": ("Case", "read_case"),
     "progress": ("Progress",),
+    "publication.study_report": ("StudyReport",),
     "radscore.radscore": ("RadScore",),
     "report.profile_view": ("Profile",),
+    "study.training.train": ("TrainingResult",),
 }
 
 

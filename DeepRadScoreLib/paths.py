@@ -9,8 +9,8 @@ from typing import TypeAlias
 AnyPath: TypeAlias = str | os.PathLike[str]
 
 
-def as_path(given: AnyPath, what: str) -> Path:
-    """The same path as a `Path`; `what` names the argument in the message.
+def as_path(given: AnyPath, what: str, other: str = "") -> Path:
+    """The same path as a `Path`; `what` names the argument in the message, `other` what it might be too.
 
     Raises
     ------
@@ -18,4 +18,5 @@ def as_path(given: AnyPath, what: str) -> Path:
     """
     if isinstance(given, str | os.PathLike):
         return Path(given)
-    raise TypeError(f"{what}: a path (str or Path) is needed, not {type(given).__name__}")
+    wanted = "a path (str or Path)" + (f" or {other}" if other else "")
+    raise TypeError(f"{what}: {wanted} is needed, not {type(given).__name__}")

@@ -107,6 +107,18 @@ def check_folder(folder: Path) -> None:
         raise OutputError("nothing may be written in this folder", where=place, mend=MEND)
 
 
+def check_file(path: Path) -> None:
+    """Look, before the work begins, whether a file can be written; creates nothing.
+
+    Raises
+    ------
+    OutputError: the path is a folder, lies under a file, or may not be written to.
+    """
+    if path.is_dir():
+        raise OutputError("this is a folder", where=path, mend="give the name of a file")
+    check_folder(path.absolute().parent)
+
+
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write a file as `written_atomically` does. Text is written as UTF-8.
 

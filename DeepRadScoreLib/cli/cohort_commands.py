@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler, chosen_workers
-from DeepRadScoreLib.errors import InputError, OutputError
-from DeepRadScoreLib.extras import require
+from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler
 from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol
 from DeepRadScoreLib.progress import Progress, Report
 from DeepRadScoreLib.progress_bar import shown_progress
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-ROWS_AT_A_TIME = 10
 CohortTable = Annotated[Path, typer.Argument(metavar="COHORT.csv", help="The cohort table.")]
 RepeatsOption = Annotated[int, typer.Option(min=1, help="Repeats of the classifiers' cross-validation.")]
 NetworkOption = Annotated[NetworkForm, typer.Option(help="One trunk, ten networks, or no fine-tuning.")]
@@ -42,29 +36,13 @@ def extract(
 
     Example: `deepradscore extract cohort.csv --out features.parquet`
     """
-    from DeepRadScoreLib.cohort.table import read_cohort
-    from DeepRadScoreLib.computing.extraction import extract_cohort
-    from DeepRadScoreLib.computing.run import Run
+    options = locals().copy()
+    from DeepRadScoreLib import api
 
-    check_writable(out)
-    if out.suffix not in (".parquet", ".csv"):
-        raise InputError(
-            f'the ending "{out.suffix}" is not known', where="--out", mend="end the name in .parquet or .csv"
-        )
-    if out.suffix == ".parquet":
-        require("study", "writing .parquet tables", "pyarrow")
-    table = read_cohort(cohort, needs=("case_id", "ct", "mask"))
-    with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
-        computed = extract_cohort(
-            table,
-            Run(workers=workers, report=_with_failures(report)),
-            preprocessing=preprocessing,
-            shell_mm=shell_mm,
-            wants="features",
-        )
-    _write_table(computed.features, out)
-    typer.echo(f"{len(computed.features)} cases x {computed.features.shape[1]} features: {out}")
-    _end(computed.failed)
+    with shown_progress() as report:
+        features = api.extract(progress=_with_failures(report), **options)
+    typer.echo(f"{len(features)} cases x {features.shape[1]} features: {out}")
+    _end(features.attrs["left_out"])
 
 
 def train(
@@ -90,24 +68,13 @@ def train(
 
     Example: `deepradscore train cohort.csv --weights imagenet --out model.zip`
     """
-    from DeepRadScoreLib.computing.run import Run
-    from DeepRadScoreLib.study.run import train_from_table
-    from DeepRadScoreLib.study.training.networks import NetworkPlan
-    from DeepRadScoreLib.study.training.protocols import TrainingPlan
+    options = locals().copy()
+    from DeepRadScoreLib import api
 
-    check_writable(out)
-    plan = TrainingPlan(
-        protocol=protocol,
-        preprocessing=preprocessing,
-        network=NetworkPlan(network, backbone, weights, weights_sha256, pixels, epochs, device=device),
-        folds=folds,
-        repeats=repeats,
-        seed=seed,
-    )
     if network == NetworkForm.PER_ENDPOINT:
         typer.echo(f"ten networks ({backbone}) for each of {folds if protocol == 'strict' else 2} parts", err=True)
-    with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
-        result = train_from_table(cohort, out, plan, Run(workers=workers, report=report), cd8a_cut=cd8a_cut)
+    with shown_progress() as report:
+        result = api.train(progress=report, **options)
     from DeepRadScoreLib.cli.case_commands import _print_manifest
 
     _print_manifest(result.bundle.manifest)
@@ -119,20 +86,6 @@ def train(
     _end(result.left_out)
 
 
-def check_writable(path: Path) -> None:
-    """Refuse an output file that could not be written, before anything is computed; creates nothing.
-
-    Raises
-    ------
-    OutputError: the place is a folder, lies under a file, or may not be written to.
-    """
-    from DeepRadScoreLib.writing import check_folder
-
-    if path.is_dir():
-        raise OutputError("this is a folder", where=path, mend="give the name of a file")
-    check_folder(path.absolute().parent)
-
-
 def _with_failures(report: Report) -> Report:
     """The same report, and a line for each case that fails."""
 
@@ -142,17 +95,6 @@ def _with_failures(report: Report) -> Report:
         report(event)
 
     return show
-
-
-def _write_table(features: pd.DataFrame, out: Path) -> None:
-    """Write the table a few rows at a time: its text is as large as all the rest of the program's memory."""
-    from DeepRadScoreLib.writing import written_atomically
-
-    with written_atomically(out) as stream:
-        if out.suffix == ".csv":
-            features.to_csv(stream, float_format="%.17g", chunksize=ROWS_AT_A_TIME)
-        else:
-            features.reset_index().to_parquet(stream, index=False)
 
 
 def _end(failed: dict[str, str]) -> None:

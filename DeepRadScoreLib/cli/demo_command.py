@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from DeepRadScoreLib.cli.workers_options import Jobs, chosen_workers
+from DeepRadScoreLib.cli.workers_options import Jobs
 from DeepRadScoreLib.endpoints import ENDPOINTS
 from DeepRadScoreLib.models import MODELS
 from DeepRadScoreLib.progress import Report
@@ -54,6 +54,7 @@ def demo(
 
     Example: `deepradscore demo --out demo-out`
     """
+    from DeepRadScoreLib.computing.workers import chosen_workers
     from DeepRadScoreLib.extras import LEARNING, require
     from DeepRadScoreLib.writing import check_folder
 

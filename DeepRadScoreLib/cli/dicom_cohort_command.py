@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from DeepRadScoreLib.cli.cohort_commands import check_writable
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.progress_bar import shown_progress
 
@@ -35,9 +34,9 @@ def dicom(
     from DeepRadScoreLib.cohort.dicom_cohort import cohort_table
     from DeepRadScoreLib.cohort.folders.by_header import search_folder
     from DeepRadScoreLib.cohort.labels import read_labels
-    from DeepRadScoreLib.writing import write_atomically
+    from DeepRadScoreLib.writing import check_file, write_atomically
 
-    check_writable(out)
+    check_file(out)
     names = [name.strip() for name in columns.split(",") if name.strip()]
     if labels is None and names:
         raise InputError("there is no table to take columns from", where="--columns", mend="add --labels CSV")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,9 +19,8 @@ from DeepRadScoreLib.cli.cohort_commands import (
     WeightsHash,
     WeightsOption,
 )
-from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler, chosen_workers
-from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol, Split
+from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler
+from DeepRadScoreLib.models import NetworkForm, Preprocessing, Split
 from DeepRadScoreLib.progress_bar import shown_progress
 
 if TYPE_CHECKING:
@@ -69,41 +67,11 @@ def evaluate(
 
     Example: `deepradscore evaluate cohort.csv --protocol both --covariates age,sex --out study`
     """
-    from DeepRadScoreLib.computing.run import Run
-    from DeepRadScoreLib.deepct.backbones import BACKBONES
-    from DeepRadScoreLib.publication.writing import write_study
-    from DeepRadScoreLib.study.evaluation.gathering import StudyInputs
-    from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan
-    from DeepRadScoreLib.study.run import evaluate_from_table
-    from DeepRadScoreLib.study.training.networks import NetworkPlan
-    from DeepRadScoreLib.study.training.protocols import TrainingPlan
-    from DeepRadScoreLib.writing import check_folder
+    options = locals().copy()
+    from DeepRadScoreLib import api
 
-    check_folder(out.absolute())
-    _check_table_options(features, case_column, tumour_prefix, peritumoral_prefix)
-    training = TrainingPlan(
-        preprocessing=preprocessing,
-        network=NetworkPlan(network, backbone, weights, weights_sha256, pixels, epochs, device=device),
-        folds=folds,
-        repeats=repeats,
-        seed=seed,
-    )
-    plan = EvaluationPlan(tuple(Protocol) if protocol == "both" else (Protocol(protocol),), training, split, folds)
-    inputs = StudyInputs(
-        cohort,
-        features,
-        case_column,
-        _prefixes(tumour_prefix, peritumoral_prefix),
-        _names(endpoints),
-        _names(covariates),
-        cd8a_cut,
-        tuple(BACKBONES) if backbones else (),
-    )
-    with chosen_workers(jobs, scheduler) as workers, shown_progress() as report:
-        evaluation = evaluate_from_table(inputs, plan, Run(workers=workers, report=report))
-        write_study(evaluation.study, out, report)
-    shutil.rmtree(evaluation.work)
-    study = evaluation.study
+    with shown_progress() as report:
+        study = api.evaluate(progress=report, **options)
     _print_findings(study)
     for case_id in study.failed:
         typer.echo(f"left out: {case_id}: {study.left_out[case_id]}", err=True)
@@ -115,24 +83,6 @@ def evaluate(
     typer.echo(f"report: {out / 'report.html'}")
     if study.failed:
         raise typer.Exit(1)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _prefixes(tumour: str | None, peritumoral: str | None) -> dict[str, str] | None:
-    given = {
-        region: prefix for region, prefix in (("tumour", tumour), ("peritumoral", peritumoral)) if prefix is not None
-    }
-    return given or None
-
-
-def _check_table_options(features: Path | None, *given: str | None) -> None:
-    if features is None and any(option is not None for option in given):
-        raise InputError(
-            "case column and prefixes describe a feature table", where="--case-column", mend="give --features too"
-        )
 
 
 def _print_findings(study: Study) -> None:

@@ -14,8 +14,11 @@ from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.cohort.table_files import any_of, read_table, some_of
 from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES
 from DeepRadScoreLib.errors import CohortError, InputError
+from DeepRadScoreLib.extras import require
 from DeepRadScoreLib.radscore.names import FEATURES_OF_CLASS, REGIONS
+from DeepRadScoreLib.writing import check_file, written_atomically
 
+ROWS_AT_A_TIME = 10
 PREFIXES: dict[str, str] = {region: f"{region}_" for region in REGIONS}
 MAX_MISSING = 0.5
 
@@ -39,6 +42,38 @@ class FeatureTable:
     extra: int
     dropped: dict[str, str]
     sha256: str
+
+
+def check_feature_file(path: Path) -> None:
+    """Refuse a file that no feature table can be written to, before anything is computed.
+
+    Raises
+    ------
+    OutputError: it cannot be written.
+    InputError: its ending is neither .csv nor .parquet.
+    MissingPackageError: a .parquet file without pyarrow.
+    """
+    check_file(path)
+    if path.suffix not in (".parquet", ".csv"):
+        raise InputError(
+            f'the ending "{path.suffix}" is not known', where="--out", mend="end the name in .parquet or .csv"
+        )
+    if path.suffix == ".parquet":
+        require("study", "writing .parquet tables", "pyarrow")
+
+
+def write_feature_table(features: pd.DataFrame, path: Path) -> None:
+    """Write a table with the index case_id, a few rows at a time: its text is as large as all other memory.
+
+    Raises
+    ------
+    OutputError: it cannot be written.
+    """
+    with written_atomically(path) as stream:
+        if path.suffix == ".csv":
+            features.to_csv(stream, float_format="%.17g", chunksize=ROWS_AT_A_TIME)
+        else:
+            features.reset_index().to_parquet(stream, index=False)
 
 
 def read_feature_table(

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import Pipe
@@ -22,6 +22,8 @@ from typing import Any, Protocol, TypeVar
 
 import joblib
 from joblib.externals.loky import ProcessPoolExecutor
+
+from DeepRadScoreLib.errors import InputError
 
 Result = TypeVar("Result")
 TRIES = 3
@@ -143,3 +145,30 @@ def _end_after(pipe: Connection) -> None:
     with suppress(EOFError, OSError):
         pipe.recv_bytes()
     os._exit(1)
+
+
+@contextmanager
+def chosen_workers(jobs: int | None, scheduler: str | None) -> Iterator[Workers]:
+    """Processes of this machine, or the cluster behind a scheduler, while the context lasts.
+
+    `jobs`: how many; None or -1: one for each core.
+
+    Raises
+    ------
+    InputError: no process at all, or a number of processes for a cluster that runs already.
+    """
+    if jobs == 0:
+        raise InputError(
+            "no process cannot do it", where="--jobs 0", mend="give a number from 1 on, or -1 for every core"
+        )
+    if scheduler is None:
+        yield Processes(-1 if jobs is None else jobs)
+        return
+    from DeepRadScoreLib.computing.cluster import LOCAL, cluster
+
+    if jobs is not None and scheduler != LOCAL:
+        raise InputError(
+            "a cluster that runs has its own number of processes", where=f"--jobs {jobs}", mend="leave this option out"
+        )
+    with cluster(scheduler, -1 if jobs is None else jobs) as workers:
+        yield workers

@@ -46,16 +46,17 @@ class Evaluation:
 
 
 def train_from_table(
-    table: Path, out: Path, plan: TrainingPlan, run: Run, *, cd8a_cut: float | None = None
+    table: Path, out: Path | None, plan: TrainingPlan, run: Run, *, cd8a_cut: float | None = None
 ) -> TrainingResult:
-    """Train on a cohort table and write the bundle."""
+    """Train on a cohort table; the bundle is written if `out` is given."""
     require("study", "training", *LEARNING)
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
     check_plan(plan)
     computed = extracted(cohort, plan, "both", run)
     run = run.within("runs").within(work_key(cohort, computed, plan))
     result = train_bundle(cohort, computed, plan, run)
-    write_bundle(result.bundle, out)
+    if out is not None:
+        write_bundle(result.bundle, out)
     shutil.rmtree(run.folder)
     return result
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +19,20 @@ from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 
-from DeepRadScoreLib import FusionModel, RadScore, analyze, progress_bar, read_bundle, read_case, read_cohort
+from DeepRadScoreLib import (
+    FusionModel,
+    RadScore,
+    analyze,
+    api,
+    evaluate,
+    extract,
+    progress_bar,
+    read_bundle,
+    read_case,
+    read_cohort,
+    train,
+)
+from DeepRadScoreLib.cli import cohort_commands, evaluate_command
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
@@ -25,6 +40,8 @@ from DeepRadScoreLib.progress import Progress, Stage
 from support.imaging_phantoms import tumour_case
 from support.small_evaluation import write_small_cohort
 from support.small_models import trained
+
+QUICK = {"endpoints": "EGFR", "split": "column", "folds": 2, "repeats": 1, "jobs": 1}
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +114,75 @@ def test_a_bundle_predicts_what_analyze_finds(files, profile, case):
 def test_a_bundle_saved_is_the_same_file(files, tmp_path):
     read_bundle(files["model"]).save(str(tmp_path / "copy.zip"))
     assert (tmp_path / "copy.zip").read_bytes() == Path(files["model"]).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A cohort table without images, its features, and the study of them that the files give."""
+    cohort, features = write_small_cohort(tmp_path_factory.mktemp("study"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEPRADSCORE_CACHE", str(cohort.parent / "cache"))
+        yield cohort, features, evaluate(str(cohort), features=str(features), out=cohort.parent / "out", **QUICK)
+
+
+def test_a_study_of_dataframes_is_that_of_the_files(small):
+    cohort, features, study = small
+    frames = pd.read_csv(cohort), pd.read_csv(features, float_precision="round_trip").set_index("case_id")
+    again = evaluate(frames[0], features=frames[1], **QUICK)
+    pd.testing.assert_frame_equal(again.to_frame(), study.to_frame())
+    assert again.settings == {
+        **study.settings,
+        "cohort": "cohort DataFrame.csv",
+        "features": "features DataFrame.parquet",
+    }
+
+
+def test_a_study_as_a_table_holds_what_its_results_hold(small):
+    cohort, _, study = small
+    stored = json.loads((cohort.parent / "out" / "results.json").read_text())
+    table = study.to_frame()
+    models = stored["protocols"]["strict"]["endpoints"]["EGFR"]["models"]
+    assert list(table.loc[("strict", "EGFR")].index) == list(models)
+    for model, card in models.items():
+        row = table.loc[("strict", "EGFR", model)]
+        if card["auc"] is None:
+            assert pd.isna(row["auc"])
+            assert row["not_run"] == card["not_run"]
+        else:
+            assert [row["auc"], row["auc_low"], row["auc_high"], row["n"]] == [card["auc"], *card["auc_ci"], card["n"]]
+    assert repr(study) == "StudyReport(EGFR: strict protocol, 80 patients)"
+    page = _Page(study._repr_html_())
+    remarks = "interval not to be relied on; interval not calibrated (8 events)"
+    assert {"strict", "EGFR mutation", "Radiomics-Score", "21 (8)", remarks} <= set(page.texts)
+    assert SYNTHETIC_LABEL not in page.texts
+    assert _Page(replace(study, synthetic=True)._repr_html_()).texts[0] == SYNTHETIC_LABEL
+
+
+def test_extract_takes_a_table_or_a_dataframe_and_gives_what_the_file_holds(files, profile, tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPRADSCORE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(Path(files["ct"]).parent)
+    table = pd.DataFrame({"case_id": [7, 8], "ct": ["ct.nrrd", "none.nrrd"], "mask": ["mask.nrrd", "mask.nrrd"]})
+    events: list[Progress] = []
+    features = extract(table, out=str(tmp_path / "features.parquet"), jobs=1, progress=events.append)
+    assert list(features.index) == ["7"]
+    assert features.loc["7"].to_dict() == profile.features
+    assert "does not exist" in features.attrs["left_out"]["8"]
+    assert sum(bool(event.failure) for event in events) == 1
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "features.parquet").set_index("case_id"), features)
+
+
+# --- the command line calls the same functions ---
+
+
+@pytest.mark.parametrize("name", ["extract", "train", "evaluate"])
+def test_every_option_of_the_command_is_a_keyword_of_the_function_with_the_same_default(name):
+    command = cohort_commands if hasattr(cohort_commands, name) else evaluate_command
+    options = inspect.signature(getattr(command, name)).parameters
+    keywords = inspect.signature(getattr(api, name)).parameters
+    assert set(keywords) == {*options, "progress"}
+    for option, parameter in options.items():
+        if option not in ("cohort", "out"):
+            assert parameter.default == keywords[option].default
 
 
 # --- how it prints ---------------------------------------------------------------------------------------------------
@@ -227,6 +313,57 @@ REFUSED = {
     "analyze, no bundle": (lambda f: analyze(f["case"], "none.zip"), InputError, "none.zip: the file " + NOT_THERE),
     "analyze, way": (lambda f: analyze(f["case"], preprocessing="x"), InputError, "choose canonical or pyradiomics"),
     "analyze, shell": (lambda f: analyze(f["case"], f["model"], shell_mm=5), InputError, "with a shell of 3 mm"),
+    "extract, type": (
+        lambda f: extract(5),
+        TypeError,
+        "cohort: a path (str or Path) or a DataFrame is needed, not int",
+    ),
+    "extract, missing": (lambda f: extract("none.csv"), InputError, "none.csv: the file " + NOT_THERE),
+    "extract, column": (
+        lambda f: extract(pd.DataFrame({"case_id": ["a"]})),
+        InputError,
+        'cohort DataFrame.csv: the column "ct" is missing; add it; the table has case_id.',
+    ),
+    "extract, ending": (lambda f: extract("none.csv", out="a.txt"), InputError, 'the ending ".txt" is not known'),
+    "extract, jobs": (lambda f: extract("none.csv", jobs=0), InputError, "--jobs 0: no process cannot do it"),
+    "train, type": (lambda f: train(None), TypeError, "cohort: a path (str or Path) or a DataFrame is needed"),
+    "train, missing": (lambda f: train("none.csv"), InputError, "none.csv: the file " + NOT_THERE),
+    "train, column": (
+        lambda f: train(frame().rename_axis("case_id")),
+        InputError,
+        'the column "patient_id" is missing',
+    ),
+    "train, network": (lambda f: train("none.csv", network="x"), InputError, "choose shared or per-endpoint or frozen"),
+    "train, folds": (
+        lambda f: train("none.csv", folds=1),
+        InputError,
+        "folds: 1 is too small; give a number from 2 on",
+    ),
+    "train, repeats": (
+        lambda f: train("none.csv", repeats="2"),
+        TypeError,
+        "repeats: a whole number is needed, not str",
+    ),
+    "evaluate, type": (lambda f: evaluate([1]), TypeError, "cohort: a path (str or Path) or a DataFrame is needed"),
+    "evaluate, missing": (lambda f: evaluate("none.csv"), InputError, "none.csv: the file " + NOT_THERE),
+    "evaluate, features": (
+        lambda f: evaluate(f["cohort"], features="none.csv"),
+        InputError,
+        "none.csv: the file " + NOT_THERE,
+    ),
+    "evaluate, feature type": (lambda f: evaluate(f["cohort"], features=2), TypeError, "features: a path"),
+    "evaluate, column": (
+        lambda f: evaluate(f["cohort"], features=pd.DataFrame({"x": [1.0]})),
+        InputError,
+        'features DataFrame.parquet: the column "case_id" is missing',
+    ),
+    "evaluate, doubled": (
+        lambda f: evaluate(pd.DataFrame([["a", "b"]], columns=["x", "x"])),
+        InputError,
+        'the column "x" stands twice',
+    ),
+    "evaluate, prefix": (lambda f: evaluate(f["cohort"], tumour_prefix="a"), InputError, "describe a feature table"),
+    "evaluate, split": (lambda f: evaluate(f["cohort"], split="x"), InputError, "choose cv or column or site"),
     "predict, type": (lambda f: f["bundle"].predict_proba(PATCH, PATCH), TypeError, "a DataFrame is needed"),
     "predict, column": (
         lambda f: f["bundle"].predict_proba(frame().iloc[:, 1:], PATCH),
@@ -243,9 +380,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_used_is_refused_in_a_sentence(name, files, case):
+def test_what_cannot_be_used_is_refused_in_a_sentence(name, files, case, tmp_path):
     call, kind, words = REFUSED[name]
+    given = {**files, "case": case, "cohort": write_small_cohort(tmp_path)[0]}
+    if name.startswith("predict"):
+        given["bundle"] = read_bundle(files["model"])
     with pytest.raises(kind) as caught:
-        call({**files, "case": case, "bundle": read_bundle(files["model"]) if "predict" in name else None})
+        call(given)
     assert words in str(caught.value)
     assert kind is TypeError or isinstance(caught.value, ValueError)

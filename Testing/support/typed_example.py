@@ -17,10 +17,15 @@ from DeepRadScoreLib import (
     Profile,
     Progress,
     RadScore,
+    StudyReport,
+    TrainingResult,
     analyze,
+    evaluate,
+    extract,
     read_bundle,
     read_case,
     read_cohort,
+    train,
 )
 
 
@@ -44,6 +49,15 @@ def many(folder: Path, features: pd.DataFrame, patches: np.ndarray) -> pd.DataFr
         raise SystemExit(str(error)) from error
     print(len(cohort))
     return read_bundle(folder / "model.zip").predict_proba(features, patches)
+
+
+def whole_study(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
+    features: pd.DataFrame = extract(folder / "cohort.csv", out=f"{folder}/features.csv", jobs=2, progress=True)
+    trained: TrainingResult = train(table, network="frozen", weights="none", progress=show)
+    trained.bundle.save(folder / "model.zip")
+    report: StudyReport = evaluate(table, features=features, endpoints=["EGFR"], covariates="age,sex", split="site")
+    report.save(folder / "study", progress=True)
+    return report.to_frame()
 
 
 def by_hand(features: pd.DataFrame, labels: np.ndarray, patients: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,7 @@ class TrainingResult:
     """
 
     bundle: Bundle
-    held_out: pd.DataFrame
+    held_out: pd.DataFrame = field(repr=False)
     left_out: dict[str, str]
 
 

@@ -1,0 +1,66 @@
+"""Tables that a Python user hands over: paths as they are, DataFrames as files for the time of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+import pandas as pd
+
+from DeepRadScoreLib.cohort.table import FILE_COLUMNS, Cohort
+from DeepRadScoreLib.cohort.text_table import check_columns
+from DeepRadScoreLib.extras import require
+from DeepRadScoreLib.paths import AnyPath, as_path
+
+TableLike: TypeAlias = pd.DataFrame | AnyPath
+
+
+@contextmanager
+def cohort_file(cohort: TableLike | Cohort) -> Iterator[Path]:
+    """The file of a cohort table; of a DataFrame a temporary one, whose file columns are relative to where we are.
+
+    Raises
+    ------
+    TypeError: it is none of these.
+    CohortError: two columns of a DataFrame have one name.
+    """
+    if isinstance(cohort, Cohort):
+        yield cohort.path
+    elif isinstance(cohort, pd.DataFrame):
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "cohort DataFrame.csv"
+            table = _plain(cohort, path)
+            for column in set(FILE_COLUMNS) & set(table):
+                table[column] = [str(Path(cell).absolute()) if cell else "" for cell in table[column].fillna("")]
+            table.to_csv(path, index=False)
+            yield path
+    else:
+        yield as_path(cohort, "cohort", "a DataFrame")
+
+
+@contextmanager
+def feature_file(features: TableLike) -> Iterator[Path]:
+    """The file of a feature table; of a DataFrame a temporary one, which holds every number exactly.
+
+    Raises as `cohort_file` does.
+    """
+    if isinstance(features, pd.DataFrame):
+        require("study", "a DataFrame of features", "pyarrow")
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "features DataFrame.parquet"
+            _plain(features, path).to_parquet(path, index=False)
+            yield path
+    else:
+        yield as_path(features, "features", "a DataFrame")
+
+
+def _plain(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A copy with names of text, each once; an index that has a name is a column like others."""
+    plain = table.reset_index() if table.index.name is not None else table.copy()
+    plain.columns = [str(name) for name in plain]
+    plain.attrs = {}
+    check_columns(list(plain), path)
+    return plain

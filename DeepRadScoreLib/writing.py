@@ -1,6 +1,6 @@
 """Files and folders written whole or not at all.
 
-What is half written is removed when it is given up, and not cut through while it comes to its place.
+Partial output is removed on interruption; the final renaming is never interrupted.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ def ends_with_program(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 @contextmanager
 def in_one_go() -> Iterator[None]:
-    """Within it finished files are moved to their place: `give_up` waits for the end."""
+    """Within it finished files get their names: `give_up` waits for the end."""
     with _moving:
         yield
 
 
 def is_moving() -> bool:
-    """Whether files are being moved to their place."""
+    """Whether finished files are getting their names."""
     return _moving.locked()
 
 

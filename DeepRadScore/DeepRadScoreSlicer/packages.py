@@ -14,7 +14,7 @@ import importlib.metadata
 import importlib.util
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from DeepRadScoreSlicer.requirements import TORCH, Missing, Source, bare_name, hindering, pip_requirements
@@ -62,7 +62,7 @@ def install_and_exit() -> None:
 
     code = 1
     try:
-        print(install([each.name for each in hindering()], lambda text: True))
+        print(install(hindering(), lambda text: True))
         code = 0
     except DeepRadScoreError as error:
         print(error)
@@ -70,9 +70,8 @@ def install_and_exit() -> None:
         slicer.util.exit(code)
 
 
-def consent_text(names: Iterable[str]) -> str:
+def consent_text(wanted: Sequence[Missing]) -> str:
     """Question before an installation: what would be installed, from where, and its size."""
-    wanted = _chosen(names)
     lines = ["DeepRadScore would get:"]
     for source, text in CONSENT.items():
         those = ", ".join(each.name for each in wanted if each.source == source)
@@ -81,22 +80,21 @@ def consent_text(names: Iterable[str]) -> str:
     return "\n".join([*lines, "Nothing about your patients leaves this computer. This can take some minutes."])
 
 
-def install(names: Iterable[str], confirm: Callable[[str], bool]) -> str:
+def install(wanted: Sequence[Missing], confirm: Callable[[str], bool]) -> str:
     """Install packages after asking; the value is a sentence on what was done or what to do next.
 
     Parameters
     ----------
-    names: of `Missing.name`; others, and what only another Slicer brings, are ignored.
+    wanted: packages that Slicer can get: of `requirements.hindering`.
     confirm: is given `consent_text`; where it says no, nothing is done.
 
     Raises
     ------
     MissingPackageError: something could not be got; says which and how to get it by hand.
     """
-    wanted = _chosen(names)
     if not wanted:
         return "Nothing is missing."
-    if not confirm(consent_text(names)):
+    if not confirm(consent_text(wanted)):
         return "Nothing was installed."
     restart = False
     by_source: dict[Source, list[str]] = {}
@@ -113,11 +111,6 @@ def install(names: Iterable[str], confirm: Callable[[str], bool]) -> str:
     if not restart:
         return "The packages are installed."
     return "Restart Slicer now; if something is still missing then, press the button once more."
-
-
-def _chosen(names: Iterable[str]) -> list[Missing]:
-    names = set(names)
-    return [each for each in hindering() if each.name in names]
 
 
 def constraints() -> list[str]:

@@ -18,6 +18,7 @@ from DeepRadScoreLib.imaging.reading import (
     anonymous_case_id,
     case_from_images,
     case_from_segments,
+    lung_on_grid,
     masks_from_segments,
     read_case,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "file_stem",
     "in_lps_order",
     "lattice_regions",
+    "lung_on_grid",
     "masks_from_segments",
     "peritumoral_shell",
     "prepare",

@@ -182,6 +182,20 @@ def anonymous_case_id(identity: str) -> str:
     return Pseudonyms(pseudonym_key()).case(identity)
 
 
+def lung_on_grid(mask: sitk.Image, ct: sitk.Image, where: Where) -> sitk.Image:
+    """A lung mask, all that is not 0, on the CT's grid: uint8, 0 and 1.
+
+    Raises
+    ------
+    RegionError: it lies outside the CT.
+    """
+    content = _content(mask, where)
+    lung = _union(content, content.segments, ct)
+    if lung is None or not sitk.GetArrayViewFromImage(lung).any():
+        raise RegionError("the lung mask lies outside the CT", where=where, mend="give the mask drawn on the CT")
+    return lung
+
+
 def _content(mask: sitk.Image, where: Where) -> MaskContent:
     _check_axes(mask, where=where)
     return mask_content(mask, where=where)
@@ -228,7 +242,7 @@ def _assembled(
         ct=ct,
         tumour=tumour,
         other_tumours=_union(content, others, ct),
-        lung=None if lung_mask is None else _lung(lung_mask, ct, lung_name),
+        lung=None if lung_mask is None else lung_on_grid(lung_mask, ct, lung_name),
         notes=tuple(remarks),
     )
 
@@ -304,11 +318,3 @@ def _union(content: MaskContent, segments: Sequence[Segment], ct: sitk.Image) ->
     for segment in segments[1:]:
         union = sitk.Or(union, content.binary(segment))
     return _on_ct(union, ct)
-
-
-def _lung(mask: sitk.Image, ct: sitk.Image, where: Where) -> sitk.Image:
-    content = _content(mask, where)
-    lung = _union(content, content.segments, ct)
-    if lung is None or not sitk.GetArrayViewFromImage(lung).any():
-        raise RegionError("the lung mask lies outside the CT", where=where, mend="give the mask drawn on the CT")
-    return lung

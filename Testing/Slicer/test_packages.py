@@ -95,6 +95,11 @@ def pretend(monkeypatch, **versions):
     )
 
 
+def hindering(*names):
+    """Those of these packages that are missing and hinder the analysis."""
+    return [each for each in requirements.hindering() if each.name in names]
+
+
 def test_nothing_is_missing_here():
     assert requirements.missing() == []
     assert requirements.analysis_possible()
@@ -124,7 +129,7 @@ def test_an_old_pydicom_hinders_dicom_only_and_is_never_replaced(application, mo
     assert requirements.hindering() == []
     assert requirements.analysis_possible()
     packages.require_analysis()
-    assert packages.install([found.name], lambda text: True) == "Nothing is missing."
+    assert packages.install(hindering(found.name), lambda text: True) == "Nothing is missing."
     assert application.pip == []
     assert slicer_requirements.dependencies()["pydicom"] == requirements.PYDICOM
     pretend(monkeypatch, pydicom="2.4.4", pandas="1.5.3")
@@ -212,21 +217,21 @@ ALL = ("torch>=2.3", "torchvision>=0.18", "radiomics", "pandas>=2.2")
 
 
 def test_the_question_says_what_how_big_and_from_where(bare):
-    text = packages.consent_text(ALL)
+    text = packages.consent_text(hindering(*ALL))
     for words in ("pandas>=2.2", "pypi.org", "MB", "extensions.slicer.org", "download.pytorch.org", "GB", "patients"):
         assert words in text
-    assert "pypi.org" not in packages.consent_text(["radiomics"])
+    assert "pypi.org" not in packages.consent_text(hindering("radiomics"))
 
 
 def test_refused_means_nothing_is_done(application, bare):
     asked = []
-    assert packages.install(ALL, lambda text: bool(asked.append(text))) == "Nothing was installed."
-    assert asked == [packages.consent_text(ALL)]
+    assert packages.install(hindering(*ALL), lambda text: bool(asked.append(text))) == "Nothing was installed."
+    assert asked == [packages.consent_text(hindering(*ALL))]
     assert (application.pip, application.manager.got) == ([], [])
 
 
 def test_all_at_once_in_slicer_5_10(application, bare):
-    done = packages.install(ALL, lambda text: True)
+    done = packages.install(hindering(*ALL), lambda text: True)
     assert done == "Restart Slicer now; if something is still missing then, press the button once more."
     assert application.manager.got == ["PyTorch", "SlicerRadiomics"]
     assert application.manager.interactive is True
@@ -245,7 +250,7 @@ def test_slicer_5_12_is_asked_by_its_own_packaging(application, bare, monkeypatc
     packaging = types.ModuleType("slicer.packaging")
     packaging.pip_install = pip_install
     monkeypatch.setitem(sys.modules, "slicer.packaging", packaging)
-    assert packages.install(["pandas>=2.2"], lambda text: True) == "The packages are installed."
+    assert packages.install(hindering("pandas>=2.2"), lambda text: True) == "The packages are installed."
     ((names, limits, requester),) = calls
     assert (names, requester) == (["pandas>=2.2"], "DeepRadScore")
     assert "numpy==" in limits
@@ -272,7 +277,7 @@ def pytorch_utils(monkeypatch, outcome):
 def test_torch_comes_by_the_pytorch_extension(application, monkeypatch):
     pretend(monkeypatch, torch=None, torchvision=None)
     asked = pytorch_utils(monkeypatch, object())
-    assert packages.install(requirements.TORCH, lambda text: True) == "The packages are installed."
+    assert packages.install(hindering(*requirements.TORCH), lambda text: True) == "The packages are installed."
     assert asked == [(False, ">=2.3")]
     assert (application.pip, application.manager.got) == ([], [])
 
@@ -292,14 +297,14 @@ def test_torch_that_does_not_come_is_one_sentence(application, monkeypatch, outc
     pretend(monkeypatch, torch=None)
     pytorch_utils(monkeypatch, outcome)
     with pytest.raises(MissingPackageError) as error:
-        packages.install(requirements.TORCH, lambda text: True)
+        packages.install(hindering(*requirements.TORCH), lambda text: True)
     assert str(error.value) == sentence
 
 
 def test_what_fails_is_one_sentence(application, bare):
     application.manager.works = False
     with pytest.raises(MissingPackageError) as error:
-        packages.install(["radiomics"], lambda text: True)
+        packages.install(hindering("radiomics"), lambda text: True)
     assert str(error.value) == (
         "SlicerRadiomics: the extension could not be installed; open View > Extensions Manager, search for "
         "SlicerRadiomics, install it, and restart Slicer."
@@ -307,7 +312,7 @@ def test_what_fails_is_one_sentence(application, bare):
     assert application.manager.interactive is True
     del application.extensionsManagerModel
     with pytest.raises(MissingPackageError, match=r"SlicerRadiomics: this Slicer has no Extensions Manager"):
-        packages.install(["radiomics"], lambda text: True)
+        packages.install(hindering("radiomics"), lambda text: True)
 
 
 def test_pip_that_fails_is_one_sentence(application, bare):
@@ -316,7 +321,7 @@ def test_pip_that_fails_is_one_sentence(application, bare):
 
     sys.modules["slicer"].util.pip_install = fails
     with pytest.raises(MissingPackageError, match=r"^pandas>=2\.2: pip could not install the packages \(exit code 1\)"):
-        packages.install(["pandas>=2.2"], lambda text: True)
+        packages.install(hindering("pandas>=2.2"), lambda text: True)
 
 
 def test_batch_gets_the_exact_command_and_no_question(application, bare):

@@ -87,6 +87,7 @@ class Worklist:
                 where=where,
                 mend="give every case a name of its own",
             )
+        self._by_id = {case.case_id: case for case in self.cases}
         self._corrected = corrected
         self._review = ReviewFile(review)
         self.remarks = (*((self._review.message,) if self._review.message else ()), *remarks)
@@ -170,9 +171,8 @@ class Worklist:
 
     def set_status(self, case_id: str, status: Status) -> None:
         """Save the status of a case. Raises OutputError where it cannot be saved."""
-        self._check(case_id)
         if status != self.status(case_id):
-            self._review.put(case_id, status=status.value)
+            self._review.put(self[case_id].case_id, status=status.value)
 
     def note(self, case_id: str) -> str:
         """The reader's note on a case."""
@@ -180,14 +180,12 @@ class Worklist:
 
     def set_note(self, case_id: str, note: str) -> None:
         """Save the reader's note on a case. Raises OutputError where it cannot be saved."""
-        self._check(case_id)
         if note != self.note(case_id):
-            self._review.put(case_id, note=note)
+            self._review.put(self[case_id].case_id, note=note)
 
     def corrected_mask(self, case_id: str) -> Path:
         """Path for the corrected mask of a case: beside the list, never over the original."""
-        self._check(case_id)
-        return self._corrected / f"{_file_name(case_id)}.seg.nrrd"
+        return self._corrected / f"{_file_name(self[case_id].case_id)}.seg.nrrd"
 
     def mask(self, case_id: str) -> Path | None:
         """Path of the mask to open: the corrected one where it exists, else the list's."""
@@ -195,14 +193,10 @@ class Worklist:
         return corrected if corrected.is_file() else self[case_id].mask
 
     def __getitem__(self, case_id: str) -> ListedCase:
-        return next(case for case in self.cases if case.case_id == case_id)
+        return self._by_id[case_id]
 
     def __len__(self) -> int:
         return len(self.cases)
-
-    def _check(self, case_id: str) -> None:
-        if not any(case.case_id == case_id for case in self.cases):
-            raise KeyError(case_id)
 
 
 def case_name(series_uid: str) -> str:

@@ -215,21 +215,19 @@ class Review:
         if volume is None:
             return
         try:
-            self._draw_shell(volume, segmentation)
+            lung = self._lung_image(volume)
+            shell.update_shell(volume, segmentation, chosen.segment_id, self.case_id, chosen.shell_mm, lung)
         except DeepRadScoreError as error:
             shell.remove_shell(volume)
             self._on_quality(str(error))
         self.show_shell(self._show_shell)
 
-    def _draw_shell(self, volume: Any, segmentation: Any) -> None:
-        chosen, lung = self.chosen, self.lung_mask()
-        if lung is None:
-            shell.update_shell(volume, segmentation, chosen.segment_id, self.case_id, chosen.shell_mm)
-            return
-        from DeepRadScoreLib.imaging import lattice_regions
+    def _lung_image(self, volume: Any) -> Any | None:
+        path = self.lung_mask()
+        if path is None:
+            return None
+        if self._lung is None or self._lung[0] != path:
+            from DeepRadScoreLib.imaging import lung_on_grid, read_image
 
-        masks = from_nodes.masks_from_nodes(volume, segmentation, chosen.segment_id, self.case_id)
-        if self._lung is None or self._lung[0] != lung:
-            self._lung = (lung, from_nodes.lung_on_grid(from_nodes.volume_image(volume), masks.tumour, lung))
-        confined = lattice_regions(replace(masks, lung=self._lung[1]), chosen.shell_mm)[1]
-        shell.show_shell(volume, confined, self.case_id, chosen.shell_mm)
+            self._lung = (path, lung_on_grid(read_image(path), from_nodes.volume_image(volume), path))
+        return self._lung[1]

@@ -80,10 +80,12 @@ class NodeImages:
         ------
         InputError, RegionError: as `DeepRadScoreLib.imaging.read_case`.
         """
-        from DeepRadScoreLib.imaging import case_from_segments
+        from DeepRadScoreLib.imaging import case_from_segments, lung_on_grid, read_image
 
         case = case_from_segments(self.ct, self.content, case_id=case_id, segment=self.segment_id)
-        return case if lung_mask is None else replace(case, lung=lung_on_grid(case.ct, case.tumour, lung_mask))
+        if lung_mask is None:
+            return case
+        return replace(case, lung=lung_on_grid(read_image(lung_mask), case.ct, lung_mask))
 
     def fingerprint(self) -> str:
         """Hashes of the CT and of the tumour's segment: they change with any voxel and with the geometry."""
@@ -100,13 +102,6 @@ def images_of(volume: Any, segmentation: Any, segment_id: str) -> NodeImages:
 def case_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: str) -> Case:
     """Case of a CT and a segment in the scene, see `NodeImages.case`."""
     return images_of(volume, segmentation, segment_id).case(case_id)
-
-
-def lung_on_grid(ct: sitk.Image, tumour: sitk.Image, path: Path) -> sitk.Image | None:
-    """Read a lung mask and put it on the CT's grid, as `read_case` does. Raises InputError, RegionError."""
-    from DeepRadScoreLib.imaging import case_from_images, read_image
-
-    return case_from_images(ct, tumour, lung_mask=read_image(path), lung_name=path).lung
 
 
 def masks_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: str) -> Case:

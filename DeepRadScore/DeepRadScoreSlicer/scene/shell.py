@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import SimpleITK as sitk
@@ -16,8 +17,14 @@ SHELL_COLOUR = (1.0, 0.702, 0.0)
 FILL_2D, OPACITY_3D = 0.15, 0.35
 
 
-def update_shell(volume: Any, segmentation: Any, segment_id: str, case_id: str, shell_mm: float) -> Any:
+def update_shell(
+    volume: Any, segmentation: Any, segment_id: str, case_id: str, shell_mm: float, lung: sitk.Image | None = None
+) -> Any:
     """Compute the shell of the tumour as drawn now, and show it in place of the one before.
+
+    Parameters
+    ----------
+    lung: image of 0 and 1 that confines the shell.
 
     Raises
     ------
@@ -28,8 +35,8 @@ def update_shell(volume: Any, segmentation: Any, segment_id: str, case_id: str, 
     from DeepRadScoreLib.imaging import lattice_regions
 
     try:
-        case = masks_from_nodes(volume, segmentation, segment_id, case_id)
-        return show_shell(volume, lattice_regions(case, shell_mm)[1], case_id, shell_mm)
+        masks = replace(masks_from_nodes(volume, segmentation, segment_id, case_id), lung=lung)
+        return show_shell(volume, lattice_regions(masks, shell_mm)[1], case_id, shell_mm)
     except DeepRadScoreError:
         if volume is not None:
             remove_shell(volume)

@@ -48,4 +48,4 @@ class PackagesSection:
         def confirm(text: str) -> bool:
             return bool(slicer.util.confirmOkCancelDisplay(text, windowTitle=_("Get packages")))
 
-        self._messages.say(packages.install([each.name for each in requirements.hindering()], confirm))
+        self._messages.say(packages.install(requirements.hindering(), confirm))

@@ -43,6 +43,11 @@ PDL1_SOURCES = ("TPS", "CD8A")
 TPS_CUT_PERCENT = 1.0
 
 
+def label_columns(key: str) -> tuple[str, ...]:
+    """The columns of a cohort table from which the labels of an endpoint come."""
+    return (key, *PDL1_SOURCES) if key == "PDL1" else (key,)
+
+
 def parse_label(value: str, *, where: Where) -> float:
     """Read one cell of an endpoint column: 0.0, 1.0, or NaN for an empty cell.
 

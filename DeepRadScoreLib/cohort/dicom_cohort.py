@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from DeepRadScoreLib.cohort.folders.by_header import DicomFolder, FoundCase, number_of, sentence
+from DeepRadScoreLib.cohort.folders.by_header import DicomFolder, MatchedCase, number_of, sentence
 from DeepRadScoreLib.cohort.labels import PatientLabels
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import anonymous_case_id
@@ -66,7 +66,7 @@ def cohort_table(
         row = {
             "case_id": anonymous_case_id(case.ct.uid),
             "patient_id": hidden.patient(case.person),
-            "ct": _relative(_place(case.ct), out),
+            "ct": _relative(_ct_path(case.ct), out),
             "mask": _relative(case.mask.path, out),
             "series": _series(case, found.index),
             "segment": _segment(case.mask),
@@ -92,7 +92,7 @@ def cohort_table(
     return DicomCohort(table, (*found.remarks, *remarks), (*found.problems, *problems))
 
 
-def _place(ct: SeriesFiles) -> Path:
+def _ct_path(ct: SeriesFiles) -> Path:
     """The file of a series of one file; else the folder that holds all of its files."""
     if len(ct.files) == 1 and is_dicom(ct.files[0]):
         return ct.files[0]
@@ -110,13 +110,13 @@ def _relative(path: Path, out: Path) -> str:
         ) from error
 
 
-def _series(case: FoundCase, index: SeriesIndex) -> str:
+def _series(case: MatchedCase, index: SeriesIndex) -> str:
     """Empty where the CT is found without its UID: its mask names it, or no other CT lies in its folder."""
     if case.referred:
         return ""
-    place = _place(case.ct)
+    folder = _ct_path(case.ct)
     others = (one for one in index.of_modality("CT") if one.images and one.uid != case.ct.uid)
-    return case.ct.uid if any(path.is_relative_to(place) for one in others for path in one.files) else ""
+    return case.ct.uid if any(path.is_relative_to(folder) for one in others for path in one.files) else ""
 
 
 def _segment(mask: MaskOverview) -> str:
@@ -128,20 +128,20 @@ def _segment(mask: MaskOverview) -> str:
     return tumour.name if len(alike) == 1 else tumour.identity
 
 
-def _path_names(path: str, case: FoundCase) -> bool:
+def _path_names(path: str, case: MatchedCase) -> bool:
     """Whether a part of a path names the patient."""
     parts = PurePosixPath(path).parts
     return any(_names(words, case) for part in parts for words in (part, PurePosixPath(part).stem))
 
 
-def _names(words: str, case: FoundCase) -> bool:
+def _names(words: str, case: MatchedCase) -> bool:
     """Whether words hold what the headers say of the patient or the institution, or one of their dates."""
     if any(names_person(words, header) for header in (case.header, case.mask.header)):
         return True
     return any(day in words for day in _days(case))
 
 
-def _days(case: FoundCase) -> Iterator[str]:
+def _days(case: MatchedCase) -> Iterator[str]:
     for header in (case.header, case.mask.header):
         for keyword in DATES:
             day = dicom_date(header, keyword)

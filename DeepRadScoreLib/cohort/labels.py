@@ -1,4 +1,4 @@
-"""A hospital's table of labels by PatientID: joined to a cohort, without the ID and with days in place of dates."""
+"""A hospital's table of labels by PatientID, joined to a cohort without the ID and with days instead of dates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES, parse_label
 from DeepRadScoreLib.errors import CohortError, Location
 
 ID = "PatientID"
-ALWAYS = (*KEYS, *PDL1_SOURCES, "split", "site")
+ALWAYS_JOINED = (*KEYS, *PDL1_SOURCES, "split", "site")
 """Columns that are joined where the table has them."""
 NOT_JOINED = ({*NOT_CLINICAL, "study_day", ID}) - {"split"}
 DATE_FORMS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d %H:%M:%S")
@@ -101,7 +101,7 @@ class PatientLabels:
 
 
 def read_labels(path: Path, columns: Sequence[str] = ()) -> PatientLabels:
-    """Read a label table (CSV, UTF-8): `PatientID`, as in DICOM, the columns of `ALWAYS` that it has, and those named.
+    """Read a label table (CSV, UTF-8): `PatientID` as in DICOM, those of `ALWAYS_JOINED` that it has, and those named.
 
     A column in which every cell that is not missing is a date becomes days since the day of the CT.
 
@@ -125,15 +125,15 @@ def read_labels(path: Path, columns: Sequence[str] = ()) -> PatientLabels:
                 mend=f"name some of {', '.join(one for one in table.columns if one not in NOT_JOINED)}",
             )
     row_numbers = _row_numbers(table)
-    names = list(dict.fromkeys((*(name for name in ALWAYS if name in table.columns), *columns)))
+    names = list(dict.fromkeys((*(name for name in ALWAYS_JOINED if name in table.columns), *columns)))
     for name in names:
         if name in KEYS:
             for number, cell in table.numbered(name):
                 parse_label(cell, where=table.location(number, name))
     dates = {name: found for name in names if name not in KEYS and (found := _dates(table, name))}
-    taken = [name for name in dates if f"{name}_days" in table.columns]
-    if taken:
-        raise CohortError(f'the column "{taken[0]}_days" stands there already', where=path, mend="rename it")
+    doubled = [name for name in dates if f"{name}_days" in table.columns]
+    if doubled:
+        raise CohortError(f'the column "{doubled[0]}_days" stands there already', where=path, mend="rename it")
     return PatientLabels(table, row_numbers, tuple(name for name in names if name not in dates), dates)
 
 

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import ParseError
 
 import pandas as pd
 
-from DeepRadScoreLib.cohort.text_table import check_columns, separator_of
+from DeepRadScoreLib.cohort.text_table import check_columns, check_file, separator_of
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.extras import require
 from DeepRadScoreLib.provenance import content_digest
@@ -22,7 +22,7 @@ ENDINGS = (*TEXT_ENDINGS, *PACKAGES)
 
 
 def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
-    """A table as it stands in its file, without the empty rows, and the file's SHA-256.
+    """The table in a file, without its empty rows, and the file's SHA-256.
 
     Parameters
     ----------
@@ -34,10 +34,7 @@ def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
     CohortError: the file is missing, is a folder, has an unknown ending, or is not what its ending says.
     MissingPackageError: an XLSX file without openpyxl, or a Parquet file without pyarrow.
     """
-    if not path.exists():
-        raise CohortError("the file does not exist", where=path, mend="give the path of a table")
-    if path.is_dir():
-        raise CohortError("this is a folder", where=path, mend="give the path of a table")
+    check_file(path, "give the path of a table")
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise CohortError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,14 +51,19 @@ def read_text_table(path: Path, what: str) -> TextTable:
     CohortError: there is no such file, or it is none that `parse_text_table` can read.
     """
     mend = f"give the path of a {what} (CSV)"
-    if not path.exists():
-        raise CohortError("the file does not exist", where=path, mend=mend)
-    if path.is_dir():
-        raise CohortError("this is a folder", where=path, mend=mend)
+    check_file(path, mend)
     try:
         return parse_text_table(path)
     except OSError as error:
         raise CohortError(f"the file cannot be read ({error.strerror})", where=path, mend=mend) from error
+
+
+def check_file(path: Path, mend: str) -> None:
+    """Refuse the path of a table that is missing or a folder: CohortError."""
+    if not path.exists():
+        raise CohortError("the file does not exist", where=path, mend=mend)
+    if path.is_dir():
+        raise CohortError("this is a folder", where=path, mend=mend)
 
 
 def parse_text_table(path: Path) -> TextTable:
@@ -118,7 +123,7 @@ def separator_of(header: str) -> str:
 
 def check_columns(names: Sequence[str], path: Path) -> None:
     """Refuse a column name that stands twice: CohortError."""
-    doubled = [name for name in names if name and names.count(name) > 1]
+    doubled = [name for name, times in Counter(names).items() if name and times > 1]
     if doubled:
         raise CohortError(f'the column "{doubled[0]}" stands twice', where=path, mend="keep one of them")
 

@@ -24,7 +24,7 @@ Owned = tuple[MaskOverview, bool]
 
 
 @dataclass(frozen=True, eq=False)
-class FoundCase:
+class MatchedCase:
     """A CT series and the one mask that belongs to it.
 
     Attributes
@@ -50,11 +50,11 @@ class DicomFolder:
     Attributes
     ----------
     index: all series of the folder.
-    remarks: what is as it may be (a CT without a mask). problems: what wants a hand (two masks of one CT).
+    remarks: what is as it may be (a CT without a mask). problems: what a person has to settle (two masks of one CT).
     """
 
     index: SeriesIndex = field(repr=False)
-    cases: tuple[FoundCase, ...]
+    cases: tuple[MatchedCase, ...]
     remarks: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -168,7 +168,7 @@ def _meant(pairs: list[Owned]) -> list[Owned]:
     return pairs if len(pairs) == 1 else [pair for pair in pairs if pair[0].tumours]
 
 
-def _cases(cts: list[SeriesFiles], masks: dict[str, list[Owned]], headers: dict[str, Dataset]) -> list[FoundCase]:
+def _cases(cts: list[SeriesFiles], masks: dict[str, list[Owned]], headers: dict[str, Dataset]) -> list[MatchedCase]:
     persons, first_days = _persons(headers)
     cases = []
     for ct in cts:
@@ -176,7 +176,7 @@ def _cases(cts: list[SeriesFiles], masks: dict[str, list[Owned]], headers: dict[
         header, person = headers[ct.uid], persons[ct.uid]
         day = dicom_date(header, "StudyDate")
         cases.append(
-            FoundCase(ct, mask, referred, header, person, None if day is None else (day - first_days[person]).days)
+            MatchedCase(ct, mask, referred, header, person, None if day is None else (day - first_days[person]).days)
         )
     return cases
 

@@ -1,4 +1,4 @@
-"""The cases of a folder: which file is a CT, which is its mask, and what cannot be told."""
+"""The cases of a folder: which file is a CT, which is its mask, and what is ambiguous."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FoundCase:
 
 @dataclass
 class Findings:
-    """The cases of a folder in the order of their names, and a sentence for everything that could not be told."""
+    """The cases of a folder in the order of their names, and a sentence for everything that is ambiguous."""
 
     cases: list[FoundCase] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -50,43 +50,43 @@ def find_cases(folder: Path) -> Findings:
         _sub_folder(folder, findings)
         return findings
     _pair(folder, _images(folder), findings, prefix="")
-    for place in _sub_folders(folder):
-        _sub_folder(place, findings)
+    for sub_folder in _sub_folders(folder):
+        _sub_folder(sub_folder, findings)
     findings.cases.sort(key=lambda case: (case.name.casefold(), case.name))
     return findings
 
 
-def _sub_folder(place: Path, findings: Findings) -> None:
-    images = _images(place)
+def _sub_folder(folder: Path, findings: Findings) -> None:
+    images = _images(folder)
     cts = [path for path in images if not _is_mask(path) and not _is_lung(path)]
     if len(cts) > 1:
-        findings.remarks.append(f"{place.name}: {len(cts)} CTs in one folder; each is listed as a case of its own.")
-        _pair(place, images, findings, prefix=f"{place.name}-")
+        findings.remarks.append(f"{folder.name}: {len(cts)} CTs in one folder; each is listed as a case of its own.")
+        _pair(folder, images, findings, prefix=f"{folder.name}-")
         return
     dicom = not cts
-    if dicom and next(dicom_files(place), None) is None:
-        findings.remarks.append(f"{place.name}: no CT found; the folder is left out.")
+    if dicom and next(dicom_files(folder), None) is None:
+        findings.remarks.append(f"{folder.name}: no CT found; the folder is left out.")
         return
     masks = [path for path in images if _is_mask(path)]
     lungs = [path for path in images if _is_lung(path)]
-    ct = place if dicom else cts[0]
-    findings.cases.append(_case(place.name, ct, masks, lungs, findings, dicom=dicom))
+    ct = folder if dicom else cts[0]
+    findings.cases.append(_case(folder.name, ct, masks, lungs, findings, dicom=dicom))
 
 
-def _pair(place: Path, images: list[Path], findings: Findings, prefix: str) -> None:
+def _pair(folder: Path, images: list[Path], findings: Findings, prefix: str) -> None:
     masks = [path for path in images if _is_mask(path)]
     lungs = [path for path in images if _is_lung(path)]
-    taken: set[Path] = set()
+    used: set[Path] = set()
     for ct in (path for path in images if path not in masks and path not in lungs):
         names = {_stem(ct).casefold(), _without(CT, _stem(ct).casefold())} - {""}
         own = [path for path in masks if _without(MASK, _stem(path).casefold()) in names]
         own_lungs = [path for path in lungs if _without(LUNG, _stem(path).casefold()) in names]
-        taken.update(own, own_lungs)
+        used.update(own, own_lungs)
         findings.cases.append(_case(prefix + _stem(ct), ct, own, own_lungs, findings))
     findings.remarks += [
-        f"{path.relative_to(place.parent).as_posix()}: no CT belongs to this mask by its name; it is left out."
+        f"{path.relative_to(folder.parent).as_posix()}: no CT belongs to this mask by its name; it is left out."
         for path in (*masks, *lungs)
-        if path not in taken
+        if path not in used
     ]
 
 
@@ -124,9 +124,9 @@ def _visible(folder: Path) -> list[Path]:
 
 def dicom_files(folder: Path) -> Iterator[Path]:
     """The DICOM files in a folder and in the folders in it, by name."""
-    for place, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder):
         folders.sort()
-        yield from (Path(place, name) for name in sorted(names) if _is_dicom_file(Path(place, name)))
+        yield from (Path(parent, name) for name in sorted(names) if _is_dicom_file(Path(parent, name)))
 
 
 def holds_mask(folder: Path) -> bool:

@@ -121,8 +121,8 @@ class Downloads:
         OutputError: they cannot.
         """
         check_folder(self.root)
-        place = next(path for path in (self.root, *self.root.absolute().parents) if path.exists())
-        free = shutil.disk_usage(place).free
+        existing = next(path for path in (self.root, *self.root.absolute().parents) if path.exists())
+        free = shutil.disk_usage(existing).free
         if free < needed:
             raise OutputError(
                 f"{gigabytes(needed)} are to come and only {gigabytes(free)} are free",
@@ -133,12 +133,12 @@ class Downloads:
     def _fetch_chunk(self, chunk: Sequence[RemoteSeries], arrived: Callable[[int], None]) -> dict[str, str]:
         listed, failed = self._listed(chunk)
         for series in chunk:
-            if series.url in listed and (told := _differs(series, listed[series.url])):
-                failed[series.url] = told
+            if series.url in listed and (reason := _differs(series, listed[series.url])):
+                failed[series.url] = reason
         sound = [series for series in chunk if series.url not in failed]
-        places = {file.url: self.root / series.folder / file.name for series in sound for file in listed[series.url]}
+        targets = {file.url: self.root / series.folder / file.name for series in sound for file in listed[series.url]}
         files = {file.url: file for series in sound for file in listed[series.url]}
-        reasons = self._fetch_files(files, places, arrived)
+        reasons = self._fetch_files(files, targets, arrived)
         for series in sound:
             missing = [file for file in listed[series.url] if file.url in reasons]
             if missing:
@@ -175,12 +175,12 @@ class Downloads:
         )
 
     def _fetch_files(
-        self, files: dict[str, RemoteFile], places: dict[str, Path], arrived: Callable[[int], None]
+        self, files: dict[str, RemoteFile], targets: dict[str, Path], arrived: Callable[[int], None]
     ) -> dict[str, str]:
-        """Fetch those that are not at their place; address of each that did not come -> why."""
+        """Fetch those that are missing; address of each that did not come -> why."""
         open_files: dict[str, RemoteFile] = {}
         for url, file in files.items():
-            if self._is_file(places[url], file):
+            if self._is_file(targets[url], file):
                 arrived(file.size)
             else:
                 open_files[url] = file
@@ -196,8 +196,8 @@ class Downloads:
                     raise self._cannot_write("no space left on the disk")
                 part = self.root / PART / names[url]
                 if error is None and self._is_file(part, files[url]):
-                    places[url].parent.mkdir(parents=True, exist_ok=True)
-                    part.replace(places[url])
+                    targets[url].parent.mkdir(parents=True, exist_ok=True)
+                    part.replace(targets[url])
                     del reasons[url]
                     arrived(files[url].size)
                 else:

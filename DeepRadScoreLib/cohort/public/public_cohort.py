@@ -56,13 +56,13 @@ class PublicCohort:
     def without(self, failed: Mapping[str, str]) -> PublicCohort:
         """Without the cases of which a series is not whole; `failed`: its address -> the sentence about it."""
         rows = self.manifest
-        told = {
+        reasons = {
             case: " ".join(dict.fromkeys(failed[url] for url in (*of["seg_url"], *of["ct_url"]) if url in failed))
             for case, of in rows.groupby("case_id")
         }
-        told = {case: sentence for case, sentence in told.items() if sentence}
-        choice = {case: uid for case, uid in self.choice.items() if case not in told}
-        return PublicCohort(rows, self.labels, dict(sorted({**self.left_out, **told}.items())), choice)
+        reasons = {case: sentence for case, sentence in reasons.items() if sentence}
+        choice = {case: uid for case, uid in self.choice.items() if case not in reasons}
+        return PublicCohort(rows, self.labels, dict(sorted({**self.left_out, **reasons}.items())), choice)
 
     def write(self, folder: Path) -> None:
         """Leave `manifest.csv`, `cohort.csv` and `left_out.csv` in a folder: all three, or what was there before.

@@ -13,7 +13,7 @@ from DeepRadScoreLib.cohort.feature_table import read_feature_table
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures, Wants, extract_cohort
 from DeepRadScoreLib.computing.run import Run
-from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES
+from DeepRadScoreLib.endpoints import KEYS, label_columns
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.models import BASELINES, DEEP_MODELS, Baseline, Model
 from DeepRadScoreLib.study.evaluation.baselines import volume_column
@@ -85,7 +85,7 @@ def read_labels(inputs: StudyInputs) -> Cohort:
         )
     if inputs.endpoints:
         return cohort
-    present = [key for key in KEYS if key in cohort.table or (key == "PDL1" and set(PDL1_SOURCES) & set(cohort.table))]
+    present = [key for key in KEYS if any(name in cohort.table for name in label_columns(key))]
     if not present:
         raise CohortError(
             "the table has no endpoint",

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from DeepRadScoreLib.errors import MissingPackageError
-from DeepRadScoreLib.fusion.model import FusionModel, raw_score
+from DeepRadScoreLib.fusion.classifiers import raw_score
+from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.stepping import run_to_end
 
 LENT_NAMES = ("Alias", "Obj", "Slicer")

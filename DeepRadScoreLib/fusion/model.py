@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV, ParameterGrid
+from sklearn.model_selection import GridSearchCV, ParameterGrid, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from DeepRadScoreLib.errors import BundleError
+from DeepRadScoreLib.errors import BundleError, TooFewPositivesError
 from DeepRadScoreLib.fusion.calibration import platt, sigmoid
-from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search, candidate
-from DeepRadScoreLib.fusion.folds import Fold, grouped_folds
-from DeepRadScoreLib.fusion.forest import forest_scores
+from DeepRadScoreLib.fusion.classifiers import (
+    CLASSIFIERS,
+    Search,
+    candidate,
+    fit_and_score,
+    fitted,
+    raw_score,
+    scores_of_forests,
+)
 from DeepRadScoreLib.fusion.storage import MEND, from_skops, to_skops
 from DeepRadScoreLib.statistics.auc import youden_threshold
 
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
 NO_SIGNAL_THRESHOLD = 0.5
+Fold = tuple[np.ndarray, np.ndarray]
+MAX_FOLD_TRIES = 20
 
 
 class FusionModel(ClassifierMixin, BaseEstimator):
@@ -96,7 +102,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
             tuned[name], self.best_params_[name] = self._tune(name, X, label, tuning)
             scores[name], self.cv_auc_[name] = self._compare(tuned[name], X, label, comparing)
         self.classifier_ = max(self.classifiers, key=lambda name: float(self.cv_auc_[name].mean()))
-        self.estimator_ = _fit(clone(tuned[self.classifier_]), X, label)
+        self.estimator_ = fitted(clone(tuned[self.classifier_]), X, label)
         self._calibrate(label, scores[self.classifier_])
         return self
 
@@ -162,7 +168,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
         """What `GridSearchCV` finds, from one forest per fold: the smaller ones are its beginnings."""
         ((parameter, sizes),) = grid.items()
         scores = Parallel(n_jobs=self.n_jobs)(
-            delayed(_forest_scores)(clone(pipeline), X, y, train, test, sizes) for train, test in folds
+            delayed(scores_of_forests)(clone(pipeline), X, y, train, test, sizes) for train, test in folds
         )
         aucs = [[roc_auc_score(y[test], row) for row in rows] for (_, test), rows in zip(folds, scores, strict=True)]
         return {parameter: sizes[int(np.mean(aucs, axis=0).argmax())]}
@@ -177,7 +183,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
         """Out-of-fold scores (repeats, n) and the AUC of each fold, (repeats x folds,)."""
         folds = [(repeat, *fold) for repeat, folds in enumerate(repeats) for fold in folds]
         left_out = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit_and_score)(clone(pipeline), X, y, train, test) for _, train, test in folds
+            delayed(fit_and_score)(clone(pipeline), X, y, train, test) for _, train, test in folds
         )
         scores = np.empty((len(repeats), len(y)))
         for (repeat, _, test), values in zip(folds, left_out, strict=True):
@@ -201,34 +207,30 @@ class FusionModel(ClassifierMixin, BaseEstimator):
         return sigmoid(scores, self.slope_, self.intercept_)
 
 
-def raw_score(pipeline: Pipeline, X: np.ndarray) -> np.ndarray:
-    """The pipeline's decision function (n,), or its probability of the positive class where it has none."""
-    if hasattr(pipeline, "decision_function"):
-        return pipeline.decision_function(X)
-    return pipeline.predict_proba(X)[:, 1]
+def grouped_folds(y: np.ndarray, groups: np.ndarray, n_splits: int, seed: tuple[int, ...]) -> list[Fold]:
+    """(train, test) indices of `n_splits` folds, or of fewer where the rarer class has fewer groups than that.
 
+    Parameters
+    ----------
+    y: 0 or 1, (n,).
+    groups: patient of each case, (n,); no patient stands on both sides of a fold.
+    seed: the same numbers give the same folds.
 
-def _fit(pipeline: Pipeline, X: np.ndarray, y: np.ndarray) -> Pipeline:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return pipeline.fit(X, y)
-
-
-def _fit_and_score(
-    pipeline: Pipeline,
-    X: np.ndarray,
-    y: np.ndarray,
-    train: np.ndarray,
-    test: np.ndarray,
-) -> np.ndarray:
-    if isinstance(pipeline[-1], RandomForestClassifier):
-        return _forest_scores(pipeline, X, y, train, test, [pipeline[-1].n_estimators])[0]
-    return raw_score(_fit(pipeline, X[train], y[train]), X[test])
-
-
-def _forest_scores(
-    pipeline: Pipeline, X: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray, sizes: list[int]
-) -> np.ndarray:
-    scaler, forest = pipeline
-    known, unseen = scaler.fit_transform(X[train]), scaler.transform(X[test])
-    return forest_scores(known, y[train], unseen, sizes, forest.random_state)
+    Raises
+    ------
+    TooFewPositivesError: no two folds can be made that hold both classes in train and test.
+    """
+    rarest = min(len(np.unique(groups[y == label])) for label in (0, 1))
+    for splits in range(min(n_splits, rarest), 1, -1):
+        for attempt in range(MAX_FOLD_TRIES):
+            state = int(np.random.default_rng([*seed, attempt]).integers(2**31))
+            splitter = StratifiedGroupKFold(splits, shuffle=True, random_state=state)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+                folds = list(splitter.split(np.zeros(len(y)), y, groups))
+            if all(len(np.unique(y[part])) == 2 for fold in folds for part in fold):
+                return folds
+    raise TooFewPositivesError(
+        f"the rarer class has {rarest} patient(s), too few for two folds with both classes",
+        mend="add labelled cases of both classes",
+    )

@@ -25,7 +25,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class CalibrationCard:
+class Calibration:
     """Slope of the logistic recalibration, calibration-in-the-large, and the curve: mean predicted, share observed, n.
 
     Over several folds the test patients are pooled: each has a probability of its own fold's calibrated model.
@@ -37,7 +37,7 @@ class CalibrationCard:
 
 
 @dataclass(frozen=True)
-class DecisionCard:
+class DecisionCurve:
     """Net benefit of the model, of calling all positive, and of none (0), at each threshold probability."""
 
     thresholds: list[float]
@@ -113,7 +113,7 @@ def _brier(y: np.ndarray, probability: np.ndarray) -> Estimate:
     return Estimate(value=value, ci=(max(0.0, value - reach), min(1.0, value + reach)))
 
 
-def calibration(y: np.ndarray, probability: np.ndarray, bins: int = 10) -> CalibrationCard:
+def calibration(y: np.ndarray, probability: np.ndarray, bins: int = 10) -> Calibration:
     """Slope, intercept and curve of probabilities (n,) on labels y (n,), 0 or 1.
 
     slope: b of logit P(y = 1) = a + b logit(probability), fitted jointly (Cox 1958; rms::val.prob); 1 is the aim, None
@@ -133,7 +133,7 @@ def calibration(y: np.ndarray, probability: np.ndarray, bins: int = 10) -> Calib
         intercept = _in_the_large(y, x)
         if np.ptp(x) > 0 and not _separated(y, x):
             slope = _slope(y, x)
-    return CalibrationCard(slope=slope, intercept=intercept, curve=_curve(y, probability, bins))
+    return Calibration(slope=slope, intercept=intercept, curve=_curve(y, probability, bins))
 
 
 def _in_the_large(y: np.ndarray, x: np.ndarray) -> float:
@@ -164,7 +164,7 @@ def _curve(y: np.ndarray, probability: np.ndarray, bins: int) -> list[tuple[floa
     return [(float(mean[g] / count[g]), float(share[g] / count[g]), int(count[g])) for g in np.flatnonzero(count)]
 
 
-def decision_curve(y: np.ndarray, probability: np.ndarray, thresholds: Sequence[float]) -> DecisionCard:
+def decision_curve(y: np.ndarray, probability: np.ndarray, thresholds: Sequence[float]) -> DecisionCurve:
     """Net benefit at each threshold probability t, 0 <= t < 1, of calling positive where probability >= t.
 
     TP / n - FP / n * t / (1 - t); `all_positive` is that of calling every case positive (Vickers and Elkin 2006,
@@ -178,7 +178,7 @@ def decision_curve(y: np.ndarray, probability: np.ndarray, thresholds: Sequence[
     odds = cut / (1 - cut)
     model = (called & y).mean(axis=1) - (called & ~y).mean(axis=1) * odds
     everyone = y.mean() - (~y).mean() * odds
-    return DecisionCard(thresholds=cut.tolist(), net_benefit=model.tolist(), all_positive=everyone.tolist())
+    return DecisionCurve(thresholds=cut.tolist(), net_benefit=model.tolist(), all_positive=everyone.tolist())
 
 
 def bootstrap_auc(y: np.ndarray, score: np.ndarray, seed: int, n: int = 2000) -> tuple[float, float]:

@@ -18,9 +18,8 @@ import numpy as np
 from sklearn.model_selection import GridSearchCV
 
 from DeepRadScoreLib.fusion import model as fusion_model
-from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, candidate
-from DeepRadScoreLib.fusion.folds import grouped_folds
-from DeepRadScoreLib.fusion.model import FusionModel, raw_score
+from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, candidate, raw_score
+from DeepRadScoreLib.fusion.model import FusionModel, grouped_folds
 from DeepRadScoreLib.radscore import selection
 from DeepRadScoreLib.radscore.radscore import RadScore
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from DeepRadScoreLib.statistics.metrics import CalibrationCard, DecisionCard, Estimate, Interval
+from DeepRadScoreLib.statistics.metrics import Calibration, DecisionCurve, Estimate, Interval
 
 SCHEMA: Literal["deepradscore-study/1"] = "deepradscore-study/1"
 
@@ -42,8 +42,8 @@ class ModelCard(Card):
     inner_aucs: dict[str, list[float]] = {}
     metrics: dict[str, Estimate] = {}
     training_metrics: dict[str, Estimate] = {}
-    calibration: CalibrationCard | None = None
-    decision: DecisionCard | None = None
+    calibration: Calibration | None = None
+    decision: DecisionCurve | None = None
 
 
 class Comparison(Card):

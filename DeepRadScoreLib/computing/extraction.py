@@ -9,30 +9,15 @@ import numpy as np
 import pandas as pd
 
 from DeepRadScoreLib.cohort.table import Cohort
-from DeepRadScoreLib.computing.case_record import (
-    CaseRecord,
-    CaseTask,
-    Wants,
-    cache_folder,
-    check_cache,
-    compute_case,
-)
+from DeepRadScoreLib.computing.cache import check_cache
+from DeepRadScoreLib.computing.case_record import CaseRecord, CaseTask, Wants
+from DeepRadScoreLib.computing.one_case import compute_case
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.computing.workers import Crashed
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.models import Preprocessing
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
-
-__all__ = [
-    "CaseRecord",
-    "CaseTask",
-    "CohortFeatures",
-    "Wants",
-    "cache_folder",
-    "compute_case",
-    "extract_cohort",
-]
 
 STAGES: dict[Wants, Stage] = {
     "features": Stage.FEATURES,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import joblib
 
-from DeepRadScoreLib.computing.case_record import cache_folder
+from DeepRadScoreLib.computing.cache import cache_folder
 from DeepRadScoreLib.computing.workers import Crashed, InProcess, Workers
 from DeepRadScoreLib.errors import WorkersError
 from DeepRadScoreLib.progress import Progress, Report, Stage, ignore

@@ -43,13 +43,13 @@ QUICK = """
 import numpy as np
 from DeepRadScoreLib.cli.main import main
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
-from DeepRadScoreLib.computing import case_record
+from DeepRadScoreLib.computing import one_case
 
 def quick(prepared):
     seed = abs(int(prepared.patch.hu.sum()))
     return dict(zip(FEATURE_COLUMNS, np.random.default_rng(seed).normal(size=len(FEATURE_COLUMNS))))
 
-case_record.extract_features = quick
+one_case.extract_features = quick
 main()
 """
 """The command line with numbers in place of features, which take most of the time and are numbers anyway."""

@@ -13,7 +13,8 @@ import SimpleITK as sitk
 from joblib import Parallel, delayed
 
 from DeepRadScoreLib.analysis import steps
-from DeepRadScoreLib.computing.extraction import CaseTask, compute_case
+from DeepRadScoreLib.computing.case_record import CaseTask
+from DeepRadScoreLib.computing.one_case import compute_case
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError, InputError, Location, case_sentence
 from DeepRadScoreLib.imaging import case_from_images

@@ -31,7 +31,7 @@ BUNDLED_LATER = {"pydicom", "highdicom"}
 BY_EXTENSION = {"torch", "torchvision", "pyradiomics-bhklab"}
 COMMAND_LINE = {"openpyxl", "pyarrow", "python-gdcm", "rich", "typer"}
 """Used by commands only: no road of the module leads to them."""
-ENTRIES = ("analysis", "bundle", "imaging", "report.writing", "cohort.table", "computing.case_record", "synthetic")
+ENTRIES = ("analysis", "bundle", "imaging", "report.writing", "cohort.table", "computing.one_case", "synthetic")
 
 
 # --- the one list ----------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def abs_of(x: int) -> int:
 
 def case_or_death(task, cache, poisoned):
     """`compute_case`, but for the cases that end their process."""
-    from DeepRadScoreLib.computing.extraction import compute_case
+    from DeepRadScoreLib.computing.one_case import compute_case
 
     if task.case_id in poisoned:
         dies()

@@ -11,7 +11,8 @@ import numpy as np
 from DeepRadScoreLib.cohort.covariates import covariates
 from DeepRadScoreLib.cohort.feature_table import read_feature_table
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
-from DeepRadScoreLib.computing.extraction import CohortFeatures, Wants, extract_cohort
+from DeepRadScoreLib.computing.case_record import Wants
+from DeepRadScoreLib.computing.extraction import CohortFeatures, extract_cohort
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS, label_columns
 from DeepRadScoreLib.errors import CohortError

@@ -11,8 +11,11 @@ import pytest
 import SimpleITK as sitk
 
 from DeepRadScoreLib.cohort.table import Cohort
-from DeepRadScoreLib.computing import case_record
-from DeepRadScoreLib.computing.extraction import CaseTask, cache_folder, compute_case, extract_cohort
+from DeepRadScoreLib.computing import one_case
+from DeepRadScoreLib.computing.cache import cache_folder
+from DeepRadScoreLib.computing.case_record import CaseTask
+from DeepRadScoreLib.computing.extraction import extract_cohort
+from DeepRadScoreLib.computing.one_case import compute_case
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError
@@ -133,7 +136,7 @@ def never(*_: object) -> None:
 
 
 def test_patches_alone_need_no_radiomics_and_no_second_mask(cohort, tmp_path, monkeypatch):
-    monkeypatch.setattr(case_record, "extract_features", never)
+    monkeypatch.setattr(one_case, "extract_features", never)
     lines = []
     found = extract_cohort(cohort, Run(report=lines.append), wants="patches")
     assert [(event.done, event.total) for event in lines] == [(1, 3), (2, 3), (3, 3)]
@@ -145,7 +148,7 @@ def test_patches_alone_need_no_radiomics_and_no_second_mask(cohort, tmp_path, mo
     assert found.patches.shape == (2, 160, 160)
     np.testing.assert_array_equal(found.patches[1][75:85, 75:85], ct[14][15:25, 15:25])
     assert len(kept(tmp_path)) == 2
-    monkeypatch.setattr(case_record, "prepare", never)
+    monkeypatch.setattr(one_case, "prepare", never)
     Path(cohort.table["repeat_mask"]["c1"]).unlink()
     again = extract_cohort(cohort, Run(), wants="patches")
     np.testing.assert_array_equal(found.patches, again.patches)
@@ -156,7 +159,7 @@ def test_the_three_wants_do_not_meet_in_the_cache_but_patches_come_from_a_full_r
     full = extract_cohort(cohort, Run())
     assert len(kept(tmp_path)) == 2
     with monkeypatch.context() as patched:
-        patched.setattr(case_record, "prepare", never)
+        patched.setattr(one_case, "prepare", never)
         patches = extract_cohort(cohort, Run(), wants="patches")
     assert len(kept(tmp_path)) == 2
     assert patches.features.shape == (2, 0)
@@ -168,7 +171,7 @@ def test_the_three_wants_do_not_meet_in_the_cache_but_patches_come_from_a_full_r
     assert shuffled.patches.shape == (2, 0)
     assert tuple(shuffled.features.columns) == FEATURE_COLUMNS
     assert np.isfinite(shuffled.repeats).all(axis=1).tolist() == [False, True]
-    monkeypatch.setattr(case_record, "extract_features", never)
+    monkeypatch.setattr(one_case, "extract_features", never)
     pd.testing.assert_frame_equal(shuffled.features, extract_cohort(cohort, Run(), wants="shuffled", seed=1).features)
     features = extract_cohort(cohort, Run(), wants="features", seed=1)
     pd.testing.assert_frame_equal(full.features, features.features)

@@ -1,0 +1,88 @@
+"""The computation of one case: its files read, prepared and measured, or its record found in the cache."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from DeepRadScoreLib.computing.cache import input_digests, load_record, record_path, store_record
+from DeepRadScoreLib.computing.case_record import CaseRecord, CaseTask, Wants
+from DeepRadScoreLib.errors import InputError, WorkersError, case_sentence, file_of
+from DeepRadScoreLib.imaging import Case, PreparedCase, prepare, read_case, shuffled_voxels
+from DeepRadScoreLib.imaging.origin import is_synthetic
+from DeepRadScoreLib.radscore.engine import extract_features
+from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
+
+
+def compute_case(task: CaseTask, cache: Path) -> CaseRecord:
+    """One case from its files, or from `cache` if the same files were computed with the same settings before.
+
+    A patch is also taken from the cache of the same case with its features. Whatever goes wrong is the record's error,
+    in which no path of the case stands (see `case_sentence`).
+    """
+    problem: Exception
+    try:
+        return _wanted(_load_or_compute(task, cache), task.wants)
+    except OSError as error:
+        problem = InputError(f"the file cannot be read ({error.strerror})", where=file_of(error))
+    except MemoryError:
+        problem = WorkersError("there is not enough memory for it", mend="use fewer --jobs")
+    except Exception as error:
+        problem = error
+    return CaseRecord(task.case_id, error=case_sentence(problem, task.files))
+
+
+def _load_or_compute(task: CaseTask, cache: Path) -> CaseRecord:
+    digests = input_digests(task)
+    path = record_path(task, digests, cache)
+    record = load_record(path, task.case_id)
+    if record is None and task.wants == "patches":
+        record = load_record(record_path(replace(task, wants="both"), digests, cache), task.case_id)
+    if record is None:
+        record = _compute(task)
+        store_record(path, record)
+    return record
+
+
+def _wanted(record: CaseRecord, wants: Wants) -> CaseRecord:
+    """The record without what was not wanted: a patch is eight times as large as the features."""
+    if wants == "both":
+        return record
+    if wants == "patches":
+        return replace(record, features=np.empty(0), repeat=None)
+    return replace(record, patch=np.empty(0))
+
+
+def _compute(task: CaseTask) -> CaseRecord:
+    case, prepared = _prepared(task, task.mask)
+    features, repeat = np.empty(0), None
+    if task.wants != "patches":
+        features = _features(task, prepared)
+        repeat = _features(task, _prepared(task, task.repeat_mask)[1]) if task.repeat_mask else None
+    return CaseRecord(
+        task.case_id,
+        features=features,
+        patch=prepared.patch.hu,
+        repeat=repeat,
+        quality=tuple(note.code for note in prepared.quality),
+        synthetic=is_synthetic(case.ct),
+    )
+
+
+def _prepared(task: CaseTask, mask: str) -> tuple[Case, PreparedCase]:
+    case = read_case(
+        Path(task.ct),
+        Path(mask),
+        case_id=task.case_id,
+        segment=task.segment or None,
+        lung_mask=Path(task.lung_mask) if task.lung_mask else None,
+        series=task.series or None,
+    )
+    return case, prepare(case, preprocessing=task.preprocessing, shell_mm=task.shell_mm)
+
+
+def _features(task: CaseTask, prepared: PreparedCase) -> np.ndarray:
+    features = extract_features(shuffled_voxels(prepared, task.seed) if task.wants == "shuffled" else prepared)
+    return np.array([features[column] for column in FEATURE_COLUMNS])

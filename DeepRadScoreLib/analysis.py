@@ -334,16 +334,17 @@ def _validation(card: EndpointCard) -> Validation | None:
 
 
 def _card(bundle: Bundle) -> ModelCard:
+    """Plain text: the card's `repr` is part of what the UIDs of DICOM objects are made of."""
     manifest = bundle.manifest
     trained = manifest.trained_on
     return ModelCard(
         name=manifest.name,
         sha256=bundle.sha256,
-        protocol=manifest.protocol,
-        network=manifest.network,
+        protocol=str(manifest.protocol),
+        network=str(manifest.network),
         backbone=manifest.backbone,
         weights=manifest.weights,
-        preprocessing=manifest.preprocessing,
+        preprocessing=str(manifest.preprocessing),
         synthetic=manifest.synthetic,
         trained_on=f"{trained['training_patients']} patients of {trained['cohort']}, "
         f"{trained['held_out_patients']} held out",

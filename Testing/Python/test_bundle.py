@@ -12,7 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from DeepRadScoreLib.analysis import _finding
+from DeepRadScoreLib.analysis import _card, _finding
 from DeepRadScoreLib.bundle import MANIFEST, EndpointModel, bundle_steps, read_bundle, read_manifest, write_bundle
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.deepct.network import deep_outputs
@@ -126,6 +126,15 @@ def test_a_probability_outside_its_fold_models_says_so(written, monkeypatch, bel
     assert finding.spread == (folds.min(), folds.max())
     assert ("outside_spread" in finding.flags) == outside
     assert "outside" in flag_sentence("outside_spread")
+
+
+def test_a_profile_says_of_its_model_the_same_text_whatever_holds_the_names(written):
+    """The UIDs of DICOM objects are made of this text: it must not change with the types of the library."""
+    bundle = read_bundle(written[1])
+    assert repr(_card(bundle)).startswith(
+        f"ModelCard(name='Deep-RadScore', sha256='{bundle.sha256}', protocol='strict', network='shared', "
+    )
+    assert "preprocessing='canonical', synthetic=" in repr(_card(bundle))
 
 
 def test_written_twice_it_is_the_same_file(written, tmp_path):

@@ -77,7 +77,7 @@ class _Part:
 
 
 @dataclass
-class _Run:
+class _Course:
     """What changes from epoch to epoch, and is all that a checkpoint holds."""
 
     network: DeepCT
@@ -101,7 +101,7 @@ class _Run:
             "best_epoch": self.best_epoch,
         }
 
-    def take_up(self, state: dict) -> None:
+    def load(self, state: dict) -> None:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
@@ -151,21 +151,21 @@ def train_network(
     network = DeepCT(spec, trunk, seed).to(place)
     training = _part(hu, labels, radscores, spec, place)
     validation = _part(validation_hu, validation_labels, validation_radscores, spec, place)
-    run = _start(network, settings, random, len(_full_batches(torch.arange(len(hu)), settings.batch)), seed)
+    course = _start(network, settings, random, len(_full_batches(torch.arange(len(hu)), settings.batch)), seed)
     of = "" if checkpoint is None else _fingerprint(spec, settings, seed, described, training, validation)
     if checkpoint is not None and checkpoint.is_file():
-        _take_up(run, checkpoint, of, place)
+        _load(course, checkpoint, of, place)
     weights = class_weights(training.labels)
     with deterministic(place):
-        while len(run.history) < settings.epochs and len(run.history) - run.best_epoch < settings.patience:
-            loss = _one_epoch(run, training, weights, settings, seed, batch_norm_trains=random)
+        while len(course.history) < settings.epochs and len(course.history) - course.best_epoch < settings.patience:
+            loss = _one_epoch(course, training, weights, settings, seed, batch_norm_trains=random)
             validation_loss, auc = _validate(network, validation, weights)
-            _note(run, EpochReport(len(run.history) + 1, settings.epochs, loss, validation_loss, auc))
+            _add_epoch(course, EpochReport(len(course.history) + 1, settings.epochs, loss, validation_loss, auc))
             if checkpoint is not None:
-                _save({"of": of, **run.state()}, checkpoint)
-            report(run.history[-1].event(title))
-    network.load_state_dict(run.best_state)
-    return TrainedNetwork(network.to("cpu").eval(), tuple(run.history), described)
+                _save({"of": of, **course.state()}, checkpoint)
+            report(course.history[-1].event(title))
+    network.load_state_dict(course.best_state)
+    return TrainedNetwork(network.to("cpu").eval(), tuple(course.history), described)
 
 
 def frozen_network(
@@ -204,7 +204,7 @@ def _part(
     )
 
 
-def _start(network: DeepCT, settings: TrainingSettings, random: bool, steps: int, seed: int) -> _Run:
+def _start(network: DeepCT, settings: TrainingSettings, random: bool, steps: int, seed: int) -> _Course:
     trunk_rate, head_rate = (settings.lr_random,) * 2 if random else (settings.lr_trunk, settings.lr_head)
     groups = [
         {"params": [p for p in network.trunk.parameters() if p.requires_grad], "lr": trunk_rate},
@@ -219,34 +219,34 @@ def _start(network: DeepCT, settings: TrainingSettings, random: bool, steps: int
     else:
         schedule = torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
     generator = torch.Generator().manual_seed(seed)
-    return _Run(network, optimizer, schedule, generator, [], _copy(network), (-np.inf, -np.inf), 0)
+    return _Course(network, optimizer, schedule, generator, [], _copy(network), (-np.inf, -np.inf), 0)
 
 
 def _one_epoch(
-    run: _Run, training: _Part, weights: Tensor, settings: TrainingSettings, seed: int, *, batch_norm_trains: bool
+    course: _Course, training: _Part, weights: Tensor, settings: TrainingSettings, seed: int, *, batch_norm_trains: bool
 ) -> float:
-    run.network.train()
+    course.network.train()
     if not batch_norm_trains:
-        for module in run.network.modules():
+        for module in course.network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
     with torch.random.fork_rng(devices=[training.x.device] if training.x.is_cuda else []):
-        torch.manual_seed(seed + 1_000_003 * (len(run.history) + 1))  # of dropout, which takes no generator
-        return _batches_of_one_epoch(run, training, weights, settings)
+        torch.manual_seed(seed + 1_000_003 * (len(course.history) + 1))  # of dropout, which takes no generator
+        return _batches_of_one_epoch(course, training, weights, settings)
 
 
-def _batches_of_one_epoch(run: _Run, training: _Part, weights: Tensor, settings: TrainingSettings) -> float:
+def _batches_of_one_epoch(course: _Course, training: _Part, weights: Tensor, settings: TrainingSettings) -> float:
     total = 0.0
-    order = torch.randperm(len(training.x), generator=run.generator)
+    order = torch.randperm(len(training.x), generator=course.generator)
     batches = _full_batches(order, settings.batch)
     for rows in batches:
-        x = augment(training.x[rows], run.generator)
+        x = augment(training.x[rows], course.generator)
         radscores = None if training.radscores is None else training.radscores[rows]
-        loss = masked_cross_entropy(run.network(x, radscores), training.labels[rows], weights)
-        run.optimizer.zero_grad()
+        loss = masked_cross_entropy(course.network(x, radscores), training.labels[rows], weights)
+        course.optimizer.zero_grad()
         loss.backward()
-        run.optimizer.step()
-        run.schedule.step()
+        course.optimizer.step()
+        course.schedule.step()
         total += float(loss.detach())
     return total / len(batches)
 
@@ -265,11 +265,12 @@ def _validate(network: DeepCT, part: _Part, weights: Tensor, batch: int = 64) ->
     return loss, mean_auc(part.labels.cpu().numpy(), scores)
 
 
-def _note(run: _Run, report: EpochReport) -> None:
+def _add_epoch(course: _Course, report: EpochReport) -> None:
     auc = -np.inf if np.isnan(report.validation_auc) else report.validation_auc
-    run.history.append(report)
-    if (auc, -report.validation_loss) > run.best:
-        run.best, run.best_epoch, run.best_state = (auc, -report.validation_loss), report.epoch, _copy(run.network)
+    score = (auc, -report.validation_loss)
+    course.history.append(report)
+    if score > course.best:
+        course.best, course.best_epoch, course.best_state = score, report.epoch, _copy(course.network)
 
 
 def _copy(network: DeepCT) -> dict[str, Tensor]:
@@ -287,13 +288,13 @@ def _save(state: dict, path: Path) -> None:
         torch.save(state, part)
 
 
-def _take_up(run: _Run, checkpoint: Path, of: str, place: torch.device) -> None:
+def _load(course: _Course, checkpoint: Path, of: str, place: torch.device) -> None:
     try:
         state = torch.load(checkpoint, map_location=place, weights_only=True)
     except UNREADABLE as error:
         raise InputError("the checkpoint cannot be read", where=checkpoint, mend="delete it and train again") from error
     if state.get("of") == of:
-        run.take_up(state)
+        course.load(state)
 
 
 def _fingerprint(spec: NetworkSpec, settings: TrainingSettings, seed: int, weights: str, *parts: _Part) -> str:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Literal
 
 from DeepRadScoreLib.analysis import steps
 from DeepRadScoreLib.bundle import Bundle, read_bundle
+from DeepRadScoreLib.display.progress_bar import reporting
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import Case
 from DeepRadScoreLib.imaging.origin import synthetic_label
 from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol, Split, chosen
 from DeepRadScoreLib.paths import AnyPath, as_path
 from DeepRadScoreLib.progress import Report
-from DeepRadScoreLib.progress_bar import reporting
 from DeepRadScoreLib.report.profile_view import Profile
 from DeepRadScoreLib.stepping import run_to_end
 

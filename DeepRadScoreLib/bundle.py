@@ -14,16 +14,15 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from DeepRadScoreLib.display.notebook import table_html
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.errors import BundleError, InputError, OutputError
+from DeepRadScoreLib.errors import BundleError, OutputError
 from DeepRadScoreLib.fusion.columns import REGION_COLUMNS, DeepColumns, NetworkOutputs, RegionScores, merge_outputs
 from DeepRadScoreLib.fusion.columns_json import deep_from_json, deep_to_json, regions_from_json, regions_to_json
+from DeepRadScoreLib.fusion.inputs import checked_features, checked_patches
 from DeepRadScoreLib.fusion.model import FusionModel
-from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS
 from DeepRadScoreLib.manifest import SCHEMA, Manifest
-from DeepRadScoreLib.notebook import table_html
 from DeepRadScoreLib.paths import AnyPath, as_path
-from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.stepping import run_to_end
 from DeepRadScoreLib.writing import replacing
 
@@ -109,8 +108,8 @@ class Bundle:
         TypeError: `features` is no DataFrame.
         InputError: a column is missing, a cell holds no finite number, or the patches have another shape.
         """
-        table = _checked_features(features)
-        outputs = self._outputs(_checked_patches(patches, len(table)))
+        table = checked_features(features)
+        outputs = self._outputs(checked_patches(patches, len(table)))
         columns = {key: self._probabilities(key, table, outputs) for key in KEYS}
         found = pd.DataFrame(columns, index=table.index)
         found.attrs["label"] = self.manifest.label
@@ -135,34 +134,6 @@ class Bundle:
         if model is None or model.fusion.no_signal_:
             return np.full(len(features), np.nan)
         return model.probability(model.columns(features, outputs))
-
-
-def _checked_features(features: pd.DataFrame) -> pd.DataFrame:
-    if not isinstance(features, pd.DataFrame):
-        raise TypeError(f"features: a DataFrame is needed, not {type(features).__name__}")
-    table = features.set_index("case_id") if "case_id" in features else features
-    for column in FEATURE_COLUMNS:
-        if column not in table:
-            raise InputError(
-                f'the column "{column}" is missing', where="features", mend="give the table that `extract` makes"
-            )
-    numbers = table[list(FEATURE_COLUMNS)].apply(pd.to_numeric, errors="coerce")
-    gaps = np.argwhere(~np.isfinite(numbers.to_numpy(float)))
-    if len(gaps):
-        row, column = gaps[0]
-        raise InputError(
-            f'the case "{numbers.index[row]}" has no finite number in column "{FEATURE_COLUMNS[column]}"',
-            where="features",
-            mend="leave the case out",
-        )
-    return numbers
-
-
-def _checked_patches(patches: np.ndarray, n: int) -> np.ndarray:
-    found, wanted = np.asarray(patches), (n, PATCH_PIXELS, PATCH_PIXELS)
-    if found.shape != wanted:
-        raise InputError(f"the shape is {found.shape}, not {wanted}", where="patches", mend="give one patch per case")
-    return found
 
 
 def write_bundle(bundle: Bundle, path: AnyPath) -> str:

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from DeepRadScoreLib.display.progress_bar import shown_progress
 from DeepRadScoreLib.endpoints import BY_KEY
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.models import Preprocessing
 from DeepRadScoreLib.progress import Progress, Stage
-from DeepRadScoreLib.progress_bar import shown_progress
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.analysis import MolecularProfile

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler
+from DeepRadScoreLib.display.progress_bar import shown_progress
 from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol
 from DeepRadScoreLib.progress import Progress, Report
-from DeepRadScoreLib.progress_bar import shown_progress
 
 CohortTable = Annotated[Path, typer.Argument(metavar="COHORT.csv", help="The cohort table.")]
 RepeatsOption = Annotated[int, typer.Option(min=1, help="Repeats of the classifiers' cross-validation.")]

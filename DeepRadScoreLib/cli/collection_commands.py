@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from DeepRadScoreLib.display.progress_bar import shown_progress
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.progress import Stage
-from DeepRadScoreLib.progress_bar import shown_progress
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.cohort.public.download import Downloads

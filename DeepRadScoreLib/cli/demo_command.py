@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from DeepRadScoreLib.cli.workers_options import Jobs
+from DeepRadScoreLib.display.progress_bar import shown_progress
 from DeepRadScoreLib.endpoints import ENDPOINTS
 from DeepRadScoreLib.models import MODELS
 from DeepRadScoreLib.progress import Report
-from DeepRadScoreLib.progress_bar import shown_progress
 
 if TYPE_CHECKING:
     import pandas as pd

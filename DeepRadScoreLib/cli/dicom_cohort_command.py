@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from DeepRadScoreLib.display.progress_bar import shown_progress
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.progress_bar import shown_progress
 
 
 def dicom(

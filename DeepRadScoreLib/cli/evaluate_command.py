@@ -20,8 +20,8 @@ from DeepRadScoreLib.cli.cohort_commands import (
     WeightsOption,
 )
 from DeepRadScoreLib.cli.workers_options import Jobs, Scheduler
+from DeepRadScoreLib.display.progress_bar import shown_progress
 from DeepRadScoreLib.models import NetworkForm, Preprocessing, Split
-from DeepRadScoreLib.progress_bar import shown_progress
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.study.results.study import Study

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from DeepRadScoreLib.notebook import table_html
+from DeepRadScoreLib.display.notebook import table_html
+from DeepRadScoreLib.display.progress_bar import reporting
 from DeepRadScoreLib.paths import AnyPath, as_path
 from DeepRadScoreLib.progress import Report
-from DeepRadScoreLib.progress_bar import reporting
 from DeepRadScoreLib.publication.page_rows import SummaryRow, summary_rows
 from DeepRadScoreLib.publication.sentences import endpoint_name, model_name, with_model_names
 from DeepRadScoreLib.publication.writing import write_study

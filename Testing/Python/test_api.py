@@ -26,13 +26,15 @@ from DeepRadScoreLib import (
     api,
     evaluate,
     extract,
-    progress_bar,
     read_bundle,
     read_case,
     read_cohort,
     train,
 )
 from DeepRadScoreLib.cli import cohort_commands, evaluate_command
+from DeepRadScoreLib.cohort.feature_table import read_feature_table
+from DeepRadScoreLib.cohort.frames import cohort_file, feature_file
+from DeepRadScoreLib.display import progress_bar
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
@@ -50,7 +52,11 @@ def files(tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("face")
     for image, name in zip(tumour_case(), ("ct", "mask"), strict=True):
         sitk.WriteImage(image, str(folder / f"{name}.nrrd"))
-    return {"ct": str(folder / "ct.nrrd"), "mask": str(folder / "mask.nrrd"), "model": str(trained(folder, 3))}
+    return {
+        "ct": str(folder / "ct.nrrd"),
+        "mask": str(folder / "mask.nrrd"),
+        "model": str(trained(folder, 3, ("EGFR",))),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -118,23 +124,26 @@ def test_a_bundle_saved_is_the_same_file(files, tmp_path):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A cohort table without images, its features, and the study of them that the files give."""
+    """A cohort table without images, its features, and the study that both give as DataFrames."""
     cohort, features = write_small_cohort(tmp_path_factory.mktemp("study"))
+    frames = pd.read_csv(cohort), pd.read_csv(features, float_precision="round_trip").set_index("case_id")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEEPRADSCORE_CACHE", str(cohort.parent / "cache"))
-        yield cohort, features, evaluate(str(cohort), features=str(features), out=cohort.parent / "out", **QUICK)
+        yield cohort, features, evaluate(frames[0], features=frames[1], out=str(cohort.parent / "out"), **QUICK)
 
 
-def test_a_study_of_dataframes_is_that_of_the_files(small):
-    cohort, features, study = small
-    frames = pd.read_csv(cohort), pd.read_csv(features, float_precision="round_trip").set_index("case_id")
-    again = evaluate(frames[0], features=frames[1], **QUICK)
-    pd.testing.assert_frame_equal(again.to_frame(), study.to_frame())
-    assert again.settings == {
-        **study.settings,
-        "cohort": "cohort DataFrame.csv",
-        "features": "features DataFrame.parquet",
-    }
+def test_dataframes_are_read_as_the_files_that_they_came_from(small):
+    paths = small[:2]
+    frames = pd.read_csv(paths[0]), pd.read_csv(paths[1], float_precision="round_trip")
+    with cohort_file(frames[0]) as cohort, feature_file(frames[1]) as features:
+        ours, theirs = read_cohort(cohort), read_cohort(paths[0])
+        pd.testing.assert_frame_equal(ours.labels, theirs.labels)
+        numbers = ours.table["age"].astype(float), theirs.table["age"].astype(float)
+        pd.testing.assert_series_equal(*numbers)
+        pd.testing.assert_frame_equal(ours.table.drop(columns="age"), theirs.table.drop(columns="age"))
+        tables = read_feature_table(features, ours).features, read_feature_table(paths[1], theirs).features
+        pd.testing.assert_frame_equal(*tables, rtol=1e-15)
+    assert (small[2].settings["cohort"], small[2].settings["features"]) == (cohort.name, features.name)
 
 
 def test_a_study_as_a_table_holds_what_its_results_hold(small):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from DeepRadScoreLib.display.progress_bar import shown_progress
 from DeepRadScoreLib.progress import Progress, Stage, in_stage
-from DeepRadScoreLib.progress_bar import shown_progress
 from DeepRadScoreLib.stepping import run_to_end
 
 

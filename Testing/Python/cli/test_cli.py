@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
+from DeepRadScoreLib.display.progress_bar import time_left
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.progress_bar import time_left
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from support.command import command
 

@@ -23,10 +23,9 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.utils.estimator_checks import check_estimator
 
 from DeepRadScoreLib.errors import BundleError, TooFewPositivesError
-from DeepRadScoreLib.fusion.calibration import platt, sigmoid
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, GRIDS, candidate, forest_scores
 from DeepRadScoreLib.fusion.explain import contribution_shares, correlation, explain, import_shap
-from DeepRadScoreLib.fusion.model import FusionModel, grouped_folds
+from DeepRadScoreLib.fusion.model import FusionModel, grouped_folds, platt, sigmoid
 from DeepRadScoreLib.fusion.storage import types_in
 from DeepRadScoreLib.statistics.auc import auc_interval
 

@@ -234,8 +234,8 @@ def evaluate(
     from DeepRadScoreLib.cohort.frames import cohort_file, feature_file
     from DeepRadScoreLib.deepct.backbones import BACKBONES
     from DeepRadScoreLib.publication.study_report import StudyReport
-    from DeepRadScoreLib.study.evaluation.gathering import StudyInputs
-    from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan
+    from DeepRadScoreLib.study.data import StudyInputs
+    from DeepRadScoreLib.study.plans import EvaluationPlan
     from DeepRadScoreLib.study.run import evaluate_from_table
     from DeepRadScoreLib.study.training.plan import training_plan
     from DeepRadScoreLib.writing import check_folder

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from DeepRadScoreLib.computing.workers import Workers
-    from DeepRadScoreLib.study.training.protocols import TrainingPlan
+    from DeepRadScoreLib.study.plans import TrainingPlan
     from DeepRadScoreLib.study.training.train import TrainingResult
 
 
@@ -84,8 +84,7 @@ def run_demo(out: Path, size: DemoSize, seed: int, workers: Workers, report: Rep
 
 
 def _plan(size: DemoSize, seed: int) -> TrainingPlan:
-    from DeepRadScoreLib.study.training.networks import NetworkPlan
-    from DeepRadScoreLib.study.training.protocols import TrainingPlan
+    from DeepRadScoreLib.study.plans import NetworkPlan, TrainingPlan
 
     return TrainingPlan(
         network=NetworkPlan(weights="none", pixels=size.pixels, epochs=size.epochs, batch=8, device="cpu"),

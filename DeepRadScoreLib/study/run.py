@@ -16,22 +16,14 @@ from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
 from DeepRadScoreLib.extras import LEARNING, require
 from DeepRadScoreLib.provenance import LEARNING_PACKAGES, STUDY_PACKAGES, code_digest, content_digest, versions
+from DeepRadScoreLib.study.data import Gathered, StudyCases, StudyInputs, extracted, gather, has_images, read_labels
 from DeepRadScoreLib.study.evaluation.backbones import compare_backbones
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate
-from DeepRadScoreLib.study.evaluation.gathering import (
-    Gathered,
-    StudyInputs,
-    extracted,
-    gather,
-    has_images,
-    models_not_run,
-    read_labels,
-)
-from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, StudyCases, outer_parts
+from DeepRadScoreLib.study.plans import EvaluationPlan, TrainingPlan
 from DeepRadScoreLib.study.results.study import Study
 from DeepRadScoreLib.study.results.summary import summarise
-from DeepRadScoreLib.study.training.protocols import TrainingPlan
-from DeepRadScoreLib.study.training.train import TrainingResult, check_plan, plain_settings, train_bundle, work_key
+from DeepRadScoreLib.study.splits import outer_parts
+from DeepRadScoreLib.study.training.train import TrainingResult, train_bundle, work_key
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,7 @@ def train_from_table(
     """Train on a cohort table; the bundle is written if `out` is given."""
     require("study", "training", *LEARNING)
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
-    check_plan(plan)
+    plan.check()
     computed = extracted(cohort, plan, "both", run)
     run = run.within("runs").within(work_key(cohort, computed, plan))
     result = train_bundle(cohort, computed, plan, run)
@@ -67,7 +59,7 @@ def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, run: Run) -> 
     Raises
     ------
     CohortError: the tables cannot be used, or no endpoint can be evaluated.
-    InputError: settings that cannot work (see `check_plan`).
+    InputError: settings that cannot work (see `TrainingPlan.check`).
     """
     require("study", "a study", *LEARNING)
     cohort = read_labels(inputs)
@@ -79,9 +71,9 @@ def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, run: Run) -> 
         )
     if has_images(cohort):
         for backbone in inputs.backbones:
-            check_plan(replace(plan.training, network=replace(plan.training.network, backbone=backbone)))
+            replace(plan.training, network=replace(plan.training.network, backbone=backbone)).check()
         for protocol in plan.protocols:
-            check_plan(replace(plan.training, protocol=protocol))
+            replace(plan.training, protocol=protocol).check()
     gathered = gather(inputs, cohort, plan.training, run)
     run = run.within("runs").within(f"study-{_study_key(gathered.cases, plan, inputs)}")
     problems = {key: error.sentence(lambda path: path.name) for key, error in cohort.bad_labels.items()}
@@ -90,7 +82,7 @@ def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, run: Run) -> 
     except CohortError as error:
         raise CohortError(error.what, where=inputs.table, mend=error.mend) from error
     evaluated = [key for key, card in flow.items() if not card.not_run]
-    not_run = models_not_run(gathered.cases)
+    not_run = gathered.cases.models_not_run()
     backbones = None
     if inputs.backbones and evaluated:
         try:
@@ -125,7 +117,7 @@ def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, run: Run) -> 
 
 
 def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathered: Gathered) -> dict:
-    training = plain_settings(plan.training)
+    training = plan.training.plain()
     network = training.pop("network")
     del training["protocol"], training["held_out_share"]
     used = network if gathered.cases.data.patches is not None else dict.fromkeys(network)
@@ -165,7 +157,7 @@ def _study_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> 
     clinical = None if cases.clinical is None else cases.clinical.to_csv()
     everything = (
         code_digest(),
-        plain_settings(plan.training),
+        plan.training.plain(),
         {name: value for name, value in asdict(plan).items() if name != "training"},
         inputs.backbones,
         plan.training.network.device,

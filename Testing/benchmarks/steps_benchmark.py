@@ -64,8 +64,7 @@ def made_up_model(path: Path, network: str) -> None:
     from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec
     from DeepRadScoreLib.endpoints import KEYS
     from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
-    from DeepRadScoreLib.study.training.networks import NetworkPlan
-    from DeepRadScoreLib.study.training.protocols import TrainingPlan
+    from DeepRadScoreLib.study.plans import NetworkPlan, TrainingPlan
     from DeepRadScoreLib.study.training.train import train_bundle
     from support.small_study import small_study
 

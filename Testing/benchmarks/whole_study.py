@@ -25,12 +25,12 @@ from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.publication.writing import write_study
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
+from DeepRadScoreLib.study.data import StudyCases, StudyData
 from DeepRadScoreLib.study.evaluation import evaluate as evaluation
-from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, StudyCases, outer_parts
+from DeepRadScoreLib.study.plans import EvaluationPlan, NetworkPlan, TrainingPlan
 from DeepRadScoreLib.study.results.study import Study
 from DeepRadScoreLib.study.results.summary import summarise
-from DeepRadScoreLib.study.training.networks import NetworkPlan
-from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
+from DeepRadScoreLib.study.splits import outer_parts
 
 N = 508
 POSITIVES = dict(zip(KEYS, (163, 320, 124, 186, 57, 27, 120, 47, 26, 85), strict=True))

@@ -11,8 +11,7 @@ from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
-from DeepRadScoreLib.study.training.networks import NetworkPlan
-from DeepRadScoreLib.study.training.protocols import TrainingPlan
+from DeepRadScoreLib.study.plans import NetworkPlan, TrainingPlan
 
 
 def small_plan(**changes) -> TrainingPlan:

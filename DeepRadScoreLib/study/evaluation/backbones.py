@@ -22,10 +22,10 @@ from DeepRadScoreLib.radscore.selection import modelling_rule
 from DeepRadScoreLib.statistics.auc import youden_threshold
 from DeepRadScoreLib.statistics.crossvalidation import mean_auc
 from DeepRadScoreLib.statistics.metrics import decision_metrics
-from DeepRadScoreLib.study.training.fitting import one_label_per_patient
-from DeepRadScoreLib.study.training.networks import VALIDATION_SHARE, NetworkPlan, fit_frozen_network, fit_joint_network
-from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
-from DeepRadScoreLib.study.training.splits import Fold, holdout
+from DeepRadScoreLib.study.data import StudyData
+from DeepRadScoreLib.study.plans import NetworkPlan, TrainingPlan
+from DeepRadScoreLib.study.splits import Fold, holdout
+from DeepRadScoreLib.study.training.networks import VALIDATION_SHARE, fit_frozen_network, fit_joint_network
 
 PARTS = ("training", "validation", "test")
 METRICS = ("accuracy", "sensitivity", "specificity", "ppv", "npv")
@@ -163,7 +163,7 @@ def _splits(cases: StudyData, key: str, folds: Sequence[Fold], seed: int) -> lis
     for number, (train, test) in enumerate(folds):
         where = f"{key}, fold {number + 1} of {len(folds)}"
         try:
-            modelling_rule(one_label_per_patient(cases.part(train), key))
+            modelling_rule(cases.part(train).labels_of_patients(key))
         except TooFewPositivesError as error:
             raise TooFewPositivesError(error.what, where=where, mend=error.mend) from error
         chosen = holdout(labels[train], cases.patients.to_numpy()[train], VALIDATION_SHARE, seed + number)

@@ -11,14 +11,14 @@ from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.models import Protocol, Split
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.radscore.selection import Rule
-from DeepRadScoreLib.study.evaluation.baselines import with_shuffled_labels
+from DeepRadScoreLib.study.data import StudyCases, StudyData
 from DeepRadScoreLib.study.evaluation.fold import OuterFold
-from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, Part, StudyCases, disjoint, outer_parts
 from DeepRadScoreLib.study.evaluation.screening import endpoint_problem, likely_leaks
+from DeepRadScoreLib.study.plans import EvaluationPlan, TrainingPlan
 from DeepRadScoreLib.study.results.document import FlowCard
 from DeepRadScoreLib.study.results.study import FoldOutcome
+from DeepRadScoreLib.study.splits import Part, disjoint, outer_parts
 from DeepRadScoreLib.study.training.fitting import every_reason, rules_of
-from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
 from DeepRadScoreLib.study.training.refusals import RefusedEndpoints
 
 
@@ -89,7 +89,7 @@ class _OuterFolds:
         folds are of earlier protocols.
         """
         training = replace(self.plan, protocol=self.protocol)
-        shuffled = with_shuffled_labels(self.cases.data, disjoint(self.parts), self.plan.seed)
+        shuffled = self.cases.data.with_shuffled_labels(disjoint(self.parts), self.plan.seed)
         refused: dict[str, str] = {}
         outcomes: list[FoldOutcome] = []
         while len(outcomes) < len(self.parts):

@@ -10,10 +10,11 @@ from DeepRadScoreLib.fusion.columns import NetworkOutputs
 from DeepRadScoreLib.fusion.explain import correlation, explain
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.models import Model
+from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.results.study import CamExample, Explanation
 from DeepRadScoreLib.study.training.fitting import FittedPart
 from DeepRadScoreLib.study.training.networks import Networks
-from DeepRadScoreLib.study.training.protocols import EndpointStage, StudyData
+from DeepRadScoreLib.study.training.protocols import EndpointStage
 
 MOST_CASES = 40
 

@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import OneHotEncoder
 
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.models import Baseline, Model
 from DeepRadScoreLib.progress import Stage
 from DeepRadScoreLib.radscore.selection import Rule
-from DeepRadScoreLib.study.evaluation.baselines import clinical_columns, volume_column
+from DeepRadScoreLib.study.data import StudyCases, StudyData
 from DeepRadScoreLib.study.evaluation.explaining import cam_examples, explain_cases, explanation_task
-from DeepRadScoreLib.study.evaluation.outer_folds import Part, StudyCases
+from DeepRadScoreLib.study.plans import TrainingPlan
 from DeepRadScoreLib.study.results.study import (
     PREDICTION_COLUMNS,
     SELECTED_COLUMNS,
@@ -24,11 +27,13 @@ from DeepRadScoreLib.study.results.study import (
     Fit,
     FoldOutcome,
 )
+from DeepRadScoreLib.study.splits import Part
 from DeepRadScoreLib.study.training.fitting import FittedPart, fit_fusion, fit_part, fit_what_can_be, fusion_task
-from DeepRadScoreLib.study.training.protocols import EndpointStage, StudyData, TrainingPlan
+from DeepRadScoreLib.study.training.protocols import EndpointStage
 from DeepRadScoreLib.study.training.refusals import Refused
 
 BASELINE_CLASSIFIERS = ("LR",)
+RAREST_CATEGORY = 0.02
 Judged = tuple[list[pd.DataFrame], list[Fit], dict[str, str]]
 """Tables of predictions, fits, and endpoint -> why it could not be fitted."""
 
@@ -103,7 +108,7 @@ class OuterFold:
         if self.cases.shuffled is not None:
             voxels = replace(data, features=self.cases.shuffled, patches=None, repeats=None)
             yield Baseline.SHUFFLED_VOXELS, self._radiomics(voxels, Baseline.SHUFFLED_VOXELS)
-        volume = volume_column(data.features)
+        volume = data.volume
         if volume is not None:
             columns = volume[self.part.train], volume[self.part.test]
             yield Baseline.VOLUME, self._simple(Baseline.VOLUME, *columns, training, testing)
@@ -146,6 +151,28 @@ class OuterFold:
             tables.append(_table(key, name, fusion, test, testing))
             fits.append(_fit(key, name, fusion, task["labels"], task["patients"]))
         return tables, fits, refused
+
+
+def clinical_columns(training: pd.DataFrame, others: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Numeric columns (n, d) of the training and the other cases from the covariates named by the user.
+
+    Missing numbers get the training median and missing categories one of their own; categories are one column each, as
+    the training part has them; a category that it does not have is zero everywhere.
+    """
+    numeric = [name for name in training if pd.api.types.is_numeric_dtype(training[name])]
+    categories = [name for name in training if name not in numeric]
+    encode = ColumnTransformer(
+        [
+            ("numeric", SimpleImputer(strategy="median", keep_empty_features=True), numeric),
+            ("categories", OneHotEncoder(handle_unknown="ignore", min_frequency=RAREST_CATEGORY), categories),
+        ],
+        sparse_threshold=0.0,
+    )
+    whole = [
+        table.assign(**{name: table[name].astype(object).where(table[name].notna(), "missing") for name in categories})
+        for table in (training, others)
+    ]
+    return encode.fit_transform(whole[0]).astype(float), encode.transform(whole[1]).astype(float)
 
 
 def _predictions(

@@ -15,14 +15,9 @@ from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.models import Protocol
 from DeepRadScoreLib.progress import Stage
 from DeepRadScoreLib.radscore.selection import Rule, modelling_rule
-from DeepRadScoreLib.study.training.protocols import (
-    Stages,
-    StudyData,
-    TrainingPlan,
-    paper_stages,
-    strict_stages,
-    three_models,
-)
+from DeepRadScoreLib.study.data import StudyData
+from DeepRadScoreLib.study.plans import TrainingPlan
+from DeepRadScoreLib.study.training.protocols import Stages, paper_stages, strict_stages, three_models
 from DeepRadScoreLib.study.training.refusals import Refused, RefusedEndpoints, all_fitted
 
 INNER_FOLDS = 5
@@ -64,15 +59,10 @@ def rules_of(training: StudyData) -> tuple[dict[str, Rule], dict[str, str]]:
     reasons = {}
     for key in training.labels.columns:
         try:
-            rules[key] = modelling_rule(one_label_per_patient(training, key))
+            rules[key] = modelling_rule(training.labels_of_patients(key))
         except TooFewPositivesError as error:
             reasons[key] = str(error)
     return rules, reasons
-
-
-def one_label_per_patient(part: StudyData, key: str) -> np.ndarray:
-    """Labels (patients,) without gaps; a patient with several cases is positive if one of them is."""
-    return part.labels[key].groupby(part.patients).max().dropna().to_numpy()
 
 
 def fit_part(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> FittedPart:

@@ -15,7 +15,8 @@ from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.fusion.columns import N_DEEP, DeepColumns, NetworkOutputs, Scale, merge_outputs
 from DeepRadScoreLib.models import NetworkForm
 from DeepRadScoreLib.progress import Report
-from DeepRadScoreLib.study.training.splits import holdout
+from DeepRadScoreLib.study.plans import NetworkPlan
+from DeepRadScoreLib.study.splits import Fold, holdout
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec
@@ -23,21 +24,6 @@ if TYPE_CHECKING:
 VALIDATION_SHARE = 0.25
 PATIENCE = 12
 """Epochs without a better validation AUC that end fine-tuning; random weights go through their whole cycle."""
-Fold = tuple[np.ndarray, np.ndarray]
-
-
-@dataclass(frozen=True)
-class NetworkPlan:
-    """How Deep-CT is trained (method: Deep-CT)."""
-
-    form: NetworkForm = NetworkForm.SHARED
-    backbone: str = "densenet121"
-    weights: str = "imagenet"
-    weights_sha256: str | None = None
-    pixels: int = 160
-    epochs: int = 60
-    batch: int = 16
-    device: str = "auto"
 
 
 @dataclass(frozen=True)

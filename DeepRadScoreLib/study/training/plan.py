@@ -8,8 +8,7 @@ from numbers import Integral
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol, chosen
 from DeepRadScoreLib.paths import AnyPath
-from DeepRadScoreLib.study.training.networks import NetworkPlan
-from DeepRadScoreLib.study.training.protocols import TrainingPlan
+from DeepRadScoreLib.study.plans import NetworkPlan, TrainingPlan
 
 
 def training_plan(

@@ -7,90 +7,22 @@ saw that patient. `paper` trains the classifiers on the training patients' own s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.cohort.table import Cohort
-from DeepRadScoreLib.computing.extraction import CohortFeatures
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import DeepRadScoreError
-from DeepRadScoreLib.fusion.classifiers import Search
 from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores, regions_of
-from DeepRadScoreLib.models import Model, NetworkForm, Preprocessing, Protocol
+from DeepRadScoreLib.models import Model, NetworkForm
 from DeepRadScoreLib.progress import Stage
 from DeepRadScoreLib.radscore.selection import LOWEST_ICC, Rule, icc31
-from DeepRadScoreLib.study.training.networks import (
-    NetworkPlan,
-    Networks,
-    fit_fold_networks,
-    fit_frozen_network,
-    fit_joint_network,
-)
+from DeepRadScoreLib.study.data import StudyData
+from DeepRadScoreLib.study.plans import TrainingPlan
+from DeepRadScoreLib.study.splits import stratified_folds
+from DeepRadScoreLib.study.training.networks import Networks, fit_fold_networks, fit_frozen_network, fit_joint_network
 from DeepRadScoreLib.study.training.refusals import Refused, all_fitted
-from DeepRadScoreLib.study.training.splits import stratified_folds
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """All settings of a training run; two runs with the same plan and data give the same bundle."""
-
-    protocol: Protocol = Protocol.STRICT
-    preprocessing: Preprocessing = Preprocessing.CANONICAL
-    shell_mm: float = 3.0
-    network: NetworkPlan = field(default_factory=NetworkPlan)
-    folds: int = 5
-    repeats: int = 10
-    search: Search = "coarse"
-    held_out_share: float = 0.2
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class StudyData:
-    """The computed cases of a cohort: tables indexed by case_id, and arrays in the order of that index.
-
-    Attributes
-    ----------
-    features: (n x p), columns named `tumour_...` and `peritumoral_...`; no columns where radiomics are not known.
-    patches: (n, 160, 160) HU, or None where there are no images.
-    labels: (n x endpoints) 0, 1, NaN.
-    patients: (n,) patient_id of each case.
-    repeats: (n, p) features from second masks, NaN where there is none, or None.
-    """
-
-    features: pd.DataFrame
-    patches: np.ndarray | None
-    labels: pd.DataFrame
-    patients: pd.Series
-    repeats: np.ndarray | None = None
-
-    @classmethod
-    def of(cls, cohort: Cohort, computed: CohortFeatures) -> StudyData:
-        case_ids = computed.features.index
-        return cls(
-            computed.features,
-            computed.patches,
-            cohort.labels.loc[case_ids],
-            cohort.table["patient_id"].loc[case_ids],
-            computed.repeats,
-        )
-
-    @property
-    def case_ids(self) -> pd.Index:
-        """The cases, in the order of all tables and arrays."""
-        return self.features.index
-
-    def part(self, rows: np.ndarray) -> StudyData:
-        """The cases at `rows` (positions or a bool mask)."""
-        return StudyData(
-            self.features.iloc[rows],
-            None if self.patches is None else self.patches[rows],
-            self.labels.iloc[rows],
-            self.patients.iloc[rows],
-            None if self.repeats is None else self.repeats[rows],
-        )
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -15,25 +14,21 @@ from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.errors import CohortError, InputError
+from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.imaging.origin import synthetic_label
 from DeepRadScoreLib.manifest import SCHEMA, EndpointCard, Manifest, ValidationCard
-from DeepRadScoreLib.models import Flag, Model, NetworkForm, Protocol
+from DeepRadScoreLib.models import Flag, Model
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.provenance import BUNDLE_PACKAGES, code_digest, versions
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.statistics.auc import auc_interval
-from DeepRadScoreLib.study.training.fitting import (
-    FittedPart,
-    every_reason,
-    fit_what_can_be,
-    one_label_per_patient,
-    rules_of,
-)
+from DeepRadScoreLib.study.data import StudyData
+from DeepRadScoreLib.study.plans import TrainingPlan
+from DeepRadScoreLib.study.splits import holdout
+from DeepRadScoreLib.study.training.fitting import FittedPart, every_reason, fit_what_can_be, rules_of
 from DeepRadScoreLib.study.training.networks import Networks
-from DeepRadScoreLib.study.training.protocols import EndpointStage, StudyData, TrainingPlan
-from DeepRadScoreLib.study.training.splits import holdout
+from DeepRadScoreLib.study.training.protocols import EndpointStage
 
 FEWEST_TEST_POSITIVES = 5
 BACKGROUND_ROWS = 50
@@ -57,7 +52,7 @@ class TrainingResult:
 def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, run: Run) -> TrainingResult:
     """Train on the cohort, judge on its held-out part, and return the bundle.
 
-    The plan is one that `check_plan` lets pass.
+    The plan is one that its `check` lets pass.
 
     Raises
     ------
@@ -100,26 +95,6 @@ def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, r
     return TrainingResult(Bundle(manifest, networks.members, models), held_out, computed.failed)
 
 
-def check_plan(plan: TrainingPlan) -> None:
-    """Refuse settings that cannot work, before anything is computed.
-
-    Raises
-    ------
-    InputError: an unknown backbone, weights that are not there, a device that is not there, frozen in `paper`.
-    """
-    from DeepRadScoreLib.deepct.backbones import build_trunk
-    from DeepRadScoreLib.deepct.device import device_of
-
-    if plan.protocol == Protocol.PAPER and plan.network.form == NetworkForm.FROZEN:
-        raise InputError(
-            "the paper protocol trains its network",
-            where="--network frozen",
-            mend="choose --protocol strict, or --network shared or per-endpoint",
-        )
-    device_of(plan.network.device)
-    build_trunk(plan.network.backbone, plan.network.weights, sha256=plan.network.weights_sha256)
-
-
 def _held_out(cohort: Cohort, data: StudyData, plan: TrainingPlan) -> np.ndarray:
     """Which cases of `data` are held out, bool (n,)."""
     if _held_out_by(cohort) == "split column":
@@ -141,7 +116,7 @@ def _rules(training: StudyData) -> tuple[dict[str, Rule], dict[str, EndpointCard
     rules, reasons = rules_of(training)
     cards = {}
     for key in KEYS:
-        known = one_label_per_patient(training, key)
+        known = training.labels_of_patients(key)
         cards[key] = EndpointCard(
             modelled=key in rules, reason=reasons.get(key), n=len(known), positives=int(known.sum())
         )
@@ -175,7 +150,7 @@ def _judge(
         for name, fusion in fitted.fusions[stage.key].items():
             values = columns[stage.key][name][known]
             scores = fusion.decision_function(values)
-            validation[name] = _validation(labels, scores, one_label_per_patient(part, stage.key))
+            validation[name] = _validation(labels, scores, part.labels_of_patients(stage.key))
             tables.append(
                 pd.DataFrame(
                     {
@@ -247,7 +222,7 @@ def _manifest(
         shell_mm=plan.shell_mm,
         seed=plan.seed,
         synthetic=computed.synthetic,
-        settings=plain_settings(plan),
+        settings=plan.plain(),
         trained_on={
             "cohort": cohort.path.name,
             "training_patients": len(set(training.patients)),
@@ -265,16 +240,9 @@ def _manifest(
     )
 
 
-def plain_settings(plan: TrainingPlan) -> dict:
-    """The plan as plain values, without paths and without the device: what decides the result."""
-    weights = plan.network.weights
-    named = weights if weights in ("none", "imagenet") else Path(weights).name
-    return asdict(replace(plan, network=replace(plan.network, weights=named, device="")))
-
-
 def work_key(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan) -> str:
     """Names the work folder of a run: another plan or other data never take up its parts."""
-    digest = hashlib.sha256((code_digest() + repr(plain_settings(plan))).encode())
+    digest = hashlib.sha256((code_digest() + repr(plan.plain())).encode())
     digest.update(computed.features.to_numpy().tobytes())
     digest.update(computed.patches.tobytes())
     digest.update(cohort.labels.to_numpy().tobytes())

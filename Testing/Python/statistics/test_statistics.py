@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.statistics.auc import auc_interval, delong, delong_test, youden_threshold
-from DeepRadScoreLib.study.training.splits import holdout, stratified_folds
+from DeepRadScoreLib.study.splits import holdout, stratified_folds
 
 REFERENCES = Path(__file__).parent / "references"
 

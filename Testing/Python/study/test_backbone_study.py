@@ -15,10 +15,10 @@ from DeepRadScoreLib.deepct import training
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
 from DeepRadScoreLib.progress import Progress, Stage, ignore
 from DeepRadScoreLib.statistics.auc import youden_threshold
+from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.evaluation import backbones as study
 from DeepRadScoreLib.study.evaluation.backbones import BACKBONE_COLUMNS, METRICS, PARTS, compare_backbones
-from DeepRadScoreLib.study.training.protocols import StudyData
-from DeepRadScoreLib.study.training.splits import stratified_folds
+from DeepRadScoreLib.study.splits import stratified_folds
 from support.small_study import small_plan, small_study
 
 TWO = ("resnet50", "densenet121")

@@ -14,12 +14,12 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.progress import Progress, ignore
-from DeepRadScoreLib.study.evaluation.baselines import clinical_columns, with_shuffled_labels
+from DeepRadScoreLib.study.data import StudyInputs, gather, read_labels
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate
-from DeepRadScoreLib.study.evaluation.gathering import StudyInputs, gather, read_labels
-from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan, outer_parts
+from DeepRadScoreLib.study.evaluation.fold import clinical_columns
+from DeepRadScoreLib.study.plans import EvaluationPlan, TrainingPlan
 from DeepRadScoreLib.study.run import evaluate_from_table
-from DeepRadScoreLib.study.training.protocols import TrainingPlan
+from DeepRadScoreLib.study.splits import outer_parts
 from support.small_evaluation import write_small_cohort
 
 N = 72
@@ -174,7 +174,7 @@ def test_nothing_to_evaluate_is_one_sentence_with_every_reason(inputs, own_cache
 def test_shuffled_labels_stay_with_patients_and_parts(inputs):
     data = gather(inputs, read_labels(inputs), QUICK, Run()).cases.data
     parts = [np.flatnonzero(np.isin(data.patients, chosen)) for chosen in np.array_split(np.unique(data.patients), 4)]
-    shuffled = with_shuffled_labels(data, parts, 0)
+    shuffled = data.with_shuffled_labels(parts, 0)
     assert (shuffled.labels["EGFR"].groupby(data.patients).nunique() == 1).all()
     assert not shuffled.labels["EGFR"].equals(data.labels["EGFR"])
     for part in parts:

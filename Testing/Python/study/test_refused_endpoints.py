@@ -12,11 +12,10 @@ from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.fusion.columns import RegionScores
 from DeepRadScoreLib.progress import Progress
+from DeepRadScoreLib.study.data import StudyInputs, gather, read_labels
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate
-from DeepRadScoreLib.study.evaluation.gathering import StudyInputs, gather, read_labels
-from DeepRadScoreLib.study.evaluation.outer_folds import EvaluationPlan
+from DeepRadScoreLib.study.plans import EvaluationPlan, TrainingPlan
 from DeepRadScoreLib.study.run import evaluate_from_table
-from DeepRadScoreLib.study.training.protocols import TrainingPlan
 from DeepRadScoreLib.study.training.train import train_bundle
 from support.made_up_study import summarised
 from support.small_evaluation import write_small_cohort

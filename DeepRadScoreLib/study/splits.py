@@ -1,11 +1,17 @@
-"""Splits of a cohort: stratified over all endpoints at once, whole patients only, by seed."""
+"""Splits of cases, whole patients only: stratified over all endpoints at once by seed, by column, or by site."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.models import Protocol, Split
+from DeepRadScoreLib.study.data import StudyCases
+from DeepRadScoreLib.study.plans import EvaluationPlan
 
+PAPER_TEST_SHARE = 0.3
 Fold = tuple[np.ndarray, np.ndarray]
 
 
@@ -62,3 +68,57 @@ def _strata(labels: np.ndarray, of_case: np.ndarray, patients: int) -> np.ndarra
     strata = np.zeros((patients, 2 * labels.shape[1]), dtype=np.int64)
     np.maximum.at(strata, of_case, np.hstack([labels == 1.0, ~np.isnan(labels)]).astype(np.int64))
     return strata if strata.shape[1] > 1 else np.hstack([strata, strata])
+
+
+@dataclass(frozen=True)
+class Part:
+    """One outer fold: its name and the positions of its training and its test cases."""
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+
+
+def outer_parts(cases: StudyCases, plan: EvaluationPlan, protocol: Protocol) -> list[Part]:
+    """The outer folds of a protocol.
+
+    Raises
+    ------
+    CohortError: the column that the split needs is empty or has one value, or there are too few patients.
+    """
+    labels, patients, seed = cases.data.labels.to_numpy(), cases.data.patients.to_numpy(), plan.training.seed
+    if plan.split == Split.COLUMN:
+        test = (cases.split == "test").to_numpy()
+        if test.all() or not test.any():
+            raise CohortError(
+                'the training or the test part of the column "split" is empty', mend="write train or test in its cells"
+            )
+        return [Part("test", np.flatnonzero(~test), np.flatnonzero(test))]
+    if protocol == Protocol.PAPER:
+        test = holdout(labels, patients, PAPER_TEST_SHARE, seed)
+        return [Part("test", np.flatnonzero(~test), np.flatnonzero(test))]
+    if plan.split == Split.SITE:
+        return _sites(cases)
+    folds = stratified_folds(labels, patients, plan.folds, seed)
+    return [Part(str(number), train, test) for number, (train, test) in enumerate(folds, start=1)]
+
+
+def _sites(cases: StudyCases) -> list[Part]:
+    sites = sorted(set(cases.site))
+    if len(sites) < 2 or "" in sites:
+        raise CohortError(
+            'leaving one site out needs two sites or more and no empty cell in the column "site"',
+            mend="fill in the column, or choose --split cv",
+        )
+    torn = cases.site.groupby(cases.data.patients).nunique()
+    if (torn > 1).any():
+        raise CohortError(
+            f'the cases of patient "{torn.index[torn > 1][0]}" stand at two sites', mend="give each patient one site"
+        )
+    of_case = cases.site.to_numpy()
+    return [Part(site, np.flatnonzero(of_case != site), np.flatnonzero(of_case == site)) for site in sites]
+
+
+def disjoint(parts: list[Part]) -> list[np.ndarray]:
+    """Test parts that cover all cases, or the training and the test part where there is one of each."""
+    return [parts[0].train, parts[0].test] if len(parts) == 1 else [part.test for part in parts]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from DeepRadScoreLib.cohort.covariates import covariates
 from DeepRadScoreLib.cohort.feature_table import read_feature_table
@@ -17,9 +18,9 @@ from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS, label_columns
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.models import BASELINES, DEEP_MODELS, Baseline, Model
-from DeepRadScoreLib.study.evaluation.baselines import volume_column
-from DeepRadScoreLib.study.evaluation.outer_folds import StudyCases
-from DeepRadScoreLib.study.training.protocols import StudyData, TrainingPlan
+from DeepRadScoreLib.study.plans import TrainingPlan
+
+VOLUME_COLUMNS = ("tumour_original_shape_VoxelVolume", "tumour_original_shape_MeshVolume")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,115 @@ class StudyInputs:
     covariates: tuple[str, ...] = ()
     cd8a_cut: float | None = None
     backbones: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """The computed cases of a cohort: tables indexed by case_id, and arrays in the order of that index.
+
+    Attributes
+    ----------
+    features: (n x p), columns named `tumour_...` and `peritumoral_...`; no columns where radiomics are not known.
+    patches: (n, 160, 160) HU, or None where there are no images.
+    labels: (n x endpoints) 0, 1, NaN.
+    patients: (n,) patient_id of each case.
+    repeats: (n, p) features from second masks, NaN where there is none, or None.
+    """
+
+    features: pd.DataFrame
+    patches: np.ndarray | None
+    labels: pd.DataFrame
+    patients: pd.Series
+    repeats: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, cohort: Cohort, computed: CohortFeatures) -> StudyData:
+        case_ids = computed.features.index
+        return cls(
+            computed.features,
+            computed.patches,
+            cohort.labels.loc[case_ids],
+            cohort.table["patient_id"].loc[case_ids],
+            computed.repeats,
+        )
+
+    @property
+    def case_ids(self) -> pd.Index:
+        """The cases, in the order of all tables and arrays."""
+        return self.features.index
+
+    def part(self, rows: np.ndarray) -> StudyData:
+        """The cases at `rows` (positions or a bool mask)."""
+        return StudyData(
+            self.features.iloc[rows],
+            None if self.patches is None else self.patches[rows],
+            self.labels.iloc[rows],
+            self.patients.iloc[rows],
+            None if self.repeats is None else self.repeats[rows],
+        )
+
+    def labels_of_patients(self, key: str) -> np.ndarray:
+        """Labels (patients,) without gaps; a patient with several cases is positive if one of them is."""
+        return self.labels[key].groupby(self.patients).max().dropna().to_numpy()
+
+    @property
+    def volume(self) -> np.ndarray | None:
+        """Logarithm of the tumour's volume in mm3, (n, 1); None where the feature table has no volume."""
+        for name in VOLUME_COLUMNS:
+            if name in self.features and (self.features[name] > 0).all():
+                return np.log(self.features[[name]].to_numpy())
+        return None
+
+    def with_shuffled_labels(self, parts: list[np.ndarray], seed: int) -> StudyData:
+        """The same cases with each endpoint's labels permuted over the patients of each of the `parts` (positions).
+
+        Each part keeps how many of its patients are positive, so that an endpoint that can be modelled stays so.
+        """
+        labels = self.labels.copy()
+        for number, part in enumerate(parts):
+            for position, key in enumerate(labels.columns):
+                known = part[self.labels[key].iloc[part].notna().to_numpy()]
+                patients, of_case = np.unique(self.patients.iloc[known], return_inverse=True)
+                of_patient = np.zeros(len(patients))
+                np.maximum.at(of_patient, of_case, self.labels[key].to_numpy()[known])
+                rng = np.random.default_rng([seed, 3, number, position])
+                labels.iloc[known, position] = rng.permutation(of_patient)[of_case]
+        return StudyData(self.features, None, labels, self.patients, self.repeats)
+
+
+@dataclass(frozen=True)
+class StudyCases:
+    """The cases of a study: tables indexed by case_id, all in the same order.
+
+    Attributes
+    ----------
+    data: features, patches, labels of the endpoints asked for, patients.
+    shuffled: (n x p) features of the same cases with shuffled voxels, or None.
+    clinical: (n x covariates), or None.
+    split, site: (n,) text of the cohort table's columns, empty where there is none.
+    """
+
+    data: StudyData
+    shuffled: pd.DataFrame | None
+    clinical: pd.DataFrame | None
+    split: pd.Series
+    site: pd.Series
+
+    def models_not_run(self) -> dict[str, str]:
+        """Model or baseline -> why it cannot be run with these sources."""
+        reasons: dict[str, str] = {}
+        if not self.data.features.shape[1]:
+            of_radiomics = (Model.RADIOMICS, Model.FUSED, *(name for name in BASELINES if name != Baseline.CLINICAL))
+            reasons |= dict.fromkeys(of_radiomics, "there are no radiomics features")
+        if self.data.patches is None:
+            reasons |= dict.fromkeys(DEEP_MODELS, "the cohort table has no images (columns ct and mask)")
+        if self.shuffled is None:
+            reasons[Baseline.SHUFFLED_VOXELS] = "the features come from a table; shuffling voxels needs the images"
+        if self.data.volume is None:
+            reasons[Baseline.VOLUME] = "the feature table has no volume of the tumour"
+        if self.clinical is None:
+            reasons[Baseline.CLINICAL] = "no covariates were named"
+        return reasons
 
 
 @dataclass(frozen=True)
@@ -159,20 +269,3 @@ def extracted(cohort: Cohort, plan: TrainingPlan, wants: Wants, run: Run) -> Coh
         wants=wants,
         seed=plan.seed,
     )
-
-
-def models_not_run(cases: StudyCases) -> dict[str, str]:
-    """Model or baseline -> why it cannot be run with these sources."""
-    reasons: dict[str, str] = {}
-    if not cases.data.features.shape[1]:
-        of_radiomics = (Model.RADIOMICS, Model.FUSED, *(name for name in BASELINES if name != Baseline.CLINICAL))
-        reasons |= dict.fromkeys(of_radiomics, "there are no radiomics features")
-    if cases.data.patches is None:
-        reasons |= dict.fromkeys(DEEP_MODELS, "the cohort table has no images (columns ct and mask)")
-    if cases.shuffled is None:
-        reasons[Baseline.SHUFFLED_VOXELS] = "the features come from a table; shuffling voxels needs the images"
-    if volume_column(cases.data.features) is None:
-        reasons[Baseline.VOLUME] = "the feature table has no volume of the tumour"
-    if cases.clinical is None:
-        reasons[Baseline.CLINICAL] = "no covariates were named"
-    return reasons

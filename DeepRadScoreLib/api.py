@@ -157,8 +157,8 @@ def train(
     OutputError: `out` cannot be written.
     """
     from DeepRadScoreLib.cohort.frames import cohort_file
+    from DeepRadScoreLib.study.plans import training_plan
     from DeepRadScoreLib.study.run import train_from_table
-    from DeepRadScoreLib.study.training.plan import training_plan
     from DeepRadScoreLib.writing import check_file
 
     target = None if out is None else as_path(out, "out")
@@ -235,9 +235,8 @@ def evaluate(
     from DeepRadScoreLib.deepct.backbones import BACKBONES
     from DeepRadScoreLib.publication.study_report import StudyReport
     from DeepRadScoreLib.study.data import StudyInputs
-    from DeepRadScoreLib.study.plans import EvaluationPlan
+    from DeepRadScoreLib.study.plans import EvaluationPlan, training_plan
     from DeepRadScoreLib.study.run import evaluate_from_table
-    from DeepRadScoreLib.study.training.plan import training_plan
     from DeepRadScoreLib.writing import check_folder
 
     target = None if out is None else as_path(out, "out")

@@ -1,8 +1,9 @@
-"""The carriers of step 1: a case as stored, and the same case prepared for everything that follows."""
+"""A case as stored, and the same case prepared for features and networks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ import SimpleITK as sitk
 from DeepRadScoreLib.models import Preprocessing
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.imaging.dicom.source import SourceSeries
+    from DeepRadScoreLib.imaging.dicom.pairing import SourceSeries
 
 Severity = Literal["info", "warning"]
 PATCH_PIXELS = 160
@@ -25,10 +26,20 @@ class QualityNote:
     severity: Severity
     message: str
 
+    @classmethod
+    def info(cls, code: str, message: str) -> QualityNote:
+        """A note that does not speak against the results."""
+        return cls(code, "info", message)
+
+    @classmethod
+    def warning(cls, code: str, message: str) -> QualityNote:
+        """A note that may speak against the results."""
+        return cls(code, "warning", message)
+
 
 @dataclass(frozen=True)
 class Case:
-    """One CT with its tumour, as stored: pixel type, axes and geometry of the file are kept.
+    """One CT with its tumour, in the pixel type, axis order and geometry of its file.
 
     Attributes
     ----------
@@ -36,7 +47,7 @@ class Case:
     tumour: uint8 image of 0 and 1 on the grid of `ct`.
     other_tumours: uint8 image of 0 and 1 on the same grid (other labels of the mask), or None.
     lung: uint8 image of 0 and 1 on the same grid to which the shell is confined, or None.
-    notes: what reading it had to mend or noticed.
+    notes: remarks from reading it.
     source: the headers of the CT where it was read from DICOM.
     """
 
@@ -54,6 +65,16 @@ class Case:
         )
         return f"Case({self.case_id!r}: CT {size} voxels of {spacing} mm, {len(self.notes)} notes)"
 
+    def change_masks(self, change: Callable[[sitk.Image], sitk.Image]) -> Case:
+        """The case after the same change to each of its masks; the CT is not changed."""
+
+        def changed(mask: sitk.Image | None) -> sitk.Image | None:
+            return None if mask is None else change(mask)
+
+        return replace(
+            self, tumour=change(self.tumour), other_tumours=changed(self.other_tumours), lung=changed(self.lung)
+        )
+
 
 @dataclass(frozen=True)
 class DeepPatch:
@@ -61,7 +82,7 @@ class DeepPatch:
 
     Attributes
     ----------
-    image: 160 x 160 x 1 float32 image in HU at its true place (LPS order), -1000 where it leaves the CT.
+    image: 160 x 160 x 1 float32 image in HU at its true position (LPS order), -1000 where it leaves the CT.
     tumour: bool array, (160, 160), rows y, columns x.
     centre_ijk: the centroid's voxel in the LPS-ordered CT, which is pixel (80, 80) of the patch; its k is the slice.
     area_mm2: tumour area in that slice.
@@ -82,7 +103,7 @@ class DeepPatch:
 
 @dataclass(frozen=True)
 class PreparedCase:
-    """A case after the one door: nothing later looks at the file again.
+    """A case as all later steps use it; none of them reads the file again.
 
     Attributes
     ----------

@@ -1,8 +1,9 @@
-"""One image file from disk, checked before and after ITK reads it."""
+"""Image files: NRRD and NIfTI, checked before and after ITK reads them, and the recognition of DICOM."""
 
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.errors import InputError, Where
 from DeepRadScoreLib.writing import replacing
 
 SUFFIXES = (".nrrd", ".nii", ".nii.gz")
@@ -27,15 +28,15 @@ def write_image(image: sitk.Image, path: Path, *, compress: bool = True) -> None
     ------
     OSError: it cannot be written; what was there before is untouched.
     """
-    with replacing(path) as part:
+    with replacing(path) as temporary:
         try:
-            sitk.WriteImage(image, str(part), useCompression=compress)
+            sitk.WriteImage(image, str(temporary), useCompression=compress)
         except RuntimeError as error:
             raise OSError(None, "the image could not be stored", str(path)) from error
 
 
 def read_image(path: Path) -> sitk.Image:
-    """Read a 3-D NRRD (also `.seg.nrrd`) or NIfTI image; a 4-D one with a single volume is taken as 3-D.
+    """Read a 3-D NRRD (also `.seg.nrrd`) or NIfTI image, or a 4-D one with a single volume.
 
     Raises
     ------
@@ -57,7 +58,7 @@ def read_image(path: Path) -> sitk.Image:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a path is to be read as DICOM: a folder, a file with the DICOM mark or a name that says so, a zip."""
+    """Whether a path is to be read as DICOM: a folder, a zip, or a file with the DICOM mark or a DICOM name."""
     path = Path(path)
     if path.is_dir():
         return True
@@ -90,12 +91,12 @@ def _check_file(path: Path) -> None:
 
 @contextmanager
 def _quiet_itk() -> Iterator[None]:
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    enabled = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         yield
     finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+        sitk.ProcessObject.SetGlobalWarningDisplay(enabled)
 
 
 def _read_header(path: Path) -> sitk.ImageFileReader:
@@ -105,7 +106,7 @@ def _read_header(path: Path) -> sitk.ImageFileReader:
         reader.ReadImageInformation()
     except RuntimeError as error:
         if "orthonormal" in str(error):
-            raise _sheared(path) from error
+            raise sheared(path) from error
         kind = "NRRD" if path.name.lower().endswith(".nrrd") else "NIfTI"
         raise InputError(
             f"the file is no {kind} image or is damaged", where=path, mend=f"export the image as {kind} again"
@@ -114,7 +115,7 @@ def _read_header(path: Path) -> sitk.ImageFileReader:
 
 
 def _check_promise(path: Path, reader: sitk.ImageFileReader) -> None:
-    """Refuse a header that promises more pixels than the file can hold, before anything is allocated."""
+    """Refuse a header that promises more pixels than the file can hold, before memory is allocated."""
     promised = _pixel_bytes(reader)
     on_disk = path.stat().st_size
     if promised > MAX_BYTES or promised > on_disk * DEFLATE_MAX_RATIO:
@@ -141,14 +142,11 @@ def _pixel_bytes(reader: sitk.ImageFileReader) -> int:
         bits = int(reader.GetMetaData("bitpix"))
     else:
         bits = 8 * sitk.Image([1, 1], reader.GetPixelID()).GetSizeOfPixelComponent() * reader.GetNumberOfComponents()
-    count = 1
-    for size in reader.GetSize():
-        count *= size
-    return count * bits // 8
+    return math.prod(reader.GetSize()) * bits // 8
 
 
 def _content_bytes(path: Path, needed: int) -> int:
-    """Bytes of the file's content, unpacked where it is gzip; counts up to where a damaged stream breaks off."""
+    """Bytes of the file's content, decompressed if it is gzip; of a damaged stream, those before the damage."""
     with path.open("rb") as raw:
         if raw.read(2) != b"\x1f\x8b":
             return path.stat().st_size
@@ -175,10 +173,11 @@ def _three_dimensional(image: sitk.Image, path: Path) -> sitk.Image:
     return image
 
 
-def _sheared(path: Path) -> InputError:
+def sheared(where: Where) -> InputError:
+    """The error on an image whose axes are not at right angles."""
     return InputError(
         "the image axes are not at right angles (gantry tilt or shear)",
-        where=path,
+        where=where,
         mend="resample it to a rectangular grid first (in 3D Slicer: harden the transform)",
     )
 

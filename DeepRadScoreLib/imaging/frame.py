@@ -1,22 +1,22 @@
-"""The 1 mm frame: the one lattice on which both regions and their features are computed."""
+"""The 1 mm lattice on which regions and features are computed: canonical, or that of pyradiomics."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import MissingPackageError, RegionError
 from DeepRadScoreLib.imaging.carriers import Case
-from DeepRadScoreLib.imaging.geometry import direction_of, index_box, nearest_index, to_lps
+from DeepRadScoreLib.imaging.geometry import direction_of, index_box, nearest_index, to_lps, with_geometry
 
 MARGIN_MM = 10.0
 SUPPORT_VOXELS = 16
-ON_LATTICE = 1e-6
-"""How far, in mm, rounding noise may push a lattice point over an end of the CT."""
+END_TOLERANCE_MM = 1e-6
+"""How far rounding noise may push a lattice point over an end of the CT."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,8 @@ class Lattice:
         return x, y, z
 
     def wrap(self, array: np.ndarray) -> sitk.Image:
-        """An array (z, y, x) on this lattice as an image."""
-        image = sitk.GetImageFromArray(array)
-        image.SetDirection(self.direction.ravel().tolist())
-        image.SetOrigin(self.origin)
-        return image
+        """An array (z, y, x) as an image on this lattice."""
+        return with_geometry(sitk.GetImageFromArray(array), (1.0, 1.0, 1.0), self.origin, self.direction)
 
     @property
     def origin(self) -> list[float]:
@@ -52,28 +49,9 @@ class Lattice:
         return (self.direction @ np.array(self.first, dtype=float)).tolist()
 
 
-@dataclass(frozen=True)
-class Masks:
-    """The masks of a case on one grid: uint8 images of 0 and 1."""
-
-    tumour: sitk.Image
-    other_tumours: sitk.Image | None
-    lung: sitk.Image | None
-
-    def each(self, change: Callable[[sitk.Image], sitk.Image]) -> Masks:
-        """The masks after the same change to each."""
-        return Masks(*(None if mask is None else change(mask) for mask in (self.tumour, self.other_tumours, self.lung)))  # type: ignore[arg-type]
-
-
-def masks_of(case: Case) -> Masks:
-    """The masks of a case, without its CT."""
-    return Masks(case.tumour, case.other_tumours, case.lung)
-
-
 def in_lps_order(case: Case) -> Case:
     """The case with all its images in LPS order and with rounded geometry (method: canonical frame, 1)."""
-    masks = masks_of(case).each(to_lps)
-    return replace(case, ct=to_lps(case.ct), tumour=masks.tumour, other_tumours=masks.other_tumours, lung=masks.lung)
+    return replace(case.change_masks(to_lps), ct=to_lps(case.ct))
 
 
 def voxel_centres(image: sitk.Image) -> list[np.ndarray]:
@@ -98,8 +76,8 @@ def canonical_lattice(tumour: sitk.Image, shell_mm: float) -> Lattice:
     first, last = [], []
     for centres, low, high in zip(voxel_centres(tumour), box[0][::-1], box[1][::-1], strict=True):
         reach = shell_mm + MARGIN_MM
-        first.append(math.ceil(max(centres[low] - reach, centres[0]) - ON_LATTICE))
-        last.append(math.floor(min(centres[high] + reach, centres[-1]) + ON_LATTICE))
+        first.append(math.ceil(max(centres[low] - reach, centres[0]) - END_TOLERANCE_MM))
+        last.append(math.floor(min(centres[high] + reach, centres[-1]) + END_TOLERANCE_MM))
     if any(b < a for a, b in zip(first, last, strict=True)):
         raise RegionError(
             "the CT is too thin around the tumour for a 1 mm image", mend="give the whole CT series, not one slice"
@@ -118,9 +96,8 @@ def ct_on_lattice(ct: sitk.Image, lattice: Lattice) -> sitk.Image:
         low = math.floor((first - centres[0]) / step) - SUPPORT_VOXELS
         high = math.ceil((last - centres[0]) / step) + SUPPORT_VOXELS
         bounds.append(slice(max(low, 0), min(high, len(centres) - 1) + 1))
-    part = sitk.Cast(ct[bounds[0], bounds[1], bounds[2]], sitk.sitkFloat64)
     resampled = sitk.Resample(
-        part,
+        sitk.Cast(ct[bounds[0], bounds[1], bounds[2]], sitk.sitkFloat64),
         lattice.size,
         sitk.Transform(),
         sitk.sitkBSpline,
@@ -147,11 +124,27 @@ def mask_on_lattice(mask: sitk.Image, lattice: Lattice) -> sitk.Image:
     return lattice.wrap((values != 0).astype(np.uint8))
 
 
-def pyradiomics_frame(case: Case, shell_mm: float) -> tuple[sitk.Image, sitk.Image]:
-    """CT (its own pixel type) and tumour (uint8) on pyradiomics' own 1 mm grid, from the case exactly as stored.
+def masks_on_lattice(case: Case, lattice: Lattice) -> Case:
+    """The case with its masks (LPS order) on the lattice, see `mask_on_lattice`; its CT is not changed."""
+    return case.change_masks(partial(mask_on_lattice, lattice=lattice))
+
+
+def canonical_frame(case: Case, shell_mm: float) -> Case:
+    """A case in LPS order, resampled to its canonical lattice: CT in int16, masks in uint8.
+
+    Raises
+    ------
+    RegionError: as `canonical_lattice`.
+    """
+    lattice = canonical_lattice(case.tumour, shell_mm)
+    return replace(masks_on_lattice(case, lattice), ct=ct_on_lattice(case.ct, lattice))
+
+
+def pyradiomics_frame(case: Case, shell_mm: float) -> Case:
+    """A case exactly as stored, resampled to pyradiomics' 1 mm grid: CT in its pixel type, masks in uint8.
 
     `radiomics.imageoperations.resampleImage` with [1, 1, 1] mm, sitkBSpline and padDistance 10 (more where the shell
-    is thicker).
+    is thicker); masks but the tumour by ITK's nearest neighbour.
 
     Raises
     ------
@@ -172,9 +165,7 @@ def pyradiomics_frame(case: Case, shell_mm: float) -> tuple[sitk.Image, sitk.Ima
         )
     except ValueError as error:
         raise RegionError(f"pyradiomics cannot use the region: {error}", where=case.case_id) from error
-    return image, sitk.Cast(tumour, sitk.sitkUInt8)
-
-
-def mask_like(mask: sitk.Image, reference: sitk.Image) -> sitk.Image:
-    """A mask on the grid of another image by ITK's nearest neighbour: uint8."""
-    return sitk.Resample(mask, reference, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    resampled = case.change_masks(
+        lambda mask: sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+    )
+    return replace(resampled, ct=image, tumour=sitk.Cast(tumour, sitk.sitkUInt8))

@@ -1,4 +1,4 @@
-"""Axes, grids and nearest neighbours: the same patient gives the same numbers however the file orders its axes."""
+"""Axes, grids and nearest neighbours, independent of the order in which a file stores its axes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,29 @@ import SimpleITK as sitk
 
 Axes = tuple[tuple[int, int, int], tuple[bool, bool, bool]]
 SNAP = 6
-"""Decimals of an index that count: floating-point noise must not decide between two voxels at equal distance."""
+"""Decimals to which an index is rounded, so that noise does not decide between voxels at equal distance."""
 
 
 def direction_of(image: sitk.Image) -> np.ndarray:
     """(3, 3) direction matrix; its columns are the image axes in LPS."""
     return np.asarray(image.GetDirection(), dtype=float).reshape(3, 3)
+
+
+def with_geometry(
+    image: sitk.Image, spacing: Sequence[float], origin: Sequence[float], direction: np.ndarray
+) -> sitk.Image:
+    """Set the geometry of an image in place and return it; `direction` (3, 3) as by `direction_of`, mm in LPS."""
+    image.SetSpacing(spacing)
+    image.SetOrigin(origin)
+    image.SetDirection(direction.ravel().tolist())
+    return image
+
+
+def image_like(values: np.ndarray, grid: sitk.Image) -> sitk.Image:
+    """An array (z, y, x) as an image with the geometry of `grid`."""
+    image = sitk.GetImageFromArray(values)
+    image.CopyInformation(grid)
+    return image
 
 
 def half_up(values: np.ndarray | Sequence[float] | float, step: float, *, noise_decimals: int = 8) -> np.ndarray:
@@ -25,7 +42,7 @@ def half_up(values: np.ndarray | Sequence[float] | float, step: float, *, noise_
 
 
 def nearest_index(position: np.ndarray) -> np.ndarray:
-    """The voxel nearest to a continuous index, halves up."""
+    """Index of the voxel nearest to a continuous index, halves up."""
     return np.floor(np.round(position, SNAP) + 0.5).astype(np.int64)
 
 
@@ -37,16 +54,13 @@ def lps_axes(direction: np.ndarray) -> Axes:
     """
 
     def merit(order: tuple[int, ...]) -> tuple[float, ...]:
-        ordered = np.round(_positive(direction[:, order]), SNAP)
+        permuted = direction[:, order]
+        ordered = np.round(permuted * np.where(np.diag(permuted) < 0, -1.0, 1.0), SNAP)
         return (ordered[2, 2], round(ordered[0, 0] + ordered[1, 1], SNAP), *ordered.ravel())
 
     order = max(permutations(range(3)), key=merit)
     flips = tuple(bool(direction[row, column] < 0) for row, column in enumerate(order))
     return order, flips  # type: ignore[return-value]
-
-
-def _positive(direction: np.ndarray) -> np.ndarray:
-    return direction * np.where(np.diag(direction) < 0, -1.0, 1.0)
 
 
 def to_lps(image: sitk.Image) -> sitk.Image:
@@ -61,12 +75,8 @@ def to_lps(image: sitk.Image) -> sitk.Image:
         image = sitk.PermuteAxes(image, order)
     if any(flips):
         image = sitk.Flip(image, flips, False)
-    ordered = sitk.Image(image)
     spacing, direction, position = _rounded_geometry(image)
-    ordered.SetSpacing(spacing.tolist())
-    ordered.SetOrigin((direction @ position).tolist())
-    ordered.SetDirection(direction.ravel().tolist())
-    return ordered
+    return with_geometry(sitk.Image(image), spacing.tolist(), (direction @ position).tolist(), direction)
 
 
 def _rounded_geometry(image: sitk.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,7 +91,7 @@ def _rounded_geometry(image: sitk.Image) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def from_lps(image: sitk.Image, stored: sitk.Image) -> sitk.Image:
-    """Undo `to_lps`: an image on the LPS grid of `stored`, in the axis order and geometry of `stored`."""
+    """An image on the LPS grid of `stored`, returned to the axis order and geometry of `stored`: undoes `to_lps`."""
     order, flips = lps_axes(direction_of(stored))
     if any(flips):
         image = sitk.Flip(image, flips, False)
@@ -101,43 +111,40 @@ def _orthonormal(direction: np.ndarray) -> np.ndarray:
 
 
 def same_grid(first: sitk.Image, second: sitk.Image) -> bool:
-    """Whether two images have equal sizes and no corner further apart than a tenth of the smallest spacing."""
+    """Whether two images have equal sizes and no corner farther apart than a tenth of the smallest spacing."""
     if first.GetSize() != second.GetSize():
         return False
-    corners = [
-        [n * (size - 1) for n, size in zip(corner, first.GetSize(), strict=True)] for corner in np.ndindex(2, 2, 2)
-    ]
+    corners = np.array(list(np.ndindex(2, 2, 2))) * np.subtract(first.GetSize(), 1)
     gaps = [
         np.subtract(first.TransformIndexToPhysicalPoint(corner), second.TransformIndexToPhysicalPoint(corner))
-        for corner in corners
+        for corner in corners.tolist()
     ]
     return bool(np.linalg.norm(gaps, axis=1).max() < 0.1 * min(first.GetSpacing()))
 
 
 def index_box(array: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """First and last (z, y, x) index of the non-zero part of a 3-D array, or None where it is empty."""
-    ends = []
-    for axis in range(3):
-        filled = np.flatnonzero(array.any(axis=tuple(a for a in range(3) if a != axis)))
-        if filled.size == 0:
-            return None
-        ends.append((filled[0], filled[-1]))
-    return np.array([e[0] for e in ends]), np.array([e[1] for e in ends])
+    """First and last (z, y, x) index of the non-zero elements of a 3-D array, or None where there are none."""
+    filled = [np.flatnonzero(array.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    if filled[0].size == 0:
+        return None
+    return np.array([indices[0] for indices in filled]), np.array([indices[-1] for indices in filled])
 
 
 def index_map(source: sitk.Image, target: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
-    """Matrix (3, 3) and offset (3,) that take an x, y, z index of `source` to the continuous index of `target`."""
+    """Matrix (3, 3) and offset (3,) that map an x, y, z index of `source` to a continuous index of `target`."""
     to_target = np.diag(1 / np.array(target.GetSpacing())) @ direction_of(target).T
     matrix = to_target @ direction_of(source) @ np.diag(source.GetSpacing())
     return matrix, to_target @ np.subtract(source.GetOrigin(), target.GetOrigin())
 
 
 def labels_on_grid(labels: sitk.Image, grid: sitk.Image) -> sitk.Image:
-    """A scalar labelmap on the grid of another image by nearest neighbour; 0 where it does not reach.
+    """A scalar labelmap on the grid of another image by nearest neighbour; 0 outside of the labelmap.
 
-    Both are taken in LPS order with rounded geometry, so that the storage of neither decides a tie.
+    Both are compared in LPS order with rounded geometry, so that ties do not depend on how either is stored.
     """
-    source, target = to_lps(labels), to_lps(_empty_like(grid))
+    empty = sitk.Image(grid.GetSize(), sitk.sitkUInt8)
+    empty.CopyInformation(grid)
+    source, target = to_lps(labels), to_lps(empty)
     values = sitk.GetArrayViewFromImage(source)
     out = np.zeros(sitk.GetArrayViewFromImage(target).shape, dtype=values.dtype)
     box = _box_on_target(source, target)
@@ -151,13 +158,11 @@ def labels_on_grid(labels: sitk.Image, grid: sitk.Image) -> sitk.Image:
             inside = np.logical_and.reduce([(h >= 0) & (h < limit) for h, limit in zip(hit, limits, strict=True)])
             plane = out[z, low[1] : high[1] + 1, low[0] : high[0] + 1]
             plane[inside] = values[hit[2][inside], hit[1][inside], hit[0][inside]]
-    result = sitk.GetImageFromArray(out)
-    result.CopyInformation(target)
-    return from_lps(result, grid)
+    return from_lps(image_like(out, target), grid)
 
 
 def _box_on_target(source: sitk.Image, target: sitk.Image) -> tuple[np.ndarray, np.ndarray] | None:
-    """First and last x, y, z index of `target` that the non-zero part of `source` can reach, or None."""
+    """First and last x, y, z index of `target` that a non-zero voxel of `source` can reach, or None."""
     box = index_box(sitk.GetArrayViewFromImage(source))
     if box is None:
         return None
@@ -167,9 +172,3 @@ def _box_on_target(source: sitk.Image, target: sitk.Image) -> tuple[np.ndarray, 
     first = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
     last = np.minimum(np.ceil(corners.max(axis=0)), np.array(target.GetSize()) - 1).astype(int)
     return None if (last < first).any() else (first, last)
-
-
-def _empty_like(image: sitk.Image) -> sitk.Image:
-    empty = sitk.Image(image.GetSize(), sitk.sitkUInt8)
-    empty.CopyInformation(image)
-    return empty

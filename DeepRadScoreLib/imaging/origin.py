@@ -1,4 +1,4 @@
-"""Where an image comes from: the mark of a synthetic CT, and the label of all that is made from one."""
+"""The mark of a synthetic CT, and the label of every result that is made from one."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The one door: a case as stored becomes the image, regions and patch that everything else works on."""
+"""Preparation of a case: image and regions on the 1 mm lattice, deep patch and quality notes."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,14 +11,10 @@ import SimpleITK as sitk
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import Case, PreparedCase, Preprocessing
 from DeepRadScoreLib.imaging.frame import (
-    Lattice,
-    Masks,
+    canonical_frame,
     canonical_lattice,
-    ct_on_lattice,
     in_lps_order,
-    mask_like,
-    mask_on_lattice,
-    masks_of,
+    masks_on_lattice,
     pyradiomics_frame,
 )
 from DeepRadScoreLib.imaging.geometry import index_box, to_lps
@@ -33,14 +29,14 @@ MIN_VOXELS = 8
 def prepare(
     case: Case, *, preprocessing: Preprocessing = Preprocessing.CANONICAL, shell_mm: float = 3.0
 ) -> PreparedCase:
-    """Prepare a case in one go. See `prepare_steps`."""
+    """Prepare a case without stopping between the steps, see `prepare_steps`."""
     return run_to_end(prepare_steps(case, preprocessing=preprocessing, shell_mm=shell_mm))
 
 
 def prepare_steps(
     case: Case, *, preprocessing: Preprocessing = Preprocessing.CANONICAL, shell_mm: float = 3.0
 ) -> Generator[str, None, PreparedCase]:
-    """Prepare a case in short steps: yields what comes next, returns the prepared case.
+    """Prepare a case in short steps: yields the name of the next step, returns the prepared case.
 
     Parameters
     ----------
@@ -57,13 +53,11 @@ def prepare_steps(
     lps = in_lps_order(case)
     yield "Resampling the CT to 1 mm"
     if preprocessing == Preprocessing.CANONICAL:
-        lattice = canonical_lattice(lps.tumour, shell_mm)
-        image, masks = ct_on_lattice(lps.ct, lattice), _on_lattice(masks_of(lps), lattice)
+        resampled = canonical_frame(lps, shell_mm)
     else:
-        image, tumour = pyradiomics_frame(case, shell_mm)
-        masks = replace(masks_of(case).each(lambda mask: mask_like(mask, image)), tumour=tumour)
+        resampled = pyradiomics_frame(case, shell_mm)
     yield "Drawing the peritumoral shell"
-    shells = _shells(masks, shell_mm, case.case_id)
+    shells = _shells(resampled, shell_mm)
     yield "Cutting the deep patch"
     patch = deep_patch(lps)
     k = patch.centre_ijk[2]
@@ -71,17 +65,17 @@ def prepare_steps(
     quality = (
         *case.notes,
         *case_notes(lps, shell_mm),
-        *shell_notes(shells.geometric, shells.without_others, shells.kept, lung=masks.lung is not None),
+        *shell_notes(shells.whole, shells.without_others, shells.final, lung=case.lung is not None),
         *patch_notes(lps, patch),
-        *intensity_notes(image, masks.tumour, shells.kept),
+        *intensity_notes(resampled.ct, resampled.tumour, shells.final),
     )
     return PreparedCase(
         case_id=case.case_id,
         preprocessing=preprocessing,
         shell_mm=shell_mm,
-        image=image,
-        tumour=masks.tumour,
-        peritumoral=shells.kept,
+        image=resampled.ct,
+        tumour=resampled.tumour,
+        peritumoral=shells.final,
         patch=patch,
         slice_ct=lps.ct[:, :, k : k + 1],
         slice_tumour=lps.tumour[:, :, k : k + 1],
@@ -101,31 +95,28 @@ def lattice_regions(case: Case, shell_mm: float) -> tuple[sitk.Image, sitk.Image
     InputError, RegionError: as `prepare_steps`.
     """
     _check_options(Preprocessing.CANONICAL, shell_mm)
-    masks = masks_of(case).each(to_lps)
-    masks = _on_lattice(masks, canonical_lattice(masks.tumour, shell_mm))
-    return masks.tumour, _shells(masks, shell_mm, case.case_id).kept
+    lps = case.change_masks(to_lps)
+    resampled = masks_on_lattice(lps, canonical_lattice(lps.tumour, shell_mm))
+    return resampled.tumour, _shells(resampled, shell_mm).final
 
 
 @dataclass(frozen=True)
 class _Shells:
-    """The shell: as the distance alone gives it, without the other tumours, and what the lung mask leaves of that."""
+    """The shell by distance alone; without the other tumours; and the final one, confined to the lung mask as well."""
 
-    geometric: sitk.Image
+    whole: sitk.Image
     without_others: sitk.Image
-    kept: sitk.Image
+    final: sitk.Image
 
 
-def _on_lattice(masks: Masks, lattice: Lattice) -> Masks:
-    return masks.each(lambda mask: mask_on_lattice(mask, lattice))
-
-
-def _shells(masks: Masks, shell_mm: float, case_id: str) -> _Shells:
-    _check_region(masks.tumour, "the tumour", case_id)
-    geometric = peritumoral_shell(masks.tumour, shell_mm)
-    without_others = geometric if masks.other_tumours is None else sitk.And(geometric, masks.other_tumours == 0)
-    kept = without_others if masks.lung is None else sitk.And(without_others, masks.lung)
-    _check_region(kept, "the peritumoral shell", case_id)
-    return _Shells(geometric, without_others, kept)
+def _shells(case: Case, shell_mm: float) -> _Shells:
+    """The shells of a case on its 1 mm lattice."""
+    _check_region(case.tumour, "the tumour", case.case_id)
+    whole = peritumoral_shell(case.tumour, shell_mm)
+    without_others = whole if case.other_tumours is None else sitk.And(whole, case.other_tumours == 0)
+    final = without_others if case.lung is None else sitk.And(without_others, case.lung)
+    _check_region(final, "the peritumoral shell", case.case_id)
+    return _Shells(whole, without_others, final)
 
 
 def _check_options(preprocessing: str, shell_mm: float) -> None:
@@ -140,7 +131,7 @@ def _check_options(preprocessing: str, shell_mm: float) -> None:
 
 
 def _check_region(region: sitk.Image, name: str, case_id: str) -> None:
-    """At least 8 voxels that extend along at least two axes: what pyradiomics asks for, and a texture to speak of."""
+    """Refuse a region of under 8 voxels, or extended along fewer than two axes: pyradiomics cannot describe it."""
     array = sitk.GetArrayViewFromImage(region)
     box = index_box(array)
     count = int(np.count_nonzero(array))

@@ -1,9 +1,10 @@
-"""One case from its files or from images in memory: read, checked, and put on one grid."""
+"""One case from its files or from images in memory: checked, and all masks on the grid of the CT."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import InputError, RegionError, Where
 from DeepRadScoreLib.imaging.carriers import Case, QualityNote
-from DeepRadScoreLib.imaging.files import file_stem, is_dicom, read_image
+from DeepRadScoreLib.imaging.files import file_stem, is_dicom, read_image, sheared
 from DeepRadScoreLib.imaging.geometry import direction_of, index_map, labels_on_grid, same_grid
 from DeepRadScoreLib.imaging.segments import MaskContent, Segment, choose, mask_content
 from DeepRadScoreLib.paths import AnyPath, as_path
@@ -19,7 +20,7 @@ from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
 
 AIR_HU = -200.0
 HU_LIMITS = (-32768.0, 32767.0)
-OUTSIDE_SHARE = 0.001
+MAX_SHARE_OUTSIDE = 0.001
 
 
 def read_case(
@@ -51,7 +52,7 @@ def read_case(
     Raises
     ------
     InputError: a file that cannot be read, or a CT that is not a finite 3-D scalar image in HU.
-    RegionError: a mask from which no tumour can be taken.
+    RegionError: a mask in which no tumour can be chosen.
     TypeError: a path that is neither text nor a `Path`.
     """
     ct = as_path(ct, "ct")
@@ -59,59 +60,47 @@ def read_case(
     lung_mask = None if lung_mask is None else as_path(lung_mask, "lung_mask")
     lung = None if lung_mask is None else read_image(lung_mask)
     if is_dicom(ct):
-        return _dicom_case(ct, mask, case_id, segment, label, series=series, lung_mask=lung, lung_name=lung_mask or "")
-    if series is not None:
-        raise InputError("a series can be chosen only in DICOM", where=ct, mend="leave the series out")
-    if mask is None:
-        raise InputError("no mask was given", where=ct, mend="give the mask that was drawn on this CT")
-    if is_dicom(mask):
-        raise InputError(
-            "this is a folder or a DICOM object, which can be placed only on a CT in DICOM",
-            where=mask,
-            mend="give the folder of the CT's DICOM files as the CT, or the mask as a NRRD or NIfTI file",
+        case = _dicom_case(ct, mask, case_id=case_id, segment=segment, label=label, series=series)
+    else:
+        if series is not None:
+            raise InputError("a series can be chosen only in DICOM", where=ct, mend="leave the series out")
+        if mask is None:
+            raise InputError("no mask was given", where=ct, mend="give the mask that was drawn on this CT")
+        if is_dicom(mask):
+            raise InputError(
+                "this is a folder or a DICOM object, which can be placed only on a CT in DICOM",
+                where=mask,
+                mend="give the folder of the CT's DICOM files as the CT, or the mask as a NRRD or NIfTI file",
+            )
+        case = case_from_images(
+            read_image(ct),
+            read_image(mask),
+            case_id=case_id or file_stem(ct),
+            segment=segment,
+            label=label,
+            ct_name=ct,
+            mask_name=mask,
         )
-    return case_from_images(
-        read_image(ct),
-        read_image(mask),
-        case_id=case_id or file_stem(ct),
-        segment=segment,
-        label=label,
-        lung_mask=lung,
-        ct_name=ct,
-        mask_name=mask,
-        lung_name=lung_mask or "",
-    )
+    return case if lung is None else replace(case, lung=lung_on_grid(lung, case.ct, lung_mask or ""))
 
 
 def _dicom_case(
-    ct: Path,
-    mask: Path | None,
-    case_id: str,
-    segment: str | None,
-    label: int | None,
-    *,
-    series: str | None,
-    lung_mask: sitk.Image | None,
-    lung_name: Path | str,
+    ct: Path, mask: Path | None, *, case_id: str, segment: str | None, label: int | None, series: str | None
 ) -> Case:
     from DeepRadScoreLib.imaging.dicom.pairing import read_pair
-    from DeepRadScoreLib.imaging.dicom.source import source_of
 
     pair = read_pair(ct, mask, series=series, segment=segment)
     check_ct(pair.ct.image, where=ct)
-    notes = pair.ct.notes if pair.content is None else (*pair.ct.notes, *pair.content.notes)
-    case = _assembled(
+    case = _case(
         pair.ct.image,
         _content(read_image(pair.mask), pair.mask) if pair.content is None else pair.content,
         case_id=case_id or anonymous_case_id(pair.ct.series_uid),
         segment=segment,
         label=label,
-        lung_mask=lung_mask,
         ct_name=ct,
-        lung_name=lung_name,
-        notes=notes,
+        notes=pair.notes,
     )
-    return replace(case, source=source_of(pair))
+    return replace(case, source=pair.source())
 
 
 def case_from_images(
@@ -121,28 +110,16 @@ def case_from_images(
     case_id: str = "",
     segment: str | None = None,
     label: int | None = None,
-    lung_mask: sitk.Image | None = None,
     ct_name: Path | str = "the CT",
     mask_name: Path | str = "the mask",
-    lung_name: Path | str = "the lung mask",
 ) -> Case:
-    """The same from images in memory; the names stand in error messages. See `read_case`."""
+    """Make a case of images in memory, see `read_case`; `ct_name` and `mask_name` stand in error messages."""
     check_ct(ct, where=ct_name)
-    return _assembled(
-        ct,
-        _content(mask, mask_name),
-        case_id=case_id,
-        segment=segment,
-        label=label,
-        lung_mask=lung_mask,
-        ct_name=ct_name,
-        lung_name=lung_name,
-        notes=(),
-    )
+    return _case(ct, _content(mask, mask_name), case_id=case_id, segment=segment, label=label, ct_name=ct_name)
 
 
 def case_from_segments(ct: sitk.Image, content: MaskContent, *, case_id: str, segment: str) -> Case:
-    """The same from the segments of a segmentation in memory, as if read from its `.seg.nrrd`. See `read_case`.
+    """Make a case of a CT and the segments of a segmentation in memory, as read from its `.seg.nrrd`.
 
     Parameters
     ----------
@@ -154,26 +131,22 @@ def case_from_segments(ct: sitk.Image, content: MaskContent, *, case_id: str, se
 
 
 def masks_from_segments(grid: sitk.Image, content: MaskContent, *, case_id: str, segment: str) -> Case:
-    """The same where only the CT's grid is known: an image of its size and place stands for it, its voxels unread."""
+    """Make a case without the voxels of its CT, from the segments of a segmentation in memory.
+
+    Parameters
+    ----------
+    grid: an image with the size and geometry of the CT; its voxels are not read.
+    content, segment: as in `case_from_segments`.
+    """
     for layer in content.layers:
         _check_axes(layer, where=content.where)
-    return _assembled(
-        grid,
-        content,
-        case_id=case_id,
-        segment=segment,
-        label=None,
-        lung_mask=None,
-        ct_name="the CT",
-        lung_name="",
-        notes=(),
-    )
+    return _case(grid, content, case_id=case_id, segment=segment)
 
 
 def anonymous_case_id(identity: str) -> str:
-    """ "case-" and twelve digits made of what identifies a series and must not be shown, as its SeriesInstanceUID.
+    """ "case-" and twelve digits made of an identifier that must not be shown, such as a SeriesInstanceUID.
 
-    By keyed hash, so that whoever has a list of UIDs cannot undo it: the same on one machine for one user.
+    A keyed hash, which a list of UIDs does not suffice to undo; the same on one machine for one user.
 
     Raises
     ------
@@ -201,61 +174,47 @@ def _content(mask: sitk.Image, where: Where) -> MaskContent:
     return mask_content(mask, where=where)
 
 
-def _assembled(
+def _case(
     ct: sitk.Image,
     content: MaskContent,
     *,
     case_id: str,
     segment: str | None,
-    label: int | None,
-    lung_mask: sitk.Image | None,
-    ct_name: Path | str,
-    lung_name: Path | str,
-    notes: tuple[QualityNote, ...],
+    label: int | None = None,
+    ct_name: Path | str = "the CT",
+    notes: tuple[QualityNote, ...] = (),
 ) -> Case:
-    """The tumour that is meant, the others and the lung, put on the CT's grid."""
+    """The chosen tumour and the other tumours of a mask on the CT's grid, with remarks added to `notes`."""
     chosen = choose(content, segment=segment, label=label)
-    remarks = list(notes)
     outside = _share_outside(content.binary(chosen), ct)
     if outside == 1.0:
         raise RegionError(
             "the tumour lies outside the CT", where=content.where, mend=("give the mask that was drawn on ", ct_name)
         )
-    if outside > OUTSIDE_SHARE:
-        remarks.append(
-            QualityNote("mask_outside_ct", "warning", f"{outside:.0%} of the tumour mask lies outside the CT.")
-        )
+    if outside > MAX_SHARE_OUTSIDE:
+        message = f"{outside:.0%} of the tumour mask lies outside the CT."
+        notes = (*notes, QualityNote.warning("mask_outside_ct", message))
     if not same_grid(content.layers[chosen.layer], ct):
-        remarks.append(
-            QualityNote(
-                "mask_resampled", "info", "The mask is on another grid and was put onto the CT's (nearest neighbour)."
-            )
-        )
+        message = "The mask is on another grid and was put onto the CT's (nearest neighbour)."
+        notes = (*notes, QualityNote.info("mask_resampled", message))
     tumour = _on_ct(content.binary(chosen), ct)
     if not sitk.GetArrayViewFromImage(tumour).any():
         raise RegionError(
             "the tumour has no voxel on the CT's grid", where=content.where, mend=("outline it on ", ct_name)
         )
     others = [s for s in content.segments if s != chosen and s.counts_as_tumour]
-    return Case(
-        case_id=case_id,
-        ct=ct,
-        tumour=tumour,
-        other_tumours=_union(content, others, ct),
-        lung=None if lung_mask is None else lung_on_grid(lung_mask, ct, lung_name),
-        notes=tuple(remarks),
-    )
+    return Case(case_id, ct, tumour, other_tumours=_union(content, others, ct), notes=notes)
 
 
 def check_ct(ct: sitk.Image, *, where: Where) -> None:
-    """Refuse what is not a finite 3-D scalar CT in HU.
+    """Refuse an image that is not a finite 3-D scalar CT in HU.
 
     HU: a chest CT holds air and tissue, so some voxels lie under -200 HU and some above; a CT stored with an offset of
     1000, rescaled to 0..255 or to 0..1 has none under -200. No voxel may leave the range of 16-bit HU (-32768..32767).
 
     Raises
     ------
-    InputError: it is not.
+    InputError: the image is no such CT.
     """
     if ct.GetNumberOfComponentsPerPixel() != 1 or "vector" in ct.GetPixelIDTypeAsString():
         raise InputError(
@@ -286,11 +245,7 @@ def _check_axes(image: sitk.Image, *, where: Where) -> None:
         )
     direction = direction_of(image)
     if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-3):
-        raise InputError(
-            "the image axes are not at right angles (gantry tilt or shear)",
-            where=where,
-            mend="resample it to a rectangular grid first (in 3D Slicer: harden the transform)",
-        )
+        raise sheared(where)
 
 
 def _on_ct(mask: sitk.Image, ct: sitk.Image) -> sitk.Image:
@@ -314,7 +269,4 @@ def _share_outside(mask: sitk.Image, ct: sitk.Image) -> float:
 def _union(content: MaskContent, segments: Sequence[Segment], ct: sitk.Image) -> sitk.Image | None:
     if not segments:
         return None
-    union = content.binary(segments[0])
-    for segment in segments[1:]:
-        union = sitk.Or(union, content.binary(segment))
-    return _on_ct(union, ct)
+    return _on_ct(reduce(sitk.Or, map(content.binary, segments)), ct)

@@ -8,7 +8,7 @@ from scipy.ndimage import distance_transform_edt
 
 from DeepRadScoreLib.errors import RegionError
 from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS, Case, DeepPatch
-from DeepRadScoreLib.imaging.geometry import index_box, nearest_index
+from DeepRadScoreLib.imaging.geometry import direction_of, image_like, index_box, nearest_index, with_geometry
 
 OUTSIDE_HU = -1000.0
 DISTANCE_NOISE_MM = 1e-9
@@ -24,7 +24,7 @@ def peritumoral_shell(
 
     Parameters
     ----------
-    exclude: other tumours, taken out of the shell.
+    exclude: other tumours, which do not belong to the shell.
     lung: mask to which the shell is confined.
 
     Returns
@@ -37,20 +37,18 @@ def peritumoral_shell(
     if box is not None:
         sampling = np.array(tumour.GetSpacing())[::-1]
         reach = np.ceil(shell_mm / sampling).astype(int)
-        part = tuple(slice(max(low - r, 0), high + r + 1) for low, high, r in zip(*box, reach, strict=True))
-        distance = distance_transform_edt(~inside[part], sampling=sampling)
-        shell[part] = (distance > 0) & (distance <= shell_mm + DISTANCE_NOISE_MM)
+        nearby = tuple(slice(max(low - r, 0), high + r + 1) for low, high, r in zip(*box, reach, strict=True))
+        distance = distance_transform_edt(~inside[nearby], sampling=sampling)
+        shell[nearby] = (distance > 0) & (distance <= shell_mm + DISTANCE_NOISE_MM)
     if exclude is not None:
         shell[sitk.GetArrayViewFromImage(exclude) != 0] = 0
     if lung is not None:
         shell[sitk.GetArrayViewFromImage(lung) == 0] = 0
-    image = sitk.GetImageFromArray(shell)
-    image.CopyInformation(tumour)
-    return image
+    return image_like(shell, tumour)
 
 
 def deep_patch(case: Case) -> DeepPatch:
-    """160 x 160 native pixels around the tumour in the slice with its largest area (method: regions of interest).
+    """The 160 x 160 native pixels around the tumour in the slice with its largest area (method: regions of interest).
 
     Parameters
     ----------
@@ -70,29 +68,20 @@ def deep_patch(case: Case) -> DeepPatch:
     rows, columns = np.nonzero(mask[k])
     j, i = (int(nearest_index(np.array(axis.mean()))) for axis in (rows, columns))
     corner = (j - PATCH_PIXELS // 2, i - PATCH_PIXELS // 2)
-    hu = _window(sitk.GetArrayViewFromImage(case.ct)[k], corner, OUTSIDE_HU).astype(np.float32)
+    hu = _window(sitk.GetArrayViewFromImage(case.ct)[k].astype(np.float32), corner, OUTSIDE_HU)
     tumour = _window(mask[k], corner, False)
-    image = sitk.GetImageFromArray(hu[None])
-    image.SetSpacing(case.ct.GetSpacing())
-    image.SetDirection(case.ct.GetDirection())
-    image.SetOrigin(case.ct.TransformContinuousIndexToPhysicalPoint((float(corner[1]), float(corner[0]), float(k))))
-    pixel_mm2 = case.ct.GetSpacing()[0] * case.ct.GetSpacing()[1]
+    spacing = case.ct.GetSpacing()
+    origin = case.ct.TransformContinuousIndexToPhysicalPoint((float(corner[1]), float(corner[0]), float(k)))
     return DeepPatch(
-        image=image,
+        image=with_geometry(sitk.GetImageFromArray(hu[None]), spacing, origin, direction_of(case.ct)),
         tumour=tumour,
         centre_ijk=(i, j, k),
-        area_mm2=float(counts[k] * pixel_mm2),
+        area_mm2=float(counts[k] * (spacing[0] * spacing[1])),
         cut_off_share=float(1 - tumour.sum() / counts[k]),
     )
 
 
 def _window(plane: np.ndarray, corner: tuple[int, int], fill: float) -> np.ndarray:
     """160 x 160 pixels of a plane (y, x) from `corner` (y, x) on, `fill` where they lie outside."""
-    window = np.full((PATCH_PIXELS, PATCH_PIXELS), fill, dtype=np.result_type(plane.dtype, type(fill)))
-    inner, outer = [], []
-    for start, size in zip(corner, plane.shape, strict=True):
-        low, high = max(start, 0), min(start + PATCH_PIXELS, size)
-        outer.append(slice(low, high))
-        inner.append(slice(low - start, high - start))
-    window[tuple(inner)] = plane[tuple(outer)]
-    return window
+    padded = np.pad(plane, PATCH_PIXELS, constant_values=fill)
+    return padded[tuple(slice(start + PATCH_PIXELS, start + 2 * PATCH_PIXELS) for start in corner)].copy()

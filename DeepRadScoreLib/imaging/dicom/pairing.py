@@ -1,20 +1,48 @@
-"""A CT and its mask where the CT is DICOM: which series is meant, and which SEG or RTSTRUCT belongs to it."""
+"""A CT in DICOM and its mask: the choice of the series, and of the SEG or RTSTRUCT that belongs to it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydicom import Dataset, dcmread
+
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.imaging.carriers import QualityNote
 from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct
 from DeepRadScoreLib.imaging.dicom.datasets import text
-from DeepRadScoreLib.imaging.dicom.masks import KINDS, DicomMask, References, mask_kind, mask_references
+from DeepRadScoreLib.imaging.dicom.masks import (
+    KINDS,
+    DicomMask,
+    References,
+    damage_named,
+    mask_kind,
+    mask_references,
+)
 from DeepRadScoreLib.imaging.dicom.rtstruct import read_rtstruct
 from DeepRadScoreLib.imaging.dicom.seg import read_seg
 from DeepRadScoreLib.imaging.dicom.series import SeriesIndex, find_series
 from DeepRadScoreLib.imaging.files import SUFFIXES
 
 MASK_MEND = "give the path of a DICOM SEG, an RTSTRUCT, or a NRRD or NIfTI file"
+
+
+@dataclass(frozen=True, eq=False)
+class SourceSeries:
+    """The CT series that a case was read from, without its pixels: what derived objects repeat and refer to.
+
+    Attributes
+    ----------
+    files: its files, in the order of the slices. mask: the file of the mask.
+    first: the complete header of the first slice; it names the patient.
+    headers: of each file (one per slice, a single one of a multi-frame image), in that order, the elements of
+        `datasets.HEADER_KEYWORDS`.
+    """
+
+    files: tuple[Path, ...]
+    mask: Path
+    first: Dataset = field(repr=False)
+    headers: tuple[Dataset, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -24,6 +52,23 @@ class Pair:
     ct: CtSeries
     mask: Path
     content: DicomMask | None
+
+    @property
+    def notes(self) -> tuple[QualityNote, ...]:
+        """Remarks from reading the CT and then the mask."""
+        return self.ct.notes if self.content is None else (*self.ct.notes, *self.content.notes)
+
+    def source(self) -> SourceSeries:
+        """The headers of the CT; the first one is read again, complete.
+
+        Raises
+        ------
+        InputError: that header is damaged.
+        """
+        files = tuple(member.path for member in self.ct.members)
+        with damage_named(files[0], "CT image"):
+            first = dcmread(files[0], stop_before_pixels=True, force=True)
+        return SourceSeries(files, self.mask, first, tuple(member.header for member in self.ct.members))
 
 
 def read_pair(ct: Path, mask: Path | None, *, series: str | None, segment: str | None) -> Pair:

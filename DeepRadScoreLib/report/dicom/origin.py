@@ -23,7 +23,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, generate_uid
 
 from DeepRadScoreLib.imaging.dicom.datasets import patient_identity, text
-from DeepRadScoreLib.imaging.dicom.source import SourceSeries
+from DeepRadScoreLib.imaging.dicom.pairing import SourceSeries
 from DeepRadScoreLib.pseudonyms import Pseudonyms
 from DeepRadScoreLib.report.dicom.vocabulary import LONG, scheme
 from DeepRadScoreLib.version import __version__

@@ -10,7 +10,15 @@ import SimpleITK as sitk
 from scipy.spatial import cKDTree
 
 from DeepRadScoreLib.errors import InputError, RegionError
-from DeepRadScoreLib.imaging import Case, case_from_images, deep_patch, in_lps_order, peritumoral_shell, prepare
+from DeepRadScoreLib.imaging import (
+    Case,
+    case_from_images,
+    deep_patch,
+    in_lps_order,
+    lung_on_grid,
+    peritumoral_shell,
+    prepare,
+)
 from support.imaging_phantoms import ball, image_of, lung_ct, rotation, tumour_case
 
 SPACINGS = ((0.6, 0.6, 0.6), (0.75, 0.75, 1.25), (1.0, 1.0, 1.0), (0.8, 0.7, 2.5), (0.98, 0.98, 5.0))
@@ -159,15 +167,16 @@ def test_lung_mask_confines_the_shell():
     for x_from, severity in ((24, "info"), (33, "warning")):
         lung[:] = 0
         lung[:, :, x_from:] = 1
-        prepared = prepare(case_from_images(ct, mask, lung_mask=image_of(lung)))
+        prepared = prepare(replace(case_from_images(ct, mask), lung=lung_on_grid(image_of(lung), ct, "lung mask")))
         columns = np.arange(prepared.image.GetSize()[0]) + int(prepared.image.GetOrigin()[0])
         np.testing.assert_array_equal(voxels(prepared.peritumoral), voxels(free.peritumoral) * (columns >= x_from))
         (note,) = (n for n in prepared.quality if n.code == "shell_lung_share")
         assert note.severity == severity
         share = voxels(prepared.peritumoral).sum() / voxels(free.peritumoral).sum()
         assert f"{share:.0%}" in note.message
+    lung = lung_on_grid(image_of(np.pad(np.ones((1, 1, 1), np.uint8), ((0, 49),) * 3)), ct, "lung mask")
     with pytest.raises(RegionError, match="nothing is left"):
-        prepare(case_from_images(ct, mask, lung_mask=image_of(np.pad(np.ones((1, 1, 1), np.uint8), ((0, 49),) * 3))))
+        prepare(replace(case_from_images(ct, mask), lung=lung))
 
 
 @pytest.mark.parametrize("preprocessing", ["canonical", "pyradiomics"])

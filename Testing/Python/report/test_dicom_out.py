@@ -23,8 +23,8 @@ from DeepRadScoreLib.endpoints import BY_KEY, KEYS
 from DeepRadScoreLib.errors import InputError, OutputError
 from DeepRadScoreLib.imaging import Case, PreparedCase, prepare, read_case
 from DeepRadScoreLib.imaging.dicom.ct import read_ct
+from DeepRadScoreLib.imaging.dicom.pairing import SourceSeries
 from DeepRadScoreLib.imaging.dicom.seg import read_seg
-from DeepRadScoreLib.imaging.dicom.source import SourceSeries
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.imaging.segments import choose
 from DeepRadScoreLib.models import Preprocessing

@@ -564,6 +564,16 @@ class TestModule:
         assert sys.modules["Small"].CALLS == ["setup"]
         assert type(small.widget).__module__ == "Small"
 
+    def test_a_reload_leaves_no_second_copy_to_the_other_tests(self):
+        library, errors = (importlib.import_module(name) for name in ("DeepRadScoreLib", "DeepRadScoreLib.errors"))
+        with harness.reloads_undone():
+            loaded = harness.load_module()
+            loaded.reload()
+            assert importlib.import_module("DeepRadScoreLib.errors") is not errors
+            loaded.close()
+        assert importlib.import_module("DeepRadScoreLib") is library
+        assert importlib.import_module("DeepRadScoreLib.errors") is errors
+
     def test_its_tests_are_run_by_name(self, small):
         slicer.selfTests["Small"]()
         assert sys.modules["Small"].CALLS[-2:] == ["setUp", "test_one"]

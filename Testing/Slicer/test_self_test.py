@@ -20,7 +20,7 @@ def test_whole(slicer_app: Any, cache: Any) -> None:
     import slicer_harness as harness
 
     with harness.main_window():
-        harness.load_module()
+        loaded = harness.load_module()
         from DeepRadScoreSlicer.self_test import DeepRadScoreTest
 
         said = io.StringIO()
@@ -29,3 +29,4 @@ def test_whole(slicer_app: Any, cache: Any) -> None:
         assert outcome.wasSuccessful(), said.getvalue()
         assert outcome.testsRun >= 11
         assert outcome.skipped == []
+        loaded.close()

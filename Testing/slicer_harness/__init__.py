@@ -34,7 +34,7 @@ from .application import SLICER_WIDGETS, application, qSlicerApplication, qSlice
 from .ctk_widgets import CTK
 from .dialogs import UnexpectedDialog, dialogs
 from .dicom import DICOM_UTILS, ctkDICOMDatabase
-from .modules import LoadedModule
+from .modules import LoadedModule, reloads_undone
 from .packages import installs, packages
 from .pythonqt import QtModule, emit, slot_errors, unwrap, wrap, wrapper_class
 from .qmrml_widgets import QMRML, editor_state
@@ -57,6 +57,7 @@ __all__ = [
     "packages",
     "process_events",
     "register_dicom",
+    "reloads_undone",
     "reset",
     "slot_errors",
     "start",

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,3 +165,26 @@ def load(path: Path) -> LoadedModule:
     application().startupCompleted.emit()
     qt_module.widgetRepresentation()
     return LoadedModule(path.stem)
+
+
+OWN_PACKAGES = ("DeepRadScoreLib", "DeepRadScoreSlicer")
+
+
+@contextmanager
+def reloads_undone() -> Iterator[None]:
+    """Within the block the module may be reloaded. After it, helpers and library are again the ones imported before:
+    the other tests hold these, and their classes can be neither pickled nor caught as those of a second copy.
+    """
+    before = _own_modules()
+    try:
+        yield
+    finally:
+        after = _own_modules()
+        if any(after.get(name) is not module for name, module in before.items()):
+            for name in after:
+                del sys.modules[name]
+            sys.modules.update(before)
+
+
+def _own_modules() -> dict[str, types.ModuleType]:
+    return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in OWN_PACKAGES}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from zipfile import is_zipfile
 
 import typer
 from rich.console import Console
@@ -65,13 +67,15 @@ def analyze(
         case = read_case(
             ct, mask, case_id=case_id or "", segment=segment, label=label, lung_mask=lung_mask, series=series
         )
-        objects = _dicom_maker(case, out, anonymous) if dicom_out else None
+        to_dicom = _dicom_maker(case, out, anonymous) if dicom_out else None
         report(Progress(Stage.READING, done=1))
         profile = api.analyze(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm, progress=report)
-        files = None if objects is None else objects(profile)
+        objects = None if to_dicom is None else to_dicom(profile)
     profile.save(out)
-    if files is not None:
-        _write_dicom(files, out)
+    if objects is not None:
+        from DeepRadScoreLib.report.dicom.writing import FOLDER, write_dicom
+
+        write_dicom(objects, out / FOLDER)
     _print_profile(profile)
     typer.echo(f"report: {out / 'report.html'}")
 
@@ -94,7 +98,7 @@ def _check_dicom_options(ct: Path, dicom_out: bool, anonymous: bool) -> None:
 
 
 def _dicom_maker(case: Case, out: Path, anonymous: bool) -> Callable[[MolecularProfile], dict[str, bytes]]:
-    """A function that makes the DICOM objects of a profile; folder and key are checked before it is called."""
+    """A function from a profile to its DICOM files (name -> bytes); folder and key are checked beforehand."""
     from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
     from DeepRadScoreLib.report.dicom.writing import FOLDER, to_dicom
     from DeepRadScoreLib.writing import check_folder
@@ -108,14 +112,7 @@ def _dicom_maker(case: Case, out: Path, anonymous: bool) -> Callable[[MolecularP
             mend="choose another folder for the results",
         )
     check_folder(out / FOLDER)
-    hidden = Pseudonyms(pseudonym_key()) if anonymous else None
-    return lambda profile: to_dicom(profile, case, hidden=hidden)
-
-
-def _write_dicom(files: dict[str, bytes], out: Path) -> None:
-    from DeepRadScoreLib.report.dicom.writing import FOLDER, write_dicom
-
-    write_dicom(files, out / FOLDER)
+    return partial(to_dicom, case=case, hidden=Pseudonyms(pseudonym_key()) if anonymous else None)
 
 
 def _print_profile(profile: MolecularProfile) -> None:
@@ -128,17 +125,12 @@ def _print_profile(profile: MolecularProfile) -> None:
         console.print("No model was given: regions, features and quality only.")
         return
     table = Table("finding", "probability", "decision", "validated AUC", "flags")
+    synthetic = " synthetic" if profile.label else ""
     for key, finding in profile.findings.items():
+        probability = "-" if finding.probability is None else f"{finding.probability:.0%}{synthetic}"
         auc = None if finding.validation is None else finding.validation.auc
-        table.add_row(
-            BY_KEY[key].name,
-            "-"
-            if finding.probability is None
-            else f"{finding.probability:.0%}" + (" synthetic" if profile.label else ""),
-            finding.decision or "-",
-            "-" if auc is None else f"{auc:.2f}",
-            ", ".join(finding.flags),
-        )
+        cells = (probability, finding.decision or "-", "-" if auc is None else f"{auc:.2f}", ", ".join(finding.flags))
+        table.add_row(BY_KEY[key].name, *cells)
     console.print(table)
 
 
@@ -149,24 +141,18 @@ def inspect(
 
     Example: `deepradscore inspect model.zip`
     """
-    import zipfile
-
-    if what.is_file() and not zipfile.is_zipfile(what) and what.suffix.lower() != ".zip":
-        _inspect_image(what)
-        return
     from DeepRadScoreLib.bundle import read_manifest
-
-    _print_manifest(read_manifest(what))
-
-
-def _inspect_image(path: Path) -> None:
     from DeepRadScoreLib.imaging import describe_image
 
-    for name, value in describe_image(path).items():
-        typer.echo(f"{name:14s} {value}")
+    if what.is_file() and not is_zipfile(what) and what.suffix.lower() != ".zip":
+        for name, value in describe_image(what).items():
+            typer.echo(f"{name:14s} {value}")
+    else:
+        print_manifest(read_manifest(what))
 
 
-def _print_manifest(manifest: Manifest) -> None:
+def print_manifest(manifest: Manifest) -> None:
+    """Print what a bundle says of itself, and a table with a row per endpoint."""
     console = Console()
     if manifest.label:
         console.print(f"[bold]{manifest.label}[/bold]")

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from DeepRadScoreLib.cli.workers_options import Jobs
+from DeepRadScoreLib.cli.study_commands import Jobs
 from DeepRadScoreLib.display.progress_bar import shown_progress
 from DeepRadScoreLib.endpoints import ENDPOINTS
 from DeepRadScoreLib.models import MODELS
@@ -71,19 +71,21 @@ def demo(
 def run_demo(out: Path, size: DemoSize, seed: int, workers: Workers, report: Report) -> tuple[TrainingResult, str]:
     """Cohort, bundle, held-out table and one analysed unseen case below `out`; returns the result and that case."""
     from DeepRadScoreLib.computing.run import Run
+    from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
     from DeepRadScoreLib.study.run import train_from_table
-    from DeepRadScoreLib.synthetic import write_cohort
+    from DeepRadScoreLib.synthetic.cohort import write_cohort
+    from DeepRadScoreLib.writing import write_atomically
 
     os.environ.setdefault("DEEPRADSCORE_CACHE", str(out / "cache"))
-
     table = write_cohort(out / "cohort", size.train, size.test, seed, workers, report)
-    result = train_from_table(table, out / "model.zip", _plan(size, seed), Run(workers=workers, report=report))
-    _write_aucs(result.held_out, out / "held_out.json")
-    case = _analyse_one(table, out, report)
-    return result, case
+    result = train_from_table(table, out / "model.zip", training_plan(size, seed), Run(workers=workers, report=report))
+    aucs = {"label": SYNTHETIC_LABEL, "auc": held_out_aucs(result.held_out)}
+    write_atomically(out / "held_out.json", json.dumps(aucs, indent=1))
+    return result, _analyse_one(table, out, report)
 
 
-def _plan(size: DemoSize, seed: int) -> TrainingPlan:
+def training_plan(size: DemoSize, seed: int) -> TrainingPlan:
+    """The settings of the demonstration's training."""
     from DeepRadScoreLib.study.plans import NetworkPlan, TrainingPlan
 
     return TrainingPlan(
@@ -116,29 +118,17 @@ def held_out_aucs(held_out: pd.DataFrame) -> dict[str, dict[str, tuple[float, fl
     return table
 
 
-def _cell(aucs: dict[str, dict[str, tuple[float, float, float]]], key: str, model: str) -> str:
-    if key not in aucs:
-        return "not modelled"
-    auc, low, high = aucs[key][model]
-    return f"{auc:.2f} ({low:.2f}-{high:.2f})"
-
-
-def _write_aucs(held_out: pd.DataFrame, path: Path) -> None:
-    from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
-    from DeepRadScoreLib.writing import write_atomically
-
-    write_atomically(path, json.dumps({"label": SYNTHETIC_LABEL, "auc": held_out_aucs(held_out)}, indent=1))
-
-
 def _print_table(held_out: pd.DataFrame, size: DemoSize) -> None:
     from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
-    from DeepRadScoreLib.synthetic import PLANTED, reachable_auc
+    from DeepRadScoreLib.synthetic.causes import PLANTED, reachable_auc
 
     reachable, aucs = reachable_auc(), held_out_aucs(held_out)
     table = Table("endpoint", "signal planted in", *MODELS, "reachable", title=f"AUC, {SYNTHETIC_LABEL}")
     for endpoint in ENDPOINTS:
         key = endpoint.key
-        cells = [_cell(aucs, key, model) for model in MODELS]
+        cells = ["not modelled"] * len(MODELS)
+        if key in aucs:
+            cells = ["{:.2f} ({:.2f}-{:.2f})".format(*aucs[key][model]) for model in MODELS]
         table.add_row(key, PLANTED[key].where, *cells, f"{reachable[key]:.2f}")
     console = Console(width=None if Console().width >= 110 else 110)
     console.print(table)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
 import sys
 from collections.abc import Callable
+from importlib import import_module, metadata
 
 import typer
 from packaging.requirements import Requirement
@@ -32,8 +31,8 @@ def doctor() -> None:
         if absent:
             typer.echo(f"optional {', '.join(absent)}: for {extra.purpose}\n         python -m {install_line(name)}")
     broken = len(missing)
-    for name, works in (("networks", _torchvision_works), ("shap", _shap_works), ("pyradiomics", _radiomics_works)):
-        failure = works()
+    for name, load in (("networks", _load_networks), ("shap", _load_shap), ("pyradiomics", _load_radiomics)):
+        failure = _failure(load)
         broken += failure is not None
         typer.echo(f"ok       {name} can be loaded" if failure is None else f"BROKEN   {name}: {failure}")
     typer.echo(f"info     device: {_device()}")
@@ -42,15 +41,15 @@ def doctor() -> None:
 
 
 def _problems(extra: str) -> dict[Requirement, str]:
-    """What is wrong with packages of the plain installation (""), or of an extra; those that are right are listed."""
-    every = [Requirement(text) for text in importlib.metadata.requires("DeepRadScore") or []]
+    """What is wrong with packages of the plain installation (""), or of an extra alone; prints the others as ok."""
+    every = [Requirement(text) for text in metadata.requires("DeepRadScore") or []]
     plain = [one for one in every if one.marker is None or one.marker.evaluate({"extra": ""})]
     added = [one for one in every if one not in plain and one.marker and one.marker.evaluate({"extra": extra})]
     found = {}
     for requirement in added if extra else plain:
         problem = _problem(requirement)
         if problem is None:
-            typer.echo(f"ok       {requirement.name} {importlib.metadata.version(requirement.name)}")
+            typer.echo(f"ok       {requirement.name} {metadata.version(requirement.name)}")
         else:
             found[requirement] = problem
     return found
@@ -58,29 +57,30 @@ def _problems(extra: str) -> dict[Requirement, str]:
 
 def _problem(requirement: Requirement) -> str | None:
     try:
-        version = importlib.metadata.version(requirement.name)
-    except importlib.metadata.PackageNotFoundError:
+        version = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
         return "not installed"
     return None if requirement.specifier.contains(version, prereleases=True) else f"version {version} is too old"
 
 
-def _torchvision_works() -> str | None:
+def _load_networks() -> None:
     from DeepRadScoreLib.deepct.torchvision_import import import_torchvision
 
-    return _failure(import_torchvision)
+    import_torchvision()
 
 
-def _shap_works() -> str | None:
+def _load_shap() -> None:
     from DeepRadScoreLib.fusion.explain import import_shap
 
-    return _failure(import_shap)
+    import_shap()
 
 
-def _radiomics_works() -> str | None:
-    return _failure(lambda: importlib.import_module("radiomics.featureextractor"))
+def _load_radiomics() -> None:
+    import_module("radiomics.featureextractor")
 
 
-def _failure(load: Callable[[], object]) -> str | None:
+def _failure(load: Callable[[], None]) -> str | None:
+    """What goes wrong when a package is loaded, with the line that mends it; None if nothing does."""
     try:
         load()
     except MissingPackageError as error:

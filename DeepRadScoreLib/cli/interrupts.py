@@ -1,4 +1,4 @@
-"""How Ctrl-C and SIGTERM end the program: with one sentence and exit code 2, at once, whatever it is doing."""
+"""Ctrl-C and SIGTERM end the program at once, with one sentence and exit code 2, whatever it is doing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 COULD_NOT = 2
-MOVES_S = 1.0
-"""How long files may still be moved to their place."""
-LATEST_S = 1.5
+MAX_MOVES_S = 1.0
+"""How long the renaming of finished files may still take."""
+MAX_END_S = 1.5
 SENTENCE = "deepradscore: stopped; the same command goes on from what is finished.\n"
 STDERR = 2
 NEW_LINE_AND_CURSOR = "\n\x1b[?25h"
 TRACKER_CLEANS_UP = "ignore:resource_tracker:UserWarning"
-"""For the process that removes what killed ones leave in shared memory: it need not say so."""
+"""Filter for the process that frees the shared memory of killed ones: it would warn of it."""
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
 
 
@@ -34,51 +34,50 @@ def end_by_signals() -> None:
 
     No KeyboardInterrupt is raised: it can come where it is swallowed, where C++ turns it into an abort (while torch is
     imported), or late, after a long call in C; and Python's own end after it waits for threads. Instead a thread is
-    told of the signal as it comes, kills the worker processes, removes what is half written and ends the process. What
-    is written elsewhere is written under another name first, so that it can be ended anywhere. A second thread ends the
-    process where the first one hangs. A signal that was ignored at the start stays so (`nohup`, jobs in the background
-    of a script).
+    woken by each signal, kills the worker processes, removes unfinished files and ends the process. All files are
+    written under another name first, so the process can be ended anywhere. A second thread ends it where the first one
+    hangs. A signal that was ignored at the start stays ignored (`nohup`, jobs in the background of a script).
     """
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), TRACKER_CLEANS_UP]))
-    told, teller = socket.socketpair()
-    teller.setblocking(False)
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
     begun = threading.Event()
-    threading.Thread(target=_end, args=(told, teller, begun), name="end by signal", daemon=True).start()
+    threading.Thread(target=_end, args=(reader, writer, begun), name="end by signal", daemon=True).start()
     threading.Thread(target=_end_late, args=(begun,), name="end by signal, late", daemon=True).start()
-    signal.set_wakeup_fd(teller.fileno(), warn_on_full_buffer=False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stand_still)
+            signal.signal(number, _wait_for_the_end)
 
 
-def _stand_still(number: int, frame: FrameType | None) -> None:
-    """In the main thread: do no more, but for moves that have begun."""
+def _wait_for_the_end(number: int, frame: FrameType | None) -> None:
+    """Stop the main thread, unless it is renaming finished files."""
     if not is_moving():
-        time.sleep(2 * LATEST_S)
+        time.sleep(2 * MAX_END_S)
 
 
-def _end(told: socket.socket, teller: socket.socket, begun: threading.Event) -> None:
-    """`teller` is what Python writes the signals to, held here so that it stays open."""
-    while told.recv(1)[0] not in SIGNALS:
+def _end(reader: socket.socket, writer: socket.socket, begun: threading.Event) -> None:
+    """End the process at the first signal; Python writes signals to `writer`, which stays open as an argument here."""
+    while reader.recv(1)[0] not in SIGNALS:
         pass
     begun.set()
     try:
         _kill_workers()
         with suppress(OSError):
             os.write(STDERR, ((NEW_LINE_AND_CURSOR if os.isatty(STDERR) else "") + SENTENCE).encode())
-        give_up(MOVES_S)
+        give_up(MAX_MOVES_S)
     finally:
         os._exit(COULD_NOT)
 
 
 def _end_late(begun: threading.Event) -> None:
     begun.wait()
-    time.sleep(LATEST_S)
+    time.sleep(MAX_END_S)
     os._exit(COULD_NOT)
 
 
 def _kill_workers() -> None:
-    """Kill all processes begun by multiprocessing or joblib; those they do not know of yet end with the program."""
+    """Kill all processes begun by multiprocessing or joblib; any that are still starting end with the program."""
     children: list[BaseProcess] = getattr(sys.modules.get("multiprocessing"), "active_children", list)()
     for child in children:
         if child.pid is not None:

@@ -33,11 +33,9 @@ def _commands() -> typer.Typer:
     from DeepRadScoreLib.cli import (
         case_commands,
         cohort_commands,
-        collection_commands,
         demo_command,
-        dicom_cohort_command,
         doctor_command,
-        evaluate_command,
+        study_commands,
     )
 
     app = typer.Typer(
@@ -50,11 +48,10 @@ def _commands() -> typer.Typer:
     app.command("demo")(demo_command.demo)
     app.command("analyze")(case_commands.analyze)
     app.command("inspect")(case_commands.inspect)
-    app.command("extract")(cohort_commands.extract)
-    app.command("train")(cohort_commands.train)
-    app.command("evaluate")(evaluate_command.evaluate)
-    collection_commands.cohort.command("dicom")(dicom_cohort_command.dicom)
-    app.add_typer(collection_commands.cohort, name="cohort")
+    app.command("extract")(study_commands.extract)
+    app.command("train")(study_commands.train)
+    app.command("evaluate")(study_commands.evaluate)
+    app.add_typer(cohort_commands.cohort, name="cohort")
     app.command("doctor")(doctor_command.doctor)
     return app
 

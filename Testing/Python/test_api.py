@@ -31,7 +31,7 @@ from DeepRadScoreLib import (
     read_cohort,
     train,
 )
-from DeepRadScoreLib.cli import cohort_commands, evaluate_command
+from DeepRadScoreLib.cli import study_commands
 from DeepRadScoreLib.cohort.feature_table import read_feature_table
 from DeepRadScoreLib.cohort.frames import cohort_file, feature_file
 from DeepRadScoreLib.display import progress_bar
@@ -185,8 +185,7 @@ def test_extract_takes_a_table_or_a_dataframe_and_gives_what_the_file_holds(file
 
 @pytest.mark.parametrize("name", ["extract", "train", "evaluate"])
 def test_every_option_of_the_command_is_a_keyword_of_the_function_with_the_same_default(name):
-    command = cohort_commands if hasattr(cohort_commands, name) else evaluate_command
-    options = inspect.signature(getattr(command, name)).parameters
+    options = inspect.signature(getattr(study_commands, name)).parameters
     keywords = inspect.signature(getattr(api, name)).parameters
     assert set(keywords) == {*options, "progress"}
     for option, parameter in options.items():

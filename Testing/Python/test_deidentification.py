@@ -18,7 +18,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
-from DeepRadScoreLib.cli.dicom_cohort_command import dicom
+from DeepRadScoreLib.cli.cohort_commands import dicom
 from support import dicom_phantoms as made
 from support.dicom_mask_makers import contour, rtstruct_file, seg_file
 from support.planted_identity import PLANTED, found_in, plant

@@ -27,7 +27,7 @@ import psutil
 import SimpleITK as sitk
 
 from DeepRadScoreLib.computing.workers import Processes
-from DeepRadScoreLib.synthetic import write_cohort
+from DeepRadScoreLib.synthetic.cohort import write_cohort
 
 WAYS = {"processes": ["--jobs", "2"], "cluster": ["--jobs", "2", "--scheduler", "local"]}
 

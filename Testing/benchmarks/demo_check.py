@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from DeepRadScoreLib.cli.demo_command import FULL, _plan, held_out_aucs, run_demo
+from DeepRadScoreLib.cli.demo_command import FULL, held_out_aucs, run_demo, training_plan
 from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.computing.extraction import extract_cohort
 from DeepRadScoreLib.computing.run import Run
@@ -26,7 +26,7 @@ from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.models import MODELS
 from DeepRadScoreLib.progress import Progress
 from DeepRadScoreLib.study.training.train import train_bundle
-from DeepRadScoreLib.synthetic import PLANTED, reachable_auc, seen_by
+from DeepRadScoreLib.synthetic.causes import PLANTED, reachable_auc, seen_by
 
 SEEDS = tuple(range(101, 111))
 BEYOND = tuple(key for key in KEYS if PLANTED[key].where == "beyond the shell")
@@ -44,7 +44,7 @@ def frozen_aucs(folder: Path, seed: int) -> dict[str, float]:
     labels = cohort.labels.copy()
     labels[[key for key in KEYS if key not in BEYOND]] = np.nan
     cohort = dataclasses.replace(cohort, labels=labels)
-    plan = _plan(FULL, seed)
+    plan = training_plan(FULL, seed)
     plan = dataclasses.replace(plan, network=dataclasses.replace(plan.network, form="frozen"))
     work = folder / "frozen"
     work.mkdir(exist_ok=True)

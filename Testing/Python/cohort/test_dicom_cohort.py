@@ -11,7 +11,7 @@ import typer
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from DeepRadScoreLib.cli.dicom_cohort_command import dicom
+from DeepRadScoreLib.cli.cohort_commands import dicom
 from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.errors import CohortError, DeepRadScoreError, InputError
 from DeepRadScoreLib.imaging import anonymous_case_id, read_case

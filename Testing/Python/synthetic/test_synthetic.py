@@ -21,19 +21,19 @@ from DeepRadScoreLib.errors import InputError, OutputError
 from DeepRadScoreLib.imaging import Case, deep_patch, prepare, read_case, read_image
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, SYNTHETIC_LABEL, is_synthetic
 from DeepRadScoreLib.radscore.engine import extract_features
-from DeepRadScoreLib.synthetic import (
+from DeepRadScoreLib.synthetic import cohort
+from DeepRadScoreLib.synthetic.anatomy import SITES
+from DeepRadScoreLib.synthetic.causes import (
     LATENTS,
     PLANTED,
-    SITES,
-    cohort,
     draw_labels,
     draw_latents,
     log_odds,
-    make_case,
     reachable_auc,
     seen_by,
-    write_cohort,
 )
+from DeepRadScoreLib.synthetic.cohort import write_cohort
+from DeepRadScoreLib.synthetic.phantom import make_case
 from DeepRadScoreLib.synthetic.tumour import draw_shape
 
 LOW, HIGH = -2.0, 2.0

@@ -1,0 +1,188 @@
+"""`extract`, `train` and `evaluate`: a cohort table in; a feature table, a bundle or a study out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from DeepRadScoreLib.cli.case_commands import print_manifest
+from DeepRadScoreLib.display.progress_bar import shown_progress
+from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol, Split
+from DeepRadScoreLib.progress import Progress, Report
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.study.results.study import Study
+
+CohortTable = Annotated[Path, typer.Argument(metavar="COHORT.csv", help="The cohort table.")]
+RepeatsOption = Annotated[int, typer.Option(min=1, help="Repeats of the classifiers' cross-validation.")]
+NetworkOption = Annotated[NetworkForm, typer.Option(help="One trunk, ten networks, or no fine-tuning.")]
+BackboneOption = Annotated[str, typer.Option(help="densenet121, resnet50, resnet101, vgg19 or inception_v3.")]
+WeightsOption = Annotated[str, typer.Option(help="imagenet (needs the network once), none, or a file.")]
+WeightsHash = Annotated[str | None, typer.Option(help="SHA-256 of a weight file with a name of its own.")]
+Epochs = Annotated[int, typer.Option(min=1, help="At most this many epochs for each network.")]
+Pixels = Annotated[int, typer.Option(min=32, max=160, help="The 160 x 160 patch is averaged to this many pixels.")]
+Cd8aCut = Annotated[float | None, typer.Option(help="CD8A expression above which PDL1 counts as positive.")]
+DeviceOption = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks are trained.")]
+Jobs = Annotated[int | None, typer.Option(help="Parallel processes; without it, or with -1, one for each core.")]
+Scheduler = Annotated[
+    str | None, typer.Option(help='A Dask scheduler: its address, its file, or "local" for one on this machine.')
+]
+
+
+def extract(
+    cohort: CohortTable,
+    out: Annotated[Path, typer.Option(help="The feature table: a name ending in .parquet or .csv.")],
+    preprocessing: Annotated[Preprocessing, typer.Option(help="How cases are prepared.")] = Preprocessing.CANONICAL,
+    shell_mm: Annotated[float, typer.Option(help="Thickness of the peritumoral shell in mm.")] = 3.0,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+) -> None:
+    """Compute the 2 x 851 features of every case of a cohort; a killed run goes on where it was.
+
+    Example: `deepradscore extract cohort.csv --out features.parquet`
+    """
+    options = locals().copy()
+    from DeepRadScoreLib import api
+
+    with shown_progress() as report:
+        features = api.extract(progress=_showing_failures(report), **options)
+    typer.echo(f"{len(features)} cases x {features.shape[1]} features: {out}")
+    _exit_if_failed(features.attrs["left_out"])
+
+
+def train(
+    cohort: CohortTable,
+    out: Annotated[Path, typer.Option(help="The bundle to write.")],
+    preprocessing: Annotated[Preprocessing, typer.Option(help="How cases are prepared.")] = Preprocessing.CANONICAL,
+    protocol: Annotated[Protocol, typer.Option(help="strict: out of fold; paper: as published.")] = Protocol.STRICT,
+    network: NetworkOption = NetworkForm.SHARED,
+    backbone: BackboneOption = "densenet121",
+    weights: WeightsOption = "imagenet",
+    weights_sha256: WeightsHash = None,
+    epochs: Epochs = 60,
+    pixels: Pixels = 160,
+    folds: Annotated[int, typer.Option(min=2, help="Folds for the out-of-fold scores.")] = 5,
+    repeats: RepeatsOption = 10,
+    cd8a_cut: Cd8aCut = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bundle.")] = 0,
+    device: DeviceOption = "auto",
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+) -> None:
+    """Train a bundle on a cohort and judge it on its held-out part; a killed run goes on where it was.
+
+    Example: `deepradscore train cohort.csv --weights imagenet --out model.zip`
+    """
+    options = locals().copy()
+    from DeepRadScoreLib import api
+
+    if network == NetworkForm.PER_ENDPOINT:
+        typer.echo(f"ten networks ({backbone}) for each of {folds if protocol == 'strict' else 2} parts", err=True)
+    with shown_progress() as report:
+        result = api.train(progress=report, **options)
+    print_manifest(result.bundle.manifest)
+    for key, card in result.bundle.manifest.endpoints.items():
+        moved = ", ".join(f"{name} {shift:+.2f} SD, SD x {ratio:.2f}" for name, (shift, ratio) in card.shift.items())
+        if moved:
+            typer.echo(f"shift of the held-out scores, {key}: {moved}")
+    typer.echo(f"bundle: {out}")
+    _exit_if_failed(result.left_out)
+
+
+def evaluate(
+    cohort: CohortTable,
+    out: Annotated[Path, typer.Option(help="Folder for results.json, report.html, tables, figures, predictions.csv.")],
+    protocol: Annotated[
+        Literal["strict", "paper", "both"],
+        typer.Option(help="strict: nested; paper: as published; both."),
+    ] = "strict",
+    features: Annotated[
+        Path | None, typer.Option(help="A feature table from elsewhere: CSV, Parquet or Excel, one row per case.")
+    ] = None,
+    case_column: Annotated[str | None, typer.Option(help="The feature table's case column, if not case_id.")] = None,
+    tumour_prefix: Annotated[
+        str | None, typer.Option(help='Prefix of the tumour\'s columns in the feature table; "" for none.')
+    ] = None,
+    peritumoral_prefix: Annotated[str | None, typer.Option(help="Prefix of the peritumoral columns.")] = None,
+    endpoints: Annotated[str, typer.Option(help="Comma-separated: keys of the ten, or other 0/1 columns.")] = "",
+    covariates: Annotated[str, typer.Option(help="Comma-separated columns of the clinical baseline.")] = "",
+    split: Annotated[Split, typer.Option(help="Outer folds, the table's split, or each site left out.")] = Split.CV,
+    folds: Annotated[int, typer.Option(min=2, help="Outer folds, and inner ones for what classifiers learn from.")] = 5,
+    repeats: RepeatsOption = 10,
+    preprocessing: Annotated[Preprocessing, typer.Option(help="How cases are prepared.")] = Preprocessing.CANONICAL,
+    network: NetworkOption = NetworkForm.SHARED,
+    backbone: BackboneOption = "densenet121",
+    backbones: Annotated[
+        Literal["all"] | None, typer.Option(help="all: also compare the five backbones on the first endpoint.")
+    ] = None,
+    weights: WeightsOption = "imagenet",
+    weights_sha256: WeightsHash = None,
+    epochs: Epochs = 60,
+    pixels: Pixels = 160,
+    cd8a_cut: Cd8aCut = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same results.")] = 0,
+    device: DeviceOption = "auto",
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+) -> None:
+    """Train and judge the method on a cohort, with baselines, tables and figures; a killed run goes on where it was.
+
+    Example: `deepradscore evaluate cohort.csv --protocol both --covariates age,sex --out study`
+    """
+    options = locals().copy()
+    from DeepRadScoreLib import api
+
+    with shown_progress() as report:
+        study = api.evaluate(progress=report, **options)
+    _print_results(study)
+    for case_id in study.failed:
+        typer.echo(f"left out: {case_id}: {study.left_out[case_id]}", err=True)
+    without = len(study.left_out) - len(study.failed)
+    if without:
+        typer.echo(f"left out: {without} of {study.cases} cases have no usable row in {features}", err=True)
+    if study.columns_left_out:
+        typer.echo(f"left out: {len(study.columns_left_out)} columns of {features}; the report says why", err=True)
+    typer.echo(f"report: {out / 'report.html'}")
+    if study.failed:
+        raise typer.Exit(1)
+
+
+def _showing_failures(report: Report) -> Report:
+    """The report, preceded by a line for each case that fails."""
+
+    def show(event: Progress) -> None:
+        if event.failure:
+            typer.echo(event.failure, err=True)
+        report(event)
+
+    return show
+
+
+def _exit_if_failed(failed: dict[str, str]) -> None:
+    if failed:
+        for case_id, sentence in failed.items():
+            typer.echo(f"left out: {case_id}: {sentence}", err=True)
+        raise typer.Exit(1)
+
+
+def _print_results(study: Study) -> None:
+    width = max((len(key) for key in study.flow), default=0)
+    for protocol, found in study.protocols.items():
+        typer.echo(f"\n{protocol} protocol ({found.split})" + (f"; {study.label}" if study.label else ""))
+        for key, endpoint in found.endpoints.items():
+            for name, card in endpoint.models.items():
+                if card.not_run is not None:
+                    continue
+                if card.auc is None or card.auc_ci is None:
+                    typer.echo(f"  {key:{width}s}  {name:18s}{card.auc_note}")
+                    continue
+                low, high = card.auc_ci
+                note = f"   {card.auc_note}" if card.auc_note else ""
+                typer.echo(f"  {key:{width}s}  {name:18s}{card.auc:.3f} [{low:.3f}, {high:.3f}]{note}")
+    for key, flow in study.flow.items():
+        if flow.not_run:
+            typer.echo(f"not evaluated: {key}: {flow.not_run}")
+    for name, reason in study.models_not_run.items():
+        typer.echo(f"not run: {name}: {reason}")

@@ -20,8 +20,17 @@ from support.imports import reached
 from support.slicer_requirements import project
 
 MODULES = sorted({module for extra in EXTRAS.values() for module in extra.modules.values()})
-PLAIN = ("analysis", "api", "bundle", "imaging", "report.case_folders", "report.dicom.writing", "report.writing")
-"""Reading, analysing and reporting one case."""
+PLAIN = (
+    "analysis",
+    "bundle",
+    "display.progress_bar",
+    "imaging",
+    "report.case_folders",
+    "report.dicom.writing",
+    "report.profile_view",
+    "report.writing",
+)
+"""Reading, analysing and reporting one case; of `api` what it imports for that."""
 WITHOUT = """
 import sys
 for name in sys.argv.pop(1).split(","):

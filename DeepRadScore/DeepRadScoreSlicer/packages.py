@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from DeepRadScoreLib.errors import DeepRadScoreError, MissingPackageError
 from DeepRadScoreSlicer.requirements import TORCH, Missing, Source, bare_name, hindering, pip_requirements
 
 NEVER_FROM_PYPI = ("SimpleITK", "torch", "torchvision", "vtk")
@@ -32,8 +33,6 @@ PIP_SIZE = "50 to 110 MB to download and 150 to 350 MB on disk where all are mis
 
 def require_analysis() -> None:
     """Raise MissingPackageError, with the exact command that gets them, where packages are missing. Never asks."""
-    from DeepRadScoreLib.errors import MissingPackageError
-
     names = ", ".join(each.name for each in hindering())
     if names:
         raise MissingPackageError(
@@ -57,8 +56,6 @@ def install_command() -> str:
 def install_and_exit() -> None:
     """Install what is missing, print what was done, and end Slicer: exit code 0, or 1 with the error's sentence."""
     import slicer
-
-    from DeepRadScoreLib.errors import DeepRadScoreError
 
     code = 1
     try:
@@ -128,8 +125,6 @@ def constraints() -> list[str]:
 def _pip_install(names: list[str]) -> None:
     import slicer
 
-    from DeepRadScoreLib.errors import MissingPackageError
-
     with tempfile.TemporaryDirectory() as folder:
         limits = Path(folder) / "constraints.txt"
         limits.write_text("\n".join(constraints()) + "\n", encoding="utf-8")
@@ -150,8 +145,6 @@ def _pip_install(names: list[str]) -> None:
 
 def _get_torch() -> bool:
     """Install torch; True where Slicer must be restarted before that is possible."""
-    from DeepRadScoreLib.errors import MissingPackageError
-
     if importlib.util.find_spec("PyTorchUtils") is None:
         _get_extension("PyTorch")
         return True
@@ -176,8 +169,6 @@ def _get_torch() -> bool:
 def _get_extension(name: str) -> None:
     """Install an extension, usable after a restart; the user was asked before, so the manager does not ask again."""
     import slicer
-
-    from DeepRadScoreLib.errors import MissingPackageError
 
     mend = f"open View > Extensions Manager, search for {name}, install it, and restart Slicer"
     if not hasattr(slicer.app, "extensionsManagerModel"):

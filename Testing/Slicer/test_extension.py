@@ -1,6 +1,7 @@
 """What a Slicer build and the Extensions Index read, and the traps of a library that lies beside its module."""
 
 import ast
+import functools
 import json
 import re
 import sys
@@ -16,6 +17,8 @@ HOME = "https://github.com/DeepRadScore/SlicerDeepRadScore"
 RAW = "https://raw.githubusercontent.com/DeepRadScore/SlicerDeepRadScore/main/"
 FOLDERS = ("DeepRadScore", "DeepRadScoreLib")
 SLICERS_OWN = {"numpy", "vtk", "SimpleITK", "slicer", "qt", "ctk", "DeepRadScoreSlicer"}
+FOR_THE_LIBRARY = {"scipy"}
+"""Slicer's own as well, but imported by the library alone: the module's files stay without it."""
 INDEX_SCHEMA = {
     # Slicer: Schemas/slicer-extension-catalog-entry-schema-v1.0.1.json
     "type": "object",
@@ -184,17 +187,39 @@ def at_file_level(tree):
         waiting += [child for child in ast.iter_child_nodes(node) if isinstance(child, (ast.stmt, ast.ExceptHandler))]
 
 
-def roots(node):
+def imported_names(node):
     if isinstance(node, ast.Import):
-        return {name.name.split(".")[0] for name in node.names}
-    return {(node.module or "").split(".")[0]} if isinstance(node, ast.ImportFrom) else set()
+        return {name.name for name in node.names}
+    if not isinstance(node, ast.ImportFrom):
+        return set()
+    return {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+
+
+def library_files(name):
+    """Files of the library that an import of this dotted name runs: the packages above it, and its own."""
+    parts = name.split(".")
+    paths = [ROOT.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+    return {path for stem in paths for path in (stem / "__init__.py", stem.with_suffix(".py")) if path.exists()}
+
+
+@functools.cache
+def imported_at_file_level(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return frozenset().union(*(imported_names(node) for node in at_file_level(tree)))
 
 
 @pytest.mark.parametrize("path", module_files(), ids=lambda path: path.name)
 def test_importing_the_module_needs_only_what_slicer_brings(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imported = set().union(*(roots(node) for node in at_file_level(tree)))
-    assert imported <= SLICERS_OWN | set(sys.stdlib_module_names)
+    """Nor do the files of the library that it imports at once, nor those that they import."""
+    waiting, seen = [path], set()
+    while waiting:
+        file = waiting.pop()
+        seen.add(file)
+        names = imported_at_file_level(file)
+        ours = {name for name in names if name.split(".")[0] == "DeepRadScoreLib"}
+        brought = SLICERS_OWN | (FOR_THE_LIBRARY if file != path else set())
+        assert {name.split(".")[0] for name in names - ours} <= brought | set(sys.stdlib_module_names), file
+        waiting += {found for name in ours for found in library_files(name)} - seen
 
 
 @pytest.mark.parametrize("path", module_files(), ids=lambda path: path.name)

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from DeepRadScoreLib.models import Flag, flags_with_chance
+from DeepRadScoreLib.report.number_text import decimals, percent, signed
+from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap
+
 BLUE, ORANGE, GREY, TRACK, INK = "#1f5f99", "#b4540a", "#8a97a3", "#d5dce2", "#14202b"
 OUT_OF_DATE = "Out of date"
 BY_CHANCE = "not better than chance in validation"
@@ -75,8 +79,6 @@ def head_text(document: dict[str, Any], stale: bool) -> str:
 
 def regions_text(document: dict[str, Any], numbers: Numbers) -> str:
     """Volumes, the slice of the deep patch, and the remarks on the case."""
-    from DeepRadScoreLib.report.number_text import decimals, percent
-
     tumour, shell, patch = (document["regions"][name] for name in ("tumour", "peritumoral", "patch"))
     rows = [
         ("Tumour", numbers.labelled(f"{decimals(tumour['volume_ml'])} mL")),
@@ -101,21 +103,15 @@ def regions_text(document: dict[str, Any], numbers: Numbers) -> str:
 
 def remarks(entry: dict[str, Any]) -> list[str]:
     """The flags of a finding in words."""
-    from DeepRadScoreLib.report.wording import flag_sentence
-
     return [flag_sentence(code) for code in _flags(entry)]
 
 
 def by_chance(entry: dict[str, Any]) -> bool:
     """Whether the interval of the validated AUC includes 0.5."""
-    from DeepRadScoreLib.models import Flag
-
     return Flag.NOT_BETTER_THAN_CHANCE in _flags(entry)
 
 
 def _flags(entry: dict[str, Any]) -> tuple[str, ...]:
-    from DeepRadScoreLib.models import flags_with_chance
-
     return flags_with_chance(tuple(entry["flags"]), entry["validation_auc_ci"])
 
 
@@ -132,8 +128,6 @@ def absent_text(name: str, entry: dict[str, Any]) -> str:
 
 def finding_text(positive: str, entry: dict[str, Any], numbers: Numbers) -> str:
     """Probability with its bar, spread, validated AUC and flags of one finding."""
-    from DeepRadScoreLib.report.number_text import percent
-
     threshold, spread, words = entry["threshold"], entry["spread"], remarks(entry)
     first = f'<span style="font-size:large">{numbers.plain(percent(entry["probability"]))}</span>'
     if threshold is not None:
@@ -149,8 +143,6 @@ def finding_text(positive: str, entry: dict[str, Any], numbers: Numbers) -> str:
 
 
 def _validation(entry: dict[str, Any], numbers: Numbers) -> str:
-    from DeepRadScoreLib.report.number_text import decimals
-
     if entry["validation_auc"] is None:
         return "AUC in validation —"
     interval = entry["validation_auc_ci"]
@@ -165,9 +157,6 @@ def _validation(entry: dict[str, Any], numbers: Numbers) -> str:
 
 def evidence_text(positive: str, negative: str, entry: dict[str, Any], numbers: Numbers) -> str:
     """SHAP values by source as bars to either side of zero, and the two RadScores."""
-    from DeepRadScoreLib.report.number_text import signed
-    from DeepRadScoreLib.report.wording import grouped_shap
-
     shap = grouped_shap(entry["shap"] or {})
     parts = ["<p><b>What the model weighed (SHAP)</b></p>"]
     if shap:

@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from DeepRadScoreLib.errors import InputError, OutputError
+from DeepRadScoreLib.writing import replacing
+
 SCHEMA = 1
 MEND = "choose a list in a folder that you may write to, with space left"
 
@@ -42,8 +45,6 @@ class ReviewFile:
         self._entries = entries
 
     def _read(self) -> dict[str, dict[str, Any]]:
-        from DeepRadScoreLib.errors import InputError
-
         try:
             document = json.loads(self.path.read_text(encoding="utf-8"))
             entries = document["cases"]
@@ -71,8 +72,6 @@ class ReviewFile:
 
     def _set_aside(self) -> None:
         """Give a damaged file another name, so that it is never written over."""
-        from DeepRadScoreLib.errors import OutputError
-
         number = 1
         while (damaged := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
             number += 1
@@ -90,9 +89,6 @@ class ReviewFile:
 
 
 def _write(path: Path, text: str) -> None:
-    from DeepRadScoreLib.errors import OutputError
-    from DeepRadScoreLib.writing import replacing
-
     try:
         with replacing(path) as part, part.open("x", encoding="utf-8") as stream:
             stream.write(text)

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from DeepRadScoreLib.cohort.folders.by_name import CORRECTED, Findings, FoundCase, dicom_files, find_cases
+from DeepRadScoreLib.cohort.text_table import read_cohort_text
+from DeepRadScoreLib.errors import InputError
 from DeepRadScoreSlicer.cases.review_file import ReviewFile
-
-if TYPE_CHECKING:
-    from DeepRadScoreLib.cohort.folders.by_name import Findings, FoundCase
 
 
 class Status(Enum):
@@ -73,8 +73,6 @@ class Worklist:
         remarks: Sequence[str] = (),
     ) -> None:
         """Raises InputError where there is no case or a case stands twice."""
-        from DeepRadScoreLib.errors import InputError
-
         self.cases = tuple(cases)
         if not self.cases:
             raise InputError(
@@ -101,9 +99,6 @@ class Worklist:
         CohortError: the table cannot be used, the column `case_id` or `ct` is missing or has an empty cell, a case
             stands twice.
         """
-        from DeepRadScoreLib.cohort.folders.by_name import CORRECTED
-        from DeepRadScoreLib.cohort.text_table import read_cohort_text
-
         path = Path(path).absolute()
         cases = [_listed(row, path.parent) for row in read_cohort_text(path, needs=("ct",)).rows]
         return cls(
@@ -121,9 +116,6 @@ class Worklist:
         A case is named after its sub-folder or its CT file; a CT in DICOM, whose folders may be named after patients,
         as the library names it: "case-" and twelve digits made of its SeriesInstanceUID.
         """
-        from DeepRadScoreLib.cohort.folders.by_name import CORRECTED, find_cases
-        from DeepRadScoreLib.errors import InputError
-
         path = Path(path).absolute()
         if not path.is_dir():
             raise InputError("this is not a folder", where=path, mend="choose a folder with CTs and masks")
@@ -149,8 +141,6 @@ class Worklist:
         ----------
         folder: where status, notes and corrections are saved.
         """
-        from DeepRadScoreLib.cohort.folders.by_name import CORRECTED
-
         series = list(series)
         ct_uids = [each.uid for each in series if each.modality == "CT"]
         others = len(series) - len(ct_uids)
@@ -233,8 +223,6 @@ def _listed_files(found: Findings) -> Iterator[ListedCase]:
 def _dicom_name(case: FoundCase) -> str | None:
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
-
-    from DeepRadScoreLib.cohort.folders.by_name import dicom_files
 
     for path in dicom_files(case.ct):
         try:

@@ -9,6 +9,8 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from DeepRadScoreLib.errors import DeepRadScoreError
+
 STATUS_MS = 5000
 
 
@@ -27,8 +29,6 @@ class Messages:
 
     def fail(self, error: Exception) -> None:
         """Show an error; one that no user can have caused goes to the log with its traceback."""
-        from DeepRadScoreLib.errors import DeepRadScoreError
-
         if isinstance(error, DeepRadScoreError):
             self.say(str(error))
             return

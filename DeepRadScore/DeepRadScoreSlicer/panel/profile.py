@@ -7,6 +7,7 @@ from typing import Any
 
 import qt
 
+from DeepRadScoreLib.endpoints import ENDPOINTS
 from DeepRadScoreSlicer.cases import profile_text as text
 
 
@@ -20,8 +21,6 @@ class ProfileView:
     """
 
     def __init__(self, layout: Any, on_finding: Callable[[str | None], None]) -> None:
-        from DeepRadScoreLib.endpoints import ENDPOINTS
-
         self._on_finding = on_finding
         self.selected: str | None = None
         self._reason, self._head, self._regions = _label(), _label(), _label()

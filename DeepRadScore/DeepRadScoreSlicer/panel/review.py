@@ -9,6 +9,8 @@ from typing import Any
 
 import slicer
 
+from DeepRadScoreLib.errors import DeepRadScoreError
+from DeepRadScoreLib.imaging import lung_on_grid, read_image
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist
 from DeepRadScoreSlicer.panel.watching import ReviewWatch
 from DeepRadScoreSlicer.scene import corrections, from_nodes, opening, ownership, quality_line, results, shell
@@ -198,8 +200,6 @@ class Review:
         self._on_results(stored)
 
     def _keep_original(self, volume: Any, segmentation: Any) -> None:
-        from DeepRadScoreLib.errors import DeepRadScoreError
-
         try:
             case_id = self.case_id
         except DeepRadScoreError:  # such a volume has no tumour to be reviewed; the quality line will say why
@@ -208,8 +208,6 @@ class Review:
 
     def _update(self) -> None:
         """Update quality line and shell, after a pause in the edits."""
-        from DeepRadScoreLib.errors import DeepRadScoreError
-
         volume, segmentation, chosen = self.volume, self.segmentation, self.chosen
         self._on_quality(quality_line.quality_line(volume, segmentation, chosen.segment_id))
         if volume is None:
@@ -227,7 +225,5 @@ class Review:
         if path is None:
             return None
         if self._lung is None or self._lung[0] != path:
-            from DeepRadScoreLib.imaging import lung_on_grid, read_image
-
             self._lung = (path, lung_on_grid(read_image(path), from_nodes.volume_image(volume), path))
         return self._lung[1]

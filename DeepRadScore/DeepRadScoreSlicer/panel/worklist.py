@@ -7,6 +7,7 @@ from typing import Any
 
 import qt
 
+from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Status, Worklist
 from DeepRadScoreSlicer.panel.case_table import CaseTable, shortcut, status_text
 from DeepRadScoreSlicer.panel.note_field import NoteField
@@ -145,8 +146,6 @@ class WorklistView:
         self._show_state()
 
     def _save(self, save: Callable[..., None], *what: Any) -> bool:
-        from DeepRadScoreLib.errors import DeepRadScoreError
-
         try:
             save(*what)
         except DeepRadScoreError as error:

@@ -7,6 +7,9 @@ from typing import Any
 
 import slicer
 
+from DeepRadScoreLib.errors import InputError, OutputError
+from DeepRadScoreLib.imaging import read_image
+from DeepRadScoreLib.writing import replacing
 from DeepRadScoreSlicer.scene import ownership
 
 ROLE = "original_mask"
@@ -28,8 +31,6 @@ def keep_original_file(volume: Any, segmentation: Any, case_id: str, path: Path)
     ------
     InputError: the file cannot be read.
     """
-    from DeepRadScoreLib.errors import InputError
-
     try:
         read = slicer.util.loadSegmentation(str(path), {"name": f"{case_id} original mask"})
     except RuntimeError as error:
@@ -61,8 +62,6 @@ def restore_original(volume: Any, segmentation: Any) -> None:
     """Restore the segments from before the first edit. Raises InputError where no copy is in the scene."""
     original = original_of(volume, segmentation)
     if original is None:
-        from DeepRadScoreLib.errors import InputError
-
         raise InputError("the original mask is not in the scene", mend="load it again from its file")
     now, before = segmentation.GetSegmentation(), original.GetSegmentation()
     restored = []
@@ -85,9 +84,6 @@ def save_corrected(segmentation: Any, path: Path) -> None:
     ------
     OutputError: it cannot be written; what was there before is untouched, and the node keeps its changes.
     """
-    from DeepRadScoreLib.errors import OutputError
-    from DeepRadScoreLib.writing import replacing
-
     storage = segmentation.GetStorageNode()
     before = None if storage is None else storage.GetFileName()
     if storage is not None:
@@ -116,9 +112,6 @@ def save_corrected(segmentation: Any, path: Path) -> None:
 
 def _is_whole(path: Path) -> bool:
     """Whether the file can be read: on a full disk Slicer leaves it truncated and reports success."""
-    from DeepRadScoreLib.errors import InputError
-    from DeepRadScoreLib.imaging import read_image
-
     try:
         read_image(path)
     except InputError:

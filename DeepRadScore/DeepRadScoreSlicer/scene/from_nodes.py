@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 import slicer
 import vtk
 
+from DeepRadScoreLib import imaging
+from DeepRadScoreLib.errors import RegionError
+from DeepRadScoreLib.imaging import Case, MaskContent, Segment
+from DeepRadScoreLib.imaging.geometry import index_box
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
 from DeepRadScoreSlicer.scene.ownership import SYNTHETIC
 from DeepRadScoreSlicer.scene.usable import check_segmentation, check_volume, check_voxels
 from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, extent_around, image_hash, set_geometry
-
-if TYPE_CHECKING:
-    from DeepRadScoreLib.imaging import Case, MaskContent
 
 REACH_MM = 35.0
 """More than the thickest shell and the margin of the 1 mm lattice around it."""
@@ -38,8 +40,6 @@ def _image(volume: Any) -> sitk.Image:
     set_geometry(image, volume, volume.GetImageData().GetExtent()[::2])
     text = _synthetic_mark(volume)
     if text:
-        from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
-
         image.SetMetaData(SYNTHETIC_KEY, text)
     return image
 
@@ -80,12 +80,10 @@ class NodeImages:
         ------
         InputError, RegionError: as `DeepRadScoreLib.imaging.read_case`.
         """
-        from DeepRadScoreLib.imaging import case_from_segments, lung_on_grid, read_image
-
-        case = case_from_segments(self.ct, self.content, case_id=case_id, segment=self.segment_id)
+        case = imaging.case_from_segments(self.ct, self.content, case_id=case_id, segment=self.segment_id)
         if lung_mask is None:
             return case
-        return replace(case, lung=lung_on_grid(read_image(lung_mask), case.ct, lung_mask))
+        return replace(case, lung=imaging.lung_on_grid(imaging.read_image(lung_mask), case.ct, lung_mask))
 
     def fingerprint(self) -> str:
         """Hashes of the CT and of the tumour's segment: they change with any voxel and with the geometry."""
@@ -109,8 +107,6 @@ def masks_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: s
 
     Zeros stand for the CT. The canonical frame does not depend on what is cut away.
     """
-    from DeepRadScoreLib.imaging import masks_from_segments
-
     check_volume(volume)
     drawn = _drawn(segmentation, segment_id)
     common = _common_grid(segmentation.GetSegmentation())
@@ -119,7 +115,7 @@ def masks_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: s
     grid = sitk.Image([last - first + 1 for first, last in zip(extent[::2], extent[1::2], strict=True)], sitk.sitkUInt8)
     set_geometry(grid, volume, extent[::2])
     common.SetExtent(extent_around(tumour.box, tumour.labelmap, common, common.GetExtent(), REACH_MM))
-    return masks_from_segments(grid, _content(drawn, common), case_id=case_id, segment=segment_id)
+    return imaging.masks_from_segments(grid, _content(drawn, common), case_id=case_id, segment=segment_id)
 
 
 def anonymous_case_id(volume: Any) -> str:
@@ -132,8 +128,6 @@ def anonymous_case_id(volume: Any) -> str:
     ------
     InputError: no volume, no voxels, a vector or 4-D volume.
     """
-    from DeepRadScoreLib import imaging
-
     check_voxels(volume)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item = 0 if hierarchy is None else hierarchy.GetItemByDataNode(volume)
@@ -154,10 +148,6 @@ class _Drawn:
 
 def _drawn(segmentation: Any, segment_id: str) -> list[_Drawn]:
     """The segment and the others that may count as tumours, as far as they have voxels."""
-    from DeepRadScoreLib.errors import RegionError
-    from DeepRadScoreLib.imaging.geometry import index_box
-    from DeepRadScoreLib.imaging.segments import Segment
-
     check_segmentation(segmentation, segment_id)
     segments = segmentation.GetSegmentation()
     found = []
@@ -181,8 +171,6 @@ def _drawn(segmentation: Any, segment_id: str) -> list[_Drawn]:
 
 def _content(drawn: list[_Drawn], grid: Any) -> MaskContent:
     """The segments as layers on one grid."""
-    from DeepRadScoreLib.imaging import MaskContent, Segment
-
     maps: list[Any] = []
     segments = []
     for one in drawn:
@@ -234,8 +222,6 @@ def _synthetic_mark(volume: Any) -> str:
     path = None if storage is None else storage.GetFullNameFromFileName()
     if not path or not path.lower().endswith(".nrrd"):
         return ""
-    from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
-
     reader = sitk.ImageFileReader()
     reader.SetFileName(path)
     try:

@@ -9,6 +9,10 @@ from typing import Any
 
 import slicer
 
+from DeepRadScoreLib.cohort.folders.by_name import holds_mask
+from DeepRadScoreLib.errors import InputError, MissingPackageError, RegionError
+from DeepRadScoreLib.imaging import Segment, read_case
+from DeepRadScoreLib.imaging.segments import by_name
 from DeepRadScoreSlicer.cases.worklist import ListedCase
 from DeepRadScoreSlicer.scene import dicom_database, ownership
 from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation
@@ -71,8 +75,6 @@ def choose_segment(segmentation: Any, wanted: str | None) -> str:
     ----------
     wanted: ID, name or number of a segment; None: the only segment, or the only one with voxels.
     """
-    from DeepRadScoreLib.imaging.segments import Segment, by_name
-
     content = segmentation.GetSegmentation()
     segments = {one: content.GetSegment(one) for one in content.GetSegmentIDs()}
     if wanted is None:
@@ -93,8 +95,6 @@ def remove_with_folders(node_ids: Sequence[str]) -> None:
 
 
 def _load_ct(case: ListedCase) -> Any:
-    from DeepRadScoreLib.errors import InputError
-
     where = case.case_id if case.ct is None else case.ct
     if case.ct is not None and not case.ct.exists():
         raise InputError("the CT is not there", where=where, mend="correct the path in the list")
@@ -135,8 +135,6 @@ def _volume_of(node_ids: Sequence[str] | None) -> Any | None:
 
 
 def _load_mask(case: ListedCase, mask: Path | None, volume: Any) -> Any:
-    from DeepRadScoreLib.errors import InputError
-
     name = f"{case.case_id} tumour"
     dicom_folder = case.ct is not None and case.ct.is_dir()
     if mask is None and not dicom_folder:
@@ -159,10 +157,6 @@ def _dicom_mask(case: ListedCase, mask: Path | None, name: str, volume: Any) -> 
 
     Slicer 5.10's pydicom is too old for that reader: there a case without a mask is opened and one with a mask refused.
     """
-    from DeepRadScoreLib.cohort.folders.by_name import holds_mask
-    from DeepRadScoreLib.errors import MissingPackageError, RegionError
-    from DeepRadScoreLib.imaging import read_case
-
     if case.ct is None:
         return _empty_mask(name, volume)
     try:

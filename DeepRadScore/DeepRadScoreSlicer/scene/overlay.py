@@ -8,6 +8,8 @@ from typing import Any
 import slicer
 import vtk
 
+from DeepRadScoreLib.errors import InputError
+
 COLOURS = ("vtkMRMLColorTableNodeFileInferno.txt", "vtkMRMLColorTableNodeIron")
 """The map of the report, and one that Slicer has without its colour files: both grow from dark to light."""
 
@@ -41,8 +43,6 @@ class HeatMapOverlay:
         """
         heat, volume = slicer.mrmlScene.GetNodeByID(heat_map_id), slicer.mrmlScene.GetNodeByID(volume_id)
         if heat is None or volume is None:
-            from DeepRadScoreLib.errors import InputError
-
             self.hide()
             raise InputError("the heat map is not in the scene any more", mend="analyze the case again")
         new = self.shown != heat_map_id

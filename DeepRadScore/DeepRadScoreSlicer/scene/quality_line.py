@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from DeepRadScoreLib.errors import DeepRadScoreError
+from DeepRadScoreLib.imaging.geometry import direction_of, index_box, lps_axes
 from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
 TOUCHING = np.ones((3, 3, 3))
@@ -18,8 +20,6 @@ def quality_line(volume: Any, segmentation: Any, segment_id: str) -> str:
 
     Slices are those, of the planes nearest to axial, that hold a part of it; the spacing (mm) is along L, P and S.
     """
-    from DeepRadScoreLib.errors import DeepRadScoreError
-
     try:
         return _described(case_from_nodes(volume, segmentation, segment_id, ""))
     except DeepRadScoreError as error:
@@ -28,8 +28,6 @@ def quality_line(volume: Any, segmentation: Any, segment_id: str) -> str:
 
 def _described(case: Any) -> str:
     from scipy.ndimage import label
-
-    from DeepRadScoreLib.imaging.geometry import direction_of, index_box, lps_axes
 
     inside = sitk.GetArrayViewFromImage(case.tumour) != 0
     low, high = index_box(inside)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 
+from DeepRadScoreLib.errors import DeepRadScoreError, InputError
+from DeepRadScoreLib.writing import write_folder
 from DeepRadScoreSlicer.scene import ownership, shell
 from DeepRadScoreSlicer.scene.chosen import Chosen
 from DeepRadScoreSlicer.scene.from_nodes import images_of
@@ -69,8 +71,6 @@ def store_steps(profile: MolecularProfile, chosen: Chosen, fingerprint: str) -> 
     yield "putting the results into the scene"
     volume, segmentation = chosen.volume, chosen.segmentation
     if volume is None or segmentation is None:
-        from DeepRadScoreLib.errors import InputError
-
         raise InputError("the CT or the segmentation was removed during the analysis", mend="load the case again")
     older = [node.GetID() for node in _nodes(volume)]
     _put(profile, texts, volume, segmentation, {SEGMENT: chosen.segment_id, FINGERPRINT: fingerprint})
@@ -122,9 +122,6 @@ def export(volume: Any, folder: Path) -> list[Path]:
     InputError: there are no results, or they are out of date.
     OutputError: the folder cannot be written.
     """
-    from DeepRadScoreLib.errors import InputError
-    from DeepRadScoreLib.writing import write_folder
-
     stored = find(volume)
     if stored is None:
         raise InputError("there are no results of this case", mend="press Analyze first")
@@ -144,8 +141,6 @@ def _nodes(volume: Any) -> list[Any]:
 
 
 def _still_made_from(text: Any, volume: Any) -> bool:
-    from DeepRadScoreLib.errors import DeepRadScoreError
-
     segmentation = text.GetNodeReference(ownership.SEGMENTATION)
     try:
         return images_of(volume, segmentation, text.GetAttribute(SEGMENT)).fingerprint() == text.GetAttribute(

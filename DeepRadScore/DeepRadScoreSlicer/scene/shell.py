@@ -8,6 +8,8 @@ from typing import Any
 import SimpleITK as sitk
 import slicer
 
+from DeepRadScoreLib.errors import DeepRadScoreError
+from DeepRadScoreLib.imaging import lattice_regions
 from DeepRadScoreSlicer.scene import ownership, to_nodes
 from DeepRadScoreSlicer.scene.from_nodes import masks_from_nodes
 
@@ -31,9 +33,6 @@ def update_shell(
     InputError, RegionError: see `from_nodes.case_from_nodes`; the shell that was there is then removed, since it is not
     this tumour's.
     """
-    from DeepRadScoreLib.errors import DeepRadScoreError
-    from DeepRadScoreLib.imaging import lattice_regions
-
     try:
         masks = replace(masks_from_nodes(volume, segmentation, segment_id, case_id), lung=lung)
         return show_shell(volume, lattice_regions(masks, shell_mm)[1], case_id, shell_mm)

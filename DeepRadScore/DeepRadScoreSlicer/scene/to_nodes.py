@@ -9,6 +9,7 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, is_synthetic
 from DeepRadScoreSlicer.scene.ownership import SYNTHETIC
 from DeepRadScoreSlicer.scene.voxels import GEOMETRY, fill, labelmap_of, ras_geometry
 
@@ -21,8 +22,6 @@ def image_to_volume(image: sitk.Image, name: str) -> Any:
     volume.SetOrigin(origin)
     volume.SetIJKToRASDirections(*direction.ravel())
     volume.SetAndObserveImageData(fill(vtk.vtkImageData(), image))
-    from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, is_synthetic
-
     if is_synthetic(image):
         volume.SetAttribute(SYNTHETIC, image.GetMetaData(SYNTHETIC_KEY))
     volume.CreateDefaultDisplayNodes()

@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 import vtk
 
+from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreSlicer.scene.voxels import BINARY, GEOMETRY
 
 
@@ -23,8 +24,6 @@ def check_volume(volume: Any) -> None:
 
 def check_voxels(volume: Any) -> None:
     """Refuse a volume that is not one 3-D scalar volume, whatever transform it is under."""
-    from DeepRadScoreLib.errors import InputError
-
     if volume is None or volume.GetScene() is None:
         raise InputError("no CT is chosen", mend="choose the CT volume")
     data = volume.GetImageData() if volume.IsA("vtkMRMLVolumeNode") else None
@@ -47,8 +46,6 @@ def check_segmentation(segmentation: Any, segment_id: str) -> None:
     InputError: no segmentation, one under a transform, one without labelmaps or a reference geometry.
     RegionError: no such segment.
     """
-    from DeepRadScoreLib.errors import InputError, RegionError
-
     if segmentation is None or segmentation.GetScene() is None:
         raise InputError("no segmentation is chosen", mend="choose the segmentation that holds the tumour, or make one")
     segments = segmentation.GetSegmentation()
@@ -83,8 +80,6 @@ def _check_transform(node: Any, what: str) -> None:
         transform.GetMatrixTransformToWorld(matrix)
         if matrix.IsIdentity():
             return
-    from DeepRadScoreLib.errors import InputError
-
     raise InputError(
         f"{what} is under a transform", mend="harden the transform (Transforms module) or take it off, then try again"
     )

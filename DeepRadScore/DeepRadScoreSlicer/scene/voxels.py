@@ -12,6 +12,8 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from DeepRadScoreLib.imaging.geometry import half_up
+
 BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 GEOMETRY = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
 """Slicer's names of the labelmap representation, and of the parameter that holds a segmentation's grid."""
@@ -105,8 +107,6 @@ def labelmap_of(mask: sitk.Image) -> Any:
 
 def image_hash(image: sitk.Image) -> str:
     """SHA-256 of an image's voxels, pixel type and geometry (to 1e-5 mm, so that saving does not change it)."""
-    from DeepRadScoreLib.imaging.geometry import half_up
-
     voxels = np.ascontiguousarray(sitk.GetArrayViewFromImage(image))
     geometry = (image.GetSpacing(), image.GetOrigin(), image.GetDirection())
     rounded = [(half_up(values, 1e-5) + 0.0).tolist() for values in geometry]

@@ -26,8 +26,7 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import binomtest, norm, t
 
-from DeepRadScoreLib.statistics.auc import auc_interval, components, delong, delong_test
-from DeepRadScoreLib.statistics.crossvalidation import mean_auc, mean_auc_difference
+from DeepRadScoreLib.statistics.auc import auc_interval, components, delong, delong_test, mean_auc, mean_auc_difference
 
 Z = norm.ppf(0.975)
 FOLDS = 5

@@ -21,7 +21,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from DeepRadScoreLib.fusion.columns import RegionScores
 from DeepRadScoreLib.radscore.selection import modelling_rule
-from DeepRadScoreLib.statistics.crossvalidation import mean_auc
+from DeepRadScoreLib.statistics.auc import mean_auc
 from DeepRadScoreLib.study.splits import holdout, stratified_folds
 
 FOLDS = 5

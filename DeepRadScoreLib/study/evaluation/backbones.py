@@ -19,8 +19,7 @@ from DeepRadScoreLib.models import NetworkForm
 from DeepRadScoreLib.progress import Progress, Report, Stage
 from DeepRadScoreLib.provenance import installed_version
 from DeepRadScoreLib.radscore.selection import modelling_rule
-from DeepRadScoreLib.statistics.auc import youden_threshold
-from DeepRadScoreLib.statistics.crossvalidation import mean_auc
+from DeepRadScoreLib.statistics.auc import mean_auc, youden_threshold
 from DeepRadScoreLib.statistics.metrics import decision_metrics
 from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.plans import NetworkPlan, TrainingPlan

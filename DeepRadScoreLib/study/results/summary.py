@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from DeepRadScoreLib.fusion.explain import contribution_shares
 from DeepRadScoreLib.models import ALL_MODELS, MODELS, Baseline, Model, Protocol, Split, better_than_chance
-from DeepRadScoreLib.statistics.crossvalidation import mean_auc, mean_auc_difference
+from DeepRadScoreLib.statistics.auc import mean_auc, mean_auc_difference
 from DeepRadScoreLib.statistics.metrics import (
     Estimate,
     bootstrap_auc,

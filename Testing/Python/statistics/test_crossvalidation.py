@@ -13,8 +13,7 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from DeepRadScoreLib.statistics.auc import auc_interval, delong_test
-from DeepRadScoreLib.statistics.crossvalidation import mean_auc, mean_auc_difference
+from DeepRadScoreLib.statistics.auc import auc_interval, delong_test, mean_auc, mean_auc_difference
 
 HERE = Path(__file__).parent
 REFERENCES = HERE / "references"
@@ -23,7 +22,7 @@ Z = norm.ppf(0.975)
 
 @pytest.fixture(scope="module")
 def benchmark():
-    path = HERE.parent / "benchmarks" / "coverage_benchmark.py"
+    path = HERE.parents[1] / "benchmarks" / "coverage_benchmark.py"
     spec = importlib.util.spec_from_file_location("coverage_benchmark", path)
     module = sys.modules["coverage_benchmark"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

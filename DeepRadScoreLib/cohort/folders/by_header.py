@@ -15,7 +15,7 @@ from pydicom import Dataset, dcmread
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.datasets import dicom_date, patient_identity, quiet_pydicom, text
 from DeepRadScoreLib.imaging.dicom.masks import KINDS, damage_named
-from DeepRadScoreLib.imaging.dicom.overview import MaskOverview, overview
+from DeepRadScoreLib.imaging.dicom.overview import MaskOverview, read_overview
 from DeepRadScoreLib.imaging.dicom.series import SeriesFiles, SeriesIndex, find_series
 from DeepRadScoreLib.progress import Report, ignore
 
@@ -123,7 +123,7 @@ def _masks(index: SeriesIndex) -> tuple[list[MaskOverview], Counter[str]]:
     for member in (member for one in index.values() for member in one.members):
         if text(member.header, "SOPClassUID") in KINDS:
             try:
-                found.append(overview(member.path))
+                found.append(read_overview(member.path))
             except InputError as error:
                 unusable[error.what] += 1
     return found, unusable

@@ -1,11 +1,11 @@
-"""Which series, and which of several phases in it, is the CT that is meant."""
+"""The choice of a series, and of one of its phases; errors list what there is, but do not name the folder."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
-from DeepRadScoreLib.errors import InputError, Where
+from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.datasets import text
 from DeepRadScoreLib.imaging.dicom.series import FOLDER_MEND, SeriesFiles, SeriesIndex
 from DeepRadScoreLib.imaging.dicom.slices import Slice
@@ -13,91 +13,83 @@ from DeepRadScoreLib.imaging.dicom.stacking import positions
 
 
 def choose_series(index: SeriesIndex, *, series: str | None, referenced: str | None) -> tuple[SeriesFiles, int | None]:
-    """The one CT series that is meant, and the number of its phase where `series` says `UID/2`.
+    """The one CT series to read, and the number of its phase where `series` is `UID/2`.
 
     Raises
     ------
-    InputError: none, or several and none chosen; the one chosen is absent or no CT.
+    InputError: none, or several and none chosen; the chosen one is absent or no CT.
     """
-    where = index.source
     if series is not None:
         uid, _, number = series.strip().partition("/")
         if number and not (number.isdecimal() and int(number) > 0):
             raise InputError(f'"{number}" is no number of a phase', where="--series", mend="write --series UID/2")
-        return _existing(index, uid, where), int(number) if number else None
+        return _existing(index, uid), int(number) if number else None
     if referenced is not None:
         if referenced not in index:
             raise InputError(
                 f"the segmentation refers to the series {referenced}, which is not there",
-                where=where,
                 mend="add that series, or choose another one of the same frame of reference with --series UID"
                 + _choices(index),
             )
-        return _existing(index, referenced, where), None
+        return _existing(index, referenced), None
     candidates = _candidates(index)
     if not candidates:
-        raise _no_ct(index, where)
+        raise _no_ct(index)
     stacks = [one for one in candidates if _count(one) > 1] or candidates
     if len(stacks) > 1:
         raise InputError(
             f"there are {len(stacks)} CT series and none was chosen",
-            where=where,
             mend="choose one with --series UID" + _choices(index),
         )
     return stacks[0], None
 
 
 def choose_phase(
-    parts: Sequence[Sequence[Slice]], uid: str, number: int | None, sops: Sequence[str], where: Where
+    phases: Sequence[Sequence[Slice]], uid: str, number: int | None, sops: Sequence[str]
 ) -> Sequence[Slice]:
-    """The phase of that number, or the one that holds all the images a segmentation refers to.
+    """The phase of that number, or the one that holds all images to which a segmentation refers.
 
     Raises
     ------
     InputError: none fits; lists them by number.
     """
-    if number is not None and number <= len(parts):
-        return parts[number - 1]
-    of_parts = [{one.sop_uid for one in part} for part in parts]
-    meant = set(sops) & set().union(*of_parts)
-    fitting = [part for part, uids in zip(parts, of_parts, strict=True) if meant and meant <= uids]
+    if number is not None and number <= len(phases):
+        return phases[number - 1]
+    uids = [{one.sop_uid for one in phase} for phase in phases]
+    meant = set(sops) & set().union(*uids)
+    fitting = [phase for phase, present in zip(phases, uids, strict=True) if meant and meant <= present]
     if number is None and len(fitting) == 1:
         return fitting[0]
-    listed = "; ".join(f"{uid}/{n} ({_extent(part)})" for n, part in enumerate(parts, start=1))
+    listed = "; ".join(f"{uid}/{n} ({_extent(phase)})" for n, phase in enumerate(phases, start=1))
     raise InputError(
-        f"the series holds {len(parts)} phases" + ("" if number is None else f", not {number}"),
-        where=where,
+        f"the series holds {len(phases)} phases" + ("" if number is None else f", not {number}"),
         mend=f"choose one with --series: {listed}",
     )
 
 
-def _extent(part: Sequence[Slice]) -> str:
-    along = positions(part)
-    return f"{len(part)} slices from {along.min():.1f} to {along.max():.1f} mm"
+def _extent(phase: Sequence[Slice]) -> str:
+    along = positions(phase)
+    return f"{len(phase)} slices from {along.min():.1f} to {along.max():.1f} mm"
 
 
-def _existing(index: SeriesIndex, uid: str, where: Where) -> SeriesFiles:
+def _existing(index: SeriesIndex, uid: str) -> SeriesFiles:
     if uid not in index:
-        raise InputError(
-            f"there is no series {uid}", where=where, mend="choose one with --series UID" + _choices(index)
-        )
+        raise InputError(f"there is no series {uid}", mend="choose one with --series UID" + _choices(index))
     chosen = index[uid]
     if chosen.modality != "CT":
         raise InputError(
             f"the series {uid} is no CT: (0008,0060) Modality is {chosen.modality or 'missing'}",
-            where=where,
             mend="choose a CT with --series UID" + _choices(index),
         )
     if not chosen.images:
-        raise _no_images(chosen, where)
+        raise _no_images(chosen)
     return chosen
 
 
-def _no_images(chosen: SeriesFiles, where: Where) -> InputError:
+def _no_images(chosen: SeriesFiles) -> InputError:
     return InputError(
         f"the series {chosen.uid} holds no CT images, only localizers or other kinds of object, see (0008,0016) "
         "SOPClassUID and (0008,0008) ImageType",
-        where=where,
         mend=FOLDER_MEND,
     )
 
@@ -119,22 +111,20 @@ def _choices(index: SeriesIndex) -> str:
     return ": " + "; ".join(listed) if listed else ""
 
 
-def _no_ct(index: SeriesIndex, where: Where) -> InputError:
+def _no_ct(index: SeriesIndex) -> InputError:
     cts = index.of_modality("CT")
     if cts:
-        return _no_images(cts[0], where)
+        return _no_images(cts[0])
     kinds = Counter(one.modality or "?" for one in index.values() for _ in one.members)
     found = [f"{count} {modality}" for modality, count in kinds.most_common()]
-    for count, kind in (
-        (len(index.empty), "empty (0 bytes)"),
-        (len(index.damaged), "damaged DICOM"),
-        (index.not_dicom - len(index.zips), "not DICOM"),
-        (len(index.zips), "zip archives, to be unpacked first"),
-    ):
-        if count:
-            found.append(f"{count} {kind}")
+    others = {
+        "empty (0 bytes)": len(index.empty),
+        "damaged DICOM": len(index.damaged),
+        "not DICOM": index.not_dicom - len(index.zips),
+        "zip archives, to be unpacked first": len(index.zips),
+    }
+    found += [f"{count} {kind}" for kind, count in others.items() if count]
     return InputError(
         f"there is no DICOM CT in it, see (0008,0060) Modality (files: {', '.join(found) or 'none'})",
-        where=where,
         mend=FOLDER_MEND,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,24 +10,24 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from DeepRadScoreLib.errors import InputError, Where
-from DeepRadScoreLib.imaging.carriers import QualityNote, Severity
+from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.imaging.carriers import QualityNote
 from DeepRadScoreLib.imaging.dicom.choosing import choose_phase, choose_series
 from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, quiet_pydicom, tag_name, text
 from DeepRadScoreLib.imaging.dicom.hounsfield import HounsfieldReader, pixel_notes
 from DeepRadScoreLib.imaging.dicom.series import SeriesFiles, SeriesIndex, find_series
 from DeepRadScoreLib.imaging.dicom.slices import Slice, slices_of
 from DeepRadScoreLib.imaging.dicom.stacking import (
-    SILENT_SHARE,
+    MAX_SILENT_UNEVENNESS,
     Stack,
+    by_position,
     main_orientation,
     phases,
-    places,
     regular_stack,
     without_copies,
 )
-
-OUTSIDE_HU = -1000.0
+from DeepRadScoreLib.imaging.geometry import with_geometry
+from DeepRadScoreLib.imaging.regions import OUTSIDE_HU
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class CtSeries:
     sop_uids: one per slice, in the order of the image (of a multi-frame image: repeated).
     members: its files, each once, in the order of the slices.
     patient_key: PatientID as stored, to be compared with that of a mask and never shown.
-    notes: what was mended or left out.
+    notes: remarks on what was corrected or left out.
     """
 
     image: sitk.Image
@@ -62,16 +62,16 @@ def read_ct(
     referenced: str | None = None,
     referenced_sops: Sequence[str] = (),
 ) -> CtSeries:
-    """Read the CT in a folder (searched with all folders in it), or a multi-frame image; or of an index made before.
+    """Read the CT in a folder (searched with all folders in it), of a multi-frame image, or of an index.
 
-    Spacing between slices comes from (0020,0032) ImagePositionPatient along the normal, from first to last. What is
-    mended, each with a note: copies of a slice are dropped; localizers and unreadable files left out; slices up to a
+    Spacing between slices comes from (0020,0032) ImagePositionPatient along the normal, from first to last. Each
+    correction has a note: copies of a slice are dropped; localizers and unreadable files left out; slices up to a
     tenth of the spacing off a regular grid are put on it; a tilted gantry's slices are shifted within their planes
     (cubic B-spline; -1000 HU where a slice does not reach) onto axes at right angles, no slice is mixed with another.
 
     Parameters
     ----------
-    series: SeriesInstanceUID, or `UID/2` for the second of several phases in one series; goes before `referenced`.
+    series: SeriesInstanceUID, or `UID/2` for the second of several phases in one series; overrides `referenced`.
     referenced, referenced_sops: the series that a segmentation refers to, and its images, which choose the phase.
 
     Raises
@@ -81,43 +81,57 @@ def read_ct(
     """
     with quiet_pydicom():
         index = folder if isinstance(folder, SeriesIndex) else find_series(folder)
-        chosen, phase = choose_series(index, series=series, referenced=referenced)
-        return _read_series(index, chosen, phase, referenced_sops)
+        try:
+            chosen, phase = choose_series(index, series=series, referenced=referenced)
+            return _read_series(index, chosen, phase, referenced_sops)
+        except InputError as error:
+            if error.path or error.field:
+                raise
+            raise InputError(error.what, where=index.source, mend=error.mend) from error
 
 
 def _read_series(index: SeriesIndex, chosen: SeriesFiles, phase: int | None, sops: Sequence[str]) -> CtSeries:
-    where = index.source
-    notes = _file_notes(index)
-    _one_value(chosen, "FrameOfReferenceUID", where)
-    slices, others = main_orientation([one for member in chosen.images for one in slices_of(member)], where)
+    _check_one_frame_of_reference(chosen)
+    slices, others = main_orientation([one for member in chosen.images for one in slices_of(member)])
+    notes = [*_file_notes(index)]
     left_out = len(chosen.members) - len(chosen.images) + len(others)
     if left_out:
         notes.append(
-            _note(
+            QualityNote.info(
                 "localizer_left_out",
-                "info",
                 f"{left_out} images of the series (localizers, other orientation or size, no CT images) were left out.",
             )
         )
     reader = HounsfieldReader(slices)
-    single, found = _one_phase(slices, reader, chosen.uid, phase, sops, where)
-    stack = _stack(single, index)
+    distinct = without_copies(slices, lambda first, second: _same_pixels(first, second, reader))
+    copies = len(slices) - len(distinct)
+    if copies:
+        message = f"{copies} slices stood twice in the series and were dropped."
+        notes.append(QualityNote.info("doubled_slices_dropped", message))
+    stacks = [distinct] if len(by_position(distinct)) == len(distinct) else phases(distinct)
+    if len(stacks) > 1:
+        message = f"The series holds {len(stacks)} phases of the CT; one of them was taken."
+        notes.append(QualityNote.info("one_of_several_phases", message))
+    single = len(stacks) == 1 and phase is None
+    stack = _stack(stacks[0] if single else choose_phase(stacks, chosen.uid, phase, sops), index)
     header = stack.slices[0].file.header
+    image = _volume(stack, reader)
     return CtSeries(
-        image=_volume(stack, reader),
+        image=image,
         series_uid=chosen.uid,
         study_uid=text(header, "StudyInstanceUID"),
         frame_of_reference_uid=text(header, "FrameOfReferenceUID"),
         patient_key=text(header, "PatientID"),
         sop_uids=tuple(one.sop_uid for one in stack.slices),
         members=tuple(dict.fromkeys(one.file for one in stack.slices)),
-        notes=(*notes, *found, *_geometry_notes(stack), *pixel_notes(stack.slices, reader)),
+        notes=(*notes, *_geometry_notes(stack), *pixel_notes(stack.slices, reader)),
     )
 
 
 def _stack(slices: Sequence[Slice], index: SeriesIndex) -> Stack:
+    """The regular stack of the slices; an error lists the unreadable files, which may be the missing slices."""
     try:
-        return regular_stack(slices, index.source)
+        return regular_stack(slices)
     except InputError as error:
         unreadable = (*index.empty, *index.damaged)[:6]
         if not unreadable:
@@ -126,47 +140,17 @@ def _stack(slices: Sequence[Slice], index: SeriesIndex) -> Stack:
         raise InputError(error.what, where=index.source, mend=(error.mend, "; unreadable files: ", *names)) from error
 
 
-def _one_value(chosen: SeriesFiles, keyword: str, where: Where) -> None:
-    by_value: dict[str, list[str]] = {}
+def _check_one_frame_of_reference(chosen: SeriesFiles) -> None:
+    instances: dict[str, list[str]] = {}
     for member in chosen.images:
-        by_value.setdefault(text(member.header, keyword), []).append(member.instance)
-    if len(by_value) > 1:
-        fewest = min(by_value.values(), key=len)
+        instances.setdefault(text(member.header, "FrameOfReferenceUID"), []).append(member.instance)
+    if len(instances) > 1:
+        fewest = min(instances.values(), key=len)
         raise InputError(
-            f"the images of the series {chosen.uid} have {len(by_value)} different values of {tag_name(keyword)} "
-            f"(instances {', '.join(fewest[:6])} against the others)",
-            where=where,
+            f"the images of the series {chosen.uid} have {len(instances)} different values of "
+            f"{tag_name('FrameOfReferenceUID')} (instances {', '.join(fewest[:6])} against the others)",
             mend="export each scan as a series of its own",
         )
-
-
-def _one_phase(
-    slices: Sequence[Slice],
-    reader: HounsfieldReader,
-    uid: str,
-    phase: int | None,
-    sops: Sequence[str],
-    where: Where,
-) -> tuple[Sequence[Slice], list[QualityNote]]:
-    """One slice per place: copies dropped, one of several phases chosen."""
-    notes = []
-    if len(places(slices)) < len(slices):
-        single = without_copies(slices, lambda first, second: _same_pixels(first, second, reader))
-        dropped = len(slices) - len(single)
-        slices = single
-        if dropped:
-            notes.append(
-                _note("doubled_slices_dropped", "info", f"{dropped} slices stood twice in the series and were dropped.")
-            )
-    parts = [slices] if len(places(slices)) == len(slices) else phases(slices, where)
-    if len(parts) == 1 and phase in (None, 1):
-        return parts[0], notes
-    notes.append(
-        _note(
-            "one_of_several_phases", "info", f"The series holds {len(parts)} phases of the CT; one of them was taken."
-        )
-    )
-    return choose_phase(parts, uid, phase, sops, where), notes
 
 
 def _same_pixels(first: Slice, second: Slice, reader: HounsfieldReader) -> bool:
@@ -181,17 +165,14 @@ def _volume(stack: Stack, reader: HounsfieldReader) -> sitk.Image:
     origin = first.position
     if stack.shear.any():
         values, origin = _upright(values, stack)
-    image = sitk.GetImageFromArray(values)
-    image.SetSpacing((*first.spacing, stack.spacing))
-    image.SetOrigin(origin.tolist())
-    image.SetDirection(np.stack([*first.orientation, first.normal]).T.ravel().tolist())
-    return image
+    direction = np.stack([*first.orientation, first.normal]).T
+    return with_geometry(sitk.GetImageFromArray(values), (*first.spacing, stack.spacing), origin.tolist(), direction)
 
 
 def _upright(values: np.ndarray, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
-    """A sheared stack on axes at right angles: each slice shifted within its plane, float32; and the new origin.
+    """A sheared stack on axes at right angles, each slice shifted within its plane, float32; and its origin.
 
-    The grid is the first slice's, made larger by whole pixels until it holds every slice.
+    The grid is that of the first slice, enlarged by whole pixels to hold every slice.
     """
     first = stack.slices[0]
     shifts = np.arange(len(values))[:, None] * stack.shear / first.spacing
@@ -207,42 +188,27 @@ def _upright(values: np.ndarray, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
     return out, first.position + (low * first.spacing) @ first.orientation
 
 
-def _file_notes(index: SeriesIndex) -> list[QualityNote]:
-    kinds: tuple[tuple[str, Severity, list[Path], str], ...] = (
-        ("empty_files", "warning", index.empty, "files of 0 bytes"),
-        ("damaged_files", "warning", index.damaged, "damaged DICOM files"),
-        ("misnamed_files", "info", index.misnamed, "files named .dcm that are no DICOM"),
-        ("zip_files", "info", index.zips, "zip archives"),
-    )
-    return [
-        _note(code, severity, f"{len(files)} {what} in the folder {'was' if len(files) == 1 else 'were'} left out.")
-        for code, severity, files, what in kinds
-        if files
-    ]
+def _file_notes(index: SeriesIndex) -> Iterator[QualityNote]:
+    for note, code, files, what in (
+        (QualityNote.warning, "empty_files", index.empty, "files of 0 bytes"),
+        (QualityNote.warning, "damaged_files", index.damaged, "damaged DICOM files"),
+        (QualityNote.info, "misnamed_files", index.misnamed, "files named .dcm that are no DICOM"),
+        (QualityNote.info, "zip_files", index.zips, "zip archives"),
+    ):
+        if files:
+            yield note(code, f"{len(files)} {what} in the folder {'was' if len(files) == 1 else 'were'} left out.")
 
 
-def _geometry_notes(stack: Stack) -> list[QualityNote]:
-    notes = []
+def _geometry_notes(stack: Stack) -> Iterator[QualityNote]:
     if stack.shear.any():
-        notes.append(
-            _note(
-                "gantry_tilt_resampled",
-                "warning",
-                f"The gantry was tilted by {stack.tilt:.1f} degrees: the slices were shifted within their planes onto "
-                "axes at right angles (interpolated; -1000 HU where a slice does not reach).",
-            )
+        yield QualityNote.warning(
+            "gantry_tilt_resampled",
+            f"The gantry was tilted by {stack.tilt:.1f} degrees: the slices were shifted within their planes onto "
+            "axes at right angles (interpolated; -1000 HU where a slice does not reach).",
         )
-    if stack.unevenness > SILENT_SHARE:
-        notes.append(
-            _note(
-                "uneven_spacing",
-                "warning",
-                f"The slices are not quite evenly spaced: they were put onto a regular grid of {stack.spacing:.4g} mm, "
-                f"at most {stack.unevenness * stack.spacing:.2f} mm from where they belong.",
-            )
+    if stack.unevenness > MAX_SILENT_UNEVENNESS:
+        yield QualityNote.warning(
+            "uneven_spacing",
+            f"The slices are not quite evenly spaced: they were put onto a regular grid of {stack.spacing:.4g} mm, "
+            f"at most {stack.unevenness * stack.spacing:.2f} mm from where they belong.",
         )
-    return notes
-
-
-def _note(code: str, severity: Severity, message: str) -> QualityNote:
-    return QualityNote(code, severity, message)

@@ -1,6 +1,6 @@
-"""One DICOM file: its header, and later its pixels, each part of the file read once.
+"""One DICOM file: its header, its pixels, and the values of its elements.
 
-Nothing here puts a value of the patient module into a message; pydicom's own warnings, which could, are kept back.
+No message repeats a value of the patient module; pydicom's warnings, which could, are suppressed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ DAMAGED = (
 
 @dataclass(frozen=True, eq=False)
 class DicomFile:
-    """One file: the header elements of `HEADER_KEYWORDS`, and where in the file its pixel data element begins."""
+    """The header of a file, as far as `HEADER_KEYWORDS` go, and the offset of its pixel data element in bytes."""
 
     path: Path
     header: Dataset
@@ -73,9 +73,9 @@ class DicomFile:
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Neither warnings nor log lines of pydicom, which may quote values of the patient module.
+    """Suppress warnings and log lines of pydicom, which may quote values of the patient module.
 
-    Whoever reads DICOM stands inside this; the functions of this file do not enter it anew for each value.
+    Callers that read DICOM enter this context once; the functions of this module do not enter it for each value.
     """
     logger = logging.getLogger("pydicom")
     disabled, mode = logger.disabled, config.settings.reading_validation_mode
@@ -148,8 +148,17 @@ def text(dataset: Dataset, keyword: str) -> str:
     return str(value).strip()
 
 
+def items(dataset: Dataset, *sequences: str) -> Iterator[Dataset]:
+    """The items of nested sequences, one keyword for each level; an absent sequence has none."""
+    if not sequences:
+        yield dataset
+    else:
+        for item in dataset.get(sequences[0]) or ():
+            yield from items(item, *sequences[1:])
+
+
 def dicom_date(dataset: Dataset, keyword: str) -> date | None:
-    """A date (DA), None where it is missing, empty or none."""
+    """A date (DA), None where it is missing, empty or no date."""
     try:
         return datetime.strptime(text(dataset, keyword).replace(".", "")[:8], "%Y%m%d").date()
     except ValueError:
@@ -157,11 +166,11 @@ def dicom_date(dataset: Dataset, keyword: str) -> date | None:
 
 
 def patient_identity(dataset: Dataset, *, issuer: str = "") -> str:
-    """Who the patient is, to be hashed and never shown: PatientID with its issuer, else the study.
+    """What identifies the patient, to be hashed and never shown: PatientID with its issuer, else the study's UID.
 
     Parameters
     ----------
-    issuer: the one to be taken where the dataset names none.
+    issuer: is assumed where the dataset names none.
     """
     patient = text(dataset, "PatientID")
     if not patient:
@@ -179,8 +188,8 @@ def numbers(dataset: Dataset, keyword: str, count: int, file: DicomFile) -> tupl
     """
     try:
         value = dataset.get(keyword)
-        items = value if isinstance(value, MultiValue) else [] if value is None else [value]
-        found = tuple(float(item) for item in items)
+        values = value if isinstance(value, MultiValue) else [] if value is None else [value]
+        found = tuple(map(float, values))
     except DAMAGED:
         found = (math.nan,)
     if len(found) == count and all(map(math.isfinite, found)):
@@ -194,7 +203,7 @@ def numbers(dataset: Dataset, keyword: str, count: int, file: DicomFile) -> tupl
 
 
 def _looks_like_dicom(stream: BinaryIO) -> bool:
-    """A preamble, or else a file that begins with an element of group 0002 or 0008 of sensible length."""
+    """Whether a file has the DICOM preamble, or begins with an element of group 0002 or 0008 of sensible length."""
     start = stream.read(132)
     stream.seek(0)
     if start[128:132] == b"DICM":
@@ -207,9 +216,7 @@ def _looks_like_dicom(stream: BinaryIO) -> bool:
 
 def _guessed_syntax(header: Dataset) -> UID:
     implicit, little = header.original_encoding
-    if implicit:
-        return ImplicitVRLittleEndian
-    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
 
 
 def _with_pixels(file: DicomFile) -> Dataset:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
@@ -14,12 +15,12 @@ from DeepRadScoreLib.imaging.dicom.slices import Slice
 
 LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 HU_UNITS = ("HU", "HU_MOD")
-LOWEST_HU = -32768
+MIN_HU = -32768
 AIR_HU = -1024
 
 
 class HounsfieldReader:
-    """HU = slope x stored value + intercept, each slice with its own; every file is decoded once where possible.
+    """Reads slices in HU: slope x stored value + intercept, by slice; the last file that was decoded stays in memory.
 
     Attributes
     ----------
@@ -32,14 +33,13 @@ class HounsfieldReader:
         whole = all(one.slope.is_integer() and one.intercept.is_integer() for one in slices)
         self.dtype = np.dtype(np.int32 if whole else np.float64)
         self.padded = self.replaced = 0
-        self._file: DicomFile | None = None
-        self._frames: np.ndarray | None = None
+        self._frames = lru_cache(maxsize=1)(read_pixels)
 
     def volume(self, slices: Sequence[Slice]) -> np.ndarray:
-        """(slices, rows, columns) in HU; int16 where `dtype` is int32 and the values fit."""
+        """The HU of slices, (slices, rows, columns); int16 where `dtype` is int32 and the values fit."""
         small = self.dtype == np.int32
         columns, rows = slices[0].size
-        self.hu(slices[0])  # refuses a header that promises more than its file holds, before memory is asked for
+        self.hu(slices[0])  # refuses a header that promises more than its file holds, before memory is allocated
         self.padded = self.replaced = 0
         out = np.empty((len(slices), rows, columns), np.int16 if small else self.dtype)
         for n, one in enumerate(slices):
@@ -50,21 +50,20 @@ class HounsfieldReader:
         return out
 
     def hu(self, one: Slice) -> np.ndarray:
-        """(rows, columns) of `dtype`.
+        """The HU of a slice, (rows, columns) of `dtype`.
 
         Raises
         ------
         InputError: pixels that cannot be decoded, or a frame that is not there.
         """
-        if self._file is not one.file or self._frames is None:
-            self._frames, self._file = read_pixels(one.file), one.file
-        if one.frame >= len(self._frames):
+        frames = self._frames(one.file)
+        if one.frame >= len(frames):
             raise InputError(
-                f"{PIXEL_DATA} holds {len(self._frames)} frames, the header describes more (instance {one.name})",
+                f"{PIXEL_DATA} holds {len(frames)} frames, the header describes more (instance {one.name})",
                 where=one.file.path,
                 mend="copy or export the file again",
             )
-        stored = self._frames[one.frame]
+        stored = frames[one.frame]
         slope, intercept = self.dtype.type(one.slope), self.dtype.type(one.intercept)
         values = stored.astype(self.dtype)
         if slope != 1:
@@ -77,42 +76,29 @@ class HounsfieldReader:
 
     def _pad(self, values: np.ndarray, padded: np.ndarray) -> None:
         self.padded += int(padded.sum())
-        low = padded & (values < LOWEST_HU)
+        low = padded & (values < MIN_HU)
         self.replaced += int(low.sum())
         values[low] = AIR_HU
 
 
-def pixel_notes(slices: Sequence[Slice], reader: HounsfieldReader) -> list[QualityNote]:
-    """What is remarkable about the values: padding, lossy compression, a unit that is not HU."""
-    notes = []
-    total = len(slices) * slices[0].size[0] * slices[0].size[1]
+def pixel_notes(slices: Sequence[Slice], reader: HounsfieldReader) -> Iterator[QualityNote]:
+    """Remarks on the values of a volume: padding, lossy compression, a unit that is not HU."""
     if reader.padded:
-        kept = "set to -1024 HU" if reader.replaced else "left as stored"
-        notes.append(
-            QualityNote(
-                "scan_padding",
-                "info",
-                f"{reader.padded / total:.1%} of the voxels are marked as outside the scanned field and were {kept}.",
-            )
+        total = len(slices) * slices[0].size[0] * slices[0].size[1]
+        treatment = "set to -1024 HU" if reader.replaced else "left as stored"
+        yield QualityNote.info(
+            "scan_padding",
+            f"{reader.padded / total:.1%} of the voxels are marked as outside the scanned field and were {treatment}.",
         )
     if any(_lossy(one.file) for one in slices):
-        notes.append(
-            QualityNote(
-                "lossy_compression",
-                "warning",
-                "The CT was compressed with loss: its HU are not those that were measured, features may differ.",
-            )
+        yield QualityNote.warning(
+            "lossy_compression",
+            "The CT was compressed with loss: its HU are not those that were measured, features may differ.",
         )
-    units = sorted({one.rescale_type for one in slices} - {"", *HU_UNITS})
-    if units:
-        notes.append(
-            QualityNote(
-                "rescale_unit",
-                "warning",
-                "(0028,1054) RescaleType of the CT is not HU; the values were taken as HU.",
-            )
+    if {one.value("RescaleType").upper() for one in slices} - {"", *HU_UNITS}:
+        yield QualityNote.warning(
+            "rescale_unit", "(0028,1054) RescaleType of the CT is not HU; the values were taken as HU."
         )
-    return notes
 
 
 def _padding(one: Slice) -> tuple[int, int] | None:

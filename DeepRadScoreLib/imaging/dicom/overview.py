@@ -1,4 +1,4 @@
-"""What a DICOM mask holds and belongs to, by its header alone: for choosing among many before any is read."""
+"""The segments and references of a DICOM mask, from its header alone."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from DeepRadScoreLib.imaging.dicom.seg import segments_in
 
 @dataclass(frozen=True, eq=False)
 class MaskOverview:
-    """A SEG or RTSTRUCT that was not drawn yet.
+    """A SEG or RTSTRUCT whose voxels have not been read or drawn.
 
     Attributes
     ----------
-    segments: its segments; of an RTSTRUCT the ROIs that have contours. Those of a SEG may turn out to be empty.
-    frames: FrameOfReferenceUIDs that it, or its ROIs, lie in.
-    header: all of it but the pixels; it names the patient.
+    segments: its segments, of which some of a SEG may be empty; of an RTSTRUCT the ROIs that have contours.
+    frames: FrameOfReferenceUIDs of the mask or its ROIs.
+    header: the dataset without its pixels; it names the patient.
     """
 
     path: Path
@@ -43,17 +43,17 @@ class MaskOverview:
         return tuple(one for one in self.segments if one.counts_as_tumour)
 
 
-def overview(path: Path) -> MaskOverview:
-    """Look into a DICOM SEG or RTSTRUCT.
+def read_overview(path: Path) -> MaskOverview:
+    """Read the header of a DICOM SEG or RTSTRUCT.
 
     Raises
     ------
-    InputError: it cannot be read, or two of its segments have one number. RegionError: it holds none.
+    InputError: it cannot be read, or two of its segments have one number. RegionError: it holds no segment.
     """
     with damage_named(path, "DICOM mask"):
         header = dcmread(path, force=True, stop_before_pixels=True)
         frames = {text(header, "FrameOfReferenceUID")}
-        if KINDS.get(text(header, "SOPClassUID")) == "rtstruct":
+        if KINDS.get(text(header, "SOPClassUID")) == "RTSTRUCT":
             rois = rois_in(header, path)
             frames.update(roi.frame_of_reference for roi in rois)
             segments = tuple(

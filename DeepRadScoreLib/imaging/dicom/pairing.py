@@ -14,6 +14,7 @@ from DeepRadScoreLib.imaging.dicom.datasets import text
 from DeepRadScoreLib.imaging.dicom.masks import (
     KINDS,
     DicomMask,
+    MaskKind,
     References,
     damage_named,
     mask_kind,
@@ -90,16 +91,16 @@ def read_pair(ct: Path, mask: Path | None, *, series: str | None, segment: str |
         mask = _only_mask(index if mask is None else find_series(mask), series)
     if mask.name.lower().endswith(SUFFIXES):
         return Pair(read_ct(index, series=series), mask, None)
-    kind = _kind(mask)
+    kind = _check_kind(mask)
     references = mask_references(mask)
     volume = read_ct(
         index, series=series, referenced=_referenced(index, references), referenced_sops=tuple(references.images)
     )
-    content = read_seg(mask, volume) if kind == "seg" else read_rtstruct(mask, volume, roi=segment)
+    content = read_seg(mask, volume) if kind == "DICOM SEG" else read_rtstruct(mask, volume, roi=segment)
     return Pair(volume, mask, content)
 
 
-def _kind(mask: Path) -> str:
+def _check_kind(mask: Path) -> MaskKind:
     if not mask.is_file():
         raise InputError("the file does not exist", where=mask, mend=MASK_MEND)
     kind = mask_kind(mask)

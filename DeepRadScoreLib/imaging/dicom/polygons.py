@@ -10,23 +10,24 @@ import numpy as np
 
 from DeepRadScoreLib.imaging.geometry import SNAP
 
-ON_PLANE = 0.1
-FAR_APART = 1.5
-"""In slices: contours that are further apart than this are taken for those of a coarser series."""
+MAX_OFF_PLANE = 0.1
+"""Contours on one plane lie no farther from each other, in slices."""
+MIN_FAR_APART = 1.5
+"""Contours at this distance, in slices, are assumed to come from a coarser series."""
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Which contours each slice takes.
+class Assignment:
+    """The contours of each slice.
 
     Attributes
     ----------
-    of_slice: slice index -> positions in the list of contours.
+    of_slice: slice index -> indices in the list of contours.
     between: number of contour planes that lie on no slice.
-    unused: number of contour planes inside the image that no slice took (another one lies nearer).
+    unused: number of contour planes inside the image that serve no slice (another one lies nearer).
     outside: number of contour planes above the first or below the last slice.
     apart: smallest distance between two contour planes, in slices (1 where there is one plane only).
-    missing: slices between the first and the last one of the region that take no contour.
+    missing: number of slices between the first and the last one of the region that have no contour.
     """
 
     of_slice: dict[int, list[int]]
@@ -81,18 +82,18 @@ def exclusive_or(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> tupl
 
 
 def without_doubles(polygons: Sequence[np.ndarray]) -> list[int]:
-    """Positions of the polygons that are not copies of an earlier one (an XOR would cancel the two)."""
+    """Indices of the polygons that are not copies of an earlier one (an XOR would cancel the two)."""
     seen: dict[bytes, int] = {}
     for position, polygon in enumerate(polygons):
         seen.setdefault(np.round(polygon, SNAP).tobytes(), position)
     return sorted(seen.values())
 
 
-def place(levels: np.ndarray, slices: int) -> Placement:
-    """Give every slice the contours of the plane that lies nearest to it.
+def assign_contours(levels: np.ndarray, slices: int) -> Assignment:
+    """Assign to every slice the contours of the plane that lies nearest to it.
 
     A plane serves the slices from half a distance below it up to, but not with, half a distance above it; the distance
-    is that between slices or, where the contours are further apart than slices, that between contour planes.
+    is that between slices or, where the contours are farther apart than slices, that between contour planes.
 
     Parameters
     ----------
@@ -100,7 +101,7 @@ def place(levels: np.ndarray, slices: int) -> Placement:
     slices: number of slices.
     """
     planes, member = _planes(levels)
-    on_slices = np.abs(planes - np.rint(planes)) <= ON_PLANE
+    on_slices = np.abs(planes - np.rint(planes)) <= MAX_OFF_PLANE
     if on_slices.all():
         planes = np.rint(planes)
     apart = float(np.diff(planes).min()) if len(planes) > 1 else 1.0
@@ -114,7 +115,7 @@ def place(levels: np.ndarray, slices: int) -> Placement:
             of_slice[index] = np.flatnonzero(member == nearest).tolist()
             used.add(nearest)
     outside = (planes < -0.5) | (planes > slices - 0.5)
-    return Placement(
+    return Assignment(
         of_slice=of_slice,
         between=int((~on_slices).sum()),
         unused=len(set(np.flatnonzero(~outside).tolist()) - used),
@@ -127,7 +128,7 @@ def place(levels: np.ndarray, slices: int) -> Placement:
 def _planes(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distinct contour planes in rising order, and the plane of each contour."""
     order = np.argsort(levels, kind="stable")
-    group = np.concatenate([[0], np.cumsum(np.diff(levels[order]) > ON_PLANE)])
+    group = np.concatenate([[0], np.cumsum(np.diff(levels[order]) > MAX_OFF_PLANE)])
     member = np.empty(len(levels), dtype=np.int64)
     member[order] = group
     return np.bincount(member, weights=levels) / np.bincount(member), member

@@ -1,4 +1,4 @@
-"""The ROIs of an RTSTRUCT and their contours, checked, as stored: points in LPS, mm."""
+"""The ROIs of an RTSTRUCT and the points of their contours, checked, in LPS and mm."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset
 
-from DeepRadScoreLib.errors import InputError, RegionError
-from DeepRadScoreLib.imaging.dicom.datasets import tag_name
-from DeepRadScoreLib.imaging.dicom.masks import EXPORT_MEND, LABEL_LIMIT, public_name
+from DeepRadScoreLib.errors import RegionError
+from DeepRadScoreLib.imaging.dicom.datasets import items, tag_name
+from DeepRadScoreLib.imaging.dicom.masks import EXPORT_MEND, MAX_LABEL, damaged_mask, public_name
 
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 
 
 @dataclass(frozen=True)
 class Roi:
-    """One ROI: `value` is its label in a mask, `name` what may be shown of `true_name`."""
+    """One ROI: `value` is its label in a mask; `name` may be shown, `true_name` may name the patient."""
 
     number: int
     value: int
@@ -32,17 +32,17 @@ class Roi:
         return f"ROI {self.number}"
 
     @property
-    def shown(self) -> str:
-        """For messages."""
+    def quoted(self) -> str:
+        """The ROI and its name, for messages."""
         return f'the ROI "{self.name}"'
 
 
 def rois_in(dataset: Dataset, path: Path) -> list[Roi]:
-    """All ROIs, drawn or not; their values are the ROI numbers where these can serve as labels.
+    """All ROIs, with contours or without; their values are the ROI numbers where these can serve as labels.
 
     Raises
     ------
-    RegionError: there are none. InputError: two have one number.
+    RegionError: there is none. InputError: two have one number.
     """
     if not dataset.get("StructureSetROISequence"):
         raise RegionError(
@@ -51,13 +51,13 @@ def rois_in(dataset: Dataset, path: Path) -> list[Roi]:
             mend=EXPORT_MEND,
         )
     contours: dict[int, tuple[Dataset, ...]] = {}
-    for item in dataset.get("ROIContourSequence") or ():
+    for item in items(dataset, "ROIContourSequence"):
         number = int(item.ReferencedROINumber)
-        contours[number] = (*contours.get(number, ()), *(item.get("ContourSequence") or ()))
+        contours[number] = (*contours.get(number, ()), *items(item, "ContourSequence"))
     numbers = [int(item.ROINumber) for item in dataset.StructureSetROISequence]
     if len(set(numbers)) < len(numbers):
-        raise InputError(f"two ROIs have one {tag_name('ROINumber')}", where=path, mend=EXPORT_MEND)
-    usable = all(1 <= number <= LABEL_LIMIT for number in numbers)
+        raise damaged_mask(f"two ROIs have one {tag_name('ROINumber')}", path)
+    usable = all(1 <= number <= MAX_LABEL for number in numbers)
     shared = str(dataset.get("FrameOfReferenceUID") or "")
     return [
         Roi(
@@ -77,17 +77,17 @@ def closed_contours(roi: Roi, path: Path) -> list[np.ndarray]:
 
     Raises
     ------
-    RegionError: none, open ones, or points. InputError: damaged numbers.
+    RegionError: no contours, open contours or points. InputError: damaged numbers.
     """
     if not roi.contours:
         raise RegionError(
-            f"{roi.shown} has no contours ({tag_name('ContourSequence')})",
+            f"{roi.quoted} has no contours ({tag_name('ContourSequence')})",
             where=path,
             mend="choose an ROI that is drawn",
         )
     contours: list[np.ndarray] = []
     for position, item in enumerate(roi.contours, start=1):
-        what = f"contour {position} of {roi.shown}"
+        what = f"contour {position} of {roi.quoted}"
         kind = str(item.get("ContourGeometricType") or "absent")
         if kind not in CLOSED:
             known = kind if kind in ("POINT", "OPEN_PLANAR", "OPEN_NONPLANAR") else "absent or unknown"
@@ -104,29 +104,22 @@ def _coordinates(item: Dataset, what: str, path: Path) -> np.ndarray:
     flat = _numbers(item)
     stated = item.get("NumberOfContourPoints")
     if flat.size == 0 or flat.size % 3:
-        raise InputError(
-            f"{what} has {flat.size} numbers in {tag_name('ContourData')}, not three for every point",
-            where=path,
-            mend=EXPORT_MEND,
+        raise damaged_mask(
+            f"{what} has {flat.size} numbers in {tag_name('ContourData')}, not three for every point", path
         )
     if stated is not None and int(stated) != flat.size // 3:
-        raise InputError(
+        raise damaged_mask(
             f"{what} should have {int(stated)} points by {tag_name('NumberOfContourPoints')} "
             f"and has {flat.size // 3} in {tag_name('ContourData')}",
-            where=path,
-            mend=EXPORT_MEND,
+            path,
         )
     if not np.isfinite(flat).all():
-        raise InputError(
-            f"{what} has coordinates in {tag_name('ContourData')} that are not finite numbers",
-            where=path,
-            mend=EXPORT_MEND,
-        )
+        raise damaged_mask(f"{what} has coordinates in {tag_name('ContourData')} that are not finite numbers", path)
     return flat.reshape(-1, 3)
 
 
 def _numbers(item: Dataset) -> np.ndarray:
-    """ContourData, (n,); from the stored text, as pydicom makes an object of every number (three times slower)."""
+    """ContourData, (n,), parsed from the stored text: pydicom makes an object of every number, which is 3 x slower."""
     data = item.get_item("ContourData").value if "ContourData" in item else None
     if isinstance(data, bytes):
         stored = data.decode("ascii").strip("\0 ")

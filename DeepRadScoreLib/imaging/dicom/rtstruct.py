@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,20 +16,18 @@ from DeepRadScoreLib.imaging.dicom.datasets import tag_name
 from DeepRadScoreLib.imaging.dicom.masks import (
     DicomMask,
     DicomSegment,
-    check_frame_of_reference,
+    MaskDataset,
     damage_named,
     pack,
     read_mask,
-    reference_notes,
-    references_in,
     says_tumour,
 )
 from DeepRadScoreLib.imaging.dicom.polygons import (
-    FAR_APART,
-    ON_PLANE,
-    Placement,
+    MAX_OFF_PLANE,
+    MIN_FAR_APART,
+    Assignment,
+    assign_contours,
     exclusive_or,
-    place,
     without_doubles,
 )
 from DeepRadScoreLib.imaging.dicom.rois import Roi, closed_contours, rois_in
@@ -46,13 +44,13 @@ def read_rtstruct(path: Path, ct: CtSeries, *, roi: str | None) -> DicomMask:
 
     A voxel belongs to an ROI when its centre lies inside an odd number of the ROI's contours on its slice (so holes and
     several contours per slice work). A contour plane between slices serves the slice nearest to it, within half
-    a distance, and it is said.
+    a distance, with a note.
 
     Parameters
     ----------
     roi: name of the tumour's ROI: as written, then without regard to case, then "ROI 3" for a number, then a regular
-        expression found anywhere in the name without regard to case. Must lead to one ROI (of several that the
-        expression finds, those without contours do not count). That ROI answers to `choose(..., segment=roi)`; the
+        expression found anywhere in the name without regard to case. Must match one ROI (of several that the
+        expression finds, those without contours do not count), which becomes that of `choose(..., segment=roi)`; the
         other ROIs whose names say tumour are drawn too. None: all ROIs are drawn, `label` is the ROI number.
 
     Raises
@@ -61,45 +59,41 @@ def read_rtstruct(path: Path, ct: CtSeries, *, roi: str | None) -> DicomMask:
     RegionError: another patient or frame of reference, no such ROI or several, open or point contours, contours not
         parallel to the slices, nothing inside the CT.
     """
-    dataset = read_mask(path, ct, "rtstruct")
+    rtstruct = read_mask(path, ct, "RTSTRUCT")
     with damage_named(path, "RTSTRUCT"):
-        rois = rois_in(dataset, path)
-        references = references_in(dataset)
-    refers = bool(references.images & set(ct.sop_uids))
+        rois = rois_in(rtstruct.dataset, path)
     wanted = None if roi is None else _wanted(rois, roi, path)
     drawn: list[tuple[Roi, np.ndarray]] = []
-    empty: list[Roi] = []
-    notes = reference_notes(references, ct, what="RTSTRUCT")
-    failures: list[RegionError | InputError] = []
+    failures: list[tuple[Roi, InputError]] = []
+    notes = rtstruct.reference_notes()
     for one in rois:
         if wanted not in (None, one) and not says_tumour(one.true_name):
             continue
         try:
-            mask, remarks = _draw(one, ct, path, refers=refers)
+            mask, remarks = _draw(one, rtstruct)
         except InputError as error:
             if one == wanted:
                 raise
-            empty.append(one)
-            failures.append(error)
+            failures.append((one, error))
         else:
             drawn.append((one, mask))
             notes.extend(remarks)
     if not drawn:
-        raise _nothing(rois, failures, path)
+        raise _nothing_drawn(rois, [error for _, error in failures], path)
     notes.extend(
-        QualityNote("roi_not_used", "warning", f"{failure.what[0].upper()}{failure.what[1:]}; it was left out.")
-        for failure in failures
+        QualityNote.warning("roi_not_used", f"{failure.what[0].upper()}{failure.what[1:]}; it was left out.")
+        for _, failure in failures
     )
     layers, layer_of = pack(((one.value, mask) for one, mask in drawn), ct.image)
     segments = tuple(_segment(one, layer_of[one.value], roi if one == wanted else None) for one, _ in drawn)
-    return DicomMask(layers, segments, tuple(_segment(one, 0, None) for one in empty), str(path), tuple(notes))
+    return DicomMask(layers, segments, tuple(_segment(one, 0, None) for one, _ in failures), str(path), tuple(notes))
 
 
 def _segment(roi: Roi, layer: int, asked: str | None) -> DicomSegment:
     return DicomSegment(roi.name, asked or roi.identity, layer, roi.value, says_tumour(roi.true_name))
 
 
-def _nothing(rois: Sequence[Roi], failures: Sequence[InputError], path: Path) -> InputError:
+def _nothing_drawn(rois: Sequence[Roi], failures: Sequence[InputError], path: Path) -> InputError:
     if len(failures) == 1:
         return failures[0]
     return RegionError(
@@ -140,31 +134,32 @@ def _drawn_first(rois: list[Roi]) -> list[Roi]:
     return [roi for roi in rois if roi.contours] or rois
 
 
-def _draw(roi: Roi, ct: CtSeries, path: Path, *, refers: bool) -> tuple[np.ndarray, list[QualityNote]]:
-    """The ROI as a bool array (z, y, x) on the CT's grid, and what was noticed."""
-    check_frame_of_reference(
-        roi.frame_of_reference, ct, path, keyword="ReferencedFrameOfReferenceUID", what=roi.shown, refers=refers
-    )
+def _draw(roi: Roi, rtstruct: MaskDataset) -> tuple[np.ndarray, list[QualityNote]]:
+    """The ROI as a bool array (z, y, x) on the CT's grid, and remarks."""
+    path, image = rtstruct.path, rtstruct.ct.image
+    rtstruct.check_frame_of_reference(roi.frame_of_reference, keyword="ReferencedFrameOfReferenceUID", what=roi.quoted)
     with damage_named(path, "RTSTRUCT", "ContourData"):
         points = closed_contours(roi, path)
-    polygons, levels = _on_grid(points, roi, ct.image, path)
-    kept = without_doubles([np.column_stack([p, np.full(len(p), k)]) for p, k in zip(polygons, levels, strict=True)])
-    placement = place(levels[kept], ct.image.GetSize()[2])
-    columns, rows, slices = ct.image.GetSize()
+    polygons, levels = _on_grid(points, roi, image, path)
+    distinct = without_doubles(
+        [np.column_stack([p, np.full(len(p), k)]) for p, k in zip(polygons, levels, strict=True)]
+    )
+    columns, rows, slices = image.GetSize()
+    assignment = assign_contours(levels[distinct], slices)
     mask = np.zeros((slices, rows, columns), dtype=bool)
     crossing = 0
-    for index, members in placement.of_slice.items():
-        mask[index], crosses = exclusive_or([polygons[kept[m]] for m in members], (rows, columns))
+    for index, members in assignment.of_slice.items():
+        mask[index], crosses = exclusive_or([polygons[distinct[m]] for m in members], (rows, columns))
         crossing += crosses
-    if not placement.of_slice or _all_aside(polygons, columns, rows):
-        raise RegionError(f"{roi.shown} lies outside the CT", where=path, mend="give the RTSTRUCT of this CT")
+    end = [columns - 0.5, rows - 0.5]
+    if not assignment.of_slice or all((p.max(axis=0) < -0.5).any() or (p.min(axis=0) > end).any() for p in polygons):
+        raise RegionError(f"{roi.quoted} lies outside the CT", where=path, mend="give the RTSTRUCT of this CT")
     if not mask.any():
         raise RegionError(
-            f"{roi.shown} covers no voxel centre of the CT", where=path, mend="outline it on the CT's slices"
+            f"{roi.quoted} covers no voxel centre of the CT", where=path, mend="outline it on the CT's slices"
         )
-    aside = sum(bool((p < -0.5).any() or (p > [columns - 0.5, rows - 0.5]).any()) for p in polygons)
-    remarks = _remarks(roi, placement, crossing, doubled=len(polygons) - len(kept), aside=aside)
-    return mask, remarks
+    aside = sum(bool((p < -0.5).any() or (p > end).any()) for p in polygons)
+    return mask, list(_remarks(roi, assignment, crossing, doubled=len(polygons) - len(distinct), aside=aside))
 
 
 def _on_grid(
@@ -176,9 +171,9 @@ def _on_grid(
     for position, contour in enumerate(points, start=1):
         index = (contour - np.array(image.GetOrigin())) @ direction_of(image) / spacing
         depth = index[:, 2]
-        if np.ptp(depth) > max(ON_PLANE, FLAT_MM / spacing[2]):
+        if np.ptp(depth) > max(MAX_OFF_PLANE, FLAT_MM / spacing[2]):
             raise RegionError(
-                f"contour {position} of {roi.shown} is not parallel to the CT's slices ({tag_name('ContourData')})",
+                f"contour {position} of {roi.quoted} is not parallel to the CT's slices ({tag_name('ContourData')})",
                 where=path,
                 mend="outline the region on the slices of this CT",
             )
@@ -187,55 +182,35 @@ def _on_grid(
     return polygons, np.array(levels)
 
 
-def _all_aside(polygons: Sequence[np.ndarray], columns: int, rows: int) -> bool:
-    """Whether every contour lies wholly left, right, above or below of the image."""
-    return all((p.max(axis=0) < -0.5).any() or (p.min(axis=0) > [columns - 0.5, rows - 0.5]).any() for p in polygons)
-
-
-def _remarks(roi: Roi, placement: Placement, crossing: int, *, doubled: int, aside: int) -> list[QualityNote]:
-    def note(code: str, sentence: str) -> QualityNote:
-        return QualityNote(code, "warning", sentence)
-
-    name = roi.shown[0].upper() + roi.shown[1:]
-    remarks = []
-    if placement.between:
-        remarks.append(
-            note(
-                "contours_between_slices",
-                f"{name} has {placement.between} contour planes between the CT's slices: every slice took the nearest "
-                f"plane within half a distance, {placement.unused} planes were not used.",
-            )
+def _remarks(roi: Roi, assignment: Assignment, crossing: int, *, doubled: int, aside: int) -> Iterator[QualityNote]:
+    name = roi.quoted[0].upper() + roi.quoted[1:]
+    if assignment.between:
+        yield QualityNote.warning(
+            "contours_between_slices",
+            f"{name} has {assignment.between} contour planes between the CT's slices: every slice took the nearest "
+            f"plane within half a distance, {assignment.unused} planes were not used.",
         )
-    if placement.apart >= FAR_APART:
-        remarks.append(
-            note(
-                "contours_far_apart",
-                f"The contours of {roi.shown} are {placement.apart:.2g} slices apart: "
-                "the slices between them took the nearest one.",
-            )
+    if assignment.apart >= MIN_FAR_APART:
+        yield QualityNote.warning(
+            "contours_far_apart",
+            f"The contours of {roi.quoted} are {assignment.apart:.2g} slices apart: "
+            "the slices between them took the nearest one.",
         )
-    if placement.missing:
-        remarks.append(
-            note(
-                "contours_with_gaps", f"{name} has no contour on {placement.missing} slices between its first and last."
-            )
+    if assignment.missing:
+        yield QualityNote.warning(
+            "contours_with_gaps", f"{name} has no contour on {assignment.missing} slices between its first and last."
         )
-    if placement.outside or aside:
-        remarks.append(
-            note(
-                "contours_outside_ct",
-                f"{name} leaves the CT with {placement.outside + aside} contours or contour planes: "
-                "what lies outside was cut off.",
-            )
+    if assignment.outside or aside:
+        yield QualityNote.warning(
+            "contours_outside_ct",
+            f"{name} leaves the CT with {assignment.outside + aside} contours or contour planes: "
+            "what lies outside was cut off.",
         )
     if crossing:
-        remarks.append(
-            note(
-                "contours_crossing",
-                f"{name} has contours that cross each other on {crossing} slices: "
-                "where two of them overlap counts as outside.",
-            )
+        yield QualityNote.warning(
+            "contours_crossing",
+            f"{name} has contours that cross each other on {crossing} slices: "
+            "where two of them overlap counts as outside.",
         )
     if doubled:
-        remarks.append(note("contours_doubled", f"{name} holds {doubled} contours twice: each was taken once."))
-    return remarks
+        yield QualityNote.warning("contours_doubled", f"{name} holds {doubled} contours twice: each was taken once.")

@@ -1,4 +1,4 @@
-"""The slices of a series: one record per image or per frame of a multi-frame image, with what places it in space."""
+"""The slices of a series, one for each image or frame of a multi-frame image, with position, orientation and scale."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PHASE_KEYWORDS = (
     *("AcquisitionNumber", "TemporalPositionIdentifier", "TemporalPositionIndex", "NominalPercentageOfCardiacPhase"),
     *("TriggerTime", "AcquisitionDateTime", "AcquisitionTime", "FrameAcquisitionNumber", "ConvolutionKernel"),
 )
-"""What tells apart the phases (or kernels) that some scanners store in one series, in the order tried."""
+"""Elements that distinguish the phases (or kernels) that some scanners store in one series, in the order tried."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,13 +24,13 @@ class Slice:
 
     Attributes
     ----------
-    file, frame: where its pixels are; frame counts from 0.
+    file, frame: the file of its pixels, and the frame in it from 0.
     name: "7", or "1 frame 7" in a multi-frame image; for messages.
     position: (3,) centre of its first pixel in LPS, mm.
     orientation: (2, 3) unit vectors along its rows (x of the image) and along its columns (y).
     spacing: mm between columns (x) and between rows (y).
     size: columns, rows.
-    sources: where its values stand: functional groups of the frame, then the header.
+    sources: the datasets of its elements: functional groups of the frame, then the header.
     """
 
     file: DicomFile
@@ -43,16 +43,15 @@ class Slice:
     size: tuple[int, int]
     slope: float
     intercept: float
-    rescale_type: str
     sources: tuple[Dataset, ...]
 
     @property
     def normal(self) -> np.ndarray:
-        """(3,) unit vector: rows x columns."""
+        """(3,) unit vector, the cross product of rows and columns."""
         return np.cross(self.orientation[0], self.orientation[1])
 
     def value(self, keyword: str) -> str:
-        """What the header, or the functional groups of the frame, say; "" where they do not."""
+        """The text of an element of the frame's functional groups or of the header, "" where it is missing."""
         return text(_holder(self.sources, keyword), keyword)
 
 
@@ -61,7 +60,7 @@ def slices_of(file: DicomFile) -> list[Slice]:
 
     Raises
     ------
-    InputError: a tag that places or scales it is missing or damaged.
+    InputError: an element that gives position, orientation or scale is missing or damaged.
     """
     if "PerFrameFunctionalGroupsSequence" not in file.header:
         return [_slice(file, 0, [file.header], file.instance)]
@@ -124,7 +123,6 @@ def _slice(file: DicomFile, frame: int, sources: Sequence[Dataset], name: str) -
         size=size,
         slope=slope,
         intercept=values("RescaleIntercept", 1)[0],
-        rescale_type=text(_holder(sources, "RescaleType"), "RescaleType").upper(),
         sources=tuple(sources),
     )
 

@@ -1,4 +1,4 @@
-"""From loose slices to one stack of known geometry, or a refusal that names the slices."""
+"""Stacks of slices of known geometry, or errors that name the slices (but not the folder)."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from DeepRadScoreLib.errors import InputError, Where
+from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.slices import PHASE_KEYWORDS, Slice
 
-SAME_PLACE_MM = 0.01
-FEW = 3
-"""So many images of another orientation or size are localizers or screen captures, not a second stack."""
-SILENT_SHARE = 0.01
-MENDED_SHARE = 0.1
-"""How far a slice may lie from its place on the regular grid, as a share of the spacing: in silence; with a note."""
-LARGEST_TILT = 45.0
+SAME_POSITION_MM = 0.01
+MAX_LOCALIZERS = 3
+"""Up to so many images of another orientation or size are localizers or screen captures, not a second stack."""
+MAX_SILENT_UNEVENNESS = 0.01
+MAX_UNEVENNESS = 0.1
+"""How far a slice may lie off its position on the regular grid, as a share of the spacing: without a note; with one."""
+MAX_TILT_DEGREES = 45.0
 EXPORT_MEND = "export the whole series again"
 
 
@@ -28,7 +28,7 @@ class Stack:
     ----------
     spacing: mm between slices along the normal, from the first and the last position.
     shear: (2,) mm by which each slice lies further along its x and y than the one before (0, 0 without gantry tilt).
-    unevenness: largest distance of a slice from its place on the regular grid, as a share of the spacing.
+    unevenness: largest distance of a slice from its position on the regular grid, as a share of the spacing.
     """
 
     slices: tuple[Slice, ...]
@@ -42,7 +42,7 @@ class Stack:
         return float(np.degrees(np.arctan2(np.linalg.norm(self.shear), self.spacing)))
 
 
-def main_orientation(slices: Sequence[Slice], where: Where) -> tuple[list[Slice], list[Slice]]:
+def main_orientation(slices: Sequence[Slice]) -> tuple[list[Slice], list[Slice]]:
     """The slices of one orientation, size and pixel spacing, and the few that differ (localizers).
 
     Raises
@@ -57,12 +57,11 @@ def main_orientation(slices: Sequence[Slice], where: Where) -> tuple[list[Slice]
         group.append(one)
     alike.sort(key=len, reverse=True)
     main, others = alike[0], alike[1:]
-    if any(len(group) > FEW or len(group) == len(main) for group in others):
+    if any(len(group) > MAX_LOCALIZERS or len(group) == len(main) for group in others):
         kinds = "; ".join(f"{len(g)} of {g[0].size[0]} x {g[0].size[1]} pixels {_instances(g)}" for g in alike)
         raise InputError(
             "the images of the series differ in (0020,0037) ImageOrientationPatient, (0028,0030) PixelSpacing or size: "
             + kinds,
-            where=where,
             mend="export each stack as a series of its own",
         )
     return main, [one for group in others for one in group]
@@ -77,63 +76,61 @@ def _alike(first: Slice, second: Slice) -> bool:
 
 
 def positions(slices: Sequence[Slice]) -> np.ndarray:
-    """(n,) mm along the normal of the first one."""
+    """(n,) positions in mm along the normal of the first slice."""
     return np.array([one.position for one in slices]) @ slices[0].normal
 
 
 def in_order(slices: Sequence[Slice]) -> list[Slice]:
-    """Along the normal."""
+    """The slices in order of position along the normal of the first one."""
     return [slices[n] for n in np.argsort(positions(slices), kind="stable")]
 
 
-def places(slices: Sequence[Slice]) -> list[list[Slice]]:
-    """Slices in order, those at one and the same position together."""
-    grouped: list[list[Slice]] = []
+def by_position(slices: Sequence[Slice]) -> list[list[Slice]]:
+    """The slices in order, grouped by position."""
+    groups: list[list[Slice]] = []
     normal = slices[0].normal
     for one in in_order(slices):
-        if grouped and abs((one.position - grouped[-1][0].position) @ normal) < SAME_PLACE_MM:
-            grouped[-1].append(one)
-        else:
-            grouped.append([one])
-    return grouped
+        if not groups or abs((one.position - groups[-1][0].position) @ normal) >= SAME_POSITION_MM:
+            groups.append([])
+        groups[-1].append(one)
+    return groups
 
 
 def without_copies(slices: Sequence[Slice], same: Callable[[Slice, Slice], bool]) -> list[Slice]:
-    """One slice of each place where all slices there are the same; all of the others."""
-    kept: list[Slice] = []
-    for group in places(slices):
-        kept.extend(group[:1] if all(same(group[0], other) for other in group[1:]) else group)
-    return kept
+    """One slice of each position where all slices are the same; all slices of the other positions."""
+    distinct: list[Slice] = []
+    for group in by_position(slices):
+        distinct.extend(group[:1] if all(same(group[0], other) for other in group[1:]) else group)
+    return distinct
 
 
-def phases(slices: Sequence[Slice], where: Where) -> list[list[Slice]]:
-    """The complete stacks that share one series, told apart by the first of `PHASE_KEYWORDS` that does so.
+def phases(slices: Sequence[Slice]) -> list[list[Slice]]:
+    """The complete stacks of one series, distinguished by the first of `PHASE_KEYWORDS` that does so.
 
     Raises
     ------
-    InputError: no keyword parts the slices into stacks that are complete; names instances that share a place.
+    InputError: no keyword divides the slices into complete stacks; names instances that share a position.
     """
     for keyword in PHASE_KEYWORDS:
-        parted: dict[str, list[Slice]] = {}
+        stacks: dict[str, list[Slice]] = {}
         for one in slices:
-            parted.setdefault(one.value(keyword), []).append(one)
-        if len(parted) > 1 and "" not in parted and all(_complete(part) for part in parted.values()):
-            return [parted[value] for value in sorted(parted, key=_numeric_first)]
-    doubled = [group for group in places(slices) if len(group) > 1]
+            stacks.setdefault(one.value(keyword), []).append(one)
+        if len(stacks) > 1 and "" not in stacks and all(map(_complete, stacks.values())):
+            return [stacks[value] for value in sorted(stacks, key=_numeric_first)]
+    doubled = [group for group in by_position(slices) if len(group) > 1]
     raise InputError(
         f"{len(doubled)} positions hold several slices with different pixels, and neither (0020,0012) "
         "AcquisitionNumber nor (0020,0100) TemporalPositionIdentifier nor (0008,0032) AcquisitionTime parts them into "
         f"complete stacks: {_listed([_instances(group) for group in doubled])}",
-        where=where,
         mend="export one phase as a series of its own",
     )
 
 
-def _complete(part: Sequence[Slice]) -> bool:
-    if len(part) < 2 or len(places(part)) < len(part):
+def _complete(slices: Sequence[Slice]) -> bool:
+    if len(slices) < 2 or len(by_position(slices)) < len(slices):
         return False
     try:
-        regular_stack(part, "")
+        regular_stack(slices)
     except InputError:
         return False
     return True
@@ -146,7 +143,7 @@ def _numeric_first(value: str) -> tuple[float, str]:
         return np.inf, value
 
 
-def regular_stack(slices: Sequence[Slice], where: Where) -> Stack:
+def regular_stack(slices: Sequence[Slice]) -> Stack:
     """Order the slices and measure their spacing and shear.
 
     Raises
@@ -156,7 +153,6 @@ def regular_stack(slices: Sequence[Slice], where: Where) -> Stack:
     if len(slices) < 2:
         raise InputError(
             f"the CT has {len(slices)} slice, too few for a volume",
-            where=where,
             mend="give the folder with all slices of the series",
         )
     ordered = in_order(slices)
@@ -164,30 +160,30 @@ def regular_stack(slices: Sequence[Slice], where: Where) -> Stack:
     steps = np.diff(along)
     spacing = float(along[-1] - along[0]) / (len(ordered) - 1)
     off = np.abs(along - along[0] - spacing * np.arange(len(ordered)))
-    unevenness = float(off.max()) / spacing if spacing > SAME_PLACE_MM else np.inf
+    unevenness = float(off.max()) / spacing if spacing > SAME_POSITION_MM else np.inf
     typical = float(np.median(steps))
-    if unevenness > MENDED_SHARE or (steps > 1.5 * typical).any():
-        raise _uneven(ordered, along, steps, typical, where)
-    return Stack(tuple(ordered), spacing, _shear(ordered, where), unevenness)
+    if unevenness > MAX_UNEVENNESS or (steps > 1.5 * typical).any():
+        raise _uneven(ordered, along, steps, typical)
+    return Stack(tuple(ordered), spacing, _shear(ordered), unevenness)
 
 
-def _uneven(ordered: Sequence[Slice], along: np.ndarray, steps: np.ndarray, typical: float, where: Where) -> InputError:
+def _uneven(ordered: Sequence[Slice], along: np.ndarray, steps: np.ndarray, typical: float) -> InputError:
     gaps = [
         f"between {along[n]:.2f} and {along[n + 1]:.2f} mm (instances {ordered[n].name} and {ordered[n + 1].name})"
-        for n in np.flatnonzero(np.abs(steps - typical) > MENDED_SHARE * max(typical, SAME_PLACE_MM)).tolist()
+        for n in np.flatnonzero(np.abs(steps - typical) > MAX_UNEVENNESS * max(typical, SAME_POSITION_MM)).tolist()
     ]
-    whole = steps / max(typical, SAME_PLACE_MM)
+    whole = steps / max(typical, SAME_POSITION_MM)
     missing = int(np.sum(np.rint(whole) - 1))
-    if missing > 0 and np.allclose(whole, np.rint(whole), atol=MENDED_SHARE):
+    if missing > 0 and np.allclose(whole, np.rint(whole), atol=MAX_UNEVENNESS):
         what = (
             f"{missing} slice{'s are' if missing > 1 else ' is'} missing from the stack of {typical:.4g} mm spacing: "
         )
     else:
         what = f"the slices are unevenly spaced (0020,0032) ImagePositionPatient, mostly {typical:.4g} mm apart, but "
-    return InputError(what + _listed(gaps), where=where, mend=EXPORT_MEND + ", or give an evenly spaced one")
+    return InputError(what + _listed(gaps), mend=EXPORT_MEND + ", or give an evenly spaced one")
 
 
-def _shear(ordered: Sequence[Slice], where: Where) -> np.ndarray:
+def _shear(ordered: Sequence[Slice]) -> np.ndarray:
     shifts = np.array([ordered[0].orientation @ (one.position - ordered[0].position) for one in ordered])
     per_slice = shifts[-1] / (len(ordered) - 1)
     tolerance = 0.1 * min(ordered[0].spacing)
@@ -197,17 +193,15 @@ def _shear(ordered: Sequence[Slice], where: Where) -> np.ndarray:
         raise InputError(
             f"slices are shifted sideways by up to {off.max():.2f} mm against the line of the others, see (0020,0032) "
             f"ImagePositionPatient (instances {_listed(shifted)})",
-            where=where,
             mend=EXPORT_MEND,
         )
     if np.linalg.norm(shifts[-1]) <= tolerance:
         return np.zeros(2)
     steepest = np.degrees(np.arctan2(np.linalg.norm(shifts[-1]), positions(ordered)[-1] - positions(ordered)[0]))
-    if steepest > LARGEST_TILT:
+    if steepest > MAX_TILT_DEGREES:
         raise InputError(
             f"the slices are stacked {steepest:.0f} degrees off their normal, more than any gantry tilts, see "
             "(0020,0032) ImagePositionPatient",
-            where=where,
             mend=EXPORT_MEND,
         )
     return per_slice
@@ -217,5 +211,5 @@ def _instances(slices: Sequence[Slice]) -> str:
     return f"(instances {_listed([one.name for one in slices])})"
 
 
-def _listed(items: Sequence[str], most: int = 6) -> str:
-    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+def _listed(items: Sequence[str], limit: int = 6) -> str:
+    return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")

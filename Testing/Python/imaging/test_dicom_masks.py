@@ -18,7 +18,7 @@ from pydicom.sr.codedict import codes
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct
 from DeepRadScoreLib.imaging.dicom.masks import mask_kind, mask_references
-from DeepRadScoreLib.imaging.dicom.polygons import even_odd, exclusive_or, place
+from DeepRadScoreLib.imaging.dicom.polygons import assign_contours, even_odd, exclusive_or
 from DeepRadScoreLib.imaging.dicom.rtstruct import read_rtstruct
 from DeepRadScoreLib.imaging.dicom.seg import read_seg
 from DeepRadScoreLib.imaging.geometry import labels_on_grid, same_grid
@@ -326,8 +326,8 @@ def test_names_exact_then_any_case_then_number_then_expression(series, tmp_path)
 )
 def test_contours_between_slices_serve_the_nearest_one(series, tmp_path, levels, taken, notes):
     sources, ct = series
-    placement = place(np.array(levels, dtype=float), SHAPE[0])
-    assert placement.of_slice == {z: [n] for z, n in taken.items()}
+    assignment = assign_contours(np.array(levels, dtype=float), SHAPE[0])
+    assert assignment.of_slice == {z: [n] for z, n in taken.items()}
     contours = [contour(box((1.5, 3.5 + n), (1.5, 3.5), z)) for n, z in enumerate(levels)]
     content = read_rtstruct(rtstruct_file(tmp_path / "r.dcm", sources, [("GTV", contours)]), ct, roi=None)
     assert {z: (plane.sum() // 2) - 2 for z, plane in enumerate(voxels(content)) if plane.any()} == taken
@@ -364,8 +364,8 @@ def test_kinds_and_references(series, tmp_path):
     rt = rtstruct_file(tmp_path / "r", sources, [("GTV", [contour(box((1.5, 6.5), (1.5, 6.5), 2))])])
     (tmp_path / "text.dcm").write_text("no DICOM")
     assert [mask_kind(p) for p in (seg, rt, ct.members[0].path, tmp_path / "text.dcm")] == [
-        "seg",
-        "rtstruct",
+        "DICOM SEG",
+        "RTSTRUCT",
         None,
         None,
     ]

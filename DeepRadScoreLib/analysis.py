@@ -14,14 +14,13 @@ from DeepRadScoreLib.endpoints import BY_KEY, KEYS
 from DeepRadScoreLib.imaging import Case, PreparedCase, QualityNote, prepare_steps
 from DeepRadScoreLib.imaging.origin import is_synthetic, synthetic_label
 from DeepRadScoreLib.models import Flag, Model, Preprocessing, better_than_chance
-from DeepRadScoreLib.progress import Progress, Stage, in_stage
+from DeepRadScoreLib.progress import Progress, Stage, in_stage, map_steps, run_to_end
 from DeepRadScoreLib.radscore.engine import feature_steps
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, region_columns
-from DeepRadScoreLib.stepping import changed, run_to_end
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.bundle import Bundle, EndpointModel
-    from DeepRadScoreLib.fusion.columns import NetworkOutputs
+    from DeepRadScoreLib.deepct.outputs import NetworkOutputs
     from DeepRadScoreLib.manifest import EndpointCard
 
 SHOWN_APART = 0.01
@@ -186,7 +185,7 @@ def _finding_steps(
     yield "loading the network library"
     from DeepRadScoreLib.deepct.device import one_thread
     from DeepRadScoreLib.deepct.network import deep_outputs
-    from DeepRadScoreLib.fusion.columns import merge_outputs
+    from DeepRadScoreLib.deepct.outputs import merge_outputs
 
     outputs: list[NetworkOutputs] = []
     for number, member in enumerate(bundle.networks, start=1):
@@ -197,7 +196,7 @@ def _finding_steps(
                 each.append(deep_outputs(network, prepared.patch.hu[None]))
         outputs.append(merge_outputs(each))
     findings = yield from _explained_findings(bundle, features, outputs)
-    maps, note = yield from _map_steps(bundle, prepared.patch.hu)
+    maps, note = yield from _heat_map_steps(bundle, prepared.patch.hu)
     return findings, maps, note
 
 
@@ -225,7 +224,7 @@ def _explained_findings(
     return findings
 
 
-def _map_steps(bundle: Bundle, hu: np.ndarray) -> Generator[str, None, tuple[dict[str, np.ndarray], str]]:
+def _heat_map_steps(bundle: Bundle, hu: np.ndarray) -> Generator[str, None, tuple[dict[str, np.ndarray], str]]:
     """Heat maps of all endpoints on the patch (160, 160) in HU, and how they were made."""
     from DeepRadScoreLib.deepct.device import one_thread
     from DeepRadScoreLib.deepct.gradcam import coarse_maps, draw
@@ -285,7 +284,7 @@ def _finding(
     yield f"SHAP values: {endpoint.name}"
     from DeepRadScoreLib.fusion.explain import explain_steps
 
-    shap = yield from changed(
+    shap = yield from map_steps(
         explain_steps(model.fusion, model.background, columns), lambda part: f"SHAP values: {endpoint.name}, {part}"
     )
     spread = None if folds is None else (float(folds.min()), float(folds.max()))

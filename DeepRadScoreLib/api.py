@@ -20,9 +20,8 @@ from DeepRadScoreLib.imaging import Case
 from DeepRadScoreLib.imaging.origin import synthetic_label
 from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol, Split, chosen
 from DeepRadScoreLib.paths import AnyPath, as_path
-from DeepRadScoreLib.progress import Report
+from DeepRadScoreLib.progress import Report, run_to_end
 from DeepRadScoreLib.report.profile_view import Profile
-from DeepRadScoreLib.stepping import run_to_end
 
 if TYPE_CHECKING:
     import pandas as pd

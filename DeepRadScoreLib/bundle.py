@@ -14,16 +14,16 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from DeepRadScoreLib.deepct.outputs import NetworkOutputs, merge_outputs
 from DeepRadScoreLib.display.notebook import table_html
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import BundleError, OutputError
-from DeepRadScoreLib.fusion.columns import REGION_COLUMNS, DeepColumns, NetworkOutputs, RegionScores, merge_outputs
-from DeepRadScoreLib.fusion.columns_json import deep_from_json, deep_to_json, regions_from_json, regions_to_json
+from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores
 from DeepRadScoreLib.fusion.inputs import checked_features, checked_patches
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.manifest import SCHEMA, Manifest
 from DeepRadScoreLib.paths import AnyPath, as_path
-from DeepRadScoreLib.stepping import run_to_end
+from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.writing import replacing
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class EndpointModel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self.deep.names, *REGION_COLUMNS)
+        return (*self.deep.names, *self.regions.names)
 
     def columns(self, features: pd.DataFrame, outputs: Sequence[NetworkOutputs]) -> np.ndarray:
         """The fused model's columns, (n, 3) or (n, 12)."""
@@ -276,9 +276,9 @@ def _scores_to_json(endpoints: dict[str, EndpointModel]) -> bytes:
 
 def _endpoint_to_json(model: EndpointModel) -> dict[str, Any]:
     return {
-        "regions": regions_to_json(model.regions),
-        "fold_regions": [regions_to_json(regions) for regions in model.fold_regions],
-        "deep": deep_to_json(model.deep),
+        "regions": model.regions.to_dict(),
+        "fold_regions": [regions.to_dict() for regions in model.fold_regions],
+        "deep": model.deep.to_dict(),
         "background": model.background.tolist(),
     }
 
@@ -286,9 +286,9 @@ def _endpoint_to_json(model: EndpointModel) -> dict[str, Any]:
 def _endpoint_from_json(key: str, stored: dict[str, Any], classifier: bytes) -> EndpointModel:
     return EndpointModel(
         key=key,
-        regions=regions_from_json(stored["regions"]),
-        fold_regions=tuple(regions_from_json(regions) for regions in stored["fold_regions"]),
-        deep=deep_from_json(stored["deep"]),
+        regions=RegionScores.from_dict(stored["regions"]),
+        fold_regions=tuple(RegionScores.from_dict(regions) for regions in stored["fold_regions"]),
+        deep=DeepColumns.from_dict(stored["deep"]),
         fusion=FusionModel.from_bytes(classifier),
         background=np.array(stored["background"]),
     )

@@ -1,4 +1,4 @@
-"""How far long work is: one event, whatever the work, and the steps of a generator as such events."""
+"""Long work as a generator of short steps, and one event that says how far any work is."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from enum import StrEnum
 from itertools import count
 from typing import TypeVar
 
-from DeepRadScoreLib.stepping import changed
-
+Step = TypeVar("Step")
+Other = TypeVar("Other")
 Outcome = TypeVar("Outcome")
 
 
 class Stage(StrEnum):
-    """What is being done; the values are the words that users see, and programs compare the members."""
+    """What is being done. The values are the words that users see; programs compare the members."""
 
     READING = "reading the case"
     ANALYSING = "analysing"
@@ -43,10 +43,10 @@ class Progress:
 
     Attributes
     ----------
-    detail: what within the stage, in words, or "".
-    done, total: how much of the stage is done, in a unit of its own (cases, epochs, megabytes, percent). A `done`
-        smaller than the last one says that the stage has begun anew.
-    failure: the sentence on a unit that failed while the others go on, or "".
+    detail: what is being done within the stage, in words, or "".
+    done, total: how much of the stage is done, in the stage's unit (cases, epochs, megabytes, percent). A `done`
+        smaller than the last one means that the stage has begun again.
+    failure: the sentence on a unit that failed while the work continues, or "".
     """
 
     stage: Stage
@@ -57,7 +57,7 @@ class Progress:
 
     @property
     def text(self) -> str:
-        """Stage and detail in words, for people alone."""
+        """Stage and detail in words, to be shown only: no program reads it."""
         return f"{self.stage}: {self.detail}" if self.detail else str(self.stage)
 
     @property
@@ -67,21 +67,44 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
-"""Is called with every event; what it raises ends the work."""
+"""A function called with every event; an exception that it raises ends the work."""
 
 
 def ignore(event: Progress) -> None:
-    """The report of work that nobody watches."""
+    """Do nothing: the report of work that nobody watches."""
+
+
+def run_to_end(steps: Generator[Step, None, Outcome], show: Callable[[Step], None] | None = None) -> Outcome:
+    """Run steps and return their outcome; `show` is called with each step before its work is done."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        if show is not None:
+            show(step)
+
+
+def map_steps(
+    steps: Generator[Step, None, Outcome], change: Callable[[Step], Other]
+) -> Generator[Other, None, Outcome]:
+    """The same work and outcome, with each step replaced by `change(step)`."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            return end.value
+        yield change(step)
 
 
 def in_stage(
     steps: Generator[str, None, Outcome], stage: Stage, begin: int = 0, end: int = 100, expected: int = 1
 ) -> Generator[Progress, None, Outcome]:
-    """The same steps as events of a stage.
+    """The same steps as events of a stage, with the same outcome.
 
     Parameters
     ----------
-    steps: yields in words what it does next.
+    steps: yields in words what is done next.
     begin, end: percent of the stage that are done before and after these steps.
     expected: how many steps lead from `begin` to `end`; if more come, they stay at `end`.
     """
@@ -90,4 +113,4 @@ def in_stage(
     def event(detail: str) -> Progress:
         return Progress(stage, detail, begin + round((end - begin) * min(next(number) / expected, 1)), 100)
 
-    return changed(steps, event)
+    return map_steps(steps, event)

@@ -32,7 +32,7 @@ STAGES = {"MAKING_CASES": (2, 15), "FEATURES": (15, 70), "RADSCORES": (70, 80), 
 
 def make_sample() -> Sample:
     """The sample, made if it is not there; takes about a minute then."""
-    from DeepRadScoreLib.stepping import run_to_end
+    from DeepRadScoreLib.progress import run_to_end
 
     return run_to_end(sample_steps())
 

@@ -1,4 +1,4 @@
-"""The five backbones of the paper as trunks: from an image to pooled features, with the last activation in reach."""
+"""The five backbones of the paper as trunks, which give pooled features and the last activation of an image."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ from DeepRadScoreLib.provenance import content_digest
 
 @dataclass(frozen=True)
 class Backbone:
-    """One backbone: its pooled features, the start of the published file's SHA-256, and what is frozen in fine-tuning.
+    """A backbone and its published weights.
 
-    `frozen` names the parameters, by prefix, through dense block 3 or the like depth of another network; `least_pixels`
-    is the smallest input that passes through it.
+    Attributes
+    ----------
+    pooled: number of pooled features.
+    published: how the SHA-256 of the published files begins.
+    frozen: prefixes of the parameters frozen in fine-tuning: through dense block 3, or a like depth.
+    min_pixels: side of the smallest input that passes through it.
     """
 
     pooled: int
     published: tuple[str, ...]
     frozen: tuple[str, ...]
-    least_pixels: int = 32
+    min_pixels: int = 32
 
 
 BACKBONES: dict[str, Backbone] = {
@@ -36,8 +40,8 @@ BACKBONES: dict[str, Backbone] = {
         1024,
         ("a639ec97",),
         tuple(
-            f"features.{part}"
-            for part in ("conv0", "norm0", "denseblock1", "transition1", "denseblock2", "transition2", "denseblock3")
+            f"features.{layer}"
+            for layer in ("conv0", "norm0", "denseblock1", "transition1", "denseblock2", "transition2", "denseblock3")
         ),
     ),
     "resnet50": Backbone(2048, ("0676ba61", "11ad3fa6"), ("conv1", "bn1", "layer1", "layer2", "layer3")),
@@ -47,10 +51,10 @@ BACKBONES: dict[str, Backbone] = {
         2048,
         ("0cc3c7bd",),
         ("Conv2d", *(f"Mixed_{name}" for name in ["5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e"])),
-        least_pixels=75,
+        min_pixels=75,
     ),
 }
-INCEPTION_PARTS = (
+INCEPTION_LAYERS = (
     "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 maxpool1 Conv2d_3b_1x1 Conv2d_4a_3x3 maxpool2 Mixed_5b Mixed_5c "
     "Mixed_5d Mixed_6a Mixed_6b Mixed_6c Mixed_6d Mixed_6e Mixed_7a Mixed_7b Mixed_7c"
 )
@@ -58,6 +62,18 @@ OLD_DENSENET_KEY = re.compile(
     r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$"
 )
 UNREADABLE = (RuntimeError, OSError, EOFError, ValueError, KeyError, UnpicklingError)
+
+
+def backbone_named(name: str) -> Backbone:
+    """The backbone of that name.
+
+    Raises
+    ------
+    InputError: there is none.
+    """
+    if name not in BACKBONES:
+        raise InputError(f'"{name}" is not known', where="--backbone", mend=f"choose one of {', '.join(BACKBONES)}")
+    return BACKBONES[name]
 
 
 class Trunk(nn.Module):
@@ -77,8 +93,8 @@ class Trunk(nn.Module):
             return self.net.features[:-1](x)
         if self.name == "inception_v3":
             return _inception_activation(self.net, x)
-        for part in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
-            x = getattr(self.net, part)(x)
+        for layer in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
+            x = getattr(self.net, layer)(x)
         return x
 
     def pool(self, activation: Tensor) -> Tensor:
@@ -107,8 +123,7 @@ def build_trunk(
     ------
     InputError: an unknown backbone, a file that is missing, foreign or of another hash, or no network.
     """
-    if name not in BACKBONES:
-        raise InputError(f'"{name}" is not known', where="--backbone", mend=f"choose one of {', '.join(BACKBONES)}")
+    backbone_named(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         trunk = Trunk(name)
@@ -126,7 +141,7 @@ def build_trunk(
 
 
 def freeze(trunk: Trunk) -> None:
-    """Freeze the parameters through dense block 3, or the like depth of another backbone."""
+    """Freeze the parameters through dense block 3, or a like depth in another backbone."""
     for key, parameter in trunk.net.named_parameters():
         parameter.requires_grad_(not key.startswith(BACKBONES[trunk.name].frozen))
 
@@ -149,8 +164,8 @@ def _drop_last_layer(name: str, net: Any) -> None:
 
 def _inception_activation(net: Any, x: Tensor) -> Tensor:
     x = net._transform_input(x)
-    for part in INCEPTION_PARTS.split():
-        x = getattr(net, part)(x)
+    for layer in INCEPTION_LAYERS.split():
+        x = getattr(net, layer)(x)
     return x
 
 

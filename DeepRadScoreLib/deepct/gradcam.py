@@ -21,23 +21,23 @@ def grad_cams(
     """Heat maps of one patch (160, 160) in HU: endpoint -> float32 (160, 160) in 0..1.
 
     Each network's map is the rectified sum of its activation's channels, weighted by the mean gradient of the positive
-    logit; the maps of several (fold) networks are averaged, drawn up to the patch bilinearly and scaled once by their
-    maximum. A map that is 0 everywhere stays so. `readouts` (endpoint -> weights over the pooled features) stand for
-    the logit of networks that were not trained.
+    logit; the maps of several (fold) networks are averaged, enlarged bilinearly to the patch and divided by their
+    maximum, unless that is 0. `readouts` (endpoint -> weights over the pooled features) replace the logit of networks
+    that were not trained.
     """
     return draw([coarse_maps(network, hu, endpoints, readouts) for network in networks], hu.shape)
 
 
 def draw(each: Sequence[Mapping[str, np.ndarray]], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """The heat maps of a patch of that shape from the coarse maps of each of its networks: see `grad_cams`."""
-    return {key: _drawn(np.mean([maps[key] for maps in each], axis=0), shape) for key in each[0]}
+    """Heat maps of a patch of that shape from the coarse maps of each network, see `grad_cams`."""
+    return {key: _enlarged(np.mean([maps[key] for maps in each], axis=0), shape) for key in each[0]}
 
 
 def cells(network: DeepCT) -> str:
     """Rows and columns of the network's map, such as "5 x 5"."""
     pixels = network.spec.pixels
     with torch.inference_mode():
-        shape = network.trunk.activation(torch.zeros(1, 3, pixels, pixels, device=_place(network))).shape
+        shape = network.trunk.activation(torch.zeros(1, 3, pixels, pixels, device=_device(network))).shape
     return f"{shape[2]} x {shape[3]}"
 
 
@@ -50,7 +50,7 @@ def coarse_maps(
     """
     network.eval()
     with torch.no_grad():
-        activation = network.trunk.activation(network_input(hu[None], network.spec.pixels).to(_place(network)))
+        activation = network.trunk.activation(network_input(hu[None], network.spec.pixels).to(_device(network)))
     activation.requires_grad_(True)
     maps = {}
     with torch.enable_grad():
@@ -63,7 +63,7 @@ def coarse_maps(
 
 
 def _target(network: DeepCT, pooled: Tensor, endpoint: str, readouts: Mapping[str, np.ndarray] | None) -> Tensor:
-    """What the map is of. The head is linear, so RadScores in it move the logit but never its gradient: they are 0."""
+    """The scalar whose gradient is taken. The head is linear: its RadScores do not change the gradient and are 0."""
     if readouts is not None:
         return (pooled @ torch.from_numpy(np.asarray(readouts[endpoint], dtype=np.float32)).to(pooled.device))[0]
     head = network.heads[network.spec.endpoints.index(endpoint)]
@@ -71,13 +71,12 @@ def _target(network: DeepCT, pooled: Tensor, endpoint: str, readouts: Mapping[st
     return head(pooled, radscores)[1][0, 1]
 
 
-def _place(network: DeepCT) -> torch.device:
+def _device(network: DeepCT) -> torch.device:
     return next(network.parameters()).device
 
 
-def _drawn(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    drawn = nn.functional.interpolate(
-        torch.from_numpy(values)[None, None], size=shape, mode="bilinear", align_corners=False
-    )[0, 0].numpy()
-    peak = float(drawn.max())
-    return (drawn / peak if peak > 0 else drawn).astype(np.float32)
+def _enlarged(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    coarse = torch.from_numpy(values)[None, None]
+    fine = nn.functional.interpolate(coarse, size=shape, mode="bilinear", align_corners=False)[0, 0].numpy()
+    peak = float(fine.max())
+    return (fine / peak if peak > 0 else fine).astype(np.float32)

@@ -1,8 +1,7 @@
-"""Deep-CT: a trunk with two fully connected layers for each endpoint, its input, its outputs, and its bytes."""
+"""Deep-CT: a trunk with two fully connected layers for each endpoint, its input, its outputs and its bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +9,12 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from DeepRadScoreLib.deepct.backbones import BACKBONES, Trunk
+from DeepRadScoreLib.deepct.backbones import BACKBONES, Trunk, backbone_named
 from DeepRadScoreLib.deepct.device import deterministic, device_of
+from DeepRadScoreLib.deepct.outputs import N_DEEP, NetworkOutputs
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS
 
-N_DEEP = 10
 WINDOW_HU = (-1000.0, 400.0)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_SD = (0.229, 0.224, 0.225)
@@ -36,33 +35,13 @@ class NetworkSpec:
     pixels: int = PATCH_PIXELS
 
     def __post_init__(self) -> None:
-        if self.backbone not in BACKBONES:
-            raise InputError(
-                f'"{self.backbone}" is not known', where="--backbone", mend=f"choose one of {', '.join(BACKBONES)}"
-            )
-        least = BACKBONES[self.backbone].least_pixels
+        least = backbone_named(self.backbone).min_pixels
         if not least <= self.pixels <= PATCH_PIXELS:
             raise InputError(
                 f"{self.backbone} cannot take {self.pixels} pixels",
                 where="--pixels",
                 mend=f"choose {least} to {PATCH_PIXELS}",
             )
-
-
-@dataclass(frozen=True)
-class DeepOutputs:
-    """What a network gives for n patches.
-
-    Attributes
-    ----------
-    pooled: (n, p) float32.
-    deep: endpoint -> the 10 deep features, (n, 10).
-    logit: endpoint -> logit of positive against negative, (n,).
-    """
-
-    pooled: np.ndarray
-    deep: dict[str, np.ndarray]
-    logit: dict[str, np.ndarray]
 
 
 class Head(nn.Module):
@@ -121,37 +100,34 @@ def network_input(hu: np.ndarray, pixels: int = PATCH_PIXELS) -> Tensor:
 
 def deep_outputs(
     network: DeepCT, hu: np.ndarray, *, radscores: np.ndarray | None = None, device: str = "cpu", batch: int = 32
-) -> DeepOutputs:
+) -> NetworkOutputs:
     """Outputs for patches (n, 160, 160) in HU; a joint network without `radscores` is read with both at 0."""
-    place = device_of(device)
-    network = network.to(place).eval()
+    torch_device = device_of(device)
+    network = network.to(torch_device).eval()
     pooled, deep, logits = [], [], []
     for start in range(0, max(len(hu), 1), batch):
-        part = slice(start, start + batch)
-        scores = _scores(network.spec, radscores, part, len(hu[part]))
-        with torch.inference_mode(), deterministic(place):
-            features = network.trunk(network_input(hu[part], network.spec.pixels).to(place))
-            units, two = network.read(features, None if scores is None else scores.to(place))
+        rows = slice(start, start + batch)
+        scores = _radscores(network.spec, radscores, rows, len(hu[rows]))
+        with torch.inference_mode(), deterministic(torch_device):
+            features = network.trunk(network_input(hu[rows], network.spec.pixels).to(torch_device))
+            units, pairs = network.read(features, None if scores is None else scores.to(torch_device))
         pooled.append(features.cpu().numpy())
         deep.append(units.cpu().numpy())
-        logits.append((two[..., 1] - two[..., 0]).cpu().numpy())
-    return DeepOutputs(
+        logits.append((pairs[..., 1] - pairs[..., 0]).cpu().numpy())
+    all_units, all_logits = np.concatenate(deep), np.concatenate(logits)
+    return NetworkOutputs(
         np.concatenate(pooled),
-        _by_endpoint(network.spec.endpoints, np.concatenate(deep)),
-        _by_endpoint(network.spec.endpoints, np.concatenate(logits)),
+        {key: all_units[:, number] for number, key in enumerate(network.spec.endpoints)},
+        {key: all_logits[:, number] for number, key in enumerate(network.spec.endpoints)},
     )
 
 
-def _scores(spec: NetworkSpec, radscores: np.ndarray | None, part: slice, n: int) -> Tensor | None:
+def _radscores(spec: NetworkSpec, radscores: np.ndarray | None, rows: slice, n: int) -> Tensor | None:
     if spec.n_radscores == 0:
         return None
     if radscores is None:
         return torch.zeros(n, len(spec.endpoints), spec.n_radscores)
-    return torch.from_numpy(np.asarray(radscores[part], dtype=np.float32))
-
-
-def _by_endpoint(endpoints: Sequence[str], values: np.ndarray) -> dict[str, np.ndarray]:
-    return {key: values[:, number] for number, key in enumerate(endpoints)}
+    return torch.from_numpy(np.asarray(radscores[rows], dtype=np.float32))
 
 
 def network_to_bytes(network: DeepCT) -> bytes:

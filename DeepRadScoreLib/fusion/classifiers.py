@@ -1,4 +1,4 @@
-"""The seven classifiers of the paper: grids of hyper-parameters, and the scores that a fitted one gives other cases."""
+"""The seven classifiers of the paper: their hyper-parameter grids, and the scores of fitted ones for unseen cases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 Search = Literal["coarse", "quick"]
 Grid = list[dict[str, list[Any]]]
-LARGEST_SEED = np.iinfo(np.int32).max
+MAX_SEED = np.iinfo(np.int32).max
 
 CLASSIFIERS: tuple[str, ...] = ("SVM", "KNN", "RF", "NB", "LR", "MLP", "LDA")
 
@@ -45,31 +45,22 @@ _ESTIMATORS: dict[str, Callable[[int], BaseEstimator]] = {
     "LDA": lambda seed: LinearDiscriminantAnalysis(solver="svd"),
 }
 
+_FIXED: dict[str, Grid] = {name: [{}] for name in ("NB", "LR", "MLP", "LDA")}
 GRIDS: dict[Search, dict[str, Grid]] = {
     "coarse": {
         "SVM": [
-            {
-                "kernel": ["rbf"],
-                "C": [2.0**power for power in (-2, 2, 6, 10)],
-                "gamma": [2.0**power for power in (-9, -5, -1, 3)],
-            },
-            {"kernel": ["linear"], "C": [2.0**power for power in (-2, 1, 4)]},
+            {"kernel": ["rbf"], "C": [0.25, 4.0, 64.0, 1024.0], "gamma": [2.0**-9, 2.0**-5, 0.5, 8.0]},
+            {"kernel": ["linear"], "C": [0.25, 2.0, 16.0]},
         ],
         "KNN": [{"n_neighbors": [7, 9]}],
         "RF": [{"n_estimators": [20, 60, 200]}],
-        "NB": [{}],
-        "LR": [{}],
-        "MLP": [{}],
-        "LDA": [{}],
+        **_FIXED,
     },
     "quick": {
         "SVM": [{"kernel": ["rbf"], "C": [4.0], "gamma": [2.0**-5]}, {"kernel": ["linear"], "C": [0.25]}],
         "KNN": [{"n_neighbors": [9]}],
         "RF": [{"n_estimators": [50]}],
-        "NB": [{}],
-        "LR": [{}],
-        "MLP": [{}],
-        "LDA": [{}],
+        **_FIXED,
     },
 }
 
@@ -84,7 +75,7 @@ def candidate(name: str, seed: int, search: Search = "coarse") -> tuple[Pipeline
     if search not in GRIDS:
         raise ValueError(f"{search!r} is none of the searches {', '.join(GRIDS)}")
     pipeline = Pipeline([("scaler", StandardScaler()), ("estimator", _ESTIMATORS[name](seed))])
-    grid = [{f"estimator__{key}": list(values) for key, values in part.items()} for part in GRIDS[search][name]]
+    grid = [{f"estimator__{key}": list(values) for key, values in group.items()} for group in GRIDS[search][name]]
     return pipeline, grid
 
 
@@ -96,19 +87,13 @@ def raw_score(pipeline: Pipeline, X: np.ndarray) -> np.ndarray:
 
 
 def fitted(pipeline: Pipeline, X: np.ndarray, y: np.ndarray) -> Pipeline:
-    """The pipeline fitted on X (n, d) and y (n,); a fit that stops at its limit of iterations is no warning."""
+    """Fit a pipeline on X (n, d) and y (n,), without a warning where it stops at its limit of iterations."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return pipeline.fit(X, y)
 
 
-def fit_and_score(
-    pipeline: Pipeline,
-    X: np.ndarray,
-    y: np.ndarray,
-    train: np.ndarray,
-    test: np.ndarray,
-) -> np.ndarray:
+def fit_and_score(pipeline: Pipeline, X: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Raw scores (n test,) of a pipeline fitted on the rows `train` of X (n, d) and y (n,)."""
     if isinstance(pipeline[-1], RandomForestClassifier):
         return scores_of_forests(pipeline, X, y, train, test, [pipeline[-1].n_estimators])[0]
@@ -118,7 +103,7 @@ def fit_and_score(
 def scores_of_forests(
     pipeline: Pipeline, X: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray, sizes: list[int]
 ) -> np.ndarray:
-    """The same of its forest at several sizes, (sizes, n test)."""
+    """Scores of the test rows by a pipeline's forest fitted on the training rows, at several sizes, (sizes, n test)."""
     scaler, forest = pipeline
     known, unseen = scaler.fit_transform(X[train]), scaler.transform(X[test])
     return forest_scores(known, y[train], unseen, sizes, forest.random_state)
@@ -127,7 +112,7 @@ def scores_of_forests(
 def forest_scores(X: np.ndarray, y: np.ndarray, unseen: np.ndarray, sizes: Sequence[int], seed: int) -> np.ndarray:
     """Probability of the positive class that random forests of so many trees give to other cases, (sizes, n unseen).
 
-    To the bit what `RandomForestClassifier(size, random_state=seed).fit(X, y).predict_proba(unseen)[:, 1]` gives: it
+    Equal to the bit to `RandomForestClassifier(size, random_state=seed).fit(X, y).predict_proba(unseen)[:, 1]`, which
     draws one seed per tree in turn and from that seed the tree's bootstrap sample, so that a forest is the beginning of
     every larger one. Each tree is grown once, without the forest's checks of each tree's input.
 
@@ -136,8 +121,8 @@ def forest_scores(X: np.ndarray, y: np.ndarray, unseen: np.ndarray, sizes: Seque
     X: (n, d), finite. y: 0 or 1, (n,), both there. unseen: (m, d), finite.
     sizes: numbers of trees, ascending.
     """
-    X, unseen = (np.ascontiguousarray(part, dtype=np.float32) for part in (X, unseen))
-    seeds = np.random.RandomState(seed).randint(LARGEST_SEED, size=sizes[-1])
+    X, unseen = (np.ascontiguousarray(table, dtype=np.float32) for table in (X, unseen))
+    seeds = np.random.RandomState(seed).randint(MAX_SEED, size=sizes[-1])
     votes, scores = np.zeros(len(unseen)), {}
     with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
         for grown, tree_seed in enumerate(seeds, start=1):

@@ -1,54 +1,25 @@
-"""The columns that the fused model gets: two RadScores and what the network says, each on a scale of its own."""
+"""The columns of the fused model: two RadScores and the networks' outputs, each standardised; as JSON and back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.radscore.names import REGIONS, Region
+from DeepRadScoreLib.deepct.outputs import N_DEEP, NetworkOutputs
+from DeepRadScoreLib.radscore.names import REGIONS, Region, region_columns
 from DeepRadScoreLib.radscore.radscore import RadScore
 
-REGION_COLUMNS: tuple[str, ...] = tuple(f"radscore_{region}" for region in REGIONS)
 DeepKind = Literal["logit", "units", "pca"]
-N_DEEP = 10
-
-
-class NetworkOutputs(Protocol):
-    """What a network gives for n patches: pooled features (n, p), and per endpoint 10 deep features and a logit."""
-
-    @property
-    def pooled(self) -> np.ndarray: ...
-
-    @property
-    def deep(self) -> dict[str, np.ndarray]: ...
-
-    @property
-    def logit(self) -> dict[str, np.ndarray]: ...
-
-
-@dataclass(frozen=True)
-class MergedOutputs:
-    """The outputs of all networks of one fold, joined over the endpoints."""
-
-    pooled: np.ndarray
-    deep: dict[str, np.ndarray]
-    logit: dict[str, np.ndarray]
-
-
-def merge_outputs(each: Sequence[NetworkOutputs]) -> MergedOutputs:
-    """Join the outputs of networks that stand for different endpoints; pooled features are the first one's."""
-    deep = {key: values for outputs in each for key, values in outputs.deep.items()}
-    logit = {key: values for outputs in each for key, values in outputs.logit.items()}
-    return MergedOutputs(each[0].pooled, deep, logit)
+DEEP_ARRAYS = ("centre", "axes", "readout")
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A z-score: the mean and standard deviation of a training part."""
+    """A z-score by the mean and standard deviation of training cases."""
 
     mean: float
     sd: float
@@ -65,7 +36,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class RegionScores:
-    """One endpoint's RadScore of each region that the feature table has, with the scale of the part it was fitted on.
+    """One endpoint's RadScore of each region in the feature table, with its scale in the training cases.
 
     A region's columns are those that begin with its name; the regions keep the order of `REGIONS`.
     """
@@ -74,18 +45,45 @@ class RegionScores:
     scales: dict[Region, Scale]
 
     @classmethod
-    def fit(cls, features: pd.DataFrame, labels: np.ndarray, patients: np.ndarray, **settings: Any) -> RegionScores:
-        """Fit on a feature table (n x p), labels (n,) and patients (n,); `settings` go to `RadScore`.
+    def fit(
+        cls,
+        features: pd.DataFrame,
+        labels: np.ndarray,
+        patients: np.ndarray,
+        *,
+        repeatable: np.ndarray | None = None,
+        **settings: Any,
+    ) -> RegionScores:
+        """Fit on a feature table (n x p), labels (n,) and patients (n,).
 
-        `repeatable` among them is bool (p,), a RadScore gets its own region's part of it.
+        `repeatable`, bool (p,), and `settings` go to `RadScore`.
         """
         radscores = {}
-        repeatable = settings.pop("repeatable", None)
         for region in regions_of(features):
-            own = np.array([column.startswith(f"{region}_") for column in features.columns])
-            stable = None if repeatable is None else repeatable[own]
-            radscores[region] = RadScore(repeatable=stable, **settings).fit(features.loc[:, own], labels, patients)
+            of_region = np.array([column.startswith(f"{region}_") for column in features.columns])
+            stable = None if repeatable is None else repeatable[of_region]
+            score = RadScore(repeatable=stable, **settings)
+            radscores[region] = score.fit(features.loc[:, of_region], labels, patients)
         return cls(radscores, {region: Scale.of(_score(radscores[region], features)) for region in radscores})
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> RegionScores:
+        """The RadScores that `to_dict` gave."""
+        columns = {region: {"columns": list(region_columns(region))} for region in REGIONS}
+        return cls(
+            {region: RadScore.from_dict(stored[region]["radscore"] | columns[region]) for region in REGIONS},
+            {region: Scale(**stored[region]["scale"]) for region in REGIONS},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The RadScores of both regions as values that JSON has, without the names of all features."""
+        return {
+            region: {
+                "radscore": self.radscores[region].to_dict() | {"columns": None},
+                "scale": asdict(self.scales[region]),
+            }
+            for region in REGIONS
+        }
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,11 +91,11 @@ class RegionScores:
         return tuple(f"radscore_{region}" for region in self.radscores)
 
     def raw(self, features: pd.DataFrame) -> np.ndarray:
-        """The RadScores themselves, (n, regions)."""
+        """The RadScores, (n, regions)."""
         return np.column_stack([_score(radscore, features) for radscore in self.radscores.values()])
 
     def columns(self, features: pd.DataFrame) -> np.ndarray:
-        """The RadScores on the scale of their training part, (n, regions)."""
+        """The RadScores as z-scores, (n, regions)."""
         raw = self.raw(features)
         return np.column_stack([self.scales[region](raw[:, i]) for i, region in enumerate(self.radscores)])
 
@@ -115,7 +113,7 @@ def _score(radscore: RadScore, features: pd.DataFrame) -> np.ndarray:
 
 @dataclass(frozen=True)
 class DeepColumns:
-    """How one endpoint reads the networks' outputs.
+    """How one endpoint's columns are made of the networks' outputs.
 
     `logit`: one column, the z-scored logits of the networks averaged (`scales`, one per network).
     `units`: the 10 deep features of the only network.
@@ -129,8 +127,24 @@ class DeepColumns:
     axes: np.ndarray | None = None
     readout: np.ndarray | None = None
 
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> DeepColumns:
+        """The deep columns that `to_dict` gave."""
+        arrays = {name: None if stored[name] is None else np.array(stored[name]) for name in DEEP_ARRAYS}
+        return cls(stored["kind"], tuple(Scale(**scale) for scale in stored["scales"]), **arrays)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The deep columns as values that JSON has."""
+        arrays = {name: getattr(self, name) for name in DEEP_ARRAYS}
+        return {
+            "kind": self.kind,
+            "scales": [asdict(scale) for scale in self.scales],
+            **{name: None if array is None else array.tolist() for name, array in arrays.items()},
+        }
+
     @property
     def names(self) -> tuple[str, ...]:
+        """The columns' names: "deep_ct", or "deep_1" to "deep_10"."""
         return ("deep_ct",) if self.kind == "logit" else tuple(f"deep_{i}" for i in range(1, N_DEEP + 1))
 
     def columns(self, outputs: Sequence[NetworkOutputs], key: str) -> np.ndarray:
@@ -140,7 +154,7 @@ class DeepColumns:
         return self.of_network(outputs, key, 0)
 
     def of_network(self, outputs: Sequence[NetworkOutputs], key: str, network: int) -> np.ndarray:
-        """The same from one network alone."""
+        """(n, 1) or (n, 10) from one network alone."""
         if self.kind == "logit":
             return self.scales[network](outputs[network].logit[key])[:, None]
         if self.kind == "units":

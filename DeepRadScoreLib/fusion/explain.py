@@ -1,4 +1,4 @@
-"""What drove a score: Shapley values of the fused columns, and how the two kinds of column go together."""
+"""Shapley values of the fused columns, and the correlation of RadScores with deep features."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from DeepRadScoreLib.errors import MissingPackageError
 from DeepRadScoreLib.fusion.classifiers import raw_score
 from DeepRadScoreLib.fusion.model import FusionModel
-from DeepRadScoreLib.stepping import run_to_end
+from DeepRadScoreLib.progress import run_to_end
 
-LENT_NAMES = ("Alias", "Obj", "Slicer")
+ADDED_NAMES = ("Alias", "Obj", "Slicer")
 BACKGROUND_ROWS = 50
-MOST_COLUMNS = 12
-MOST_EVALUATIONS = 500_000
+MAX_COLUMNS = 12
+MAX_EVALUATIONS = 500_000
 PERMUTATIONS = 10
 ROWS_AT_ONCE = 8192
 """Evaluations of the model in one step."""
@@ -38,23 +38,11 @@ class ShapResult:
     exact: bool = True
 
 
-class Correlation(NamedTuple):
-    """Pearson's r of both RadScores (rows) with each deep feature, (2, d); largest, mean and SD of |r|.
-
-    NaN stands where a column is constant; the summaries leave it out and are NaN if nothing is left.
-    """
-
-    r: np.ndarray
-    largest: float
-    mean: float
-    sd: float
-
-
 def import_shap() -> ModuleType:
     """The shap package, also where `slicer` is the package of 3D Slicer (or slicer-core).
 
     shap needs three names of the small PyPI distribution "slicer", which the application's package of that name hides.
-    They are read from where the distribution lies and lent to the application's package; nothing of it is replaced.
+    They are read from the distribution's folder and added to the application's package; none of its names is replaced.
 
     Raises
     ------
@@ -62,8 +50,8 @@ def import_shap() -> ModuleType:
     """
     try:
         package = importlib.import_module("slicer")
-        if not all(hasattr(package, name) for name in LENT_NAMES):
-            _lend_names(package)
+        if not all(hasattr(package, name) for name in ADDED_NAMES):
+            _add_names(package)
         return importlib.import_module("shap")
     except ModuleNotFoundError as error:
         raise MissingPackageError(
@@ -71,7 +59,7 @@ def import_shap() -> ModuleType:
         ) from error
 
 
-def _lend_names(package: ModuleType) -> None:
+def _add_names(package: ModuleType) -> None:
     try:
         folder = Path(str(importlib.metadata.distribution("slicer").locate_file("slicer")))
     except importlib.metadata.PackageNotFoundError:
@@ -88,7 +76,7 @@ def _lend_names(package: ModuleType) -> None:
         inner = importlib.import_module("slicer.slicer")
     finally:
         package.__path__ = before
-    for name in LENT_NAMES:
+    for name in ADDED_NAMES:
         setattr(package, name, getattr(inner, name))
 
 
@@ -106,7 +94,7 @@ def explain_steps(model: FusionModel, background: np.ndarray, X: np.ndarray) -> 
 
     Parameters
     ----------
-    background: (m, d) rows of the training part.
+    background: (m, d) training rows.
     X: (n, d) rows to explain.
 
     Raises
@@ -117,15 +105,15 @@ def explain_steps(model: FusionModel, background: np.ndarray, X: np.ndarray) -> 
     background, X = np.asarray(background, dtype=np.float64), np.asarray(X, dtype=np.float64)
     shap = import_shap()
     pipeline = model.estimator_
-    if hasattr(pipeline.named_steps["estimator"], "coef_"):
+    if hasattr(pipeline[-1], "coef_"):
         return _linear(shap, model, background, X)
     few = background[np.unique(np.linspace(0, len(background) - 1, BACKGROUND_ROWS).round().astype(int))]
     if not enumerates(model):
         return _trees(shap, model, few, X)
-    if X.shape[1] > MOST_COLUMNS:
-        raise ValueError(f"{X.shape[1]} columns are too many to enumerate their subsets, {MOST_COLUMNS} at most")
+    if X.shape[1] > MAX_COLUMNS:
+        raise ValueError(f"{X.shape[1]} columns are too many to enumerate their subsets, {MAX_COLUMNS} at most")
     masker = shap.maskers.Independent(few, max_samples=len(few))
-    exact = len(X) * len(few) * 2 ** X.shape[1] <= MOST_EVALUATIONS
+    exact = len(X) * len(few) * 2 ** X.shape[1] <= MAX_EVALUATIONS
     if exact:
         explanation = yield from _enumeration(shap, lambda rows: raw_score(pipeline, rows), masker, X)
     else:
@@ -136,7 +124,7 @@ def explain_steps(model: FusionModel, background: np.ndarray, X: np.ndarray) -> 
 
 def enumerates(model: FusionModel) -> bool:
     """Whether the columns' subsets have to be enumerated: the score is neither linear nor of trees."""
-    estimator = model.estimator_.named_steps["estimator"]
+    estimator = model.estimator_[-1]
     return not (hasattr(estimator, "coef_") or hasattr(estimator, "estimators_"))
 
 
@@ -150,7 +138,7 @@ def compile_enumeration() -> None:
 def _enumeration(
     shap: ModuleType, score: Callable[[np.ndarray], np.ndarray], masker: Any, X: np.ndarray
 ) -> Generator[str, None, Any]:
-    """shap's exact explanation. The rows that it asks the model about, which no score changes, are scored in parts."""
+    """shap's exact explanation; the rows that it asks about, which depend on no score, are scored in several steps."""
     evaluations = 2 ** X.shape[1] + 1
     asked: list[np.ndarray] = []
 
@@ -161,18 +149,18 @@ def _enumeration(
     shap.explainers.Exact(ask, masker)(X, max_evals=evaluations, silent=True)
     answers = []
     for rows in asked:
-        parts = []
+        scores = []
         for start in range(0, len(rows), ROWS_AT_ONCE):
             if start:
                 yield f"evaluations from {start} of {len(rows)}"
-            parts.append(score(rows[start : start + ROWS_AT_ONCE]))
-        answers.append(np.concatenate(parts))
-    given = iter(answers)
-    return shap.explainers.Exact(lambda _: next(given), masker)(X, max_evals=evaluations, silent=True)
+            scores.append(score(rows[start : start + ROWS_AT_ONCE]))
+        answers.append(np.concatenate(scores))
+    next_answer = iter(answers)
+    return shap.explainers.Exact(lambda _: next(next_answer), masker)(X, max_evals=evaluations, silent=True)
 
 
 def _linear(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:
-    scaler, estimator = (model.estimator_.named_steps[name] for name in ("scaler", "estimator"))
+    scaler, estimator = model.estimator_
     slopes = np.ravel(estimator.coef_) / scaler.scale_
     intercept = float(np.ravel(estimator.intercept_)[0] - slopes @ scaler.mean_)
     masker = shap.maskers.Independent(background, max_samples=len(background))
@@ -181,7 +169,7 @@ def _linear(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.
 
 
 def _trees(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:
-    scaler, forest = (model.estimator_.named_steps[name] for name in ("scaler", "estimator"))
+    scaler, forest = model.estimator_
     explainer = shap.explainers.Tree(
         forest, scaler.transform(background), feature_perturbation="interventional", model_output="raw"
     )
@@ -195,11 +183,7 @@ def contribution_shares(values: np.ndarray) -> np.ndarray:
     return size / size.sum() if size.sum() > 0 else size
 
 
-def correlation(radscores: np.ndarray, deep: np.ndarray) -> Correlation:
-    """Pearson's r between RadScores (n, 2) and deep features (n, d) (method: explanation)."""
+def correlation(radscores: np.ndarray, deep: np.ndarray) -> np.ndarray:
+    """Pearson's r of RadScores (n, 2) with deep features (n, d), (2, d); NaN where a column is constant."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        r = np.corrcoef(radscores, deep, rowvar=False)[: radscores.shape[1], radscores.shape[1] :]
-    size = np.abs(r[~np.isnan(r)])
-    if not len(size):
-        return Correlation(r, float("nan"), float("nan"), float("nan"))
-    return Correlation(r, float(size.max()), float(size.mean()), float(size.std()))
+        return np.corrcoef(radscores, deep, rowvar=False)[: radscores.shape[1], radscores.shape[1] :]

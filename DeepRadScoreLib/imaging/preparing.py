@@ -20,7 +20,7 @@ from DeepRadScoreLib.imaging.frame import (
 from DeepRadScoreLib.imaging.geometry import index_box, to_lps
 from DeepRadScoreLib.imaging.quality import case_notes, intensity_notes, patch_notes, shell_notes
 from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
-from DeepRadScoreLib.stepping import run_to_end
+from DeepRadScoreLib.progress import run_to_end
 
 MAX_SHELL_MM = 20.0
 MIN_VOXELS = 8

@@ -11,7 +11,7 @@ from DeepRadScoreLib.models import DEEP_MODELS, MODELS, NetworkForm, Preprocessi
 from DeepRadScoreLib.publication.sentences import model_name
 from DeepRadScoreLib.radscore.engine import SETTINGS
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, FEATURES_OF_CLASS, REGIONS
-from DeepRadScoreLib.radscore.selection import HIGHEST_CORRELATION, HIGHEST_P, LOWEST_ICC
+from DeepRadScoreLib.radscore.selection import MAX_CORRELATION, MAX_P, MIN_ICC
 from DeepRadScoreLib.study.results.study import Study
 
 FINE_TUNED = (NetworkForm.SHARED, NetworkForm.PER_ENDPOINT)
@@ -158,8 +158,8 @@ def selection(study: Study) -> str | None:
     if not has_radscores(study):
         return None
     return (
-        f"Inside each training part: zero variance; ICC(3,1) >= {LOWEST_ICC} where second masks exist; Mann-Whitney "
-        f"p < {HIGHEST_P} (the best 10 if fewer); |r| > {HIGHEST_CORRELATION}; LASSO logistic regression by "
+        f"Inside each training part: zero variance; ICC(3,1) >= {MIN_ICC} where second masks exist; Mann-Whitney "
+        f"p < {MAX_P} (the best 10 if fewer); |r| > {MAX_CORRELATION}; LASSO logistic regression by "
         "cross-validation, or the best single feature under 15 events. What was chosen: selected_features."
     )
 

@@ -1,6 +1,6 @@
-"""The extraction room: pyradiomics on the prepared image, in short steps, both regions in one pass.
+"""Feature extraction by pyradiomics from a prepared case, in short steps, both regions in one pass.
 
-This is the only place that knows pyradiomics; another engine replaces `feature_steps` and nothing else.
+No other module imports pyradiomics; another engine replaces `feature_steps` and nothing else.
 """
 
 from __future__ import annotations
@@ -19,16 +19,9 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import MissingPackageError, RegionError
 from DeepRadScoreLib.imaging.carriers import PreparedCase
-from DeepRadScoreLib.radscore.names import (
-    FEATURE_COLUMNS,
-    FEATURES_OF_CLASS,
-    IMAGE_TYPES,
-    INTENSITY_CLASSES,
-    REGIONS,
-    SHAPE,
-    Region,
-)
-from DeepRadScoreLib.stepping import run_to_end
+from DeepRadScoreLib.progress import run_to_end
+from DeepRadScoreLib.radscore import names
+from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, SHAPE, Region
 
 SETTINGS: dict[str, Any] = {
     "binWidth": 25,
@@ -40,13 +33,13 @@ SETTINGS: dict[str, Any] = {
     "level": 1,
     "additionalInfo": False,
 }
-"""What pyradiomics is given here. Interpolator and padDistance belong to resampling, which is done before."""
+"""Settings of pyradiomics. Interpolator and padDistance belong to resampling, which is done beforehand."""
 
 GLCM, MCC = "glcm", "MCC"
 FEW_LEVELS = 100
-"""Grey levels up to which the class glcm takes one step."""
+"""Grey levels up to which the class glcm takes a single step."""
 LEVELS_CUBED_AT_ONCE = 40_000_000
-"""Angles times cubed grey levels that are done in one step of the MCC: about 0.1 s."""
+"""Angles times cubed grey levels in one step of the MCC: about 0.1 s."""
 
 MEND: dict[Region, str] = {
     "tumour": "segment a tumour that is at least a few voxels wide in two directions on the 1 mm lattice",
@@ -70,8 +63,8 @@ def feature_steps(prepared: PreparedCase) -> Generator[str, None, dict[str, floa
     """Extract the 851 features of the tumour and of its shell, step by step.
 
     The values are those of `RadiomicsFeatureExtractor.execute` with `SETTINGS` on `prepared.image` and each mask; the
-    wavelet transform is computed once for both regions. Before each step its label is yielded; the value of the
-    generator is the dictionary of the 1702 columns in the order of `FEATURE_COLUMNS`.
+    wavelet transform is computed once for both regions. Each label is yielded before its step; the value of
+    the generator is the dictionary of the 1702 columns in the order of `FEATURE_COLUMNS`.
 
     Raises
     ------
@@ -81,7 +74,7 @@ def feature_steps(prepared: PreparedCase) -> Generator[str, None, dict[str, floa
     """
     yield "loading pyradiomics and checking the regions"
     radiomics = _radiomics()
-    extractor = {name: _extractor(radiomics, name) for name in FEATURES_OF_CLASS if name != GLCM}
+    extractor = {name: _extractor(radiomics, name) for name in names.FEATURES_OF_CLASS if name != GLCM}
     values: dict[str, float] = {}
     regions = [_checked_region(radiomics, prepared, name) for name in REGIONS]
 
@@ -93,11 +86,11 @@ def feature_steps(prepared: PreparedCase) -> Generator[str, None, dict[str, floa
 
     yield "wavelet transform"
     images = {"original": prepared.image, **_sub_bands(radiomics, prepared.image)}
-    for image_type in IMAGE_TYPES:
+    for image_type in names.IMAGE_TYPES:
         image = images.pop(image_type)
         for region in regions:
             crop, crop_mask = radiomics.imageoperations.cropToTumorMask(image, region.mask, region.bounding_box)
-            for feature_class in INTENSITY_CLASSES:
+            for feature_class in names.INTENSITY_CLASSES:
                 label = f"{image_type} {feature_class} of the {region.name} region"
                 yield label
                 if feature_class == GLCM:
@@ -113,9 +106,9 @@ def feature_steps(prepared: PreparedCase) -> Generator[str, None, dict[str, floa
 def _glcm_steps(
     radiomics: ModuleType, crop: sitk.Image, mask: sitk.Image, image_type: str, label: str
 ) -> Generator[str, None, dict[str, float]]:
-    """What `computeFeatures` gives for the class glcm, in several steps where there are many grey levels.
+    """The features that `computeFeatures` gives for the class glcm, in several steps where there are many grey levels.
 
-    The first step has begun; it computes the matrices. Its labels are `label` with what comes next.
+    The caller has yielded the label of the first step, which computes the matrices; the others begin with `label`.
     """
     with _quiet():
         glcm = radiomics.featureextractor.getFeatureClasses()[GLCM](crop, mask, **SETTINGS)
@@ -218,16 +211,15 @@ def _finite(found: dict[str, Any], region: Region, case_id: str) -> dict[str, fl
     columns = {f"{region}_{name}": float(value) for name, value in found.items()}
     bad = [column for column, value in columns.items() if not math.isfinite(value)]
     if bad:
-        what = (
-            f"the feature {bad[0].removeprefix(region + '_')} has no finite value, the region is too small or too even"
-        )
+        feature = bad[0].removeprefix(f"{region}_")
+        what = f"the feature {feature} has no finite value, the region is too small or too even"
         raise RegionError(what, where=f"{case_id}, {region} region", mend=MEND[region])
     return columns
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep pyradiomics' log and numpy's warnings away: what matters of them becomes a RegionError."""
+    """Silence pyradiomics' log and numpy's warnings: what matters in them is raised as a RegionError."""
     logger = logging.getLogger("radiomics")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)

@@ -16,10 +16,9 @@ from DeepRadScoreLib.radscore.selection import FeatureSelector, Matrix, Rule, tw
 class RadScore(TransformerMixin, BaseEstimator):
     """RadScore = f1 c1 + ... + fn cn of z-scored features, without intercept or sigmoid.
 
-    Higher speaks for the second class. The z-scores use the mean and standard deviation of the training part, unchanged
-    for every other part. Features and coefficients come from `FeatureSelector`; of a feature that stands alone without
-    LASSO (rule `"single"`, or LASSO kept nothing) the coefficient is +1 if the second class has the higher values,
-    else -1.
+    Higher speaks for the second class. The z-scores use the mean and standard deviation of the training cases, also for
+    other cases. Features and coefficients come from `FeatureSelector`; the coefficient of a feature selected alone
+    without LASSO (rule `"single"`, or LASSO selected none) is +1 if the second class has the higher values, else -1.
 
     Parameters
     ----------
@@ -84,7 +83,7 @@ class RadScore(TransformerMixin, BaseEstimator):
         return tuple(f"x{i}" if names is None else str(names[i]) for i in self.selected_)
 
     def to_dict(self) -> dict[str, Any]:
-        """All that scoring needs, as plain numbers, strings and lists; JSON keeps every float to the last bit."""
+        """All that scoring needs, as plain numbers, strings and lists; JSON preserves every float to the last bit."""
         fitted = zip(self.selected_names, self.selected_, self.mean_, self.scale_, self.coef_, strict=True)
         features = [
             {"name": name, "column": int(column), "mean": float(mean), "sd": float(sd), "coefficient": float(weight)}
@@ -102,7 +101,7 @@ class RadScore(TransformerMixin, BaseEstimator):
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> RadScore:
-        """A fitted RadScore from `to_dict`; it gives the same scores to the last bit.
+        """A fitted RadScore from the values of `to_dict`; it gives the same scores to the last bit.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Which features enter a RadScore: variance, repeatability, association, redundancy, LASSO, in one training part."""
+"""Selection of a RadScore's features in training cases: variance, repeatability, association, redundancy, LASSO."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from DeepRadScoreLib.errors import CohortError, TooFewPositivesError
 Rule = Literal["lasso", "single"]
 Matrix: TypeAlias = np.ndarray | pd.DataFrame
 
-FEWEST_POSITIVES = 10
-FEWEST_POSITIVES_FOR_LASSO = 15
-LOWEST_ICC = 0.75
-HIGHEST_P = 0.05
-FEWEST_ASSOCIATED = 10
-HIGHEST_CORRELATION = 0.9
-MOST_FOLDS = 10
+MIN_POSITIVES = 10
+MIN_POSITIVES_FOR_LASSO = 15
+MIN_ICC = 0.75
+MAX_P = 0.05
+MIN_ASSOCIATED = 10
+MAX_CORRELATION = 0.9
+MAX_FOLDS = 10
 PENALTY_STEPS = np.logspace(0.0, 1.5, 15)
-"""Inverse penalties that are tried, as multiples of the one at which the first coefficient leaves zero."""
+"""Inverse penalties to try, as multiples of the one at which the first coefficient leaves zero."""
 
 ROUNDING = 1e-12
 FREE_INTERCEPT = 100.0
-SKLEARN_KNOWS_L1_RATIO_ALONE = tuple(int(part) for part in sklearn.__version__.split(".")[:2]) >= (1, 8)
+PENALTY_BY_L1_RATIO = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 8)
 
 
 def modelling_rule(y: Sequence[float] | np.ndarray) -> Rule:
-    """How an outer training part with the labels `y` (n,) is modelled; its inner parts follow the same rule.
+    """The rule for outer training cases with the labels `y` (n,); their inner folds follow the same one.
 
-    Counted are the patients of the rarer class: from 15 on `"lasso"`, from 10 on `"single"` (the best feature alone).
+    By the number of patients of the rarer class: from 15 on `"lasso"`, from 10 on `"single"` (the best feature alone).
 
     Raises
     ------
@@ -48,12 +48,12 @@ def modelling_rule(y: Sequence[float] | np.ndarray) -> Rule:
     """
     _, counts = np.unique(np.asarray(y), return_counts=True)
     rarer = int(counts.min()) if len(counts) == 2 else 0
-    if rarer < FEWEST_POSITIVES:
+    if rarer < MIN_POSITIVES:
         raise TooFewPositivesError(
             f"the rarer of the two labels stands in {rarer} training patients",
-            mend=f"at least {FEWEST_POSITIVES} are needed: add patients or leave the endpoint out",
+            mend=f"at least {MIN_POSITIVES} are needed: add patients or leave the endpoint out",
         )
-    return "lasso" if rarer >= FEWEST_POSITIVES_FOR_LASSO else "single"
+    return "lasso" if rarer >= MIN_POSITIVES_FOR_LASSO else "single"
 
 
 def icc31(*ratings: np.ndarray) -> np.ndarray:
@@ -82,25 +82,25 @@ class FeatureSelector(SelectorMixin, BaseEstimator):
     """Select the features of one region for one two-class endpoint.
 
     In this order: features that vary; repeatable ones; Mann-Whitney p < 0.05 (the best 10 if fewer than 10 have it);
-    of two with |r| > 0.9 the one with the smaller p; LASSO logistic regression on z-scores. If LASSO keeps nothing, the
-    feature of the smallest p stays.
+    of two with |r| > 0.9 the one with the smaller p; LASSO logistic regression on z-scores. If LASSO selects none, the
+    feature of the smallest p is selected.
 
     The LASSO penalty is the one with the smallest cross-validated logistic loss (deviance, as in glmnet): unlike an AUC
-    of folds that hold one to three positives each it has no steps, and the empty model has its place on the scale.
+    of folds that hold one to three positives each it changes without steps, and it is defined for the empty model.
     There are min(10, rarer class) shuffled stratified folds.
 
     Parameters
     ----------
-    rule: `"auto"` decides by `modelling_rule`; `"lasso"`; `"single"` keeps the feature of the smallest p.
+    rule: `"auto"` decides by `modelling_rule`; `"lasso"`; `"single"` selects the feature of the smallest p.
     repeatable: bool (n features), where ICC(3,1) is at least 0.75; None leaves that step out.
     seed: of the folds and of the solver.
 
     Attributes
     ----------
     coef_: (n selected,), in the order of the columns, for z-scores by the training mean and standard deviation. Of a
-        feature that was kept alone without LASSO it is +1 if the second class has the higher values, else -1.
+        feature selected alone without LASSO it is +1 if the second class has the higher values, else -1.
     rule_: the rule that was followed.
-    lasso_empty_: whether LASSO kept nothing.
+    lasso_empty_: whether LASSO selected none.
     funnel_: step -> number of features left after it.
     classes_: the two labels; the second one is the positive one.
     """
@@ -134,7 +134,7 @@ class FeatureSelector(SelectorMixin, BaseEstimator):
         selected, coefficients = ranked[:1], sign[:1]
         self.lasso_empty_ = False
         if self.rule_ == "lasso":
-            associated = ranked[: max(FEWEST_ASSOCIATED, int((p < HIGHEST_P).sum()))]
+            associated = ranked[: max(MIN_ASSOCIATED, int((p < MAX_P).sum()))]
             distinct = _without_redundant(X, associated)
             weights = _lasso_weights(_z_scores(X[:, distinct]), positive, groups, self.seed)
             self.funnel_ |= {"associated": len(associated), "distinct": len(distinct)}
@@ -162,7 +162,7 @@ class FeatureSelector(SelectorMixin, BaseEstimator):
         self.funnel_["repeatable"] = int((varies & repeatable).sum())
         if not (varies & repeatable).any():
             raise CohortError(
-                f"no feature has an ICC(3,1) of at least {LOWEST_ICC}",
+                f"no feature has an ICC(3,1) of at least {MIN_ICC}",
                 where="repeat_mask",
                 mend="check the repeated masks or leave that column empty",
             )
@@ -177,14 +177,14 @@ class FeatureSelector(SelectorMixin, BaseEstimator):
 
 
 def two_class_tags(tags: Tags) -> Tags:
-    """Say to scikit-learn that labels are needed, and two classes of them."""
+    """Declare to scikit-learn that labels are needed, and two classes of them."""
     tags.target_tags.required = True
     tags.classifier_tags = ClassifierTags(multi_class=False)
     return tags
 
 
 def _two_classes(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two labels, and where the second one stands (n,)."""
+    """The two labels, and whether each case has the second one, bool (n,)."""
     check_classification_targets(y)
     classes = np.unique(y)
     if len(classes) != 2:
@@ -201,13 +201,13 @@ def _association(X: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _without_redundant(X: np.ndarray, ranked: np.ndarray) -> np.ndarray:
-    """Of the columns `ranked` by p, those that correlate with none kept before by more than 0.9 (Pearson, absolute)."""
+    """Of the columns `ranked` by p, those whose |r| (Pearson) with every selected one before is at most 0.9."""
     correlation = np.abs(np.atleast_2d(np.corrcoef(X[:, ranked], rowvar=False)))
-    kept: list[int] = []
+    distinct: list[int] = []
     for position in range(len(ranked)):
-        if not (correlation[position, kept] > HIGHEST_CORRELATION).any():
-            kept.append(position)
-    return ranked[kept]
+        if not (correlation[position, distinct] > MAX_CORRELATION).any():
+            distinct.append(position)
+    return ranked[distinct]
 
 
 def _z_scores(X: np.ndarray) -> np.ndarray:
@@ -238,13 +238,13 @@ def _folds(positive: np.ndarray, groups: np.ndarray | None, seed: int) -> list[t
             "the rarer of the two labels stands in one training patient", mend="LASSO needs at least 2"
         )
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    folds = splitter(min(MOST_FOLDS, rarer), shuffle=True, random_state=seed)
+    folds = splitter(min(MAX_FOLDS, rarer), shuffle=True, random_state=seed)
     return list(folds.split(units, positive, groups))
 
 
 def _lasso(inverse_penalty: float, seed: int) -> LogisticRegression:
     """L1 logistic regression; liblinear penalises the intercept too, which `FREE_INTERCEPT` makes negligible."""
-    l1 = {"l1_ratio": 1.0} if SKLEARN_KNOWS_L1_RATIO_ALONE else {"penalty": "l1"}
+    l1 = {"l1_ratio": 1.0} if PENALTY_BY_L1_RATIO else {"penalty": "l1"}
     return LogisticRegression(
         C=inverse_penalty, solver="liblinear", intercept_scaling=FREE_INTERCEPT, max_iter=1000, random_state=seed, **l1
     )

@@ -17,10 +17,10 @@ from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError, InputError, case_sentence, file_of
 from DeepRadScoreLib.imaging import read_case
+from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.provenance import CASE_PACKAGES, code_digest, content_digest, versions
 from DeepRadScoreLib.report.profile import ProfileDocument, from_profile_json, to_document
 from DeepRadScoreLib.report.writing import write_profile
-from DeepRadScoreLib.stepping import run_to_end
 from DeepRadScoreLib.writing import check_folder, write_atomically
 
 if TYPE_CHECKING:

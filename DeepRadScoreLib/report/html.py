@@ -9,12 +9,12 @@ from typing import Any
 from DeepRadScoreLib.analysis import Finding, MolecularProfile
 from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS, Endpoint
 from DeepRadScoreLib.models import Flag, flags_with_chance
+from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.radscore.names import REGIONS, Region
 from DeepRadScoreLib.report import figures
 from DeepRadScoreLib.report.page import embedded, environment
 from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument, to_document
 from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap
-from DeepRadScoreLib.stepping import run_to_end
 
 TOP_FEATURES = 5
 GROUP_TITLES = {"risk factors": "Risk factors", "mutations": "Mutations", "immune": "Immune"}

@@ -16,10 +16,10 @@ from DeepRadScoreLib.analysis import _card, _finding
 from DeepRadScoreLib.bundle import MANIFEST, EndpointModel, bundle_steps, read_bundle, read_manifest, write_bundle
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.deepct.network import deep_outputs
+from DeepRadScoreLib.deepct.outputs import merge_outputs
 from DeepRadScoreLib.errors import BundleError, OutputError
-from DeepRadScoreLib.fusion.columns import merge_outputs
+from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.report.wording import flag_sentence
-from DeepRadScoreLib.stepping import run_to_end
 from DeepRadScoreLib.study.training.train import train_bundle
 from support.small_study import small_plan, small_study
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from DeepRadScoreLib.display.progress_bar import shown_progress
-from DeepRadScoreLib.progress import Progress, Stage, in_stage
-from DeepRadScoreLib.stepping import run_to_end
+from DeepRadScoreLib.progress import Progress, Stage, in_stage, run_to_end
 
 
 def test_words_are_made_of_stage_and_detail():

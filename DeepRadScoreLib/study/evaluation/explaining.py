@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from DeepRadScoreLib.fusion.columns import NetworkOutputs
+from DeepRadScoreLib.deepct.outputs import NetworkOutputs
 from DeepRadScoreLib.fusion.explain import correlation, explain
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.models import Model
@@ -40,7 +40,7 @@ def explanation_task(
         "background": stage.columns[Model.FUSED],
         "columns": columns[chosen],
         "case_ids": tuple(str(case_id) for case_id in cases.features.index[chosen]),
-        "correlations": tuple(correlation(radscores, values).r for values in deep),
+        "correlations": tuple(correlation(radscores, values) for values in deep),
     }
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from DeepRadScoreLib.computing.run import Run
+from DeepRadScoreLib.deepct.outputs import NetworkOutputs
 from DeepRadScoreLib.errors import DeepRadScoreError, TooFewPositivesError
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search
-from DeepRadScoreLib.fusion.columns import NetworkOutputs
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.models import Protocol
 from DeepRadScoreLib.progress import Stage

@@ -12,7 +12,8 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
 from DeepRadScoreLib.computing.run import Run
-from DeepRadScoreLib.fusion.columns import N_DEEP, DeepColumns, NetworkOutputs, Scale, merge_outputs
+from DeepRadScoreLib.deepct.outputs import N_DEEP, NetworkOutputs, merge_outputs
+from DeepRadScoreLib.fusion.columns import DeepColumns, Scale
 from DeepRadScoreLib.models import NetworkForm
 from DeepRadScoreLib.progress import Report
 from DeepRadScoreLib.study.plans import NetworkPlan

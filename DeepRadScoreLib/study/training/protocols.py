@@ -17,7 +17,7 @@ from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores, regions_of
 from DeepRadScoreLib.models import Model, NetworkForm
 from DeepRadScoreLib.progress import Stage
-from DeepRadScoreLib.radscore.selection import LOWEST_ICC, Rule, icc31
+from DeepRadScoreLib.radscore.selection import MIN_ICC, Rule, icc31
 from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.plans import TrainingPlan
 from DeepRadScoreLib.study.splits import stratified_folds
@@ -210,4 +210,4 @@ def _repeatable(part: StudyData) -> np.ndarray | None:
     both = ~np.isnan(part.repeats).any(axis=1)
     if both.sum() < 3:
         return None
-    return icc31(part.features.to_numpy()[both], part.repeats[both]) >= LOWEST_ICC
+    return icc31(part.features.to_numpy()[both], part.repeats[both]) >= MIN_ICC

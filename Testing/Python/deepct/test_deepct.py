@@ -127,7 +127,7 @@ def test_trunk_equals_torchvision_before_the_head(name, weight_folder):
 
 @pytest.mark.parametrize("name", list(BACKBONES))
 def test_least_pixels_pass_through_torchvision_and_fewer_are_refused(name):
-    least = BACKBONES[name].least_pixels
+    least = BACKBONES[name].min_pixels
     if name != "vgg19":
         with torch.inference_mode():
             full_model(name).eval()(torch.zeros(1, 3, least, least))

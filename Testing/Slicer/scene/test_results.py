@@ -69,7 +69,7 @@ def steps(profile, nodes):
 
 
 def store(profile, nodes):
-    from DeepRadScoreLib.stepping import run_to_end
+    from DeepRadScoreLib.progress import run_to_end
 
     return run_to_end(steps(profile, nodes))
 

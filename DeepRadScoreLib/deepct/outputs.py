@@ -1,0 +1,33 @@
+"""What the networks of Deep-CT give for patches; importable without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+N_DEEP = 10
+
+
+@dataclass(frozen=True)
+class NetworkOutputs:
+    """What one network, or several for different endpoints, give for n patches.
+
+    Attributes
+    ----------
+    pooled: (n, p) float32.
+    deep: endpoint -> the 10 deep features, (n, 10).
+    logit: endpoint -> logit of positive against negative, (n,).
+    """
+
+    pooled: np.ndarray
+    deep: dict[str, np.ndarray]
+    logit: dict[str, np.ndarray]
+
+
+def merge_outputs(each: Sequence[NetworkOutputs]) -> NetworkOutputs:
+    """Join the outputs of networks for different endpoints; pooled features are those of the first network."""
+    deep = {key: values for outputs in each for key, values in outputs.deep.items()}
+    logit = {key: values for outputs in each for key, values in outputs.logit.items()}
+    return NetworkOutputs(each[0].pooled, deep, logit)

@@ -27,7 +27,7 @@ if importlib.util.find_spec("DeepRadScoreLib") is None:  # run from source; inst
 from DeepRadScoreSlicer.self_test import DeepRadScoreTest  # noqa: E402, F401 - Slicer looks for it here
 
 if TYPE_CHECKING:
-    from DeepRadScoreSlicer.scene.chosen import Chosen
+    from DeepRadScoreSlicer.scene.from_nodes import Chosen
 
 OWN_PACKAGES = ("DeepRadScoreLib", "DeepRadScoreSlicer")
 HOMEPAGE = "https://github.com/DeepRadScore/SlicerDeepRadScore"

@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(table: Path, model: Path | None, out: Path) -> int:
-    _check_packages()
+    from DeepRadScoreSlicer import packages
+
+    packages.require_analysis()
     from DeepRadScoreLib.bundle import read_bundle
     from DeepRadScoreLib.cohort.table import read_cohort
     from DeepRadScoreLib.report.case_folders import SUMMARY, analyse_cases
@@ -108,28 +110,11 @@ def _find_packages() -> None:
             sys.path.append(str(folder))
 
 
-def _check_packages() -> None:
-    """Refuse to begin where packages are missing, with the command that gets them."""
-    from DeepRadScoreLib.errors import MissingPackageError
-    from DeepRadScoreSlicer import packages, requirements
-
-    if _application() is not None:
-        packages.require_analysis()
-    elif missing := requirements.hindering():
-        raise MissingPackageError(
-            f"packages are missing ({', '.join(each.name for each in missing)})",
-            where="DeepRadScore",
-            mend=f'get them with: "{sys.executable}" -m pip install --upgrade DeepRadScore',
-        )
-
-
-def _application() -> object | None:
-    return getattr(sys.modules.get("slicer"), "app", None)
-
-
 def end(code: int) -> None:
     """End Slicer with this exit code, or Python where there is no application."""
-    if _application() is None:
+    from DeepRadScoreSlicer.requirements import application
+
+    if application() is None:
         sys.exit(code)
     import slicer
 

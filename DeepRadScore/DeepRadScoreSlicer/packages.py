@@ -13,15 +13,16 @@ import importlib
 import importlib.metadata
 import importlib.util
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from DeepRadScoreLib.errors import DeepRadScoreError, MissingPackageError
-from DeepRadScoreSlicer.requirements import TORCH, Missing, Source, bare_name, hindering, pip_requirements
+from DeepRadScoreSlicer.requirements import TORCH, Missing, Source, application, bare_name, hindering, pip_requirements
 
 NEVER_FROM_PYPI = ("SimpleITK", "torch", "torchvision", "vtk")
-CONSENT = {
+CONSENT: dict[Source, str] = {
     "pip": "from PyPI (pypi.org) into Slicer's Python, {size}: {names}. Slicer's own packages keep their versions.",
     "PyTorch extension": "through the PyTorch extension (extensions.slicer.org and download.pytorch.org), "
     "about 200 MB for a computer without a graphics card of NVIDIA, up to 3 GB with one: {names}.",
@@ -33,18 +34,21 @@ PIP_SIZE = "50 to 110 MB to download and 150 to 350 MB on disk where all are mis
 
 def require_analysis() -> None:
     """Raise MissingPackageError, with the exact command that gets them, where packages are missing. Never asks."""
-    names = ", ".join(each.name for each in hindering())
-    if names:
+    if names := ", ".join(each.name for each in hindering()):
         raise MissingPackageError(
             f"packages are missing ({names})", where="DeepRadScore", mend=f"get them with: {install_command()}"
         )
 
 
 def install_command() -> str:
-    """A command that installs everything that is missing without asking; run it again after an extension was added."""
-    import slicer
+    """A command that installs everything that is missing without asking; run it again after an extension was added.
 
-    launcher = slicer.app.launcherExecutableFilePath or "Slicer"
+    Outside Slicer's application it is pip's.
+    """
+    app = application()
+    if app is None:
+        return f'"{sys.executable}" -m pip install --upgrade DeepRadScore'
+    launcher = app.launcherExecutableFilePath or "Slicer"
     here = Path(__file__).parents[1]
     paths = f"[r'{here}', r'{here.parent}']"
     return (
@@ -71,9 +75,8 @@ def consent_text(wanted: Sequence[Missing]) -> str:
     """Question before an installation: what would be installed, from where, and its size."""
     lines = ["DeepRadScore would get:"]
     for source, text in CONSENT.items():
-        those = ", ".join(each.name for each in wanted if each.source == source)
-        if those:
-            lines.append("- " + text.format(size=PIP_SIZE, names=those))
+        if names := _names_from(source, wanted):
+            lines.append("- " + text.format(size=PIP_SIZE, names=", ".join(names)))
     return "\n".join([*lines, "Nothing about your patients leaves this computer. This can take some minutes."])
 
 
@@ -93,21 +96,20 @@ def install(wanted: Sequence[Missing], confirm: Callable[[str], bool]) -> str:
         return "Nothing is missing."
     if not confirm(consent_text(wanted)):
         return "Nothing was installed."
-    restart = False
-    by_source: dict[Source, list[str]] = {}
-    for each in wanted:
-        by_source.setdefault(each.source, []).append(each.name)
-    if "pip" in by_source:
-        _pip_install(by_source["pip"])
-    if "PyTorch extension" in by_source:
-        restart |= _get_torch()
-    if "SlicerRadiomics extension" in by_source:
+    if names := _names_from("pip", wanted):
+        _pip_install(names)
+    restart = bool(_names_from("PyTorch extension", wanted)) and _get_torch()
+    if _names_from("SlicerRadiomics extension", wanted):
         _get_extension("SlicerRadiomics")
         restart = True
     importlib.invalidate_caches()
     if not restart:
         return "The packages are installed."
     return "Restart Slicer now; if something is still missing then, press the button once more."
+
+
+def _names_from(source: Source, wanted: Sequence[Missing]) -> list[str]:
+    return [each.name for each in wanted if each.source == source]
 
 
 def constraints() -> list[str]:

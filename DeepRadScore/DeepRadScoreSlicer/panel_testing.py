@@ -67,7 +67,7 @@ class PanelTest(ScriptedLoadableModuleTest):
 
     def open_ball(self) -> tuple[Any, Any, str]:
         """A CT-like volume with a ball of tissue in air, and its mask, chosen in the panel."""
-        from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation, image_to_volume
+        from DeepRadScoreSlicer.scene.voxels import image_to_segmentation, image_to_volume
 
         mask = ball(RADIUS_MM)
         air = np.random.default_rng(0).normal(-850, 20, mask.shape)
@@ -109,7 +109,7 @@ class PanelTest(ScriptedLoadableModuleTest):
         """The module's nodes of one role."""
         from DeepRadScoreSlicer.scene import ownership
 
-        return ownership.ours(slicer.mrmlScene, role)
+        return ownership.ours(role)
 
     def shell_image(self) -> sitk.Image:
         """The shell in the scene as an image."""
@@ -133,8 +133,9 @@ class PanelTest(ScriptedLoadableModuleTest):
 
     def node_ids(self) -> list[str]:
         """The IDs of all nodes of the scene."""
-        nodes = slicer.mrmlScene.GetNodes()
-        return sorted(nodes.GetItemAsObject(index).GetID() for index in range(nodes.GetNumberOfItems()))
+        from DeepRadScoreSlicer.scene import ownership
+
+        return sorted(node.GetID() for node in ownership.all_nodes())
 
     def wait(self, until: Callable[[], bool]) -> None:
         """Let the application work until something is so."""

@@ -10,9 +10,10 @@ import importlib
 import importlib.metadata
 import importlib.util
 import platform
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Source = Literal["PyTorch extension", "SlicerRadiomics extension", "pip", "Slicer 5.12 or newer"]
 REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
@@ -80,6 +81,11 @@ def pip_requirements() -> dict[str, str]:
     lines = (line for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
     parted = (line.partition("#") for line in lines if line.strip())
     return {name.strip(): use.strip() for name, _, use in parted}
+
+
+def application() -> Any | None:
+    """Slicer's application; None in a Python without it."""
+    return getattr(sys.modules.get("slicer"), "app", None)
 
 
 def information() -> str:

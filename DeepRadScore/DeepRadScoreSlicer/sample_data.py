@@ -61,7 +61,7 @@ def _on_button(source: Any) -> None:
     """Make the sample while the application stays usable, then load it; a second press meanwhile does nothing."""
     import slicer
 
-    from DeepRadScoreSlicer.panel.stepper import Stepper
+    from DeepRadScoreSlicer.panel.work import Stepper
 
     if any(stepper.running for stepper in _running):
         return

@@ -102,9 +102,10 @@ def _work_folder(parent: Path) -> Path:
 def _start(work: Path, folder: Path) -> subprocess.Popen[bytes]:
     """Start another Python with the same packages: in Slicer its own, which is called PythonSlicer."""
     from DeepRadScoreLib.errors import OutputError
+    from DeepRadScoreSlicer.requirements import application
 
     python = sys.executable
-    if getattr(sys.modules.get("slicer"), "app", None) is not None:
+    if application() is not None:
         python = shutil.which("PythonSlicer") or python
     try:
         with (work / LOG).open("wb") as log:

@@ -44,10 +44,10 @@ def scene(slicer_app: Any) -> Iterator[Any]:
 @pytest.fixture
 def nodes(scene: Any) -> tuple[Any, Any, str]:
     """The ball case as nodes that bear the patient's name: volume, segmentation, segment."""
-    from DeepRadScoreSlicer.scene import to_nodes
+    from DeepRadScoreSlicer.scene import voxels
     from support.scene_tools import PATIENT, ball_case, segment_ids
 
     ct, tumour = ball_case()
-    volume = to_nodes.image_to_volume(ct, PATIENT)
-    segmentation = to_nodes.image_to_segmentation(tumour, PATIENT, "tumour", (1, 0, 0))
+    volume = voxels.image_to_volume(ct, PATIENT)
+    segmentation = voxels.image_to_segmentation(tumour, PATIENT, "tumour", (1, 0, 0))
     return volume, segmentation, segment_ids(segmentation)[0]

@@ -333,7 +333,7 @@ def test_what_cannot_be_done_is_told_in_one_sentence(tmp_path, monkeypatch, caps
 def test_missing_packages_are_never_asked_for_and_the_command_is_told(tmp_path, monkeypatch, capsys):
     gone = [requirements.Missing("shap>=0.46", "evidence", "pip")]
     monkeypatch.setattr(requirements, "missing", lambda: gone)
-    monkeypatch.setattr(batch, "_application", lambda: None)
+    monkeypatch.setattr(packages, "application", lambda: None)
     cohort = table(tmp_path, row("a", ball(tmp_path, "a")))
     assert run(cohort, tmp_path / "out") == batch.COULD_NOT
     told = capsys.readouterr().err

@@ -54,7 +54,7 @@ class ProfileView:
         head, regions = text.head_text(document, stale), text.regions_text(document, numbers)
         entries = document["endpoints"]
         if self.selected is not None and (not with_model or entries[self.selected]["probability"] is None):
-            self._close()
+            self.close_finding()
         for key, finding in self._findings.items():
             finding.show(entries[key], numbers, with_model)
         self._reason.visible = False
@@ -66,7 +66,7 @@ class ProfileView:
 
     def clear(self, reason: str) -> None:
         """Show no profile, and why."""
-        self._close()
+        self.close_finding()
         self._reason.text = reason
         self._reason.visible = True
         for widget in (self._head, self._regions, *self._titles):
@@ -76,9 +76,6 @@ class ProfileView:
 
     def close_finding(self) -> None:
         """Close the open finding, as a second click on it does."""
-        self._close()
-
-    def _close(self) -> None:
         if self.selected is not None:
             key, self.selected = self.selected, None
             self._findings[key].open(False)
@@ -86,7 +83,7 @@ class ProfileView:
 
     def _toggle(self, key: str) -> None:
         if self.selected == key:
-            self._close()
+            self.close_finding()
             return
         if self.selected is not None:
             self._findings[self.selected].open(False)

@@ -14,9 +14,8 @@ from DeepRadScoreLib.imaging import lung_on_grid, read_image
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist
 from DeepRadScoreSlicer.panel.watching import ReviewWatch
 from DeepRadScoreSlicer.scene import corrections, from_nodes, opening, ownership, quality_line, results, shell
-from DeepRadScoreSlicer.scene.chosen import Chosen
+from DeepRadScoreSlicer.scene.from_nodes import Chosen
 
-CASE_ID = ownership.CASE_ID
 CHANGING = "The tumour has changed…"
 
 
@@ -27,17 +26,23 @@ class Review:
     ----------
     on_quality: is given the quality line, or the sentence that says what to do.
     on_results: is given the stored profile of the CT, or None, whenever it or its staleness changed.
+
+    Attributes
+    ----------
+    chosen: the nodes under review and the thickness of the shell.
+    opened: the case of the list that was opened last, None where none is open.
+    unsaved: whether the opened case's mask was changed since it was loaded or saved.
+    stored: results of the CT under review, as last found or stored.
+    exported: whether these results were written into a folder.
     """
 
     def __init__(
-        self,
-        on_quality: Callable[[str], None],
-        on_results: Callable[[results.StoredProfile | None], None],
+        self, on_quality: Callable[[str], None], on_results: Callable[[results.StoredProfile | None], None]
     ) -> None:
         self._on_quality, self._on_results = on_quality, on_results
         self._watch = ReviewWatch(self._changed, self._update)
         self._show_shell = True
-        self._stored: results.StoredProfile | None = None
+        self.stored: results.StoredProfile | None = None
         self._lung: tuple[Path, Any] | None = None
         self.chosen = Chosen()
         self.unsaved = False
@@ -61,9 +66,9 @@ class Review:
         volume = self.volume
         if volume is None:
             return ""
-        if not volume.GetAttribute(CASE_ID):
-            volume.SetAttribute(CASE_ID, from_nodes.anonymous_case_id(volume))
-        return str(volume.GetAttribute(CASE_ID))
+        if not volume.GetAttribute(ownership.CASE_ID):
+            volume.SetAttribute(ownership.CASE_ID, from_nodes.anonymous_case_id(volume))
+        return str(volume.GetAttribute(ownership.CASE_ID))
 
     @property
     def listed(self) -> bool:
@@ -74,11 +79,9 @@ class Review:
     def has_original(self) -> bool:
         """Whether the mask before the first edit is in the scene."""
         volume, segmentation = self.volume, self.segmentation
-        return (
-            volume is not None
-            and segmentation is not None
-            and corrections.original_of(volume, segmentation) is not None
-        )
+        if volume is None or segmentation is None:
+            return False
+        return corrections.original_of(volume, segmentation) is not None
 
     def choose(self, chosen: Chosen) -> None:
         """Put nodes under review; another mask or shell for the same CT makes its results stale."""
@@ -100,11 +103,11 @@ class Review:
         """Show or hide the shell of the CT under review; those of other CTs are hidden."""
         self._show_shell = visible
         volume = self.volume
-        for node in ownership.ours(slicer.mrmlScene, shell.SHELL):
+        for node in ownership.ours(shell.SHELL):
             display = node.GetDisplayNode()
             if display is not None:
-                own = volume is not None and node.GetNodeReferenceID(ownership.VOLUME) == volume.GetID()
-                display.SetVisibility(visible and own)
+                belongs = volume is not None and node.GetNodeReferenceID(ownership.VOLUME) == volume.GetID()
+                display.SetVisibility(visible and belongs)
 
     def open(self, case: ListedCase, cases: Worklist) -> opening.OpenedCase:
         """Load a case of the list, with its corrected mask where there is one. Raises InputError."""
@@ -149,11 +152,6 @@ class Review:
         if opened is not None:
             opening.close_case(opened)
 
-    @property
-    def stored(self) -> results.StoredProfile | None:
-        """Results of the CT under review, as last found or stored."""
-        return self._stored
-
     def find_results(self) -> None:
         """Find the results of this CT in the scene; voxels are compared with those that were analysed."""
         volume = self.volume
@@ -176,7 +174,7 @@ class Review:
     def stop(self) -> None:
         """Stop observing, and hold no node."""
         self._watch.stop()
-        self.chosen, self._stored, self._lung = Chosen(), None, None
+        self.chosen, self.stored, self._lung = Chosen(), None, None
 
     def forget(self) -> None:
         """Drop the opened case: the scene is closed, and its nodes are gone."""
@@ -191,12 +189,12 @@ class Review:
 
     def _mark_stale(self) -> None:
         volume = self.volume
-        if volume is not None and self._stored is not None and not self._stored.stale:
+        if volume is not None and self.stored is not None and not self.stored.stale:
             results.mark_stale(volume)
-            self._set_results(replace(self._stored, stale=True))
+            self._set_results(replace(self.stored, stale=True))
 
     def _set_results(self, stored: results.StoredProfile | None) -> None:
-        self._stored = stored
+        self.stored = stored
         self._on_results(stored)
 
     def _keep_original(self, volume: Any, segmentation: Any) -> None:

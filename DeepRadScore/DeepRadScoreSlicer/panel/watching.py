@@ -7,8 +7,9 @@ from typing import Any
 
 import qt
 import slicer
-import vtk
 from slicer.util import VTKObservationMixin
+
+from DeepRadScoreSlicer.scene.voxels import index_to_ras
 
 PAUSE_MS = 700
 
@@ -42,25 +43,20 @@ class ReviewWatch:
             return
         self.stop()
         self._volume, self._segmentation = volume, segmentation
+        moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
         if volume is not None:
-            for event in (
-                slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent,
-                slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
-                "ModifiedEvent",
-            ):
+            for event in (slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, moved, "ModifiedEvent"):
                 self._observed.addObserver(volume, event, self._volume_event)
         if segmentation is not None:
-            content, kinds = segmentation.GetSegmentation(), slicer.vtkSegmentation
-            for kind in (
+            kinds = slicer.vtkSegmentation
+            for event in (
                 kinds.SourceRepresentationModified,
                 kinds.SegmentModified,
                 kinds.SegmentAdded,
                 kinds.SegmentRemoved,
             ):
-                self._observed.addObserver(content, kind, self._mask_event)
-            self._observed.addObserver(
-                segmentation, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._mask_event
-            )
+                self._observed.addObserver(segmentation.GetSegmentation(), event, self._mask_event)
+            self._observed.addObserver(segmentation, moved, self._mask_event)
         self._seen = {"volume": self._volume_state(), "mask": self._mask_state()}
 
     def stop(self) -> None:
@@ -97,11 +93,8 @@ class ReviewWatch:
             return None
         image = volume.GetImageData()
         scalars = None if image is None else image.GetPointData().GetScalars()
-        times = (0, 0) if image is None else (image.GetMTime(), 0 if scalars is None else scalars.GetMTime())
-        matrix = vtk.vtkMatrix4x4()
-        volume.GetIJKToRASMatrix(matrix)
-        elements = [matrix.GetElement(row, column) for row in range(4) for column in range(4)]
-        return (times, elements, volume.GetTransformNodeID())
+        times = [each.GetMTime() for each in (image, scalars) if each is not None]
+        return (times, index_to_ras(volume).tolist(), volume.GetTransformNodeID())
 
     def _mask_state(self) -> Any:
         segmentation = self._segmentation

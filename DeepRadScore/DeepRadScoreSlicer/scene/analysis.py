@@ -6,7 +6,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from DeepRadScoreSlicer.scene.chosen import Chosen
+from DeepRadScoreSlicer.scene.from_nodes import Chosen
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.bundle import Bundle

@@ -52,7 +52,7 @@ def _keep(volume: Any, segmentation: Any, content: Any, case_id: str) -> None:
 
 def original_of(volume: Any, segmentation: Any) -> Any | None:
     """The copy of a segmentation from before its first edit, or None."""
-    for node in ownership.ours(slicer.mrmlScene, ROLE, volume):
+    for node in ownership.ours(ROLE, volume):
         if node.GetNodeReferenceID(ownership.SEGMENTATION) == segmentation.GetID():
             return node
     return None
@@ -88,26 +88,24 @@ def save_corrected(segmentation: Any, path: Path) -> None:
     before = None if storage is None else storage.GetFileName()
     if storage is not None:
         storage.GetUserMessages().ClearMessages()  # an error that is remembered makes every later write count as failed
-    written = False
+    stored_in = before
     try:
-        with replacing(path) as part:
-            if not (slicer.util.saveNode(segmentation, str(part)) and _is_whole(part)):
-                raise OSError(f"{part} is not whole")
-        written = True
-    except OSError:
-        pass  # refused below, when the node has its own file again
-    finally:
-        storage = segmentation.GetStorageNode()
-        if storage is not None:
-            storage.SetFileName(str(path) if written else before)
-    if not written:
+        with replacing(path) as unfinished:
+            if not (slicer.util.saveNode(segmentation, str(unfinished)) and _is_whole(unfinished)):
+                raise OSError(f"{unfinished} is not whole")
+        stored_in = str(path)
+    except OSError as error:
         if segmentation.GetSegmentation() is not None:
             segmentation.GetSegmentation().Modified()
         raise OutputError(
             "the corrected mask cannot be written",
             where=path,
             mend="leave space in a folder that you may write to and save again; nothing is lost yet",
-        )
+        ) from error
+    finally:
+        storage = segmentation.GetStorageNode()
+        if storage is not None:
+            storage.SetFileName(stored_in)
 
 
 def _is_whole(path: Path) -> bool:

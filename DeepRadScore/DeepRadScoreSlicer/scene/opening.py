@@ -15,8 +15,7 @@ from DeepRadScoreLib.imaging import Segment, read_case
 from DeepRadScoreLib.imaging.segments import by_name
 from DeepRadScoreSlicer.cases.worklist import ListedCase
 from DeepRadScoreSlicer.scene import dicom_database, ownership
-from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation
-from DeepRadScoreSlicer.scene.voxels import BINARY, array_of
+from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, image_to_segmentation
 
 TUMOUR_COLOUR = (0.098, 0.827, 1.0)
 """The report's colour of the tumour's outline."""
@@ -64,7 +63,7 @@ def open_case(case: ListedCase, mask: Path | None) -> OpenedCase:
 def close_case(opened: OpenedCase) -> None:
     """Remove what was loaded for a case and all that was made for it."""
     volume = slicer.mrmlScene.GetNodeByID(opened.volume_id)
-    made = [] if volume is None else [node.GetID() for node in ownership.ours(slicer.mrmlScene, None, volume)]
+    made = [] if volume is None else [node.GetID() for node in ownership.ours(None, volume)]
     remove_with_folders([*made, *opened.nodes])
 
 
@@ -196,8 +195,7 @@ def _show(segmentation: Any, segment_id: str) -> None:
 
 
 def _node_ids() -> set[str]:
-    nodes = slicer.mrmlScene.GetNodes()
-    return {nodes.GetItemAsObject(index).GetID() for index in range(nodes.GetNumberOfItems())}
+    return {node.GetID() for node in ownership.all_nodes()}
 
 
 def _added(before: set[str]) -> list[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import slicer
 import vtk
 
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreSlicer.scene.voxels import index_to_ras
 
 COLOURS = ("vtkMRMLColorTableNodeFileInferno.txt", "vtkMRMLColorTableNodeIron")
 """The map of the report, and one that Slicer has without its colour files: both grow from dark to light."""
@@ -51,14 +53,7 @@ class HeatMapOverlay:
         self.shown = heat_map_id
         _style(heat, threshold)
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-            self._before.setdefault(
-                composite.GetID(),
-                _Layers(
-                    composite.GetBackgroundVolumeID(),
-                    composite.GetForegroundVolumeID(),
-                    composite.GetForegroundOpacity(),
-                ),
-            )
+            self._before.setdefault(composite.GetID(), _layers(composite))
             composite.SetBackgroundVolumeID(volume_id)
             composite.SetForegroundVolumeID(heat_map_id)
             composite.SetForegroundOpacity(opacity)
@@ -106,6 +101,10 @@ class HeatMapOverlay:
             view.JumpSliceByOffsetting(*centre)
 
 
+def _layers(view: Any) -> _Layers:
+    return _Layers(view.GetBackgroundVolumeID(), view.GetForegroundVolumeID(), view.GetForegroundOpacity())
+
+
 def _style(heat: Any, threshold: float) -> None:
     heat.CreateDefaultDisplayNodes()
     display = heat.GetDisplayNode()
@@ -118,21 +117,16 @@ def _style(heat: Any, threshold: float) -> None:
     display.SetApplyThreshold(True)
 
 
-def _centre_and_normal(heat: Any) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def _centre_and_normal(heat: Any) -> tuple[np.ndarray, np.ndarray]:
     """The middle pixel of the map and the direction of its third axis, in RAS mm."""
-    matrix = vtk.vtkMatrix4x4()
-    heat.GetIJKToRASMatrix(matrix)
-    columns, rows, slices = heat.GetImageData().GetDimensions()
-    x, y, z, _ = matrix.MultiplyPoint((columns // 2, rows // 2, slices // 2, 1.0))
-    axis = [matrix.GetElement(row, 2) for row in range(3)]
-    length = sum(part * part for part in axis) ** 0.5
-    return (x, y, z), (axis[0] / length, axis[1] / length, axis[2] / length)
+    to_ras = index_to_ras(heat)
+    middle = [size // 2 for size in heat.GetImageData().GetDimensions()]
+    return (to_ras @ (*middle, 1.0))[:3], to_ras[:3, 2] / np.linalg.norm(to_ras[:3, 2])
 
 
-def _alignment(view: Any, normal: tuple[float, float, float]) -> float:
+def _alignment(view: Any, normal: np.ndarray) -> float:
     """|cosine| between the view's normal and the map's."""
-    matrix = view.GetSliceToRAS()
-    return abs(sum(matrix.GetElement(row, 2) * normal[row] for row in range(3)))
+    return float(abs(slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())[:3, 2] @ normal))
 
 
 def _present(node_id: str | None) -> str | None:

@@ -23,12 +23,16 @@ def mark(node: Any, role: str, case_id: str, volume: Any) -> None:
     node.SetNodeReferenceID(VOLUME, volume.GetID())
 
 
-def ours(scene: Any, role: str | None = None, volume: Any | None = None) -> list[Any]:
+def all_nodes() -> list[Any]:
+    """All nodes of the scene, in the order in which they came into it."""
+    return list(slicer.util.getNodesByClass("vtkMRMLNode"))
+
+
+def ours(role: str | None = None, volume: Any | None = None) -> list[Any]:
     """Nodes made by this module: all, or those of one role or one CT."""
-    nodes = (scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes()))
     return [
         node
-        for node in nodes
+        for node in all_nodes()
         if node.GetAttribute(ROLE) is not None
         and (role is None or node.GetAttribute(ROLE) == role)
         and (volume is None or node.GetNodeReferenceID(VOLUME) == volume.GetID())

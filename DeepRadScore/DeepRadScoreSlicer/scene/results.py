@@ -13,9 +13,8 @@ import slicer
 from DeepRadScoreLib.errors import DeepRadScoreError, InputError
 from DeepRadScoreLib.writing import write_folder
 from DeepRadScoreSlicer.scene import ownership, shell
-from DeepRadScoreSlicer.scene.chosen import Chosen
-from DeepRadScoreSlicer.scene.from_nodes import images_of
-from DeepRadScoreSlicer.scene.to_nodes import image_to_volume
+from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
+from DeepRadScoreSlicer.scene.voxels import image_to_volume
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.analysis import MolecularProfile
@@ -85,13 +84,13 @@ def find(volume: Any) -> StoredProfile | None:
 
     It is stale if it was marked so, or if CT or mask changed while nobody looked.
     """
-    texts = ownership.ours(slicer.mrmlScene, "profile_text", volume)
+    texts = ownership.ours("profile_text", volume)
     if not texts:
         return None
     node = texts[0]
     if node.GetAttribute(STALE) is None and not _still_made_from(node, volume):
         mark_stale(volume)
-    maps = ownership.ours(slicer.mrmlScene, HEAT_MAP, volume)
+    maps = ownership.ours(HEAT_MAP, volume)
     return StoredProfile(
         case_id=node.GetAttribute(ownership.CASE_ID),
         document=json.loads(node.GetText()),
@@ -127,7 +126,7 @@ def export(volume: Any, folder: Path) -> list[Path]:
         raise InputError("there are no results of this case", mend="press Analyze first")
     if stored.stale:
         raise InputError("the results are out of date: the CT or the mask changed", mend="press Analyze again")
-    texts = {name: ownership.ours(slicer.mrmlScene, role, volume)[0].GetText() for role, name in TEXTS.items()}
+    texts = {name: ownership.ours(role, volume)[0].GetText() for role, name in TEXTS.items()}
 
     def write(fresh: Path) -> None:
         for name, text in texts.items():
@@ -137,7 +136,7 @@ def export(volume: Any, folder: Path) -> list[Path]:
 
 
 def _nodes(volume: Any) -> list[Any]:
-    return [node for role in (*TEXTS, TABLE, HEAT_MAP) for node in ownership.ours(slicer.mrmlScene, role, volume)]
+    return [node for role in (*TEXTS, TABLE, HEAT_MAP) for node in ownership.ours(role, volume)]
 
 
 def _still_made_from(text: Any, volume: Any) -> bool:

@@ -10,7 +10,7 @@ import slicer
 
 from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreLib.imaging import lattice_regions
-from DeepRadScoreSlicer.scene import ownership, to_nodes
+from DeepRadScoreSlicer.scene import ownership, voxels
 from DeepRadScoreSlicer.scene.from_nodes import masks_from_nodes
 
 SHELL = "shell"
@@ -47,13 +47,13 @@ def show_shell(volume: Any, shell: sitk.Image, case_id: str, shell_mm: float) ->
 
     On an error the scene is as it was.
     """
-    found = ownership.ours(slicer.mrmlScene, SHELL, volume)
+    found = ownership.ours(SHELL, volume)
     name = f"{case_id} peritumoral shell {shell_mm:g} mm"
     node = found[0] if found else _new_node(name)
     try:
         ownership.mark(node, SHELL, case_id, volume)
         ownership.file_with(node, volume)
-        to_nodes.fill_segmentation(node, shell, f"peritumoral {shell_mm:g} mm", SHELL_COLOUR)
+        voxels.fill_segmentation(node, shell, f"peritumoral {shell_mm:g} mm", SHELL_COLOUR)
     except BaseException:
         if not found:
             ownership.remove_nodes([node.GetID()])
@@ -65,7 +65,7 @@ def show_shell(volume: Any, shell: sitk.Image, case_id: str, shell_mm: float) ->
 
 def remove_shell(volume: Any) -> None:
     """Remove the shell of a CT from the scene."""
-    ownership.remove_nodes(node.GetID() for node in ownership.ours(slicer.mrmlScene, SHELL, volume))
+    ownership.remove_nodes(node.GetID() for node in ownership.ours(SHELL, volume))
 
 
 def _new_node(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Voxels and their geometry: from VTK to SimpleITK and back. MRML is RAS, SimpleITK is LPS."""
+"""Images and nodes: voxels and their geometry from MRML (RAS) to SimpleITK (LPS) and back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from DeepRadScoreLib.imaging.geometry import half_up
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, is_synthetic
+from DeepRadScoreSlicer.scene.ownership import SYNTHETIC
 
 BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 GEOMETRY = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
@@ -83,6 +85,41 @@ def extent_around(
     if (last < first).any():
         first = last = np.array(whole[::2])
     return tuple(int(end) for pair in zip(first, last, strict=True) for end in pair)
+
+
+def image_to_volume(image: sitk.Image, name: str) -> Any:
+    """A new scalar volume node with the voxels and the geometry (LPS) of an image."""
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    direction, origin = ras_geometry(image)
+    volume.SetSpacing(image.GetSpacing())
+    volume.SetOrigin(origin)
+    volume.SetIJKToRASDirections(*direction.ravel())
+    volume.SetAndObserveImageData(fill(vtk.vtkImageData(), image))
+    if is_synthetic(image):
+        volume.SetAttribute(SYNTHETIC, image.GetMetaData(SYNTHETIC_KEY))
+    volume.CreateDefaultDisplayNodes()
+    return volume
+
+
+def image_to_segmentation(image: sitk.Image, name: str, segment_name: str, color: Sequence[float]) -> Any:
+    """A new segmentation node with one segment: what is not 0 in an image, on the image's own grid."""
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    segmentation.CreateDefaultDisplayNodes()
+    fill_segmentation(segmentation, image, segment_name, color)
+    return segmentation
+
+
+def fill_segmentation(segmentation: Any, image: sitk.Image, segment_name: str, color: Sequence[float]) -> None:
+    """Make what is not 0 in an image the only segment of a segmentation node, which takes over the image's grid."""
+    labelmap = labelmap_of(image)
+    content = segmentation.GetSegmentation()
+    modifying = segmentation.StartModify()
+    try:
+        content.RemoveAllSegments()
+        content.SetConversionParameter(GEOMETRY, slicer.vtkSegmentationConverter.SerializeImageGeometry(labelmap))
+        segmentation.AddSegmentFromBinaryLabelmapRepresentation(labelmap, segment_name, list(color))
+    finally:
+        segmentation.EndModify(modifying)
 
 
 def ras_geometry(image: sitk.Image) -> tuple[np.ndarray, tuple[float, float, float]]:

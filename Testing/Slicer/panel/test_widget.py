@@ -38,11 +38,11 @@ def panel(loaded):
 @pytest.fixture
 def ball(panel):
     """The ball case under review: volume, segmentation, segment; quality and shell are there."""
-    from DeepRadScoreSlicer.scene import to_nodes
+    from DeepRadScoreSlicer.scene import voxels
 
     ct, tumour = ball_case()
-    volume = to_nodes.image_to_volume(ct, PATIENT)
-    segmentation = to_nodes.image_to_segmentation(tumour, PATIENT, "tumour", (1, 0, 0))
+    volume = voxels.image_to_volume(ct, PATIENT)
+    segmentation = voxels.image_to_segmentation(tumour, PATIENT, "tumour", (1, 0, 0))
     segment_id = segment_ids(segmentation)[0]
     panel.choice.choose(volume, segmentation, segment_id)
     settle(panel)
@@ -77,11 +77,10 @@ def settle(panel, seconds: float = 20.0) -> None:
 
 
 def ours(role):
-    import slicer
 
     from DeepRadScoreSlicer.scene import ownership
 
-    return ownership.ours(slicer.mrmlScene, role)
+    return ownership.ours(role)
 
 
 def draw(volume, segmentation, segment_id, keep=0.5):
@@ -330,10 +329,10 @@ def test_damaged_model_is_one_sentence(panel, ball, tmp_path):
 def test_heat_map_comes_and_goes(panel, ball, quick_analysis, with_foreground):
     import slicer
 
-    from DeepRadScoreSlicer.scene import to_nodes
+    from DeepRadScoreSlicer.scene import voxels
 
     volume = ball[0]
-    other = to_nodes.image_to_volume(ball_case()[0], "other") if with_foreground else None
+    other = voxels.image_to_volume(ball_case()[0], "other") if with_foreground else None
     slicer.util.setSliceViewerLayers(background=volume, foreground=other, foregroundOpacity=0.25)
     panel.ui.analyzeButton.click()
     settle(panel)
@@ -398,7 +397,7 @@ def unusable(kind):
     import slicer
     import vtk
 
-    from DeepRadScoreSlicer.scene import to_nodes
+    from DeepRadScoreSlicer.scene import voxels
 
     scene = slicer.mrmlScene
     if kind == "frames as components":
@@ -411,7 +410,7 @@ def unusable(kind):
     if kind == "no voxels":
         return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", PATIENT)
     if kind == "under a transform":
-        volume = to_nodes.image_to_volume(ball_case()[0], PATIENT)
+        volume = voxels.image_to_volume(ball_case()[0], PATIENT)
         transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
         matrix = vtk.vtkMatrix4x4()
         matrix.SetElement(0, 3, 5.0)
@@ -420,7 +419,7 @@ def unusable(kind):
         return volume
     for node in (slicer.vtkMRMLSequenceNode, slicer.vtkMRMLSequenceBrowserNode):
         scene.RegisterNodeClass(node())
-    volume = to_nodes.image_to_volume(ball_case()[0], PATIENT)
+    volume = voxels.image_to_volume(ball_case()[0], PATIENT)
     sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "4-D")
     for time in "01":
         sequence.SetDataNodeAtValue(volume, time)

@@ -48,7 +48,7 @@ def test_the_same_decisions_from_the_scene_as_from_the_files(scene, shared, mode
 def test_the_panel_reads_the_model_in_steps_and_keeps_it(nodes, model):
     import slicer_harness as harness
     from DeepRadScoreLib.bundle import bundle_steps
-    from DeepRadScoreSlicer.scene.chosen import Chosen
+    from DeepRadScoreSlicer.scene.from_nodes import Chosen
 
     module = harness.load_module()
     logic = module.widget.logic

@@ -165,9 +165,9 @@ def test_symbols_and_words_tell_the_status_without_colour(shown):
 
 
 def test_a_note_is_saved_after_a_pause(shown, worklist, monkeypatch):
-    from DeepRadScoreSlicer.panel import note_field
+    from DeepRadScoreSlicer.panel import worklist as view
 
-    monkeypatch.setattr(note_field, "PAUSE_MS", 20)
+    monkeypatch.setattr(view, "PAUSE_MS", 20)
     shown.panel.next()
     shown.panel.note.edit.setPlainText("spiculated\n2 cm")
     assert worklist.note("a") == ""

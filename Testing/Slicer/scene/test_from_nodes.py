@@ -83,7 +83,7 @@ def test_features_and_decision_are_those_of_the_file(scene, shared):
 
 def test_pixel_type_geometry_and_voxels_come_back(scene):
     from DeepRadScoreSlicer.scene.from_nodes import volume_image
-    from DeepRadScoreSlicer.scene.to_nodes import image_to_volume
+    from DeepRadScoreSlicer.scene.voxels import image_to_volume
 
     ct, _ = ball_case()
     for kind in (sitk.sitkInt16, sitk.sitkFloat32, sitk.sitkFloat64, sitk.sitkInt32):
@@ -126,7 +126,7 @@ class TestSegments:
         """A segmentation with overlapping, shared and empty segments; its file; the CT's file."""
         import slicer
 
-        from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation
+        from DeepRadScoreSlicer.scene.voxels import image_to_segmentation
 
         volume, segmentation, _ = nodes
         ct, mask = ball_case()
@@ -195,7 +195,7 @@ class TestSegments:
 
         from DeepRadScoreLib.imaging import read_case
         from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
-        from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation
+        from DeepRadScoreSlicer.scene.voxels import image_to_segmentation
 
         ct, mask = ball_case()
         grid = sitk.Image([80, 80, 60], sitk.sitkUInt8)
@@ -308,7 +308,7 @@ class TestCaseId:
         from slicer.util import arrayFromVolume
 
         from DeepRadScoreSlicer.scene.from_nodes import anonymous_case_id
-        from DeepRadScoreSlicer.scene.to_nodes import image_to_volume
+        from DeepRadScoreSlicer.scene.voxels import image_to_volume
 
         volume = nodes[0]
         first = anonymous_case_id(volume)
@@ -441,7 +441,7 @@ class TestBadInput:
 def test_synthetic_mark_of_the_file_is_kept(scene, tmp_path):
     from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, is_synthetic
     from DeepRadScoreSlicer.scene.from_nodes import volume_image
-    from DeepRadScoreSlicer.scene.to_nodes import image_to_volume
+    from DeepRadScoreSlicer.scene.voxels import image_to_volume
 
     ct, _ = ball_case()
     assert not is_synthetic(volume_image(image_to_volume(ct, "x")))
@@ -469,7 +469,7 @@ def test_quality_line(nodes):
 
 def test_pieces_slices_and_another_grid_in_the_quality_line(nodes):
     from DeepRadScoreSlicer.scene.quality_line import quality_line
-    from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation
+    from DeepRadScoreSlicer.scene.voxels import image_to_segmentation
 
     ct, _ = ball_case()
     values = np.zeros((24, 50, 60), dtype=np.uint8)
@@ -523,7 +523,7 @@ from DeepRadScoreLib.imaging import Case, case_from_segments, lattice_regions, m
 
 def test_quality_line_counts_axial_slices_however_the_ct_is_stored(scene):
     from DeepRadScoreSlicer.scene.quality_line import quality_line
-    from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation, image_to_volume
+    from DeepRadScoreSlicer.scene.voxels import image_to_segmentation, image_to_volume
 
     lines = []
     for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):

@@ -60,8 +60,7 @@ def real_report():
 
 
 def steps(profile, nodes):
-    from DeepRadScoreSlicer.scene.chosen import Chosen
-    from DeepRadScoreSlicer.scene.from_nodes import images_of
+    from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
     from DeepRadScoreSlicer.scene.results import store_steps
 
     volume, segmentation, segment = nodes
@@ -116,7 +115,7 @@ def test_what_is_stored(nodes, profile):
         patch = profile.prepared.patch.image
         for part in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
             np.testing.assert_allclose(getattr(image, part)(), getattr(patch, part)(), rtol=0, atol=1e-9)
-    (table,) = ours(slicer.mrmlScene, "profile_table", nodes[0])
+    (table,) = ours("profile_table", nodes[0])
     columns = {table.GetColumnName(index): index for index in range(table.GetNumberOfColumns())}
     assert table.GetNumberOfRows() == 10
     row = list(profile.findings).index("EGFR")
@@ -125,7 +124,7 @@ def test_what_is_stored(nodes, profile):
     absent = next(i for i, one in enumerate(profile.findings.values()) if one.probability is None)
     assert table.GetCellText(absent, columns["probability"]) == ""
     assert table.GetCellText(absent, columns["flags"]) == "not_modelled"
-    (shell,) = ours(slicer.mrmlScene, "shell", nodes[0])
+    (shell,) = ours("shell", nodes[0])
     data = shell.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
     voxels = sitk.GetArrayViewFromImage(profile.prepared.peritumoral)
     assert data.GetPointData().GetScalars().GetNumberOfValues() == voxels.size
@@ -141,14 +140,13 @@ def test_without_a_model(nodes):
 
 
 def test_all_of_it_lies_under_the_cts_study(nodes, profile):
-    import slicer
 
     from DeepRadScoreSlicer.scene.ownership import ours
 
     tree = hierarchy()
     study = tree.GetItemParent(tree.GetItemByDataNode(nodes[0]))
     store(profile, nodes)
-    ours = ours(slicer.mrmlScene)
+    ours = ours()
     assert sorted(node.GetAttribute("DeepRadScore.Role") for node in ours) == sorted(
         ["profile_text", "features_text", "report_text", "profile_table", "shell", "heat_map", "heat_map"]
     )
@@ -165,7 +163,7 @@ def test_no_patients_name_in_a_node_or_an_export(nodes, profile, tmp_path, real_
     store(profile, nodes)
     made = [slicer.mrmlScene.GetNodeByID(one) for one in ids() - before]
     assert len(made) > 7
-    assert {node.GetID() for node in ours(slicer.mrmlScene)} <= {node.GetID() for node in made}
+    assert {node.GetID() for node in ours()} <= {node.GetID() for node in made}
     for node in made:
         assert PATIENT not in texts_of(node), node.GetClassName()
     for content in exported(nodes[0], tmp_path / "out").values():
@@ -257,7 +255,7 @@ def test_two_cts_do_not_mix(nodes, profile):
     from dataclasses import replace
 
     from DeepRadScoreSlicer.scene.results import find, mark_stale, remove
-    from DeepRadScoreSlicer.scene.to_nodes import image_to_volume
+    from DeepRadScoreSlicer.scene.voxels import image_to_volume
 
     second = image_to_volume(ball_case()[0], "second")
     store(profile, nodes)
@@ -279,7 +277,7 @@ class TestAllOrNothing:
         "ownership.mark",
         "ownership.file_with",
         "shell.show_shell",
-        "to_nodes.fill_segmentation",
+        "voxels.fill_segmentation",
     )
 
     @pytest.mark.parametrize("older", [False, True])
@@ -304,7 +302,7 @@ class TestAllOrNothing:
             return plain(*arguments)
 
         monkeypatch.setattr(module, name, failing)
-        if call == 2 and place in {"results._table_node", "shell.show_shell", "to_nodes.fill_segmentation"}:
+        if call == 2 and place in {"results._table_node", "shell.show_shell", "voxels.fill_segmentation"}:
             store(profile, nodes)
             assert len(calls) == 1
             return
@@ -315,13 +313,12 @@ class TestAllOrNothing:
 
     @staticmethod
     def shell(volume):
-        import slicer
 
         from DeepRadScoreSlicer.scene.ownership import ours
 
         return [
             (node.GetID(), node.GetName(), node.GetSegmentation().GetNumberOfSegments())
-            for node in ours(slicer.mrmlScene, "shell", volume)
+            for node in ours("shell", volume)
         ]
 
     def test_nothing_before_the_last_step(self, nodes, profile):
@@ -363,7 +360,6 @@ class TestAllOrNothing:
 
 class TestStale:
     def test_marked(self, nodes, profile):
-        import slicer
 
         from DeepRadScoreSlicer.scene.ownership import ours
         from DeepRadScoreSlicer.scene.results import find, mark_stale
@@ -374,7 +370,7 @@ class TestStale:
         mark_stale(nodes[0])
         mark_stale(nodes[0])
         assert find(nodes[0]).stale
-        (table,) = ours(slicer.mrmlScene, "profile_table")
+        (table,) = ours("profile_table")
         assert table.GetName() == f"{profile.case_id} findings (out of date)"
         store(profile, nodes)
         assert not find(nodes[0]).stale
@@ -458,15 +454,15 @@ class TestSavedWithTheScene:
         for key, node_id in again.heat_map_ids.items():
             values = slicer.util.arrayFromVolume(slicer.mrmlScene.GetNodeByID(node_id))
             np.testing.assert_array_equal(values[0], profile.gradcam[key])
-        (shell,) = ours(slicer.mrmlScene, "shell", volume)
+        (shell,) = ours("shell", volume)
         data = shell.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
         voxels = vtk_to_numpy(data.GetPointData().GetScalars())
         assert np.count_nonzero(voxels) == sitk.GetArrayViewFromImage(profile.prepared.peritumoral).sum()
-        (table,) = ours(slicer.mrmlScene, "profile_table", volume)
+        (table,) = ours("profile_table", volume)
         assert table.GetNumberOfRows() == 10
         tree = hierarchy()
         study = tree.GetItemParent(tree.GetItemByDataNode(volume))
-        assert {tree.GetItemParent(tree.GetItemByDataNode(node)) for node in ours(slicer.mrmlScene)} == {study}
+        assert {tree.GetItemParent(tree.GetItemByDataNode(node)) for node in ours()} == {study}
         if not stale:
             assert exported(volume, tmp_path / "out") == written(profile, tmp_path / "library")
 
@@ -484,10 +480,10 @@ class TestSavedWithTheScene:
             if node.GetAttribute("DeepRadScore.Role") is None
         )
         store(profile, (volume, segmentation, segment_ids(segmentation)[0]))
-        assert len(ours(slicer.mrmlScene, None, volume)) == 7
+        assert len(ours(None, volume)) == 7
         assert not find(volume).stale
         remove(volume)
-        assert [node.GetAttribute("DeepRadScore.Role") for node in ours(slicer.mrmlScene)] == ["shell"]
+        assert [node.GetAttribute("DeepRadScore.Role") for node in ours()] == ["shell"]
         files = slicer.util.getNodesByClass("vtkMRMLTextStorageNode") + slicer.util.getNodesByClass(
             "vtkMRMLTableStorageNode"
         )

@@ -82,7 +82,7 @@ def test_thickness_and_a_tilted_grid(nodes, shell_mm):
 def test_at_the_end_of_the_ct(nodes, corner):
     from DeepRadScoreLib.imaging import Case
     from DeepRadScoreSlicer.scene.shell import update_shell
-    from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation
+    from DeepRadScoreSlicer.scene.voxels import image_to_segmentation
 
     ct, _ = ball_case()
     values = np.zeros((24, 50, 60), dtype=np.uint8)
@@ -96,7 +96,7 @@ def test_at_the_end_of_the_ct(nodes, corner):
 def test_other_tumours_are_taken_out(nodes):
     from DeepRadScoreLib.imaging import Case
     from DeepRadScoreSlicer.scene.shell import update_shell
-    from DeepRadScoreSlicer.scene.to_nodes import image_to_segmentation
+    from DeepRadScoreSlicer.scene.voxels import image_to_segmentation
 
     ct, tumour = ball_case()
     image = sitk.GetImageFromArray(np.roll(sitk.GetArrayFromImage(tumour), 15, axis=2))
@@ -128,9 +128,8 @@ def test_one_node_brought_up_to_date_in_place(nodes):
     assert (count_nodes(), count_items()) == (before, items)
     is_the_librarys(again, Case("", ct, changed), 3.0)
     update_shell(*nodes, "case-1", 2.0)
-    import slicer
 
-    (node,) = ours(slicer.mrmlScene, "shell", nodes[0])
+    (node,) = ours("shell", nodes[0])
     assert node.GetName() == "case-1 peritumoral shell 2 mm"
     is_the_librarys(node, Case("", ct, changed), 2.0)
 
@@ -151,7 +150,7 @@ def test_shown_in_2d_and_3d_and_kept_from_editing(nodes):
 def test_two_cts_have_two_shells_and_one_goes(nodes):
     from DeepRadScoreSlicer.scene.ownership import ours
     from DeepRadScoreSlicer.scene.shell import remove_shell, update_shell
-    from DeepRadScoreSlicer.scene.to_nodes import image_to_volume
+    from DeepRadScoreSlicer.scene.voxels import image_to_volume
 
     second = image_to_volume(ball_case()[0], "second")
     before, items = count_nodes(), count_items()
@@ -162,9 +161,8 @@ def test_two_cts_have_two_shells_and_one_goes(nodes):
     assert count_nodes() == one
     remove_shell(nodes[0])
     assert (count_nodes(), count_items()) == (before, items)
-    import slicer
 
-    assert ours(slicer.mrmlScene) == []
+    assert ours() == []
     remove_shell(nodes[0])
 
 

@@ -13,7 +13,7 @@ from slicer.util import VTKObservationMixin
 from DeepRadScoreSlicer.panel.editor import Editor
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review
-from DeepRadScoreSlicer.scene.chosen import Chosen
+from DeepRadScoreSlicer.scene.from_nodes import Chosen
 from DeepRadScoreSlicer.scene.opening import choose_segment
 from DeepRadScoreSlicer.scene.ownership import is_ct, is_foreign
 

@@ -13,7 +13,7 @@ class Run:
     """A stepper on some steps, and what it called."""
 
     def __init__(self, work, **handlers):
-        from DeepRadScoreSlicer.panel.stepper import Stepper
+        from DeepRadScoreSlicer.panel.work import Stepper
 
         self.calls = []
         self.stepper = Stepper(

@@ -157,7 +157,7 @@ def train(
     """
     from DeepRadScoreLib.cohort.frames import cohort_file
     from DeepRadScoreLib.study.plans import training_plan
-    from DeepRadScoreLib.study.run import train_from_table
+    from DeepRadScoreLib.study.training.train import train_from_table
     from DeepRadScoreLib.writing import check_file
 
     target = None if out is None else as_path(out, "out")
@@ -233,9 +233,10 @@ def evaluate(
     from DeepRadScoreLib.cohort.frames import cohort_file, feature_file
     from DeepRadScoreLib.deepct.backbones import BACKBONES
     from DeepRadScoreLib.publication.study_report import StudyReport
+    from DeepRadScoreLib.publication.writing import write_study
     from DeepRadScoreLib.study.data import StudyInputs
+    from DeepRadScoreLib.study.evaluation.evaluate import evaluate_from_table
     from DeepRadScoreLib.study.plans import EvaluationPlan, training_plan
-    from DeepRadScoreLib.study.run import evaluate_from_table
     from DeepRadScoreLib.writing import check_folder
 
     target = None if out is None else as_path(out, "out")
@@ -279,11 +280,10 @@ def evaluate(
             tuple(BACKBONES) if backbones else (),
         )
         found = evaluate_from_table(inputs, plan, run)
-        study = StudyReport(**vars(found.study))
         if target is not None:
-            study.save(target, progress=run.report)
+            write_study(found.study, target, run.report)
     shutil.rmtree(found.work)
-    return study
+    return StudyReport(**vars(found.study))
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def run_demo(out: Path, size: DemoSize, seed: int, workers: Workers, report: Rep
     """Cohort, bundle, held-out table and one analysed unseen case below `out`; returns the result and that case."""
     from DeepRadScoreLib.computing.run import Run
     from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
-    from DeepRadScoreLib.study.run import train_from_table
+    from DeepRadScoreLib.study.training.train import train_from_table
     from DeepRadScoreLib.synthetic.cohort import write_cohort
     from DeepRadScoreLib.writing import write_atomically
 

@@ -18,6 +18,7 @@ from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS, label_columns
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.models import BASELINES, DEEP_MODELS, Baseline, Model
+from DeepRadScoreLib.radscore.selection import MIN_ICC, icc31
 from DeepRadScoreLib.study.plans import TrainingPlan
 
 VOLUME_COLUMNS = ("tumour_original_shape_VoxelVolume", "tumour_original_shape_MeshVolume")
@@ -82,7 +83,17 @@ class StudyData:
         """The cases, in the order of all tables and arrays."""
         return self.features.index
 
-    def part(self, rows: np.ndarray) -> StudyData:
+    @property
+    def repeatable(self) -> np.ndarray | None:
+        """Which features agree between two masks of a tumour, bool (p,); None with fewer than 3 cases that have two."""
+        if self.repeats is None:
+            return None
+        both = ~np.isnan(self.repeats).any(axis=1)
+        if both.sum() < 3:
+            return None
+        return icc31(self.features.to_numpy()[both], self.repeats[both]) >= MIN_ICC
+
+    def subset(self, rows: np.ndarray) -> StudyData:
         """The cases at `rows` (positions or a bool mask)."""
         return StudyData(
             self.features.iloc[rows],
@@ -104,15 +115,15 @@ class StudyData:
                 return np.log(self.features[[name]].to_numpy())
         return None
 
-    def with_shuffled_labels(self, parts: list[np.ndarray], seed: int) -> StudyData:
-        """The same cases with each endpoint's labels permuted over the patients of each of the `parts` (positions).
+    def with_shuffled_labels(self, subsets: list[np.ndarray], seed: int) -> StudyData:
+        """The same cases with each endpoint's labels permuted over the patients of each of the `subsets` (positions).
 
-        Each part keeps how many of its patients are positive, so that an endpoint that can be modelled stays so.
+        Each subset has as many positive patients as before, so that an endpoint that can be modelled stays so.
         """
         labels = self.labels.copy()
-        for number, part in enumerate(parts):
+        for number, subset in enumerate(subsets):
             for position, key in enumerate(labels.columns):
-                known = part[self.labels[key].iloc[part].notna().to_numpy()]
+                known = subset[self.labels[key].iloc[subset].notna().to_numpy()]
                 patients, of_case = np.unique(self.patients.iloc[known], return_inverse=True)
                 of_patient = np.zeros(len(patients))
                 np.maximum.at(of_patient, of_case, self.labels[key].to_numpy()[known])
@@ -174,7 +185,7 @@ class Gathered:
     synthetic: bool
 
 
-def read_labels(inputs: StudyInputs) -> Cohort:
+def read_study_cohort(inputs: StudyInputs) -> Cohort:
     """The cohort table with the endpoints asked for; a label that cannot be read stops its own endpoint alone.
 
     Raises

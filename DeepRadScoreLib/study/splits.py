@@ -71,15 +71,20 @@ def _strata(labels: np.ndarray, of_case: np.ndarray, patients: int) -> np.ndarra
 
 
 @dataclass(frozen=True)
-class Part:
+class OuterFold:
     """One outer fold: its name and the positions of its training and its test cases."""
 
     name: str
     train: np.ndarray
     test: np.ndarray
 
+    @classmethod
+    def of_test(cls, name: str, test: np.ndarray) -> OuterFold:
+        """The fold that tests the cases of a bool mask (n,) and trains on all others."""
+        return cls(name, np.flatnonzero(~test), np.flatnonzero(test))
 
-def outer_parts(cases: StudyCases, plan: EvaluationPlan, protocol: Protocol) -> list[Part]:
+
+def outer_folds(cases: StudyCases, plan: EvaluationPlan, protocol: Protocol) -> list[OuterFold]:
     """The outer folds of a protocol.
 
     Raises
@@ -93,17 +98,16 @@ def outer_parts(cases: StudyCases, plan: EvaluationPlan, protocol: Protocol) -> 
             raise CohortError(
                 'the training or the test part of the column "split" is empty', mend="write train or test in its cells"
             )
-        return [Part("test", np.flatnonzero(~test), np.flatnonzero(test))]
+        return [OuterFold.of_test("test", test)]
     if protocol == Protocol.PAPER:
-        test = holdout(labels, patients, PAPER_TEST_SHARE, seed)
-        return [Part("test", np.flatnonzero(~test), np.flatnonzero(test))]
+        return [OuterFold.of_test("test", holdout(labels, patients, PAPER_TEST_SHARE, seed))]
     if plan.split == Split.SITE:
-        return _sites(cases)
+        return _one_site_out(cases)
     folds = stratified_folds(labels, patients, plan.folds, seed)
-    return [Part(str(number), train, test) for number, (train, test) in enumerate(folds, start=1)]
+    return [OuterFold(str(number), train, test) for number, (train, test) in enumerate(folds, start=1)]
 
 
-def _sites(cases: StudyCases) -> list[Part]:
+def _one_site_out(cases: StudyCases) -> list[OuterFold]:
     sites = sorted(set(cases.site))
     if len(sites) < 2 or "" in sites:
         raise CohortError(
@@ -115,10 +119,4 @@ def _sites(cases: StudyCases) -> list[Part]:
         raise CohortError(
             f'the cases of patient "{torn.index[torn > 1][0]}" stand at two sites', mend="give each patient one site"
         )
-    of_case = cases.site.to_numpy()
-    return [Part(site, np.flatnonzero(of_case != site), np.flatnonzero(of_case == site)) for site in sites]
-
-
-def disjoint(parts: list[Part]) -> list[np.ndarray]:
-    """Test parts that cover all cases, or the training and the test part where there is one of each."""
-    return [parts[0].train, parts[0].test] if len(parts) == 1 else [part.test for part in parts]
+    return [OuterFold.of_test(site, (cases.site == site).to_numpy()) for site in sites]

@@ -55,7 +55,7 @@ def _make(fresh: Path, work: Path, report: Report) -> None:
     from DeepRadScoreLib.cohort.table import read_cohort
     from DeepRadScoreLib.computing.run import Run
     from DeepRadScoreLib.study.plans import NetworkPlan, TrainingPlan
-    from DeepRadScoreLib.study.run import train_from_table
+    from DeepRadScoreLib.study.training.train import train_from_table
     from DeepRadScoreLib.synthetic.cohort import write_cohort
 
     run = Run(report=report)

@@ -30,7 +30,7 @@ from DeepRadScoreLib.study.evaluation import evaluate as evaluation
 from DeepRadScoreLib.study.plans import EvaluationPlan, NetworkPlan, TrainingPlan
 from DeepRadScoreLib.study.results.study import Study
 from DeepRadScoreLib.study.results.summary import summarise
-from DeepRadScoreLib.study.splits import outer_parts
+from DeepRadScoreLib.study.splits import outer_folds
 
 N = 508
 POSITIVES = dict(zip(KEYS, (163, 320, 124, 186, 57, 27, 120, 47, 26, 85), strict=True))
@@ -80,11 +80,11 @@ def main() -> None:
     cases = random_cases()
     training = TrainingPlan(network=NetworkPlan(form="frozen", weights="none", device="cpu"))
     plan = EvaluationPlan(("strict",), training)
-    some = outer_parts(cases, plan, "strict")[: args.folds_run]
+    some = outer_folds(cases, plan, "strict")[: args.folds_run]
     clock = Clock()
     begin = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(evaluation, "outer_parts", lambda *_: some):
-        folds, flow = evaluation.evaluate(cases, plan, {}, Run(Path(folder), Processes(), clock))
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(evaluation, "outer_folds", lambda *_: some):
+        folds, flow = evaluation.evaluate_cases(cases, plan, {}, Run(Path(folder), Processes(), clock))
         folds_s = time.perf_counter() - begin
         settings = {"seed": 0, "split": "cv"}
         table = pd.DataFrame({"case_id": cases.data.features.index, "patient_id": cases.data.patients})

@@ -113,7 +113,7 @@ def compare_backbones(
             "there are no images to compare networks on", where=key, mend="give ct and mask, or leave out --backbones"
         )
     known = data.labels[key].notna().to_numpy()
-    cases = data.part(known)
+    cases = data.subset(known)
     labels = cases.labels[key].to_numpy().astype(int)
     splits = _splits(cases, key, _labelled(folds, known), plan.seed)
     run = run.within(f"backbones-{_content(cases, labels, key, splits, plan.network)}")
@@ -162,7 +162,7 @@ def _splits(cases: StudyData, key: str, folds: Sequence[Fold], seed: int) -> lis
     for number, (train, test) in enumerate(folds):
         where = f"{key}, fold {number + 1} of {len(folds)}"
         try:
-            modelling_rule(cases.part(train).labels_of_patients(key))
+            modelling_rule(cases.subset(train).labels_of_patients(key))
         except TooFewPositivesError as error:
             raise TooFewPositivesError(error.what, where=where, mend=error.mend) from error
         chosen = holdout(labels[train], cases.patients.to_numpy()[train], VALIDATION_SHARE, seed + number)

@@ -1,4 +1,4 @@
-"""Why the fitted models say what they say of a fold's test cases (method: explanation)."""
+"""Shapley values and Grad-CAM of a fold's test cases (method: explanation)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.models import Model
 from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.results.study import CamExample, Explanation
-from DeepRadScoreLib.study.training.fitting import FittedPart
-from DeepRadScoreLib.study.training.networks import Networks
-from DeepRadScoreLib.study.training.protocols import EndpointStage
+from DeepRadScoreLib.study.training.fitting import EndpointStage, FittedModels
 
-MOST_CASES = 40
+MAX_CASES = 40
 
 
 def explanation_task(
@@ -29,7 +27,7 @@ def explanation_task(
     """The arguments of `explain_cases` for one endpoint: at most 40 test cases, evenly spaced, and all correlations."""
     if stage.regions is None or stage.deep is None:
         raise ValueError("Deep-RadScore needs radiomics and images")
-    chosen = np.unique(np.linspace(0, len(columns) - 1, min(MOST_CASES, len(columns))).round().astype(int))
+    chosen = np.unique(np.linspace(0, len(columns) - 1, min(MAX_CASES, len(columns))).round().astype(int))
     radscores = stage.regions.raw(cases.features)
     pca = stage.deep.kind == "pca"
     deep = [stage.deep.columns(outputs, stage.key)] if pca else [each.deep[stage.key] for each in outputs]
@@ -39,7 +37,7 @@ def explanation_task(
         "fusion": fusion,
         "background": stage.columns[Model.FUSED],
         "columns": columns[chosen],
-        "case_ids": tuple(str(case_id) for case_id in cases.features.index[chosen]),
+        "case_ids": tuple(str(case_id) for case_id in cases.case_ids[chosen]),
         "correlations": tuple(correlation(radscores, values) for values in deep),
     }
 
@@ -53,47 +51,44 @@ def explain_cases(
     case_ids: tuple[str, ...],
     correlations: tuple[np.ndarray, ...],
 ) -> Explanation:
-    """Shapley values of Deep-RadScore's columns (n, d) against the training part's (m, d)."""
+    """Shapley values of Deep-RadScore's columns (n, d) against those of the training set (m, d)."""
     shap = explain(fusion, background, columns)
     return Explanation(endpoint, case_ids, names, columns, shap.values, correlations, shap.exact)
 
 
 def cam_examples(
-    part: FittedPart, stage: EndpointStage, cases: StudyData, labels: np.ndarray, probability: np.ndarray
+    models: FittedModels, stage: EndpointStage, cases: StudyData, columns: np.ndarray
 ) -> tuple[CamExample, ...]:
-    """Grad-CAM of the cases whose probability lies furthest from the threshold and nearest to it.
+    """Grad-CAM of the labelled cases whose probability lies furthest from the threshold and nearest to it.
 
-    `labels` and `probability` are those of the `cases` (n,), from Deep-RadScore; none where it found no signal.
+    `columns` (n, d) are Deep-RadScore's of the `cases`. No example where it found no signal, where there are no images,
+    or with one labelled case.
     """
     from DeepRadScoreLib.deepct.gradcam import cells, grad_cams
 
-    fusion = part.fusions[stage.key][Model.FUSED]
-    networks = _networks_of(part.stages.networks, stage.key)
-    if fusion.no_signal_ or cases.patches is None or stage.deep is None:
+    key, fusion, fitted = stage.key, models.fusions[stage.key][Model.FUSED], models.stages.networks
+    known = cases.labels[key].notna().to_numpy()
+    cases, columns = cases.subset(known), columns[known]
+    if len(columns) < 2 or fusion.no_signal_ or cases.patches is None or stage.deep is None or fitted is None:
         return ()
+    networks = [net for member in fitted.members for net in member.values() if key in net.spec.endpoints]
+    probability = fusion.predict_proba(columns)[:, 1]
     distance = np.abs(probability - fusion.threshold_)
-    readouts = None if stage.deep.readout is None else {stage.key: stage.deep.readout}
-    rows, columns = (int(side) for side in cells(networks[0]).split(" x "))
+    readouts = None if stage.deep.readout is None else {key: stage.deep.readout}
+    cells_along = tuple(int(side) for side in cells(networks[0]).split(" x "))
     examples = []
     for kind, row in (("most certain", int(distance.argmax())), ("least certain", int(distance.argmin()))):
         patch = cases.patches[row]
-        heat = grad_cams(networks, patch, (stage.key,), readouts=readouts)[stage.key]
         examples.append(
             CamExample(
-                stage.key,
-                str(cases.features.index[row]),
-                kind,  # type: ignore[arg-type]
-                int(labels[row]),
-                float(probability[row]),
-                patch,
-                heat,
-                (rows, columns),
+                endpoint=key,
+                case_id=str(cases.case_ids[row]),
+                kind=kind,  # type: ignore[arg-type]
+                label=int(cases.labels[key].iloc[row]),
+                probability=float(probability[row]),
+                patch=patch,
+                heat=grad_cams(networks, patch, (key,), readouts=readouts)[key],
+                cells=cells_along,  # type: ignore[arg-type]
             )
         )
     return tuple(examples)
-
-
-def _networks_of(networks: Networks | None, key: str) -> list:
-    """The network of every fold that knows the endpoint."""
-    members = () if networks is None else networks.members
-    return [network for member in members for network in member.values() if key in network.spec.endpoints]

@@ -1,4 +1,4 @@
-"""One outer fold of one protocol: fitted on its training part, judged and explained on its test part."""
+"""One outer fold of one protocol: fitted on its training set, judged and explained on its test set."""
 
 from __future__ import annotations
 
@@ -22,29 +22,33 @@ from DeepRadScoreLib.study.plans import TrainingPlan
 from DeepRadScoreLib.study.results.study import (
     PREDICTION_COLUMNS,
     SELECTED_COLUMNS,
-    CamExample,
     Explanation,
     Fit,
     FoldOutcome,
 )
-from DeepRadScoreLib.study.splits import Part
-from DeepRadScoreLib.study.training.fitting import FittedPart, fit_fusion, fit_part, fit_what_can_be, fusion_task
-from DeepRadScoreLib.study.training.protocols import EndpointStage
-from DeepRadScoreLib.study.training.refusals import Refused
+from DeepRadScoreLib.study.splits import OuterFold
+from DeepRadScoreLib.study.training.fitting import (
+    FittedModels,
+    Refused,
+    fit_fusion,
+    fit_models,
+    fit_possible_models,
+    fusion_task,
+)
 
 BASELINE_CLASSIFIERS = ("LR",)
-RAREST_CATEGORY = 0.02
+MIN_CATEGORY_SHARE = 0.02
 Judged = tuple[list[pd.DataFrame], list[Fit], dict[str, str]]
 """Tables of predictions, fits, and endpoint -> why it could not be fitted."""
 
 
 @dataclass(frozen=True)
-class OuterFold:
-    """One outer fold of one protocol, from its cases to its outcome."""
+class FoldEvaluation:
+    """The evaluation of one outer fold of one protocol, from its cases to its outcome."""
 
     cases: StudyCases
     shuffled_labels: StudyData
-    part: Part
+    fold: OuterFold
     rules: dict[str, Rule]
     plan: TrainingPlan
     run: Run
@@ -54,48 +58,47 @@ class OuterFold:
 
         Raises
         ------
-        RefusedEndpoints: some endpoints cannot be fitted on the training part. A baseline that cannot be is noted.
+        RefusedEndpoints: some endpoints cannot be fitted on the training set. A baseline that cannot be is in the
+            outcome.
         """
-        training, testing = self._parts(self.cases.data)
-        fitted = fit_part(training, self.rules, self.plan, self.run.within("models"))
-        outputs = fitted.outputs(testing.patches)
-        columns = fitted.columns(testing, outputs)
-        predictions, fits = _predictions(fitted, columns, training, testing, {})
-        selected = _selected(fitted)
-        explanations = self._explanations(fitted, testing, columns, outputs[0])
-        cams = tuple(
-            example
-            for stage in fitted.stages.stages
+        training, testing = self._split(self.cases.data)
+        models = fit_models(training, self.rules, self.plan, self.run.within("models"))
+        outputs = models.outputs(testing.patches)
+        columns = models.columns(testing, outputs)
+        predictions, fits = _predictions(models, columns, training, testing, {})
+        explanations = self._explanations(models, testing, columns, outputs[0])
+        cams = [
+            cam_examples(models, stage, testing, columns[stage.key][Model.FUSED])
+            for stage in models.stages.stages
             if Model.FUSED in stage.columns
-            for example in _cams(fitted, stage, columns[stage.key][Model.FUSED], testing)
-        )
+        ]
         refused: dict[tuple[str, str], str] = {}
-        for name, (rows, more, reasons) in self._baselines(training, testing):
-            predictions += rows
+        for name, (tables, more, reasons) in self._baselines(training, testing):
+            predictions += tables
             fits += more
             refused |= {(key, name): reason for key, reason in reasons.items()}
         return FoldOutcome(
-            self.part.name,
+            self.fold.name,
             pd.concat(predictions, ignore_index=True) if predictions else pd.DataFrame(),
             tuple(fits),
-            selected,
+            _selected(models),
             explanations,
-            cams,
+            tuple(example for examples in cams for example in examples),
             refused,
         )
 
-    def _parts(self, data: StudyData) -> tuple[StudyData, StudyData]:
+    def _split(self, data: StudyData) -> tuple[StudyData, StudyData]:
         """The training and the test cases, with the labels of the endpoints that are modelled."""
         data = replace(data, labels=data.labels[list(self.rules)])
-        return data.part(self.part.train), data.part(self.part.test)
+        return data.subset(self.fold.train), data.subset(self.fold.test)
 
     def _explanations(
-        self, fitted: FittedPart, testing: StudyData, columns: dict[str, dict[str, np.ndarray]], outputs: list
+        self, models: FittedModels, testing: StudyData, columns: dict[str, dict[str, np.ndarray]], outputs: list
     ) -> tuple[Explanation, ...]:
         tasks = []
-        for stage in fitted.stages.stages:
+        for stage in models.stages.stages:
             known = testing.labels[stage.key].notna().to_numpy()
-            fusion = fitted.fusions[stage.key].get(Model.FUSED)
+            fusion = models.fusions[stage.key].get(Model.FUSED)
             if fusion is not None and known.any():
                 values = columns[stage.key][Model.FUSED]
                 tasks.append(explanation_task(stage, fusion, testing, values, outputs))
@@ -110,21 +113,21 @@ class OuterFold:
             yield Baseline.SHUFFLED_VOXELS, self._radiomics(voxels, Baseline.SHUFFLED_VOXELS)
         volume = data.volume
         if volume is not None:
-            columns = volume[self.part.train], volume[self.part.test]
-            yield Baseline.VOLUME, self._simple(Baseline.VOLUME, *columns, training, testing)
+            train, test = volume[self.fold.train], volume[self.fold.test]
+            yield Baseline.VOLUME, self._simple(Baseline.VOLUME, train, test, training, testing)
         if self.cases.clinical is not None:
             clinical = self.cases.clinical
-            made = clinical_columns(clinical.iloc[self.part.train], clinical.iloc[self.part.test])
-            yield Baseline.CLINICAL, self._simple(Baseline.CLINICAL, *made, training, testing)
+            train, test = clinical_columns(clinical.iloc[self.fold.train], clinical.iloc[self.fold.test])
+            yield Baseline.CLINICAL, self._simple(Baseline.CLINICAL, train, test, training, testing)
 
     def _radiomics(self, data: StudyData, name: str) -> Judged:
-        """The Radiomics-Score of a baseline's own features or labels, under the baseline's name."""
-        training, testing = self._parts(data)
-        fitted, refused = fit_what_can_be(training, self.rules, self.plan, self.run.within(name))
-        if fitted is None:
+        """The Radiomics-Score of a baseline's features or labels, under the baseline's name."""
+        training, testing = self._split(data)
+        models, refused = fit_possible_models(training, self.rules, self.plan, self.run.within(name))
+        if models is None:
             return [], [], refused
-        columns = fitted.columns(testing, ([], []))
-        return *_predictions(fitted, columns, training, testing, {Model.RADIOMICS: name}), refused
+        columns = models.columns(testing, ([], []))
+        return *_predictions(models, columns, training, testing, {Model.RADIOMICS: name}), refused
 
     def _simple(
         self, name: str, train: np.ndarray, test: np.ndarray, training: StudyData, testing: StudyData
@@ -156,15 +159,15 @@ class OuterFold:
 def clinical_columns(training: pd.DataFrame, others: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Numeric columns (n, d) of the training and the other cases from the covariates named by the user.
 
-    Missing numbers get the training median and missing categories one of their own; categories are one column each, as
-    the training part has them; a category that it does not have is zero everywhere.
+    Missing numbers get the training median and missing categories are a category; categories are one column each, as
+    the training set has them; a category that it does not have is zero everywhere.
     """
     numeric = [name for name in training if pd.api.types.is_numeric_dtype(training[name])]
     categories = [name for name in training if name not in numeric]
     encode = ColumnTransformer(
         [
             ("numeric", SimpleImputer(strategy="median", keep_empty_features=True), numeric),
-            ("categories", OneHotEncoder(handle_unknown="ignore", min_frequency=RAREST_CATEGORY), categories),
+            ("categories", OneHotEncoder(handle_unknown="ignore", min_frequency=MIN_CATEGORY_SHARE), categories),
         ],
         sparse_threshold=0.0,
     )
@@ -176,7 +179,7 @@ def clinical_columns(training: pd.DataFrame, others: pd.DataFrame) -> tuple[np.n
 
 
 def _predictions(
-    fitted: FittedPart,
+    models: FittedModels,
     columns: dict[str, dict[str, np.ndarray]],
     training: StudyData,
     testing: StudyData,
@@ -184,8 +187,8 @@ def _predictions(
 ) -> tuple[list[pd.DataFrame], list[Fit]]:
     """Test predictions and fits of every endpoint and model; `names` renames models."""
     tables, fits = [], []
-    for stage in fitted.stages.stages:
-        for model, fusion in fitted.fusions[stage.key].items():
+    for stage in models.stages.stages:
+        for model, fusion in models.fusions[stage.key].items():
             name = names.get(model, model)
             tables.append(_table(stage.key, name, fusion, columns[stage.key][model], testing))
             fits.append(_fit(stage.key, name, fusion, stage.labels, training.patients.to_numpy()[stage.rows]))
@@ -226,17 +229,9 @@ def _fit(key: str, model: str, fusion: FusionModel, labels: np.ndarray, patients
     )
 
 
-def _cams(fitted: FittedPart, stage: EndpointStage, columns: np.ndarray, testing: StudyData) -> tuple[CamExample, ...]:
-    known = testing.labels[stage.key].notna().to_numpy()
-    if known.sum() < 2:
-        return ()
-    probability = fitted.fusions[stage.key][Model.FUSED].predict_proba(columns[known])[:, 1]
-    return cam_examples(fitted, stage, testing.part(known), testing.labels[stage.key].to_numpy()[known], probability)
-
-
-def _selected(fitted: FittedPart) -> pd.DataFrame:
+def _selected(models: FittedModels) -> pd.DataFrame:
     rows = []
-    for stage in fitted.stages.stages:
+    for stage in models.stages.stages:
         for region, radscore in ({} if stage.regions is None else stage.regions.radscores).items():
             chosen = zip(radscore.selected_names, radscore.coef_, radscore.mean_, radscore.scale_, strict=True)
             for name, coefficient, mean, sd in chosen:

@@ -1,31 +1,86 @@
-"""One training part, fitted whole: RadScores, networks, classifiers; and the columns it makes of other cases."""
+"""Models fitted on one training set by either protocol, and the columns they make of other cases (method: protocols).
+
+What a later step is trained on is out of fold in `strict`: scores of a training patient come from models that never
+saw that patient. `paper` trains the classifiers on the training patients' scores of the same fit, as the paper states.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.deepct.outputs import NetworkOutputs
 from DeepRadScoreLib.errors import DeepRadScoreError, TooFewPositivesError
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search
+from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores, regions_of
 from DeepRadScoreLib.fusion.model import FusionModel
-from DeepRadScoreLib.models import Protocol
+from DeepRadScoreLib.models import Model, Protocol
 from DeepRadScoreLib.progress import Stage
 from DeepRadScoreLib.radscore.selection import Rule, modelling_rule
 from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.plans import TrainingPlan
-from DeepRadScoreLib.study.training.protocols import Stages, paper_stages, strict_stages, three_models
-from DeepRadScoreLib.study.training.refusals import Refused, RefusedEndpoints, all_fitted
+from DeepRadScoreLib.study.splits import stratified_folds
+from DeepRadScoreLib.study.training.networks import Networks, fit_fold_networks, fit_joint_network
 
 INNER_FOLDS = 5
+Fit = TypeVar("Fit")
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
-class FittedPart:
-    """What one training part taught: the stages of every endpoint, and endpoint -> model -> classifier."""
+class Refused:
+    """Result of a fit that the data do not allow: the error's sentence."""
+
+    reason: str
+
+
+class RefusedEndpoints(Exception):
+    """Endpoints that cannot be fitted on a training set: endpoint -> the sentence that says why."""
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        self.reasons = reasons
+        super().__init__(reasons)
+
+
+@dataclass(frozen=True)
+class EndpointStage:
+    """What the classifiers of one endpoint are trained on, and how the fitted models make the same columns.
+
+    Attributes
+    ----------
+    rows, labels: the training cases (positions) that have a label, and their labels.
+    columns: model -> (n, d) of these cases; only the models whose sources are there.
+    regions: the RadScores fitted on all training cases, None without radiomics; `fold_regions` those of the folds.
+    deep, deep_ct: how Deep-RadScore and Deep-CT read the networks' outputs, None without images.
+    """
+
+    key: str
+    rows: np.ndarray
+    labels: np.ndarray
+    columns: dict[str, np.ndarray]
+    regions: RegionScores | None
+    fold_regions: tuple[RegionScores, ...]
+    deep: DeepColumns | None
+    deep_ct: DeepColumns | None
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of every endpoint with the networks behind them: Deep-RadScore's, and Deep-CT's (often the same)."""
+
+    stages: tuple[EndpointStage, ...]
+    networks: Networks | None
+    deep_ct_networks: Networks | None
+
+
+@dataclass(frozen=True)
+class FittedModels:
+    """All that was fitted on one training set: the stages of every endpoint, and endpoint -> model -> classifier."""
 
     stages: Stages
     fusions: dict[str, dict[str, FusionModel]]
@@ -43,18 +98,18 @@ class FittedPart:
     ) -> dict[str, dict[str, np.ndarray]]:
         """Endpoint -> model -> the classifier's columns (n, d) of cases that took no part in the training."""
         joint, image_only = outputs
-        made = {}
-        for stage in self.stages.stages:
-            made[stage.key] = three_models(
+        return {
+            stage.key: _columns_of_models(
                 None if stage.deep is None else stage.deep.columns(joint, stage.key),
                 None if stage.deep_ct is None else stage.deep_ct.columns(image_only, stage.key),
                 None if stage.regions is None else stage.regions.columns(cases.features),
             )
-        return made
+            for stage in self.stages.stages
+        }
 
 
-def rules_of(training: StudyData) -> tuple[dict[str, Rule], dict[str, str]]:
-    """How each endpoint is modelled on this training part, and why those that cannot be are not (one sentence)."""
+def find_rules(training: StudyData) -> tuple[dict[str, Rule], dict[str, str]]:
+    """How each endpoint is modelled on this training set, and why those that cannot be are not (one sentence)."""
     rules: dict[str, Rule] = {}
     reasons = {}
     for key in training.labels.columns:
@@ -65,7 +120,7 @@ def rules_of(training: StudyData) -> tuple[dict[str, Rule], dict[str, str]]:
     return rules, reasons
 
 
-def fit_part(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> FittedPart:
+def fit_models(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> FittedModels:
     """Fit the endpoints of `rules`.
 
     Raises
@@ -81,26 +136,26 @@ def fit_part(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, ru
     }
     fitted = run.load_or_compute_each(fit_fusion, tasks.values(), Stage.CLASSIFIERS)
     fusions: dict[str, dict[str, FusionModel]] = {stage.key: {} for stage in stages.stages}
-    fused: dict[tuple[str, str], FusionModel] = all_fitted(dict(zip(tasks, fitted, strict=True)))
-    for (key, name), fusion in fused.items():
+    allowed: dict[tuple[str, str], FusionModel] = _all_fitted(dict(zip(tasks, fitted, strict=True)))
+    for (key, name), fusion in allowed.items():
         fusions[key][name] = fusion
-    return FittedPart(stages, fusions)
+    return FittedModels(stages, fusions)
 
 
-def fit_what_can_be(
+def fit_possible_models(
     training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run
-) -> tuple[FittedPart | None, dict[str, str]]:
-    """`fit_part` without the endpoints that cannot be fitted, and why each cannot; None where no endpoint can."""
+) -> tuple[FittedModels | None, dict[str, str]]:
+    """`fit_models` without the endpoints that cannot be fitted, and why each cannot; None where no endpoint can."""
     refused: dict[str, str] = {}
     while left := {key: rule for key, rule in rules.items() if key not in refused}:
         try:
-            return fit_part(training, left, plan, run), refused
+            return fit_models(training, left, plan, run), refused
         except RefusedEndpoints as found:
             refused |= found.reasons
     return None, refused
 
 
-def every_reason(reasons: dict[str, str]) -> str:
+def join_reasons(reasons: dict[str, str]) -> str:
     """The sentences of several endpoints as one."""
     return "; ".join(f"{key}: {reason.rstrip('.').replace('; ', ', ')}" for key, reason in reasons.items())
 
@@ -139,3 +194,132 @@ def fit_fusion(
         return model.fit(columns, labels, groups=patients)
     except DeepRadScoreError as error:
         return Refused(str(error))
+
+
+def strict_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> Stages:
+    """Out-of-fold columns of every endpoint of `rules`. Raises what `fit_models` raises of the RadScores."""
+    keys, patients = tuple(rules), training.patients.to_numpy()
+    folds = stratified_folds(training.labels.to_numpy(), patients, plan.folds, plan.seed)
+    regions = _fit_regions(training, rules, [*(train for train, _ in folds), None], plan, run)
+    networks = None
+    if training.patches is not None:
+        labels = training.labels[list(keys)].to_numpy()
+        networks = fit_fold_networks(training.patches, labels, patients, keys, folds, plan.network, plan.seed, run)
+    stages = []
+    for key in keys:
+        radscores = None
+        if regions:
+            radscores = np.full((len(training.labels), len(regions[key, 0].radscores)), np.nan)
+            for fold, (_, left_out) in enumerate(folds):
+                radscores[left_out] = regions[key, fold].columns(training.features.iloc[left_out])
+        fold_regions = tuple(regions[key, fold] for fold in range(len(folds))) if regions else ()
+        of_all = regions.get((key, len(folds)))
+        stages.append(_stage(training, key, radscores, of_all, fold_regions, networks, networks))
+    return Stages(tuple(stages), networks, networks)
+
+
+def paper_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> Stages:
+    """In-sample columns of every endpoint of `rules`. Raises what `fit_models` raises of the RadScores."""
+    regions = _fit_regions(training, rules, [None], plan, run)
+    keys = tuple(rules)
+    radscores = {key: regions[key, 0].columns(training.features) for key in keys} if regions else {}
+    image_only = joint = None
+    if training.patches is not None:
+        labels = training.labels[list(keys)].to_numpy()
+        settings = (training.patients.to_numpy(), keys, plan.network, plan.seed, run)
+        image_only = joint = fit_joint_network(training.patches, labels, None, *settings)
+        if radscores:
+            of_all = np.stack([radscores[key] for key in keys], axis=1)
+            joint = fit_joint_network(training.patches, labels, of_all, *settings)
+    stages = [_stage(training, key, radscores.get(key), regions.get((key, 0)), (), joint, image_only) for key in keys]
+    return Stages(tuple(stages), joint, image_only)
+
+
+def _stage(
+    training: StudyData,
+    key: str,
+    radscores: np.ndarray | None,
+    regions: RegionScores | None,
+    fold_regions: tuple[RegionScores, ...],
+    joint: Networks | None,
+    image_only: Networks | None,
+) -> EndpointStage:
+    rows = np.flatnonzero(training.labels[key].notna().to_numpy())
+    columns = _columns_of_models(
+        None if joint is None else joint.training_columns[key],
+        None if image_only is None else image_only.training_columns[key],
+        radscores,
+    )
+    return EndpointStage(
+        key,
+        rows,
+        training.labels[key].to_numpy()[rows].astype(int),
+        {name: values[rows] for name, values in columns.items()},
+        regions,
+        fold_regions,
+        None if joint is None else joint.columns[key],
+        None if image_only is None else image_only.columns[key],
+    )
+
+
+def _columns_of_models(
+    joint: np.ndarray | None, image_only: np.ndarray | None, radscores: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Model -> its columns (n, d), for the models whose sources are there."""
+    columns: dict[str, np.ndarray] = {}
+    if radscores is not None:
+        columns[Model.RADIOMICS] = radscores
+    if image_only is not None:
+        columns[Model.DEEP] = image_only
+    if joint is not None and radscores is not None:
+        columns[Model.FUSED] = np.hstack([joint, radscores])
+    return columns
+
+
+def _fit_regions(
+    training: StudyData, rules: dict[str, Rule], subsets: Sequence[np.ndarray | None], plan: TrainingPlan, run: Run
+) -> dict[tuple[str, int], RegionScores]:
+    """RadScores of every endpoint on every subset of the training cases (None: all); none without radiomics.
+
+    Raises
+    ------
+    RefusedEndpoints: features that vary, or repeatable ones, or patients are missing for some endpoints.
+    """
+    if not regions_of(training.features):
+        return {}
+    names = [(key, number) for key in rules for number in range(len(subsets))]
+    tasks = (_regions_task(training, key, rules[key], subsets[number], plan.seed) for key, number in names)
+    fitted = run.load_or_compute_each(_fit_regions_once, tasks, Stage.RADSCORES)
+    return _all_fitted(dict(zip(names, fitted, strict=True)))
+
+
+def _regions_task(training: StudyData, key: str, rule: Rule, subset: np.ndarray | None, seed: int) -> dict:
+    chosen = training if subset is None else training.subset(subset)
+    chosen = chosen.subset(chosen.labels[key].notna().to_numpy())
+    return {
+        "features": chosen.features.to_numpy(),
+        "names": tuple(str(name) for name in chosen.features.columns),
+        "labels": chosen.labels[key].to_numpy().astype(int),
+        "patients": np.unique(chosen.patients, return_inverse=True)[1],
+        "repeatable": chosen.repeatable,
+        "rule": rule,
+        "seed": seed,
+    }
+
+
+def _fit_regions_once(features: np.ndarray, names: tuple[str, ...], **of_fit: Any) -> RegionScores | Refused:
+    try:
+        return RegionScores.fit(pd.DataFrame(features, columns=list(names)), **of_fit)
+    except DeepRadScoreError as error:
+        return Refused(str(error))
+
+
+def _all_fitted(fits: Mapping[tuple[str, Name], Fit | Refused]) -> dict[tuple[str, Name], Fit]:
+    """The fits by endpoint and subset or model. Raises RefusedEndpoints with the first sentence of each endpoint."""
+    refused: dict[str, str] = {}
+    for (key, _), fit in fits.items():
+        if isinstance(fit, Refused):
+            refused.setdefault(key, fit.reason)
+    if refused:
+        raise RefusedEndpoints(refused)
+    return {name: fit for name, fit in fits.items() if not isinstance(fit, Refused)}

@@ -1,4 +1,4 @@
-"""Step 3 within a protocol: which networks are trained on which cases, and what they say of cases they never saw."""
+"""Deep-CT networks of a training set: one per fold, one for all cases, or an untrained one (method: Deep-CT)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.deepct.outputs import N_DEEP, NetworkOutputs, merge_outputs
 from DeepRadScoreLib.fusion.columns import DeepColumns, Scale
 from DeepRadScoreLib.models import NetworkForm
-from DeepRadScoreLib.progress import Report
 from DeepRadScoreLib.study.plans import NetworkPlan
 from DeepRadScoreLib.study.splits import Fold, holdout
 
@@ -29,28 +28,28 @@ PATIENCE = 12
 
 @dataclass(frozen=True)
 class Networks:
-    """Trained networks with what a later stage needs of them.
+    """Trained networks, and how classifiers get their columns from them.
 
     Attributes
     ----------
     members: one dictionary per fold: "shared" or an endpoint key -> network.
     columns: endpoint -> how its columns are read off the networks' outputs.
-    out_of_fold: endpoint -> (n, d) columns of the training cases.
+    training_columns: endpoint -> (n, d) columns of the training cases, out of fold where there are folds.
     weights: where the networks started from, for reports.
     """
 
     members: tuple[dict[str, DeepCT], ...]
     columns: dict[str, DeepColumns]
-    out_of_fold: dict[str, np.ndarray]
+    training_columns: dict[str, np.ndarray]
     weights: str
     device: str
 
     def outputs(self, patches: np.ndarray) -> list[NetworkOutputs]:
         """Outputs of every fold's networks for patches (n, 160, 160) in HU."""
-        return [member_outputs(member, patches, self.device) for member in self.members]
+        return [_outputs_of(member, patches, self.device) for member in self.members]
 
 
-def member_outputs(member: dict[str, DeepCT], patches: np.ndarray, device: str) -> NetworkOutputs:
+def _outputs_of(member: dict[str, DeepCT], patches: np.ndarray, device: str) -> NetworkOutputs:
     """Outputs of one fold's networks for patches (n, 160, 160) in HU."""
     from DeepRadScoreLib.deepct.network import deep_outputs
 
@@ -69,38 +68,37 @@ def fit_fold_networks(
 ) -> Networks:
     """One network (or one per endpoint) for each fold; each case's out-of-fold logit is z-scored by its own fold.
 
+    The frozen form has one network for all folds, since it is not trained.
+
     `labels` is (n, endpoints) in the order of `keys`, NaN where a label is missing.
     """
-    groups = [("shared", keys)] if plan.form == NetworkForm.SHARED else [(key, (key,)) for key in keys]
+    if plan.form == NetworkForm.FROZEN:
+        return fit_frozen_network(patches, labels, keys, plan, seed)
     members: list[dict[str, DeepCT]] = []
     scales: dict[str, list[Scale]] = {key: [] for key in keys}
     out_of_fold = {key: np.full((len(patches), 1), np.nan) for key in keys}
-    described = ""
+    weights = ""
     for number, (train, left_out) in enumerate(folds):
-        member = {}
-        for name, endpoints in groups:
-            columns = [keys.index(key) for key in endpoints]
-            title = f"{name}, fold {number + 1} of {len(folds)}"
-            member[name], described = _train(
-                patches[train],
-                labels[train][:, columns],
-                patients[train],
-                None,
-                endpoints,
-                plan,
-                seed + number,
-                run.folder / f"fold-{number + 1}-{name}.checkpoint",
-                title,
-                run.report,
-            )
-        outputs = member_outputs(member, patches, plan.device)
+        member, weights = _train_member(
+            patches[train],
+            labels[train],
+            patients[train],
+            None,
+            keys,
+            plan,
+            seed + number,
+            f"fold-{number + 1}",
+            f"{{}}, fold {number + 1} of {len(folds)}",
+            run,
+        )
+        outputs = _outputs_of(member, patches, plan.device)
         for key in keys:
             scale = Scale.of(outputs.logit[key][train])
             scales[key].append(scale)
             out_of_fold[key][left_out, 0] = scale(outputs.logit[key][left_out])
         members.append(member)
-    columns_of = {key: DeepColumns("logit", tuple(scales[key])) for key in keys}
-    return Networks(tuple(members), columns_of, out_of_fold, described, plan.device)
+    columns = {key: DeepColumns("logit", tuple(scales[key])) for key in keys}
+    return Networks(tuple(members), columns, out_of_fold, weights, plan.device)
 
 
 def fit_joint_network(
@@ -114,40 +112,24 @@ def fit_joint_network(
     run: Run,
 ) -> Networks:
     """The paper's network on all training cases, with the RadScores (n, endpoints, 2) in its head, or image only."""
-    groups = [("shared", keys)] if plan.form == NetworkForm.SHARED else [(key, (key,)) for key in keys]
-    title = "Deep-CT" if radscores is None else "Deep-RadScore network"
-    member = {}
-    described = ""
-    for name, endpoints in groups:
-        columns = [keys.index(key) for key in endpoints]
-        member[name], described = _train(
-            patches,
-            labels[:, columns],
-            patients,
-            None if radscores is None else radscores[:, columns],
-            endpoints,
-            plan,
-            seed,
-            run.folder / f"{'image' if radscores is None else 'joint'}-{name}.checkpoint",
-            f"{title} {name}",
-            run.report,
-        )
-    outputs = member_outputs(member, patches, plan.device)
-    own = {key: np.asarray(outputs.deep[key], dtype=float) for key in keys}
-    return Networks((member,), {key: DeepColumns("units") for key in keys}, own, described, plan.device)
+    name, title = ("image", "Deep-CT {}") if radscores is None else ("joint", "Deep-RadScore network {}")
+    member, weights = _train_member(patches, labels, patients, radscores, keys, plan, seed, name, title, run)
+    outputs = _outputs_of(member, patches, plan.device)
+    units = {key: np.asarray(outputs.deep[key], dtype=float) for key in keys}
+    return Networks((member,), {key: DeepColumns("units") for key in keys}, units, weights, plan.device)
 
 
 def fit_frozen_network(
     patches: np.ndarray, labels: np.ndarray, keys: tuple[str, ...], plan: NetworkPlan, seed: int
 ) -> Networks:
-    """An untrained trunk: principal components of its pooled features, and a logistic read-out for Grad-CAM."""
+    """An untrained trunk with principal components of its pooled features, and a logistic read-out for Grad-CAM."""
     from DeepRadScoreLib.deepct.training import frozen_network
 
-    network, described = frozen_network(
+    network, weights = frozen_network(
         patches, _spec(keys, plan, 0), weights=_weights(plan), sha256=plan.weights_sha256, seed=seed, device=plan.device
     )
     member = {"shared": network}
-    pooled = np.asarray(member_outputs(member, patches, plan.device).pooled, dtype=float)
+    pooled = np.asarray(_outputs_of(member, patches, plan.device).pooled, dtype=float)
     pca = PCA(N_DEEP, svd_solver="full", random_state=seed).fit(pooled)
     columns, scores = {}, (pooled - pca.mean_) @ pca.components_.T
     for number, key in enumerate(keys):
@@ -158,7 +140,7 @@ def fit_frozen_network(
             axes=pca.components_,
             readout=_readout(scores[known], labels[known, number], pca.components_),
         )
-    return Networks((member,), columns, dict.fromkeys(keys, scores), described, plan.device)
+    return Networks((member,), columns, dict.fromkeys(keys, scores), weights, plan.device)
 
 
 def _readout(scores: np.ndarray, labels: np.ndarray, axes: np.ndarray) -> np.ndarray:
@@ -168,21 +150,24 @@ def _readout(scores: np.ndarray, labels: np.ndarray, axes: np.ndarray) -> np.nda
     return (logistic.coef_[0] / sd) @ axes
 
 
-def _train(
+def _train_member(
     patches: np.ndarray,
     labels: np.ndarray,
     patients: np.ndarray,
     radscores: np.ndarray | None,
-    endpoints: tuple[str, ...],
+    keys: tuple[str, ...],
     plan: NetworkPlan,
     seed: int,
-    checkpoint: Path,
+    name: str,
     title: str,
-    report: Report,
-) -> tuple[DeepCT, str]:
+    run: Run,
+) -> tuple[dict[str, DeepCT], str]:
+    """The shared network, or one per endpoint, and where its weights started from.
+
+    `name` begins the checkpoints' names; `{}` in `title` becomes the network's name.
+    """
     from DeepRadScoreLib.deepct.training import TrainingSettings, train_network
 
-    chosen = holdout(labels, patients, VALIDATION_SHARE, seed)
     settings = TrainingSettings(
         epochs=plan.epochs,
         patience=plan.epochs if plan.weights == "none" else PATIENCE,
@@ -190,22 +175,29 @@ def _train(
         weights=_weights(plan),
         weights_sha256=plan.weights_sha256,
     )
-    trained = train_network(
-        patches[~chosen],
-        labels[~chosen],
-        patches[chosen],
-        labels[chosen],
-        spec=_spec(endpoints, plan, 0 if radscores is None else 2),
-        settings=settings,
-        seed=seed,
-        device=plan.device,
-        radscores=None if radscores is None else radscores[~chosen],
-        validation_radscores=None if radscores is None else radscores[chosen],
-        checkpoint=checkpoint,
-        title=title,
-        report=report,
-    )
-    return trained.network, trained.weights
+    member, weights = {}, ""
+    groups = {"shared": keys} if plan.form == NetworkForm.SHARED else {key: (key,) for key in keys}
+    for network, endpoints in groups.items():
+        columns = [keys.index(key) for key in endpoints]
+        wanted, scores = labels[:, columns], None if radscores is None else radscores[:, columns]
+        validation = holdout(wanted, patients, VALIDATION_SHARE, seed)
+        trained = train_network(
+            patches[~validation],
+            wanted[~validation],
+            patches[validation],
+            wanted[validation],
+            spec=_spec(endpoints, plan, 0 if scores is None else 2),
+            settings=settings,
+            seed=seed,
+            device=plan.device,
+            radscores=None if scores is None else scores[~validation],
+            validation_radscores=None if scores is None else scores[validation],
+            checkpoint=run.folder / f"{name}-{network}.checkpoint",
+            title=title.format(network),
+            report=run.report,
+        )
+        member[network], weights = trained.network, trained.weights
+    return member, weights
 
 
 def _spec(endpoints: tuple[str, ...], plan: NetworkPlan, n_radscores: int) -> NetworkSpec:

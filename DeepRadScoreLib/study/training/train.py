@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.bundle import Bundle, EndpointModel
-from DeepRadScoreLib.cohort.table import Cohort
+from DeepRadScoreLib.bundle import Bundle, EndpointModel, write_bundle
+from DeepRadScoreLib.cohort.table import Cohort, read_cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError
+from DeepRadScoreLib.extras import LEARNING, require
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.imaging.origin import synthetic_label
 from DeepRadScoreLib.manifest import SCHEMA, EndpointCard, Manifest, ValidationCard
@@ -23,12 +26,17 @@ from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.provenance import BUNDLE_PACKAGES, code_digest, versions
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.statistics.auc import auc_interval
-from DeepRadScoreLib.study.data import StudyData
+from DeepRadScoreLib.study.data import StudyData, extracted
 from DeepRadScoreLib.study.plans import TrainingPlan
 from DeepRadScoreLib.study.splits import holdout
-from DeepRadScoreLib.study.training.fitting import FittedPart, every_reason, fit_what_can_be, rules_of
+from DeepRadScoreLib.study.training.fitting import (
+    EndpointStage,
+    FittedModels,
+    find_rules,
+    fit_possible_models,
+    join_reasons,
+)
 from DeepRadScoreLib.study.training.networks import Networks
-from DeepRadScoreLib.study.training.protocols import EndpointStage
 
 FEWEST_TEST_POSITIVES = 5
 BACKGROUND_ROWS = 50
@@ -49,6 +57,28 @@ class TrainingResult:
     left_out: dict[str, str]
 
 
+def train_from_table(
+    table: Path, out: Path | None, plan: TrainingPlan, run: Run, *, cd8a_cut: float | None = None
+) -> TrainingResult:
+    """Train on a cohort table; the bundle is written if `out` is given. An interrupted run resumes.
+
+    Raises
+    ------
+    CohortError: the table cannot be used, or what `train_bundle` raises.
+    InputError: settings that cannot work (see `TrainingPlan.check`).
+    """
+    require("study", "training", *LEARNING)
+    cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
+    plan.check()
+    computed = extracted(cohort, plan, "both", run)
+    run = run.within("runs").within(_work_key(cohort, computed, plan))
+    result = train_bundle(cohort, computed, plan, run)
+    if out is not None:
+        write_bundle(result.bundle, out)
+    shutil.rmtree(run.folder)
+    return result
+
+
 def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, run: Run) -> TrainingResult:
     """Train on the cohort, judge on its held-out part, and return the bundle.
 
@@ -60,7 +90,7 @@ def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, r
     """
     data = StudyData.of(cohort, computed)
     test = _held_out(cohort, data, plan)
-    training, testing = data.part(~test), data.part(test)
+    training, testing = data.subset(~test), data.subset(test)
     rules, cards = _rules(training)
     if not rules:
         raise CohortError(
@@ -68,12 +98,12 @@ def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, r
             where=cohort.path,
             mend="add labelled cases",
         )
-    fitted, refused = fit_what_can_be(training, rules, plan, run)
+    fitted, refused = fit_possible_models(training, rules, plan, run)
     for key, reason in refused.items():
         cards[key] = cards[key].model_copy(update={"modelled": False, "reason": reason})
     if fitted is None:
         raise CohortError(
-            f"no endpoint can be modelled: {every_reason(refused)}",
+            f"no endpoint can be modelled: {join_reasons(refused)}",
             where=cohort.path,
             mend="mend these or add other endpoints",
         )
@@ -113,7 +143,7 @@ def _held_out_by(cohort: Cohort) -> str:
 
 
 def _rules(training: StudyData) -> tuple[dict[str, Rule], dict[str, EndpointCard]]:
-    rules, reasons = rules_of(training)
+    rules, reasons = find_rules(training)
     cards = {}
     for key in KEYS:
         known = training.labels_of_patients(key)
@@ -134,7 +164,7 @@ def _endpoint_model(stage: EndpointStage, fusion: FusionModel, seed: int) -> End
 
 
 def _judge(
-    fitted: FittedPart, models: dict[str, EndpointModel], testing: StudyData
+    fitted: FittedModels, models: dict[str, EndpointModel], testing: StudyData
 ) -> tuple[pd.DataFrame, dict[str, dict]]:
     """The held-out cases' scores, and endpoint -> what its card learns from them."""
     columns = fitted.columns(testing, fitted.outputs(testing.patches))
@@ -142,7 +172,7 @@ def _judge(
     judged = {}
     for stage in fitted.stages.stages:
         known = testing.labels[stage.key].notna().to_numpy()
-        part = testing.part(known)
+        part = testing.subset(known)
         if not known.any():
             continue
         labels = part.labels[stage.key].to_numpy().astype(int)
@@ -240,7 +270,7 @@ def _manifest(
     )
 
 
-def work_key(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan) -> str:
+def _work_key(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan) -> str:
     """Names the work folder of a run: another plan or other data never take up its parts."""
     digest = hashlib.sha256((code_digest() + repr(plan.plain())).encode())
     digest.update(computed.features.to_numpy().tobytes())

@@ -26,8 +26,8 @@ from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, RegionError, WorkersError
 from DeepRadScoreLib.progress import Stage
 from DeepRadScoreLib.study.data import StudyInputs
+from DeepRadScoreLib.study.evaluation.evaluate import evaluate_from_table
 from DeepRadScoreLib.study.plans import EvaluationPlan, TrainingPlan
-from DeepRadScoreLib.study.run import evaluate_from_table
 from support.crashing_units import abs_of, case_or_death, deadly, dies, tries, waits
 from support.imaging_phantoms import image_of, tumour_case
 from support.small_evaluation import write_small_cohort

@@ -227,6 +227,6 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(tmp_path,
     weights = dataclasses.replace(plan, network=dataclasses.replace(plan.network, weights="r50.pth"))
     with pytest.raises(InputError, match=r"r50\.pth: one weight file fits one backbone only"):
         compare(data, tmp_path, plan=weights)
-    few = data.part(np.arange(24))
+    few = data.subset(np.arange(24))
     with pytest.raises(TooFewPositivesError, match="EGFR, fold 1 of 2"):
         compare(few, tmp_path)

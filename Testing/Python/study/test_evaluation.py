@@ -14,12 +14,11 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.progress import Progress, ignore
-from DeepRadScoreLib.study.data import StudyInputs, gather, read_labels
-from DeepRadScoreLib.study.evaluation.evaluate import evaluate
+from DeepRadScoreLib.study.data import StudyInputs, gather, read_study_cohort
+from DeepRadScoreLib.study.evaluation.evaluate import evaluate_cases, evaluate_from_table
 from DeepRadScoreLib.study.evaluation.fold import clinical_columns
 from DeepRadScoreLib.study.plans import EvaluationPlan, TrainingPlan
-from DeepRadScoreLib.study.run import evaluate_from_table
-from DeepRadScoreLib.study.splits import outer_parts
+from DeepRadScoreLib.study.splits import outer_folds
 from support.small_evaluation import write_small_cohort
 
 N = 72
@@ -97,19 +96,19 @@ def test_the_optimism_gap_is_inner_less_strict(both):
 
 
 def test_a_test_part_touches_nothing_that_is_learned(inputs, tmp_path):
-    cohort = read_labels(inputs)
+    cohort = read_study_cohort(inputs)
     gathered = gather(inputs, cohort, QUICK, Run())
     plan = EvaluationPlan(("strict",), QUICK, "column")
-    (part,) = outer_parts(gathered.cases, plan, "strict")
+    (fold,) = outer_folds(gathered.cases, plan, "strict")
     features = gathered.cases.data.features.copy()
-    features.iloc[part.test] += 3.0
+    features.iloc[fold.test] += 3.0
     labels = gathered.cases.data.labels.copy()
-    labels.iloc[part.test] = 1.0 - labels.iloc[part.test]
+    labels.iloc[fold.test] = 1.0 - labels.iloc[fold.test]
     changed = dataclasses.replace(
         gathered.cases, data=dataclasses.replace(gathered.cases.data, features=features, labels=labels)
     )
     first, second = (
-        evaluate(cases, plan, {}, Run(tmp_path / name))[0]["strict"][0]
+        evaluate_cases(cases, plan, {}, Run(tmp_path / name))[0]["strict"][0]
         for name, cases in (("as_is", gathered.cases), ("changed", changed))
     )
     for a, b in zip(first.fits, second.fits, strict=True):
@@ -172,7 +171,7 @@ def test_nothing_to_evaluate_is_one_sentence_with_every_reason(inputs, own_cache
 
 
 def test_shuffled_labels_stay_with_patients_and_parts(inputs):
-    data = gather(inputs, read_labels(inputs), QUICK, Run()).cases.data
+    data = gather(inputs, read_study_cohort(inputs), QUICK, Run()).cases.data
     parts = [np.flatnonzero(np.isin(data.patients, chosen)) for chosen in np.array_split(np.unique(data.patients), 4)]
     shuffled = data.with_shuffled_labels(parts, 0)
     assert (shuffled.labels["EGFR"].groupby(data.patients).nunique() == 1).all()

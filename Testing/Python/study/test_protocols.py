@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.study.data import StudyData
-from DeepRadScoreLib.study.training.protocols import paper_stages, strict_stages
+from DeepRadScoreLib.study.training.fitting import paper_stages, strict_stages
 from DeepRadScoreLib.study.training.train import train_bundle
 from support.small_study import small_plan, small_study
 

@@ -12,10 +12,9 @@ from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.fusion.columns import RegionScores
 from DeepRadScoreLib.progress import Progress
-from DeepRadScoreLib.study.data import StudyInputs, gather, read_labels
-from DeepRadScoreLib.study.evaluation.evaluate import evaluate
+from DeepRadScoreLib.study.data import StudyInputs, gather, read_study_cohort
+from DeepRadScoreLib.study.evaluation.evaluate import evaluate_cases, evaluate_from_table
 from DeepRadScoreLib.study.plans import EvaluationPlan, TrainingPlan
-from DeepRadScoreLib.study.run import evaluate_from_table
 from DeepRadScoreLib.study.training.train import train_bundle
 from support.made_up_study import summarised
 from support.small_evaluation import write_small_cohort
@@ -71,8 +70,8 @@ def test_one_fold_that_cannot_be_fitted_leaves_its_endpoint_out_of_all_killed_or
     assert study.flow["KRAS"].not_run.startswith(sentence)
     assert set(study.predictions()["endpoint"]) == {"EGFR"}
 
-    cases = gather(inputs, read_labels(inputs), QUICK, Run()).cases
-    screened, _ = evaluate(cases, BY_SITE, {"KRAS": "not asked for"}, Run(tmp_path / "work"))
+    cases = gather(inputs, read_study_cohort(inputs), QUICK, Run()).cases
+    screened, _ = evaluate_cases(cases, BY_SITE, {"KRAS": "not asked for"}, Run(tmp_path / "work"))
     expected = summarised(study, folds=screened)
     pd.testing.assert_frame_equal(study.predictions(), expected.predictions())
     assert study.protocols == expected.protocols
@@ -101,9 +100,9 @@ def test_where_no_endpoint_can_be_fitted_every_reason_is_one_sentence(tmp_path):
 
 def test_a_baseline_that_cannot_be_fitted_is_not_run_and_says_why(never_fitted, tmp_path):
     inputs, study = never_fitted
-    cases = gather(inputs, read_labels(inputs), QUICK, Run()).cases
+    cases = gather(inputs, read_study_cohort(inputs), QUICK, Run()).cases
     cases = dataclasses.replace(cases, shuffled=cases.data.features * 0.0)
-    folds, _ = evaluate(cases, BY_COLUMN, {}, Run(tmp_path / "work"))
+    folds, _ = evaluate_cases(cases, BY_COLUMN, {}, Run(tmp_path / "work"))
     found = summarised(study, folds=folds, models_not_run={}).protocols["strict"]
     models = found.endpoints["EGFR"].models
     assert "no feature varies" in models["shuffled-voxels"].not_run

@@ -52,7 +52,7 @@ def main() -> None:
 
 def settle(widget: Any) -> None:
     harness.process_events(20)
-    harness.wait_for(lambda: not widget.work.running and not widget.review._watch.waiting, MAX_WAIT_S)
+    harness.wait_for(lambda: not widget.work.running and not widget.review.watch.waiting, MAX_WAIT_S)
     harness.process_events(20)
 
 
@@ -91,7 +91,7 @@ def draw_all(module: Any, out: Path, *, published: bool) -> None:
         raise SystemExit(widget.ui.messageLabel.text)
     shown = next(iter(widget.review.stored.heat_map_ids), None)
     if shown is not None:
-        widget.results.profile._findings[shown].button.click()
+        widget.results.profile.findings[shown].button.click()
     for section in (widget.ui.reviewSection, widget.ui.analysisSection):
         section.collapsed = True
     grab(module.panel, out / f"profile_{WIDE}.png", WIDE, max_height)

@@ -18,16 +18,22 @@ class ProfileView:
     ----------
     layout: where the widgets are put.
     on_finding: called with the key of the finding that was opened, or with None when it was closed.
+
+    Attributes
+    ----------
+    head: the label with case, model and validity.
+    findings: endpoint -> its button, numbers and evidence.
+    selected: endpoint of the open finding, or None.
     """
 
     def __init__(self, layout: Any, on_finding: Callable[[str | None], None]) -> None:
         self._on_finding = on_finding
         self.selected: str | None = None
-        self._reason, self._head, self._regions = _label(), _label(), _label()
-        for label in (self._reason, self._head, self._regions):
+        self._reason, self.head, self._regions = _label(), _label(), _label()
+        for label in (self._reason, self.head, self._regions):
             layout.addWidget(label)
         self._titles: list[Any] = []
-        self._findings: dict[str, _Finding] = {}
+        self.findings: dict[str, _Finding] = {}
         for group, title in text.GROUP_TITLES.items():
             heading = _label()
             heading.text = f"<p><b>{title}</b></p>"
@@ -36,7 +42,7 @@ class ProfileView:
             self._titles.append(heading)
             for endpoint in ENDPOINTS:
                 if endpoint.group == group:
-                    self._findings[endpoint.key] = _Finding(endpoint, layout, self._toggle)
+                    self.findings[endpoint.key] = _Finding(endpoint, layout, self._toggle)
         self.clear("Not analyzed yet.")
 
     def show(self, document: dict[str, Any], stale: bool) -> None:
@@ -55,11 +61,11 @@ class ProfileView:
         entries = document["endpoints"]
         if self.selected is not None and (not with_model or entries[self.selected]["probability"] is None):
             self.close_finding()
-        for key, finding in self._findings.items():
+        for key, finding in self.findings.items():
             finding.show(entries[key], numbers, with_model)
         self._reason.visible = False
-        self._head.text, self._regions.text = head, regions
-        for label in (self._head, self._regions):
+        self.head.text, self._regions.text = head, regions
+        for label in (self.head, self._regions):
             label.visible = True
         for heading in self._titles:
             heading.visible = with_model
@@ -69,16 +75,16 @@ class ProfileView:
         self.close_finding()
         self._reason.text = reason
         self._reason.visible = True
-        for widget in (self._head, self._regions, *self._titles):
+        for widget in (self.head, self._regions, *self._titles):
             widget.visible = False
-        for finding in self._findings.values():
+        for finding in self.findings.values():
             finding.hide()
 
     def close_finding(self) -> None:
         """Close the open finding, as a second click on it does."""
         if self.selected is not None:
             key, self.selected = self.selected, None
-            self._findings[key].open(False)
+            self.findings[key].open(False)
             self._on_finding(None)
 
     def _toggle(self, key: str) -> None:
@@ -86,9 +92,9 @@ class ProfileView:
             self.close_finding()
             return
         if self.selected is not None:
-            self._findings[self.selected].open(False)
+            self.findings[self.selected].open(False)
         self.selected = key
-        self._findings[key].open(True)
+        self.findings[key].open(True)
         self._on_finding(key)
 
 

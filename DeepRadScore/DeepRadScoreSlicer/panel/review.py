@@ -29,6 +29,7 @@ class Review:
 
     Attributes
     ----------
+    watch: observes the CT and the mask under review.
     chosen: the nodes under review and the thickness of the shell.
     opened: the case of the list that was opened last, None where none is open.
     unsaved: whether the opened case's mask was changed since it was loaded or saved.
@@ -40,7 +41,7 @@ class Review:
         self, on_quality: Callable[[str], None], on_results: Callable[[results.StoredProfile | None], None]
     ) -> None:
         self._on_quality, self._on_results = on_quality, on_results
-        self._watch = ReviewWatch(self._changed, self._update)
+        self.watch = ReviewWatch(self._changed, self._update)
         self._show_shell = True
         self.stored: results.StoredProfile | None = None
         self._lung: tuple[Path, Any] | None = None
@@ -89,7 +90,7 @@ class Review:
             return
         before, self.chosen = self.chosen, chosen
         volume, segmentation = self.volume, self.segmentation
-        self._watch.follow(volume, segmentation)
+        self.watch.follow(volume, segmentation)
         if volume is not None and segmentation is not None:
             self._keep_original(volume, segmentation)
         if before.volume_id != chosen.volume_id:
@@ -97,7 +98,7 @@ class Review:
             self.find_results()
         elif before.complete and chosen.complete:
             self._mark_stale()
-        self._watch.update_soon()
+        self.watch.update_soon()
 
     def show_shell(self, visible: bool) -> None:
         """Show or hide the shell of the CT under review; those of other CTs are hidden."""
@@ -173,7 +174,7 @@ class Review:
 
     def stop(self) -> None:
         """Stop observing, and hold no node."""
-        self._watch.stop()
+        self.watch.stop()
         self.chosen, self.stored, self._lung = Chosen(), None, None
 
     def forget(self) -> None:

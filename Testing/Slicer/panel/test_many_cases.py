@@ -34,7 +34,7 @@ def test_memory_and_scene_are_flat(slicer_app, tmp_path, monkeypatch):
     for number in range(CASES):
         panel.cases.view.next()
         harness.process_events(2)
-        harness.wait_for(lambda: not panel.review._watch.waiting)
+        harness.wait_for(lambda: not panel.review.watch.waiting)
         assert panel.review.case_id == f"c{number}"
         megabytes.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6)
     panel.ui.closeCaseButton.click()

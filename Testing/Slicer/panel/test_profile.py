@@ -78,8 +78,8 @@ def test_ten_findings_in_three_groups(panel, document):
     for title in ("Risk factors", "Mutations", "Immune"):
         assert title in text
     given = [key for key, entry in document["endpoints"].items() if entry["probability"] is not None]
-    buttons = {key: finding.button for key, finding in panel._findings.items() if not finding.button.isHidden()}
-    assert len(panel._findings) == 10
+    buttons = {key: finding.button for key, finding in panel.findings.items() if not finding.button.isHidden()}
+    assert len(panel.findings) == 10
     assert list(buttons) == given
     assert all(document["endpoints"][key]["decision"] in button.text for key, button in buttons.items())
 
@@ -90,7 +90,7 @@ def test_numbers_are_those_of_the_report(panel, document):
 
     panel.show(document, False)
     for key, entry in document["endpoints"].items():
-        text = plain(panel._findings[key].numbers.text)
+        text = plain(panel.findings[key].numbers.text)
         for flag in entry["flags"]:
             assert flag_sentence(flag) in text
         if entry["probability"] is None:
@@ -103,19 +103,19 @@ def test_numbers_are_those_of_the_report(panel, document):
             numbers.append(" – ".join(decimals(bound) for bound in entry["validation_auc_ci"]))
         for number in numbers:
             assert number.replace("\u202f", " ") in text, (key, number)
-        evidence = plain(panel._findings[key].evidence.text)
+        evidence = plain(panel.findings[key].evidence.text)
         for name, contribution in grouped_shap(entry["shap"]).items():
             assert f"{name} {signed(contribution)}" in evidence
-    assert "it lies outside their range" in plain(panel._findings["TP53"].numbers.text)
-    assert "it lies outside their range" not in plain(panel._findings["LVI"].numbers.text)
-    assert "Not better than chance" in plain(panel._findings["KRAS"].numbers.text)
-    assert "Not better than chance" not in plain(panel._findings["LVI"].numbers.text)
+    assert "it lies outside their range" in plain(panel.findings["TP53"].numbers.text)
+    assert "it lies outside their range" not in plain(panel.findings["LVI"].numbers.text)
+    assert "Not better than chance" in plain(panel.findings["KRAS"].numbers.text)
+    assert "Not better than chance" not in plain(panel.findings["LVI"].numbers.text)
 
 
 def test_synthetic_stands_at_every_line_with_a_number(panel, document):
     labelled = copy.deepcopy(document) | {"label": LABEL}
     panel.show(labelled, False)
-    panel._findings["EGFR"].button.click()
+    panel.findings["EGFR"].button.click()
     seen = 0
     for text in shown(panel):
         for line in lines(text):
@@ -130,11 +130,11 @@ def test_synthetic_stands_at_every_line_with_a_number(panel, document):
 
 def test_out_of_date_is_said_everywhere(panel, document):
     panel.show(document, True)
-    assert plain(panel._head.text).startswith("Out of date")
+    assert plain(panel.head.text).startswith("Out of date")
     for key, entry in document["endpoints"].items():
         if entry["probability"] is not None:
-            assert "(out of date)" in panel._findings[key].button.text
-            bold = re.findall(r"<b>(.*?)</b>", panel._findings[key].numbers.text)
+            assert "(out of date)" in panel.findings[key].button.text
+            bold = re.findall(r"<b>(.*?)</b>", panel.findings[key].numbers.text)
             assert all(part.startswith("<s>") for part in bold if NUMBER.search(part))
 
 
@@ -143,7 +143,7 @@ def test_without_a_model_there_are_regions_and_quality_only(panel, document):
     for entry in bare["endpoints"].values():
         entry.update(probability=None, decision=None, spread=None, shap=None, flags=["no_model"])
     panel.show(document, False)
-    panel._findings["LVI"].button.click()
+    panel.findings["LVI"].button.click()
     panel.show(bare, False)
     assert panel.told == ["LVI", None]
     texts = [plain(text) for text in shown(panel)]
@@ -154,7 +154,7 @@ def test_without_a_model_there_are_regions_and_quality_only(panel, document):
 
 def test_a_click_opens_and_a_second_closes(panel, document):
     panel.show(document, False)
-    egfr, lvi = panel._findings["EGFR"], panel._findings["LVI"]
+    egfr, lvi = panel.findings["EGFR"], panel.findings["LVI"]
     egfr.button.click()
     assert (panel.selected, panel.told) == ("EGFR", ["EGFR"])
     assert not egfr.evidence.isHidden() and egfr.button.text.startswith("▾")
@@ -176,7 +176,7 @@ def test_by_keyboard(panel, document, key):
     import slicer_harness as harness
 
     panel.show(document, False)
-    button = harness.unwrap(panel._findings["PI"].button)
+    button = harness.unwrap(panel.findings["PI"].button)
     assert button.focusPolicy() & Qt.FocusPolicy.TabFocus
     button.setFocus()
     QTest.keyClick(button, getattr(Qt.Key, key))

@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from DeepRadScoreLib.errors import MissingPackageError
 from support import dicom_phantoms as made
 from support.dicom_mask_makers import seg_file
+from support.panel_tools import settle
 from support.scene_tools import count_items, count_nodes
 
 ROOT = Path(__file__).parents[3]
@@ -64,15 +65,6 @@ def panel(slicer_app, monkeypatch, tmp_path):
     module.enter()
     yield module.widget
     module.close()
-
-
-def settle(panel):
-    """Until no pause is waited for and nothing runs."""
-    import slicer_harness as harness
-
-    harness.process_events(5)
-    harness.wait_for(lambda: not panel.review._watch.waiting and not panel.work.running, 20)
-    harness.process_events(5)
 
 
 @pytest.fixture

@@ -1,0 +1,122 @@
+"""The section "Analysis": run, cancelled, and overtaken by a change of the scene or of what is chosen."""
+
+from __future__ import annotations
+
+import json
+
+from support.panel_tools import draw, ours, settle
+from support.scene_tools import PATIENT, count_items, count_nodes
+
+
+def test_analysis_without_a_model_and_export(panel, ball, tmp_path):
+    panel.ui.exportPathEdit.currentPath = str(tmp_path)
+    panel.ui.analyzeButton.click()
+    assert panel.ui.analyzeButton.text == "Cancel"
+    assert not panel.ui.progressBar.isHidden()
+    settle(panel, 120)
+    assert panel.ui.analyzeButton.text == "Analyze"
+    assert panel.ui.messageLabel.text == ""
+    assert "regions, features and quality only" in panel.results.profile.head.text
+    panel.ui.exportButton.click()
+    folder = tmp_path / panel.review.case_id
+    assert sorted(path.name for path in folder.iterdir()) == ["features.csv", "profile.json", "report.html"]
+    assert json.loads((folder / "profile.json").read_text())["case_id"] == panel.review.case_id
+    assert not any(PATIENT.encode() in path.read_bytes() for path in folder.iterdir())
+    assert str(folder) in panel.ui.messageLabel.text
+
+
+def test_cancelled_analysis_leaves_the_scene_as_it_was(panel, ball):
+    import slicer_harness as harness
+
+    before = count_nodes(), count_items()
+    panel.ui.analyzeButton.click()
+    harness.wait_for(lambda: "CT and mask" in panel.ui.stepLabel.text)
+    panel.ui.analyzeButton.click()
+    settle(panel)
+    assert (count_nodes(), count_items()) == before
+    assert panel.review.stored is None
+    assert "Cancelled" in panel.ui.stepLabel.text
+    assert panel.ui.analyzeButton.text == "Analyze" and panel.ui.analyzeButton.enabled
+
+
+def test_scene_closed_during_analysis(panel, ball):
+    import slicer
+
+    import slicer_harness as harness
+
+    panel.ui.analyzeButton.click()
+    harness.wait_for(lambda: "CT and mask" in panel.ui.stepLabel.text)
+    slicer.mrmlScene.Clear(0)
+    harness.process_events(50)
+    assert not panel.work.running
+    assert ours() == []
+    assert panel.review.chosen.volume_id == ""
+    assert panel.ui.analyzeButton.text == "Analyze"
+
+
+def test_volume_removed_during_analysis(panel, ball, quick_analysis):
+    import slicer
+
+    import slicer_harness as harness
+
+    panel.ui.analyzeButton.click()
+    harness.wait_for(lambda: panel.ui.stepLabel.text == "Second")
+    slicer.mrmlScene.RemoveNode(ball[0])
+    settle(panel)
+    assert panel.ui.messageLabel.text.endswith(".")
+    assert ours("profile_text") == []
+
+
+def test_edit_during_analysis_makes_the_result_stale(panel, ball, quick_analysis):
+    import slicer_harness as harness
+
+    panel.ui.analyzeButton.click()
+    harness.wait_for(lambda: panel.ui.stepLabel.text == "Second")
+    draw(*ball)
+    settle(panel)
+    assert panel.review.stored.stale
+
+
+def test_another_shell_chosen_during_analysis_makes_the_result_stale(panel, ball, quick_analysis):
+    import slicer_harness as harness
+
+    panel.ui.analyzeButton.click()
+    harness.wait_for(lambda: panel.ui.stepLabel.text == "Second")
+    panel.ui.shellSpinBox.value = 5
+    settle(panel)
+    assert panel.review.stored.stale
+
+
+def test_dropped_work_ends_at_once_and_is_never_used(panel):
+    import slicer_harness as harness
+    from DeepRadScoreLib.progress import Progress, Stage
+
+    seen = []
+
+    def steps():
+        try:
+            for number in range(5):
+                seen.append(number)
+                yield Progress(Stage.ANALYSING, "step", number, 5)
+        finally:
+            seen.append("closed")
+
+    panel.work.start(steps(), seen.append)
+    harness.wait_for(lambda: 1 in seen)
+    panel.work.drop()
+    assert seen[-1] == "closed"
+    done = len(seen)
+    harness.process_events(30)
+    assert len(seen) == done
+    assert not panel.work.running
+
+
+def test_damaged_model_is_one_sentence(panel, ball, tmp_path):
+    path = tmp_path / "model.zip"
+    path.write_bytes(b"no zip")
+    panel.ui.bundlePathEdit.currentPath = str(path)
+    assert "not a model" in panel.ui.modelLabel.text
+    panel.ui.analyzeButton.click()
+    settle(panel, 60)
+    assert "not a whole bundle" in panel.ui.messageLabel.text
+    assert ours("profile_text") == []

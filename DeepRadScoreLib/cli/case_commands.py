@@ -112,7 +112,7 @@ def _dicom_maker(case: Case, out: Path, anonymous: bool) -> Callable[[MolecularP
             mend="choose another folder for the results",
         )
     check_folder(out / FOLDER)
-    return partial(to_dicom, case=case, hidden=Pseudonyms(pseudonym_key()) if anonymous else None)
+    return partial(to_dicom, case=case, pseudonyms=Pseudonyms(pseudonym_key()) if anonymous else None)
 
 
 def _print_profile(profile: MolecularProfile) -> None:

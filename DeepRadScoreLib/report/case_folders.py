@@ -1,16 +1,16 @@
-"""Every case of a cohort table analysed into a folder of its own: what is finished stays, a case that fails is told."""
+"""Analysis of every case of a cohort table, each into a folder: finished cases are reused, failed ones are reported."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import re
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
 
 from DeepRadScoreLib.analysis import steps
 from DeepRadScoreLib.cohort.table import Cohort
@@ -25,12 +25,11 @@ from DeepRadScoreLib.writing import check_folder, write_atomically
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.bundle import Bundle
-    from DeepRadScoreLib.progress import Progress
 
 SUMMARY = "summary.csv"
 RECORDS = ".finished"
-READ = ("ct", "mask", "lung_mask")
-NO_FOLDER = re.compile(
+PATH_COLUMNS = ("ct", "mask", "lung_mask")
+FORBIDDEN_NAME = re.compile(
     r"""[<>:"/\\|?*\x00-\x1f] | ^\. | [. ]$ | ^(con|prn|aux|nul|com\d|lpt\d)(\.|$) | ^summary\.csv$""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -38,15 +37,15 @@ NO_FOLDER = re.compile(
 
 @dataclass(frozen=True)
 class CaseOutcome:
-    """What became of one case.
+    """Result of one case.
 
     Attributes
     ----------
     status: waiting (not reached yet), done, failed.
-    step, message: of a failed case: what was being done, and the error's sentence, in which the names of the columns
+    step, message: of a failed case: the step that failed, and the error's sentence, in which the names of the columns
         stand for the paths of the files.
     document: of a case that is done: its profile.
-    earlier: the result was there already, made from the same files by the same model and program.
+    earlier: whether the result of an earlier run was reused: same files, model and program.
     """
 
     case_id: str
@@ -60,13 +59,13 @@ class CaseOutcome:
 def analyse_cases(
     cohort: Cohort, bundle: Bundle | None, out: Path
 ) -> Generator[CaseOutcome, None, tuple[CaseOutcome, ...]]:
-    """Analyse every case of a cohort table; yields what became of each, in the table's order, and returns all.
+    """Analyse every case of a cohort table; yields the outcome of each, in the table's order, and returns all.
 
-    `out/<case_id>/` holds what `write_profile` leaves, written whole or not at all; `out/summary.csv` has a row for
-    every case from the first finished case on. A case whose CT, mask, lung mask, segment, series, model and program are
-    those of a finished result is not computed again: a run that was ended goes on where it was. A case that failed is
-    tried again. The columns `ct`, `mask`, `segment`, `series` and `lung_mask` are read; `mask` may be empty where the
-    DICOM folder of the CT holds it.
+    `out/<case_id>/` holds the files of `write_profile`, written whole or not at all; `out/summary.csv` has a row for
+    every case from the first finished case on. A finished result is reused if CT, mask, lung mask, segment, series,
+    model and program are the same, so that an interrupted run resumes. A case that failed is tried again. The columns
+    `ct`, `mask`, `segment`, `series` and `lung_mask` are read; `mask` may be empty where the DICOM folder of the CT
+    holds it.
 
     Raises
     ------
@@ -75,9 +74,9 @@ def analyse_cases(
     check_folder(out)
     rows = cohort.table.to_dict("records")
     outcomes = [CaseOutcome(row["case_id"], "waiting") for row in rows]
-    seen: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for number, row in enumerate(rows):
-        outcomes[number] = _outcome(row, bundle, out, seen)
+        outcomes[number] = _outcome(row, bundle, out, folders)
         if not outcomes[number].earlier or number == len(rows) - 1:
             write_atomically(out / SUMMARY, summary_csv(outcomes))
         yield outcomes[number]
@@ -86,68 +85,63 @@ def analyse_cases(
 
 def summary_csv(outcomes: Sequence[CaseOutcome]) -> str:
     """One row per case: status, step and message of a failed one, the synthetic label, ten probabilities and flags."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    findings = [f"{key}_{what}" for key in KEYS for what in ("probability", "flags")]
-    writer.writerow(["case_id", "status", "step", "message", "label", *findings])
-    for outcome in outcomes:
-        document = outcome.document
-        cells = [""] * (len(findings) + 1) if document is None else [document.label or "", *_cells(document)]
-        writer.writerow([outcome.case_id, outcome.status, outcome.step, outcome.message, *cells])
-    return stream.getvalue()
+    findings = [f"{key}_{name}" for key in KEYS for name in ("probability", "flags")]
+    columns = ["case_id", "status", "step", "message", "label", *findings]
+    return pd.DataFrame(map(_summary_row, outcomes), columns=columns).to_csv(index=False, lineterminator="\n")
 
 
-def _cells(document: ProfileDocument) -> list[str]:
-    cells = []
-    for key in KEYS:
-        entry = document.endpoints[key]
-        cells += ["" if entry.probability is None else repr(entry.probability), " ".join(entry.flags)]
-    return cells
+def _summary_row(outcome: CaseOutcome) -> dict[str, str | float | None]:
+    row: dict[str, str | float | None] = {
+        name: getattr(outcome, name) for name in ("case_id", "status", "step", "message")
+    }
+    if outcome.document is not None:
+        row["label"] = outcome.document.label
+        for key, entry in outcome.document.endpoints.items():
+            row |= {f"{key}_probability": entry.probability, f"{key}_flags": " ".join(entry.flags)}
+    return row
 
 
-def _outcome(row: dict[str, str], bundle: Bundle | None, out: Path, seen: dict[str, str]) -> CaseOutcome:
-    """One case, found or computed; an error of whatever kind is its own and ends only this case."""
-    case_id, doing = row["case_id"], ["naming its folder"]
-    problem: Exception
+def _outcome(row: dict[str, str], bundle: Bundle | None, out: Path, folders: dict[str, str]) -> CaseOutcome:
+    """One case, reused or computed; an error of whatever kind ends only this case."""
+    case_id, steps_begun = row["case_id"], ["naming its folder"]
     try:
-        _check_name(case_id, seen)
-        doing.append("looking for an earlier result")
-        key = _key(row, bundle)
-        record = out / RECORDS / f"{case_id}.json"
-        document = _finished(record, key, out / case_id)
+        _check_name(case_id, folders)
+        steps_begun.append("looking for an earlier result")
+        key, record = _key(row, bundle), out / RECORDS / f"{case_id}.json"
+        document = _read_finished(record, key, out / case_id)
         if document is not None:
             return CaseOutcome(case_id, "done", document=document, earlier=True)
-        document = _analysed(row, bundle, out / case_id, record, key, doing)
-    except OSError as error:
-        problem = InputError(f"it cannot be read or written ({error.strerror})", where=file_of(error))
-    except Exception as error:
-        problem = error
-    else:
+        document = _analyse(row, bundle, out / case_id, record, key, steps_begun)
         return CaseOutcome(case_id, "done", document=document)
-    sentence = " ".join(case_sentence(problem, {column: row.get(column, "") for column in READ}).split())
-    if len(doing) > 1 and (out / case_id / "profile.json").exists():
-        sentence += " Its folder still holds the result of an earlier run."
-    return CaseOutcome(case_id, "failed", doing[-1], sentence)
+    except Exception as error:
+        message = _message(error, row)
+    if len(steps_begun) > 1 and (out / case_id / "profile.json").exists():
+        message += " Its folder still holds the result of an earlier run."
+    return CaseOutcome(case_id, "failed", steps_begun[-1], message)
 
 
-def _analysed(
-    row: dict[str, str], bundle: Bundle | None, folder: Path, record: Path, key: str, doing: list[str]
+def _message(error: Exception, row: dict[str, str]) -> str:
+    """The error's sentence in one line, without the paths of the case."""
+    if isinstance(error, OSError):
+        error = InputError(f"it cannot be read or written ({error.strerror})", where=file_of(error))
+    return " ".join(case_sentence(error, {column: row.get(column, "") for column in PATH_COLUMNS}).split())
+
+
+def _analyse(
+    row: dict[str, str], bundle: Bundle | None, folder: Path, record: Path, key: str, steps_begun: list[str]
 ) -> ProfileDocument:
-    doing.append("reading the case")
+    """Read, analyse and write one case; each step is appended to `steps_begun` when it begins."""
+    steps_begun.append("reading the case")
     case = read_case(
-        Path(row["ct"]),
-        Path(row["mask"]) if row.get("mask") else None,
+        row["ct"],
+        row.get("mask") or None,
         case_id=row["case_id"],
         segment=row.get("segment") or None,
-        lung_mask=Path(row["lung_mask"]) if row.get("lung_mask") else None,
+        lung_mask=row.get("lung_mask") or None,
         series=row.get("series") or None,
     )
-
-    def show(event: Progress) -> None:
-        doing.append(event.detail)
-
-    profile = run_to_end(steps(case, bundle), show)
-    doing.append("writing the results")
+    profile = run_to_end(steps(case, bundle), lambda event: steps_begun.append(event.detail))
+    steps_begun.append("writing the results")
     record.unlink(missing_ok=True)
     paths = write_profile(profile, folder)
     files = {path.relative_to(folder).as_posix(): content_digest(path).hex() for path in paths}
@@ -155,23 +149,23 @@ def _analysed(
     return to_document(profile)
 
 
-def _finished(record: Path, key: str, folder: Path) -> ProfileDocument | None:
-    """The profile of a finished case, if it was made from the same and all of its files are as they were written."""
+def _read_finished(record: Path, key: str, folder: Path) -> ProfileDocument | None:
+    """The profile of a finished case, if it was made from the same inputs and none of its files has changed."""
     try:
-        kept = json.loads(record.read_text(encoding="utf-8"))
-        if kept["key"] != key or not kept["files"]:
+        recorded = json.loads(record.read_text(encoding="utf-8"))
+        files = recorded["files"]
+        if recorded["key"] != key or not files:
             return None
-        for name, digest in kept["files"].items():
-            if content_digest(folder / name).hex() != digest:
-                return None
+        if any(content_digest(folder / name).hex() != digest for name, digest in files.items()):
+            return None
         return from_profile_json((folder / "profile.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError):
-        return None  # no record, or one that is damaged or of files that are gone: the case is computed
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # no record, or it is damaged or its files are gone: the case is computed
 
 
 def _key(row: dict[str, str], bundle: Bundle | None) -> str:
-    """SHA-256 of all that decides a case's results: what its files hold, not what they are called."""
-    decisive = {
+    """SHA-256 of every input that affects a case's results: the contents of its files, not their names."""
+    inputs = {
         "case_id": row["case_id"],
         "segment": row.get("segment", ""),
         "series": row.get("series", ""),
@@ -179,19 +173,22 @@ def _key(row: dict[str, str], bundle: Bundle | None) -> str:
         "program": code_digest(),
         "packages": versions(CASE_PACKAGES),
     }
-    for column in READ:
+    for column in PATH_COLUMNS:
         path = Path(row[column]) if row.get(column) else None
-        decisive[column] = content_digest(path).hex() if path is not None and path.exists() else ""
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+        inputs[column] = content_digest(path).hex() if path is not None and path.exists() else ""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
-def _check_name(case_id: str, seen: dict[str, str]) -> None:
-    """Refuse a case_id that cannot name a folder on every system, or whose folder is that of another case."""
-    if NO_FOLDER.search(case_id) or len(case_id.encode()) > 200:
+def _check_name(case_id: str, folders: dict[str, str]) -> None:
+    """Refuse a case_id that cannot name a folder on every system, or whose folder is that of another case.
+
+    `folders` maps case-folded names to the cases seen so far; the case is added to it.
+    """
+    if FORBIDDEN_NAME.search(case_id) or len(case_id.encode()) > 200:
         raise CohortError(
             "the case_id cannot be the name of a folder", where="case_id", mend="use letters, digits, - and _"
         )
-    other = seen.setdefault(case_id.casefold(), case_id)
+    other = folders.setdefault(case_id.casefold(), case_id)
     if other != case_id:
         raise CohortError(
             f'on some systems its folder would be that of the case "{other}"',

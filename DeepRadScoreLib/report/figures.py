@@ -1,6 +1,6 @@
-"""Pictures of one case as PNG: the slice, the tumour close up, the deep patch, Grad-CAM over it.
+"""Pictures of one case as PNG: the slice, a close-up of the tumour, the deep patch, and Grad-CAM over it.
 
-All show one native slice in LPS order: columns grow to the patient's left, rows to the back, so that the left of a
+All show one native slice in LPS order: columns run to the patient's left and rows to the back, so that the left of a
 picture is the patient's right. Aspect and scale bar are physical (mm). Outlines follow the edges of the voxels.
 """
 
@@ -17,6 +17,7 @@ from DeepRadScoreLib.imaging import DeepPatch, PreparedCase
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
 LUNG_WINDOW = (-1350.0, 150.0)
@@ -24,23 +25,24 @@ NETWORK_WINDOW = (-1000.0, 400.0)
 TUMOUR_COLOUR = "#19d3ff"
 SHELL_COLOUR = "#ffb000"
 HEAT_MAP = "inferno"
-HEAT_FROM = 0.3
-"""Share of the map's maximum below which Grad-CAM is not drawn."""
+MIN_HEAT = 0.3
+"""Share of the map's maximum from which on Grad-CAM is drawn."""
+HEAT_TICKS = (MIN_HEAT, 0.5, 0.75, 1)
 ZOOM_MARGIN_MM = 20.0
 DPI = 100
-READ_AT = 420
-"""Width in pixels at which a picture is mostly read; text and lines grow with the picture beyond it."""
+READING_WIDTH = 420
+"""Width in pixels at which a picture is usually read; text and lines are scaled to it."""
 BAR_LENGTHS_MM = (1, 2, 5, 10, 20, 50, 100, 200)
 
 
 @dataclass(frozen=True)
 class View:
-    """A part of a slice to be drawn.
+    """A rectangle of a slice, to be drawn.
 
     Attributes
     ----------
     hu: (rows, columns), HU.
-    tumour, with_shell: bool masks of the same shape: the native tumour; tumour and shell together, of the 1 mm lattice.
+    tumour, with_shell: (rows, columns), bool: the native tumour; tumour and shell of the 1 mm lattice together.
     spacing: mm along (x, y).
     left, top: index of the first column and row in the whole slice or patch.
     """
@@ -60,19 +62,18 @@ def mask_on_grid(mask: sitk.Image, grid: sitk.Image) -> np.ndarray:
 
 
 def outline(mask: np.ndarray) -> np.ndarray:
-    """The pixel edges between the inside and the outside of a 2-D mask.
+    """The pixel edges between inside and outside of a 2-D mask; the outside begins at the array's edge at the latest.
 
     Returns
     -------
-    (n, 2, 2): n segments of two points (x, y) in pixels, pixel centres at whole numbers. What lies beyond the array
-    counts as outside.
+    (n, 2, 2): n lines of two points (x, y) in pixels, pixel centres at whole numbers.
     """
     padded = np.pad(mask.astype(np.int8), 1)
     rows, columns = np.nonzero(np.diff(padded, axis=1)[1:-1])
-    upright = [[columns - 0.5, rows - 0.5], [columns - 0.5, rows + 0.5]]
-    rows2, columns2 = np.nonzero(np.diff(padded, axis=0)[:, 1:-1])
-    level = [[columns2 - 0.5, rows2 - 0.5], [columns2 + 0.5, rows2 - 0.5]]
-    return np.concatenate([np.moveaxis(np.array(edges), 2, 0) for edges in (upright, level)])
+    vertical = [[columns - 0.5, rows - 0.5], [columns - 0.5, rows + 0.5]]
+    rows, columns = np.nonzero(np.diff(padded, axis=0)[:, 1:-1])
+    horizontal = [[columns - 0.5, rows - 0.5], [columns + 0.5, rows - 0.5]]
+    return np.concatenate([np.moveaxis(np.array(edges), 2, 0) for edges in (vertical, horizontal)])
 
 
 def slice_view(prepared: PreparedCase) -> View:
@@ -87,7 +88,7 @@ def slice_view(prepared: PreparedCase) -> View:
 
 
 def zoom_view(prepared: PreparedCase) -> View:
-    """The part of `slice_view` that holds tumour and shell with 20 mm around them, about square in mm."""
+    """`slice_view` cut to tumour and shell with 20 mm around them, about square in mm."""
     whole = slice_view(prepared)
     rows, columns = np.nonzero(whole.tumour | whole.with_shell)
     size = np.array(whole.hu.shape)
@@ -96,15 +97,17 @@ def zoom_view(prepared: PreparedCase) -> View:
     half_mm = ((high - low) * step).max() / 2 + ZOOM_MARGIN_MM
     first = np.maximum(np.floor((low + high) / 2 - half_mm / step), 0).astype(int)
     last = np.minimum(np.ceil((low + high) / 2 + half_mm / step), size).astype(int)
-    part = np.s_[first[0] : last[0], first[1] : last[1]]
-    return View(whole.hu[part], whole.tumour[part], whole.with_shell[part], whole.spacing, int(first[1]), int(first[0]))
+    inside = np.s_[first[0] : last[0], first[1] : last[1]]
+    return View(
+        whole.hu[inside], whole.tumour[inside], whole.with_shell[inside], whole.spacing, int(first[1]), int(first[0])
+    )
 
 
 def patch_view(prepared: PreparedCase) -> View:
     """The deep patch, 160 x 160 native pixels."""
-    image = prepared.patch.image
-    hu, around = prepared.patch.hu.astype(float), _with_shell(prepared, image)
-    return View(hu, prepared.patch.tumour, around, image.GetSpacing()[:2])
+    patch = prepared.patch
+    with_shell = _with_shell(prepared, patch.image)
+    return View(patch.hu.astype(float), patch.tumour, with_shell, patch.image.GetSpacing()[:2])
 
 
 def _with_shell(prepared: PreparedCase, grid: sitk.Image) -> np.ndarray:
@@ -112,9 +115,9 @@ def _with_shell(prepared: PreparedCase, grid: sitk.Image) -> np.ndarray:
 
 
 def slice_picture(prepared: PreparedCase, *, label: str | None = None, width: int = 840) -> bytes:
-    """The whole slice in the lung window with outlines; a frame shows the place of the deep patch. PNG."""
+    """The whole slice in the lung window with outlines, and the deep patch as a frame. PNG."""
     view = slice_view(prepared)
-    figure, axes = _picture(view, LUNG_WINDOW, width, label)
+    figure, axes = _draw_view(view, LUNG_WINDOW, width, label)
     from matplotlib.patches import Rectangle
 
     i, j = prepared.patch.centre_ijk[:2]
@@ -125,13 +128,13 @@ def slice_picture(prepared: PreparedCase, *, label: str | None = None, width: in
 
 
 def zoom_picture(prepared: PreparedCase, *, label: str | None = None, width: int = 640) -> bytes:
-    """Tumour and shell close up in the lung window, with outlines. PNG."""
-    return _png(_picture(zoom_view(prepared), LUNG_WINDOW, width, label)[0])
+    """A close-up of tumour and shell in the lung window, with outlines. PNG."""
+    return _png(_draw_view(zoom_view(prepared), LUNG_WINDOW, width, label)[0])
 
 
 def patch_picture(prepared: PreparedCase, *, label: str | None = None, width: int = 560) -> bytes:
     """The deep patch in the network's window, with outlines. PNG."""
-    return _png(_picture(patch_view(prepared), NETWORK_WINDOW, width, label)[0])
+    return _png(_draw_view(patch_view(prepared), NETWORK_WINDOW, width, label)[0])
 
 
 def gradcam_picture(prepared: PreparedCase, heat: np.ndarray, *, label: str | None = None, width: int = 560) -> bytes:
@@ -142,10 +145,10 @@ def gradcam_picture(prepared: PreparedCase, heat: np.ndarray, *, label: str | No
     heat: float array (160, 160) in 0..1 on the pixels of the patch.
     """
     bar = width // 7
-    figure, axes = _picture(patch_view(prepared), NETWORK_WINDOW, width, label, right=bar)
-    alpha = np.where(heat >= HEAT_FROM, 0.6, 0.0)
+    figure, axes = _draw_view(patch_view(prepared), NETWORK_WINDOW, width, label, right=bar)
+    alpha = np.where(heat >= MIN_HEAT, 0.6, 0.0)
     axes.imshow(heat, cmap=HEAT_MAP, vmin=0, vmax=1, alpha=alpha, aspect="auto", interpolation="nearest", zorder=1.5)
-    _colour_bar(figure, bar)
+    _draw_colour_bar(figure, bar)
     return _png(figure)
 
 
@@ -160,7 +163,7 @@ def patch_png(patch: DeepPatch) -> bytes:
     return stream.getvalue()
 
 
-def _picture(
+def _draw_view(
     view: View, window: tuple[float, float], width: int, label: str | None, *, right: int = 0
 ) -> tuple[Figure, Axes]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -171,24 +174,17 @@ def _picture(
     figure = Figure(figsize=((width + right) / DPI, height / DPI), dpi=DPI, facecolor="black")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, width / (width + right), 1))
-    axes.imshow(
-        view.hu,
-        cmap="gray",
-        vmin=window[0],
-        vmax=window[1],
-        aspect="auto",
-        interpolation="bilinear",
-    )
-    scale = width / READ_AT
+    axes.imshow(view.hu, cmap="gray", vmin=window[0], vmax=window[1], aspect="auto", interpolation="bilinear")
+    scale = width / READING_WIDTH
     _draw_outline(axes, view.with_shell, SHELL_COLOUR, 1.1 * scale)
     _draw_outline(axes, view.tumour, TUMOUR_COLOUR, 1.5 * scale)
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_axis_off()
-    _letters(axes, scale)
-    _scale_bar(axes, view, scale)
+    _draw_directions(axes, scale)
+    _draw_scale_bar(axes, view, scale)
     if label is not None:
-        _text(axes, 0.5, 0.985, label, ha="center", va="top", color="#ffd166", fontsize=9 * scale)
+        _draw_text(axes, 0.5, 0.985, label, ha="center", va="top", color="#ffd166", fontsize=9 * scale)
     return figure, axes
 
 
@@ -202,12 +198,12 @@ def _draw_outline(axes: Axes, mask: np.ndarray, colour: str, width: float) -> No
         axes.add_collection(lines, autolim=False)
 
 
-def _letters(axes: Axes, scale: float) -> None:
+def _draw_directions(axes: Axes, scale: float) -> None:
     for x, y, letter in ((0.03, 0.5, "R"), (0.97, 0.5, "L"), (0.5, 0.925, "A"), (0.5, 0.04, "P")):
-        _text(axes, x, y, letter, ha="center", va="center", color="white", fontsize=11 * scale, weight="bold")
+        _draw_text(axes, x, y, letter, ha="center", va="center", color="white", fontsize=11 * scale, weight="bold")
 
 
-def _scale_bar(axes: Axes, view: View, scale: float) -> None:
+def _draw_scale_bar(axes: Axes, view: View, scale: float) -> None:
     """A bar of a round length of about a fifth of the picture's width, at the lower left."""
     extent = view.hu.shape[1] * view.spacing[0]
     length = max((mm for mm in BAR_LENGTHS_MM if mm <= 0.28 * extent), default=BAR_LENGTHS_MM[0])
@@ -215,25 +211,28 @@ def _scale_bar(axes: Axes, view: View, scale: float) -> None:
     end = start + length / extent
     for colour, line_width in (("black", 4.6), ("white", 2.4)):
         axes.plot([start, end], [y, y], color=colour, linewidth=line_width * scale, transform=axes.transAxes, zorder=4)
-    _text(axes, start, y + 0.015, f"{length} mm", ha="left", va="bottom", color="white", fontsize=10 * scale)
+    _draw_text(axes, start, y + 0.015, f"{length} mm", ha="left", va="bottom", color="white", fontsize=10 * scale)
 
 
-def _colour_bar(figure: Figure, bar: int) -> None:
+def heat_colours() -> ScalarMappable:
+    """The colours of Grad-CAM from `MIN_HEAT` to 1, for a colour bar with `HEAT_TICKS`."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
 
-    share = bar / (figure.get_figwidth() * DPI)
-    shown = ListedColormap(colormaps[HEAT_MAP](np.linspace(HEAT_FROM, 1, 256)))
-    axes = figure.add_axes((1 - 0.9 * share, 0.12, 0.2 * share, 0.76))
-    colour_bar = figure.colorbar(
-        ScalarMappable(Normalize(HEAT_FROM, 1), shown), cax=axes, ticks=(HEAT_FROM, 0.5, 0.75, 1)
-    )
-    colour_bar.ax.tick_params(colors="white", labelsize=8.5 * (figure.get_figwidth() * DPI - bar) / READ_AT, length=3)
+    drawn = ListedColormap(colormaps[HEAT_MAP](np.linspace(MIN_HEAT, 1, 256)))
+    return ScalarMappable(Normalize(MIN_HEAT, 1), drawn)
+
+
+def _draw_colour_bar(figure: Figure, bar: int) -> None:
+    width = figure.get_figwidth() * DPI
+    axes = figure.add_axes((1 - 0.9 * bar / width, 0.12, 0.2 * bar / width, 0.76))
+    colour_bar = figure.colorbar(heat_colours(), cax=axes, ticks=HEAT_TICKS)
+    axes.tick_params(colors="white", labelsize=8.5 * (width - bar) / READING_WIDTH, length=3)
     colour_bar.outline.set_edgecolor("#c8ccd2")
 
 
-def _text(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
+def _draw_text(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=2.5, foreground="black")]

@@ -16,7 +16,7 @@ from DeepRadScoreLib.report.page import embedded, environment
 from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument, to_document
 from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap
 
-TOP_FEATURES = 5
+MAX_FEATURES = 5
 GROUP_TITLES = {"risk factors": "Risk factors", "mutations": "Mutations", "immune": "Immune"}
 
 
@@ -26,9 +26,9 @@ def to_report_html(profile: MolecularProfile) -> str:
 
 
 def report_steps(profile: MolecularProfile) -> Generator[str, None, str]:
-    """The same in short steps: yields what is drawn next, returns the page."""
+    """`to_report_html` in short steps: yields a label of the work that comes next, returns the page."""
     yield "loading the drawing library"
-    import matplotlib.figure  # noqa: F401 - so that its time is not the first picture's
+    import matplotlib.figure  # noqa: F401 - so that its loading time is not added to that of the first picture
 
     content = yield from _content(profile)
     yield "putting the report together"
@@ -37,28 +37,26 @@ def report_steps(profile: MolecularProfile) -> Generator[str, None, str]:
 
 def _content(profile: MolecularProfile) -> Generator[str, None, dict[str, Any]]:
     document = to_document(profile)
-    label = profile.label
-    groups = []
-    for group, title in GROUP_TITLES.items():
-        members = [endpoint for endpoint in ENDPOINTS if endpoint.group == group]
-        groups.append({"title": title, "findings": [_finding(e, document.endpoints[e.key]) for e in members]})
-    explained = yield from _explained(profile, document, label)
+    explained = yield from _explained(profile, document)
+    drawings = {"slice": figures.slice_picture, "zoom": figures.zoom_picture, "patch": figures.patch_picture}
     pictures = {}
-    for name, draw in (
-        ("slice", figures.slice_picture),
-        ("zoom", figures.zoom_picture),
-        ("patch", figures.patch_picture),
-    ):
+    for name, draw in drawings.items():
         yield f"drawing the {name}"
-        pictures[name] = embedded(draw(profile.prepared, label=label))
+        pictures[name] = embedded(draw(profile.prepared, label=profile.label))
     return {
         "profile": profile,
         "document": document,
-        "label": label,
-        "groups": groups,
+        "label": profile.label,
+        "groups": [
+            {
+                "title": title,
+                "findings": [_finding(e, document.endpoints[e.key]) for e in ENDPOINTS if e.group == group],
+            }
+            for group, title in GROUP_TITLES.items()
+        ],
         "explained": explained,
         **pictures,
-        "heat_from": figures.HEAT_FROM,
+        "heat_from": figures.MIN_HEAT,
     }
 
 
@@ -72,9 +70,7 @@ def _finding(endpoint: Endpoint, entry: EndpointEntry) -> dict[str, Any]:
     }
 
 
-def _explained(
-    profile: MolecularProfile, document: ProfileDocument, label: str | None
-) -> Generator[str, None, list[dict[str, Any]]]:
+def _explained(profile: MolecularProfile, document: ProfileDocument) -> Generator[str, None, list[dict[str, Any]]]:
     """The findings that have a probability, each with its heat map, SHAP bars and strongest RadScore features."""
     panels = []
     for key, entry in document.endpoints.items():
@@ -82,7 +78,7 @@ def _explained(
             continue
         yield f"drawing the Grad-CAM of {BY_KEY[key].name}"
         heat = profile.gradcam.get(key)
-        picture = None if heat is None else figures.gradcam_picture(profile.prepared, heat, label=label)
+        picture = None if heat is None else figures.gradcam_picture(profile.prepared, heat, label=profile.label)
         panels.append(
             {
                 "finding": _finding(BY_KEY[key], entry),
@@ -95,7 +91,7 @@ def _explained(
 
 
 def _bars(values: dict[str, float]) -> list[dict[str, Any]]:
-    """Each value with the place of its bar on a scale with zero in the middle: start and width in percent."""
+    """Each value with its bar on a scale with zero in the middle: start and width in percent of the scale."""
     largest = max((abs(value) for value in values.values()), default=0.0) or 1.0
     bars = []
     for name, value in values.items():
@@ -107,10 +103,10 @@ def _bars(values: dict[str, float]) -> list[dict[str, Any]]:
 
 def _drivers(finding: Finding, region: Region, entry: EndpointEntry) -> dict[str, Any]:
     drivers = finding.drivers.get(region, ())
-    shown = {name.removeprefix(f"{region}_"): value for name, value in drivers[:TOP_FEATURES] if math.isfinite(value)}
+    top = {name.removeprefix(f"{region}_"): value for name, value in drivers[:MAX_FEATURES] if math.isfinite(value)}
     return {
         "region": region,
         "radscore": getattr(entry, f"radscore_{region}"),
-        "features": _bars(shown),
+        "features": _bars(top),
         "total": len(drivers),
     }

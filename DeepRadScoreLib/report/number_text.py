@@ -16,7 +16,7 @@ def is_missing(value: Number) -> bool:
 
 
 def decimals(value: Number, places: int = 2) -> str:
-    """An AUC, a share, a slope: this many decimals; a rounded zero has no sign."""
+    """An AUC, a share or a slope with this many decimals; a rounded zero has no sign."""
     if value is None or math.isnan(value):
         return DASH
     text = f"{value:.{places}f}"
@@ -38,8 +38,8 @@ def interval(bounds: Bounds | None) -> str:
 
 def with_interval(value: Number, bounds: Bounds | None) -> str:
     """ "0.83 [0.75, 0.90]"; without the brackets where there is no interval."""
-    within = interval(bounds)
-    return decimals(value) if is_missing(value) or within == DASH else f"{decimals(value)} {within}"
+    brackets = interval(bounds)
+    return decimals(value) if is_missing(value) or brackets == DASH else f"{decimals(value)} {brackets}"
 
 
 def p_value(p: Number) -> str:

@@ -1,4 +1,4 @@
-"""What the pages share: templates in which every text stays text, and pictures inside the page."""
+"""HTML templates with escaped text and number filters, and pictures as data URIs: shared by case and study page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def environment(*folders: Path) -> Environment:
-    """Templates of these folders and of the case report; a name without a value is an error.
+    """A Jinja environment for the templates of these folders and of the case report; undefined names raise.
 
     Filters: `decimals`, `signed`, `percent`, `range`, `p` (see `number_text`) and `wrappable`.
     """
@@ -39,7 +39,7 @@ def environment(*folders: Path) -> Environment:
 
 
 def wrappable(name: str) -> Markup:
-    """A feature's name that may break after an underscore and before a capital."""
+    """A feature's name in which a line may break after an underscore and before a capital."""
     return Markup("<wbr>").join(re.split(r"(?<=_)|(?<=[a-z])(?=[A-Z])", name))
 
 

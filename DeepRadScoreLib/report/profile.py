@@ -1,15 +1,14 @@
-"""`profile.json`: a molecular profile as JSON that programs can rely on. No time, host or path stands in it."""
+"""`profile.json`: a molecular profile as JSON that programs can rely on, without any time, host or path."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
 
 import SimpleITK as sitk
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
-from DeepRadScoreLib.analysis import Finding, ModelCard, MolecularProfile
+from DeepRadScoreLib.analysis import Finding, MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, Where
 from DeepRadScoreLib.imaging import PATCH_PIXELS, PreparedCase, Severity
@@ -21,11 +20,11 @@ Amount = Annotated[FiniteFloat, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Part(BaseModel):
+class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
-class ModelEntry(_Part):
+class ModelEntry(_Entry):
     """The bundle that gave the findings; `sha256` is that of its manifest."""
 
     name: str
@@ -37,14 +36,14 @@ class ModelEntry(_Part):
     synthetic: bool
 
 
-class TumourEntry(_Part):
+class TumourEntry(_Entry):
     """The tumour on the 1 mm lattice."""
 
     volume_ml: Amount
     voxels: Count
 
 
-class PeritumoralEntry(_Part):
+class PeritumoralEntry(_Entry):
     """The peritumoral shell on the 1 mm lattice."""
 
     volume_ml: Amount
@@ -52,7 +51,7 @@ class PeritumoralEntry(_Part):
     thickness_mm: Amount
 
 
-class PatchEntry(_Part):
+class PatchEntry(_Entry):
     """The deep patch: `centre_ijk` in the LPS-ordered CT (from 0; `slice` is its k), the same point in LPS mm."""
 
     slice: int
@@ -62,7 +61,7 @@ class PatchEntry(_Part):
     cut_off_share: Share
 
 
-class RegionsEntry(_Part):
+class RegionsEntry(_Entry):
     """The three regions of interest."""
 
     tumour: TumourEntry
@@ -70,7 +69,7 @@ class RegionsEntry(_Part):
     patch: PatchEntry
 
 
-class QualityEntry(_Part):
+class QualityEntry(_Entry):
     """One remark on the case."""
 
     code: str
@@ -78,7 +77,7 @@ class QualityEntry(_Part):
     message: str
 
 
-class EndpointEntry(_Part):
+class EndpointEntry(_Entry):
     """One finding. Whatever may not be given is null, and `flags` say why.
 
     `spread` is the lowest and highest probability over the fold models, not an interval. `shap` holds the contribution
@@ -108,7 +107,7 @@ Endpoints = Annotated[
 ]
 
 
-class ProfileDocument(_Part):
+class ProfileDocument(_Entry):
     """The whole of `profile.json`; `label` stands beside every number shown wherever it is not null."""
 
     schema_: Literal["deepradscore.profile/1"] = Field(alias="schema")
@@ -160,23 +159,17 @@ def profile_schema() -> dict[str, Any]:
 
 def to_document(profile: MolecularProfile) -> ProfileDocument:
     """The profile as the pydantic model of its JSON; numbers that are not finite become null."""
-    nothing = {key: Finding(key, flags=(Flag.NOT_MODELLED,)) for key in KEYS}
+    findings = {key: Finding(key, flags=(Flag.NOT_MODELLED,)) for key in KEYS} | profile.findings
     return ProfileDocument(
         schema=SCHEMA,
         case_id=profile.case_id,
         preprocessing=profile.prepared.preprocessing,
         label=profile.label,
-        model=None if profile.model is None else _model(profile.model),
+        model=None if profile.model is None else ModelEntry.model_validate(profile.model, from_attributes=True),
         regions=_regions(profile.prepared),
-        quality=tuple(
-            QualityEntry(code=note.code, severity=note.severity, message=note.message) for note in profile.quality
-        ),
-        endpoints={key: _endpoint((nothing | profile.findings)[key]) for key in KEYS},
+        quality=tuple(QualityEntry.model_validate(note, from_attributes=True) for note in profile.quality),
+        endpoints={key: _endpoint(findings[key]) for key in KEYS},
     )
-
-
-def _model(card: ModelCard) -> ModelEntry:
-    return ModelEntry(**{name: getattr(card, name) for name in ModelEntry.model_fields})
 
 
 def _regions(prepared: PreparedCase) -> RegionsEntry:
@@ -205,39 +198,39 @@ def _voxels(mask: sitk.Image) -> int:
 
 def _endpoint(finding: Finding) -> EndpointEntry:
     probability = _finite(finding.probability)
-    flags = finding.flags
-    if finding.probability is not None and probability is None:
-        flags = (*flags, Flag.NOT_FINITE)
     given = probability is not None
-    known = finding.validation
+    not_finite = (Flag.NOT_FINITE,) if finding.probability is not None and not given else ()
+    validation = finding.validation
     return EndpointEntry(
         probability=probability,
         interval=None,
         interval_method=None,
         decision=finding.decision if given else None,
         threshold=_finite(finding.threshold),
-        spread=_pair(finding.spread) if given else None,
-        flags=flags,
+        spread=_finite_pair(finding.spread) if given else None,
+        flags=(*finding.flags, *not_finite),
         radscore_tumour=_finite(finding.radscore_tumour),
         radscore_peritumoral=_finite(finding.radscore_peritumoral),
-        shap=_all_finite(finding.shap) if given else None,
+        shap=_finite_values(finding.shap) if given else None,
         shap_base=_finite(finding.shap_base) if given else None,
-        validation_auc=None if known is None else _finite(known.auc),
-        validation_auc_ci=None if known is None else _pair(known.auc_ci),
-        validation_n=None if known is None else known.n,
-        validation_positives=None if known is None else known.positives,
+        validation_auc=None if validation is None else _finite(validation.auc),
+        validation_auc_ci=None if validation is None else _finite_pair(validation.auc_ci),
+        validation_n=None if validation is None else validation.n,
+        validation_positives=None if validation is None else validation.positives,
     )
 
 
 def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _pair(values: Iterable[float] | None) -> tuple[float, float] | None:
-    found = [] if values is None else [_finite(value) for value in values]
-    return None if not found or None in found else (found[0], found[1])  # type: ignore[return-value]
+def _finite_pair(pair: tuple[float, float] | None) -> tuple[float, float] | None:
+    """The pair, None unless both are finite."""
+    low, high = (None, None) if pair is None else map(_finite, pair)
+    return None if low is None or high is None else (low, high)
 
 
-def _all_finite(values: dict[str, float]) -> dict[str, float] | None:
-    found = {name: _finite(value) for name, value in values.items()}
-    return found if found and None not in found.values() else None  # type: ignore[return-value]
+def _finite_values(values: dict[str, float]) -> dict[str, float] | None:
+    """The values, None where there are none or one is not finite."""
+    finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
+    return finite if finite and len(finite) == len(values) else None

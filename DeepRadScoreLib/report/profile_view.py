@@ -1,4 +1,4 @@
-"""A molecular profile as Python users get it: as a table, in a notebook, and as files."""
+"""A molecular profile as a table, in a notebook, and as files."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from DeepRadScoreLib.report.number_text import DASH, percent, with_interval
 from DeepRadScoreLib.report.profile import EndpointEntry, to_document
 from DeepRadScoreLib.report.wording import flag_sentence
 from DeepRadScoreLib.report.writing import write_profile
-
-NOTHING = (None, None)
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,7 +31,7 @@ class Profile(MolecularProfile):
         return table.assign(label=self.label or "")
 
     def save(self, folder: AnyPath) -> None:
-        """Leave profile, report, features and images in a folder, see `write_profile`."""
+        """Write profile, report, features and images to a folder, see `write_profile`."""
         write_profile(self, folder)
 
     def _repr_html_(self) -> str:
@@ -44,7 +42,7 @@ class Profile(MolecularProfile):
 
 
 def _row(key: str, entry: EndpointEntry) -> dict[str, object]:
-    spread, interval = entry.spread or NOTHING, entry.validation_auc_ci or NOTHING
+    spread, interval = entry.spread or (None, None), entry.validation_auc_ci or (None, None)
     return {
         "name": BY_KEY[key].name,
         "probability": entry.probability,

@@ -1,4 +1,4 @@
-"""Codes as sentences: what a reader is told about a finding."""
+"""Flags as sentences, and SHAP values by source: a finding in words."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEEP_NAME = "Deep network"
 
 
 def flag_sentence(code: str) -> str:
-    """The sentence for a flag; an unknown flag stands as it is."""
+    """The sentence for a flag; an unknown flag is returned as it is."""
     return FLAG_SENTENCES.get(code, code)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from functools import partial
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 import SimpleITK as sitk
 
 from DeepRadScoreLib.analysis import MolecularProfile
@@ -22,10 +21,10 @@ from DeepRadScoreLib.writing import write_atomically, write_folder
 
 
 def write_profile(profile: MolecularProfile, folder: AnyPath) -> list[Path]:
-    """Leave the results of one case in a folder: all of them, or what was there before.
+    """Write the results of one case to a folder: all of them, or the folder stays as it was.
 
     `profile.json`, `report.html`, `features.csv`, `peritumoral.nrrd`, `patch.png` and one `gradcam_<ENDPOINT>.nrrd` for
-    each heat map. An older result is replaced; heat maps that the new one lacks are removed; other files stay.
+    each heat map. An older result is replaced, heat maps that the new one lacks are removed, other files stay.
 
     Returns
     -------
@@ -37,18 +36,21 @@ def write_profile(profile: MolecularProfile, folder: AnyPath) -> list[Path]:
     TypeError: it is neither text nor a `Path`.
     """
     folder = as_path(folder, "the folder of the results")
-    names = write_folder(folder, lambda fresh: _write_files(profile, fresh), _outdated)
+    names = write_folder(folder, partial(_write_files, profile), partial(outdated_heat_maps, ".nrrd"))
     return [folder / name for name in names]
 
 
 def features_csv(case_id: str, features: dict[str, float]) -> str:
     """A feature table of one row: `case_id` and the 1702 columns, every digit kept; NaN is an empty cell."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["case_id", *FEATURE_COLUMNS])
-    values = (float(features[column]) for column in FEATURE_COLUMNS)
-    writer.writerow([case_id, *("" if np.isnan(value) else repr(value) for value in values)])
-    return stream.getvalue()
+    table = pd.DataFrame([features], columns=FEATURE_COLUMNS)
+    table.insert(0, "case_id", case_id)
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def outdated_heat_maps(ending: str, folder: Path, names: set[str]) -> list[str]:
+    """Heat maps, as files with this ending, that an older result left in a folder and the new `names` lack."""
+    maps = (f"gradcam_{key}{ending}" for key in KEYS)
+    return [name for name in maps if name not in names and (folder / name).is_file()]
 
 
 def _write_files(profile: MolecularProfile, folder: Path) -> None:
@@ -67,9 +69,3 @@ def _write_image(image: sitk.Image, path: Path, label: str | None) -> None:
     if label is not None:
         labelled.SetMetaData(SYNTHETIC_KEY, label)
     write_image(labelled, path)
-
-
-def _outdated(target: Path, names: set[str]) -> list[str]:
-    """Heat maps of an older result that the new one lacks."""
-    maps = (f"gradcam_{key}.nrrd" for key in KEYS)
-    return [name for name in maps if name not in names and (target / name).is_file()]

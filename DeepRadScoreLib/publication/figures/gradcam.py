@@ -22,7 +22,7 @@ from DeepRadScoreLib.publication.figures.canvas import (
     heading,
     new_page,
 )
-from DeepRadScoreLib.report.figures import HEAT_FROM, HEAT_MAP, NETWORK_WINDOW
+from DeepRadScoreLib.report.figures import HEAT_MAP, MIN_HEAT, NETWORK_WINDOW
 from DeepRadScoreLib.study.results.study import CamExample, FoldOutcome, Study
 
 PER_PAGE = 5
@@ -100,7 +100,7 @@ def _caption(pairs: dict[str, Pair], *, several: bool) -> str:
         "Test cases whose probability (Deep-RadScore) lies farthest from and nearest to the threshold of its part"
         f"{', over all outer folds, each with its own fold’s networks' if several else ''}. Left of each pair: the "
         f"deep patch, −{-low:.0f} to {high:.0f} HU; right: with the map of the positive finding from "
-        f"{HEAT_FROM} of its maximum on. The map has {' or '.join(f'{a} × {b}' for a, b in cells)} cells and is no "
+        f"{MIN_HEAT} of its maximum on. The map has {' or '.join(f'{a} × {b}' for a, b in cells)} cells and is no "
         "finer than that. The left of a picture is the patient's right."
     )
 
@@ -109,7 +109,7 @@ def _draw_patch(axes: Axes, example: CamExample, *, with_map: bool) -> None:
     low, high = NETWORK_WINDOW
     axes.imshow(example.patch, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     if with_map:
-        alpha = np.where(example.heat >= HEAT_FROM, 0.5, 0.0)
+        alpha = np.where(example.heat >= MIN_HEAT, 0.5, 0.0)
         axes.imshow(
             example.heat, cmap=HEAT_MAP, vmin=0, vmax=1, alpha=alpha, interpolation="nearest", gid=example.case_id
         )
@@ -117,7 +117,7 @@ def _draw_patch(axes: Axes, example: CamExample, *, with_map: bool) -> None:
 
 
 def _colour_bar(page: Page) -> None:
-    shown = ListedColormap(colormaps[HEAT_MAP](np.linspace(HEAT_FROM, 1, 256)))
+    shown = ListedColormap(colormaps[HEAT_MAP](np.linspace(MIN_HEAT, 1, 256)))
     bar = page.axes(FULL_WIDTH - 12, TITLE_MM + 4, 2.4, IMAGE_MM - 6)
-    page.figure.colorbar(ScalarMappable(Normalize(HEAT_FROM, 1), shown), cax=bar, ticks=(HEAT_FROM, 0.5, 0.75, 1))
+    page.figure.colorbar(ScalarMappable(Normalize(MIN_HEAT, 1), shown), cax=bar, ticks=(MIN_HEAT, 0.5, 0.75, 1))
     bar.tick_params(length=2, pad=1.5)

@@ -1,1 +1,1 @@
-"""A profile as DICOM objects that file with the CT's study. Imported late: highdicom takes its time to load."""
+"""A profile as DICOM objects in the study of its CT. Import it inside functions: highdicom is slow to load."""

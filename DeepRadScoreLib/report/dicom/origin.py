@@ -1,8 +1,8 @@
-"""What all objects of one run share: the images they refer to, the patient, UIDs and dates.
+"""What the DICOM objects of one run share: referenced images, patient, UIDs and dates.
 
-Equal input gives equal bytes. UIDs are hashes of the source's UIDs and of all content, so that an archive recognises
-a repeated run and never sees two contents under one UID. No clock is read: content is dated as the source image, and
-the report says so; under pseudonyms it is dated 1900-01-01.
+Equal input gives equal bytes. UIDs are hashes of the source's UIDs and of all content: an archive recognises a repeated
+run and never gets two contents under one UID. No clock is read: content has the date of the source image, and the
+report says so; under pseudonyms the date is 1900-01-01.
 """
 
 from __future__ import annotations
@@ -25,58 +25,60 @@ from pydicom.uid import UID, generate_uid
 from DeepRadScoreLib.imaging.dicom.datasets import patient_identity, text
 from DeepRadScoreLib.imaging.dicom.pairing import SourceSeries
 from DeepRadScoreLib.pseudonyms import Pseudonyms
-from DeepRadScoreLib.report.dicom.vocabulary import LONG, scheme
+from DeepRadScoreLib.report.dicom.codes import MAX_LO, scheme
 from DeepRadScoreLib.version import __version__
 
 NAME = "DeepRadScore"
-NO_DATE = ("19000101", "000000")
-DATED_BY = ("Acquisition", "Content", "Series", "Study", "InstanceCreation")
-"""Whose date and time are taken, in this order."""
+NO_DATE, NO_TIME = "19000101", "000000"
+DATES = ("Acquisition", "Content", "Series", "Study", "InstanceCreation")
+"""Where a date and time are looked for, in this order."""
 EMPTY = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime"),
     *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator"),
 )
-NUMBERS = ("Rows", "Columns", "PixelSpacing", "SliceThickness", "ImagePositionPatient", "ImageOrientationPatient")
-PLACING = {
+GEOMETRY = ("Rows", "Columns", "PixelSpacing", "SliceThickness", "ImagePositionPatient", "ImageOrientationPatient")
+PLANE_GROUPS = {
     "PlanePositionSequence": ("ImagePositionPatient",),
     "PlaneOrientationSequence": ("ImageOrientationPatient",),
     "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
 }
 UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 CLOCK = ("InstanceCreationDate", "InstanceCreationTime", "ContributionDateTime")
-METHODS = ("ISO_10918_1", "ISO_14495_1", "ISO_15444_1")
+LOSSY_METHODS = ("ISO_10918_1", "ISO_14495_1", "ISO_15444_1")
 
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """The common ground of the objects of one run.
+    """What the objects of one run share.
 
     Attributes
     ----------
-    images: header of each source image: UIDs and geometry, nothing else.
+    images: headers of the source images, reduced to UIDs and geometry.
     patient: a dataset whose patient and study modules every object repeats.
-    marks: elements that say what was done to the identity; none where it is the source's own.
-    dated: date and time (DA, TM) of the content.
+    deidentification: elements that say how the identity was replaced; empty where it is the source's.
+    date, time: of the content (DA, TM).
     label: "synthetic: not for patients", or None.
+    fingerprint: hash of everything that the objects hold.
     """
 
     images: tuple[Dataset, ...] = field(repr=False)
     patient: Dataset = field(repr=False)
-    marks: Dataset
-    dated: tuple[str, str]
+    deidentification: Dataset
+    date: str
+    time: str
     label: str | None
     fingerprint: str
 
     def uid(self, role: str) -> UID:
-        """The UID of a part, by its role."""
+        """A UID derived from the content of the run and a role in it."""
         return generate_uid(entropy_srcs=[self.fingerprint, role])
 
     def described(self, words: str) -> str:
-        """A description with the label before it, as long as an LO may be."""
-        return (words if self.label is None else f"{self.label}; {words}")[:LONG]
+        """A description after the label, if there is one, cut to the length of an LO."""
+        return (words if self.label is None else f"{self.label}; {words}")[:MAX_LO]
 
     def common(self, role: str, series: str, number: int, description: str, *, instance: int = 1) -> dict[str, Any]:
-        """The arguments that highdicom's constructors share; objects with one `series` lie in one series."""
+        """The arguments that highdicom's constructors share; objects with the same `series` are in one series."""
         return {
             "series_instance_uid": self.uid(f"series {series}"),
             "series_number": number,
@@ -87,20 +89,20 @@ class Origin:
             "manufacturer_model_name": NAME,
             "software_versions": __version__,
             "device_serial_number": __version__,
-            "content_date": self.dated[0],
-            "content_time": self.dated[1],
+            "content_date": self.date,
+            "content_time": self.time,
             "specific_character_set": "ISO_IR 192",
             "coding_schemes": [scheme()],
         }
 
     def finish(self, made: SOPClass) -> None:
-        """Give an object its patient and take out what a clock or chance put into it."""
+        """Give an object its patient; remove clock times and replace random UIDs."""
         made.copy_patient_and_study_information(self.patient)
-        made.update(self.marks)
-        for where in (made, *(made.get("ContributingEquipmentSequence") or ())):
+        made.update(self.deidentification)
+        for dataset in (made, *(made.get("ContributingEquipmentSequence") or ())):
             for keyword in CLOCK:
-                if keyword in where:
-                    delattr(where, keyword)
+                if keyword in dataset:
+                    delattr(dataset, keyword)
         dimensions = self.uid(f"dimensions {made.SOPInstanceUID}")
         for keyword in ("DimensionOrganizationSequence", "DimensionIndexSequence"):
             for item in made.get(keyword) or ():
@@ -108,42 +110,44 @@ class Origin:
 
 
 def origin_of(
-    source: SourceSeries, content: Iterable[bytes], *, label: str | None, hidden: Pseudonyms | None
+    source: SourceSeries, content: Iterable[bytes], *, label: str | None, pseudonyms: Pseudonyms | None
 ) -> Origin:
     """The origin of a run on `source`.
 
     Parameters
     ----------
-    content: all that will be written; goes into the UIDs.
-    hidden: what to put in place of the source's identity; None: it is repeated.
+    content: everything that will be written; the UIDs depend on it.
+    pseudonyms: replace the source's identity; None: it is repeated.
     """
     between = _between_slices(source.headers)
-    images = tuple(_reference(header, between, hidden) for header in source.headers)
-    patient, marks = (source.first, Dataset()) if hidden is None else _pseudonymous(source.first, images[0], hidden)
+    images = tuple(_reference(header, between, pseudonyms) for header in source.headers)
+    patient, deidentification = (
+        (source.first, Dataset()) if pseudonyms is None else _pseudonymous(source.first, images[0], pseudonyms)
+    )
     digest = sha256(f"{__version__} {highdicom.__version__} {pydicom.__version__} {label}".encode())
-    for part in (_encoded([*images, patient, marks]), *content):
-        digest.update(sha256(part).digest())
-    dated = _dated(source.first) if hidden is None else NO_DATE
-    return Origin(images, patient, marks, dated, label, digest.hexdigest())
+    for chunk in (_encoded([*images, patient, deidentification]), *content):
+        digest.update(sha256(chunk).digest())
+    date, time = _date_and_time(source.first) if pseudonyms is None else (NO_DATE, NO_TIME)
+    return Origin(images, patient, deidentification, date, time, label, digest.hexdigest())
 
 
-def _reference(header: Dataset, between: float | None, hidden: Pseudonyms | None) -> Dataset:
+def _reference(header: Dataset, between: float | None, pseudonyms: Pseudonyms | None) -> Dataset:
     made = Dataset()
     made.SOPClassUID, made.Modality = header.SOPClassUID, "CT"
     for keyword in UIDS:
         value = text(header, keyword) or generate_uid(entropy_srcs=[text(header, "SeriesInstanceUID"), keyword])
-        setattr(made, keyword, value if hidden is None else hidden.uid(value))
+        setattr(made, keyword, value if pseudonyms is None else pseudonyms.uid(value))
     made.SliceThickness = between
-    _copy(header, made, NUMBERS)
+    _copy(header, made, GEOMETRY)
     if "NumberOfFrames" in header:
         made.NumberOfFrames = int(header.NumberOfFrames)
     for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
         if header.get(keyword):
-            setattr(made, keyword, [_placing(item) for item in header[keyword].value])
+            setattr(made, keyword, [_plane_groups(item) for item in header[keyword].value])
     if text(header, "LossyImageCompression") == "01":
         made.LossyImageCompression = "01"
         _copy(header, made, ("LossyImageCompressionRatio",))
-        methods = [one for one in text(header, "LossyImageCompressionMethod").split("\\") if one in METHODS]
+        methods = [name for name in text(header, "LossyImageCompressionMethod").split("\\") if name in LOSSY_METHODS]
         if methods:
             made.LossyImageCompressionMethod = methods
     for keyword in EMPTY:
@@ -152,7 +156,7 @@ def _reference(header: Dataset, between: float | None, hidden: Pseudonyms | None
 
 
 def _between_slices(headers: Sequence[Dataset]) -> float | None:
-    """The distance of the first two slices in mm: what stands for a thickness that is not stated."""
+    """Distance of the first two slices in mm, used as thickness where none is stated."""
     if len(headers) < 2:
         return None
     first, second = (np.array(header.ImagePositionPatient, dtype=float) for header in headers[:2])
@@ -165,10 +169,10 @@ def _copy(header: Dataset, made: Dataset, keywords: Sequence[str]) -> None:
             setattr(made, keyword, header[keyword].value)
 
 
-def _placing(item: Dataset) -> Dataset:
-    """Of a functional group what places its frame."""
+def _plane_groups(item: Dataset) -> Dataset:
+    """The plane position, orientation and pixel measures of a functional group."""
     made = Dataset()
-    for sequence, keywords in PLACING.items():
+    for sequence, keywords in PLANE_GROUPS.items():
         if item.get(sequence):
             inner = Dataset()
             _copy(item[sequence].value[0], inner, keywords)
@@ -176,25 +180,25 @@ def _placing(item: Dataset) -> Dataset:
     return made
 
 
-def _pseudonymous(first: Dataset, image: Dataset, hidden: Pseudonyms) -> tuple[Dataset, Dataset]:
-    patient, marks = Dataset(), Dataset()
+def _pseudonymous(first: Dataset, image: Dataset, pseudonyms: Pseudonyms) -> tuple[Dataset, Dataset]:
+    patient, deidentification = Dataset(), Dataset()
     for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"):
         setattr(patient, keyword, image.get(keyword))
-    patient.PatientID = hidden.patient(patient_identity(first))
+    patient.PatientID = pseudonyms.patient(patient_identity(first))
     patient.PatientName = patient.PatientID.replace("-", "^")
-    marks.PatientIdentityRemoved = "YES"
-    marks.DeidentificationMethod = "Written anew by DeepRadScore: names and UIDs by keyed hash"
-    marks.LongitudinalTemporalInformationModified = "REMOVED"
-    return patient, marks
+    deidentification.PatientIdentityRemoved = "YES"
+    deidentification.DeidentificationMethod = "Written anew by DeepRadScore: names and UIDs by keyed hash"
+    deidentification.LongitudinalTemporalInformationModified = "REMOVED"
+    return patient, deidentification
 
 
-def _dated(header: Dataset) -> tuple[str, str]:
-    for name in DATED_BY:
+def _date_and_time(header: Dataset) -> tuple[str, str]:
+    for name in DATES:
         date, time = text(header, f"{name}Date"), text(header, f"{name}Time")
         if re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", date):
-            sound = re.fullmatch(r"([01]\d|2[0-3])[0-5]\d[0-5]\d(\.\d{1,6})?", time)
-            return date, time if sound else NO_DATE[1]
-    return NO_DATE
+            valid = re.fullmatch(r"([01]\d|2[0-3])[0-5]\d[0-5]\d(\.\d{1,6})?", time)
+            return date, time if valid else NO_TIME
+    return NO_DATE, NO_TIME
 
 
 def _encoded(datasets: Iterable[Dataset]) -> bytes:

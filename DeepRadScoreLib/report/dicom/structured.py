@@ -1,4 +1,4 @@
-"""The profile as DICOM SR, template TID 1500: what was measured and what the model says, not verified by anyone."""
+"""The profile as DICOM SR, template TID 1500: measurements and the model's findings, not verified by anyone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydicom.sr.coding import Code
 
 from DeepRadScoreLib.analysis import ModelCard, MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.report.dicom import segments
-from DeepRadScoreLib.report.dicom import vocabulary as said
+from DeepRadScoreLib.report.dicom import codes
+from DeepRadScoreLib.report.dicom.images import SHELL, TUMOUR
 from DeepRadScoreLib.report.dicom.origin import NAME, Origin
 from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument, to_document
 from DeepRadScoreLib.report.wording import flag_sentence
@@ -21,7 +21,7 @@ from DeepRadScoreLib.version import __version__
 SERIES_NUMBER = 7102
 _Group = sr.MeasurementsAndQualitativeEvaluations
 _Volumetric = sr.VolumetricROIMeasurementsAndQualitativeEvaluations
-REMARKS = (
+COMMENTS = (
     "Produced by software and verified by nobody. DeepRadScore is no medical device.",
     "The dates of this document are those of the CT (1900-01-01 where it has none or was made anonymous); when the "
     "analysis was done is not recorded.",
@@ -40,18 +40,18 @@ def profile_sr(
     """
     document = to_document(profile)
     groups: list[_Volumetric | _Group] = [
-        _region(origin, document, regions, segments.TUMOUR),
-        _region(origin, document, regions, segments.SHELL),
+        _region(origin, document, regions, TUMOUR),
+        _region(origin, document, regions, SHELL),
         *(_finding(origin, profile, key, document.endpoints[key]) for key in KEYS),
     ]
     report = sr.MeasurementReport(
         observation_context=sr.ObservationContext(observer_device_context=_device(origin)),
-        procedure_reported=said.CHEST_CT,
+        procedure_reported=codes.CHEST_CT,
         imaging_measurements=groups,
-        title=said.REPORT_TITLE,
+        title=codes.REPORT_TITLE,
     )
     warnings = (note.message for note in document.quality if note.severity == "warning")
-    _remark(report[0], [*([] if origin.label is None else [origin.label]), *REMARKS, *warnings])
+    _add_comments(origin, report[0], [*COMMENTS, *warnings])
     made = sr.Comprehensive3DSR(
         evidence=[*origin.images, regions, *others],
         content=report[0],
@@ -66,7 +66,7 @@ def profile_sr(
 
 def _device(origin: Origin) -> sr.ObserverContext:
     return sr.ObserverContext(
-        observer_type=said.DEVICE,
+        observer_type=codes.DEVICE,
         observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
             uid=origin.uid("device"), name=NAME, manufacturer_name=NAME, model_name=NAME, serial_number=__version__
         ),
@@ -75,48 +75,48 @@ def _device(origin: Origin) -> sr.ObserverContext:
 
 def _region(origin: Origin, document: ProfileDocument, regions: Segmentation, number: int) -> _Volumetric:
     tumour, shell = document.regions.tumour, document.regions.peritumoral
-    is_tumour = number == segments.TUMOUR
+    is_tumour = number == TUMOUR
     volume = tumour.volume_ml if is_tumour else shell.volume_ml
-    measured = [(said.VOLUME, volume, said.CUBIC_CENTIMETRE, said.VOXEL_COUNT_METHOD)]
+    measurements = [_measurement(origin, codes.VOLUME, volume, codes.CUBIC_CENTIMETRE, codes.VOXEL_COUNT_METHOD)]
     if not is_tumour:
-        measured.append((said.SHELL_THICKNESS, shell.thickness_mm, said.MILLIMETRE, None))
-    described = regions.SegmentSequence[number - 1]
+        measurements.append(_measurement(origin, codes.SHELL_THICKNESS, shell.thickness_mm, codes.MILLIMETRE))
+    segment = regions.SegmentSequence[number - 1]
     group = _Volumetric(
-        tracking_identifier=sr.TrackingIdentifier(uid=described.TrackingUID, identifier=described.TrackingID),
+        tracking_identifier=sr.TrackingIdentifier(uid=segment.TrackingUID, identifier=segment.TrackingID),
         referenced_segment=sr.ReferencedSegment(
             sop_class_uid=regions.SOPClassUID,
             sop_instance_uid=regions.SOPInstanceUID,
             segment_number=number,
             source_series=sr.SourceSeriesForSegmentation(origin.images[0].SeriesInstanceUID),
         ),
-        finding_type=said.NEOPLASM if is_tumour else said.SHELL,
-        finding_sites=[sr.FindingSite(said.LUNG)],
+        finding_type=codes.NEOPLASM if is_tumour else codes.SHELL,
+        finding_sites=[sr.FindingSite(codes.LUNG)],
         algorithm_id=sr.AlgorithmIdentification(
             name=NAME, version=__version__, parameters=[f"preprocessing: {document.preprocessing}"]
         ),
-        measurements=[_number(origin, *one) for one in measured],
+        measurements=measurements,
     )
-    _remark(group[0], [] if origin.label is None else [origin.label])
+    _add_comments(origin, group[0])
     return group
 
 
 def _finding(origin: Origin, profile: MolecularProfile, key: str, entry: EndpointEntry) -> _Group:
-    concept = said.predicted(key)
-    answer = said.NOT_EVALUATED if entry.decision is None else said.decision(entry.decision)
+    concept = codes.predicted(key)
+    answer = codes.NOT_EVALUATED if entry.decision is None else codes.decision(entry.decision)
     group = _Group(
         tracking_identifier=sr.TrackingIdentifier(uid=origin.uid(f"finding {key}"), identifier=f"{NAME} {key}"),
         finding_type=concept,
-        finding_sites=[sr.FindingSite(said.LUNG)],
+        finding_sites=[sr.FindingSite(codes.LUNG)],
         algorithm_id=sr.AlgorithmIdentification(
-            name=NAME, version=__version__, parameters=_parameters(profile.model), family=said.LEARNED
+            name=NAME, version=__version__, parameters=_parameters(profile.model), family=codes.LEARNED
         ),
-        measurements=[_number(origin, *one) for one in _numbers(entry)],
+        measurements=[_measurement(origin, code, value) for code, value in _numbers(entry) if value is not None],
         qualitative_evaluations=[sr.QualitativeEvaluation(concept, answer)],
     )
-    reasons = [flag_sentence(flag) for flag in entry.flags]
+    comments = [flag_sentence(flag) for flag in entry.flags]
     if key in profile.gradcam:
-        reasons.append(f"Grad-CAM stands in a parametric map of the study. {profile.gradcam_note}".strip())
-    _remark(group[0], [*([] if origin.label is None else [origin.label]), *reasons])
+        comments.append(f"Grad-CAM stands in a parametric map of the study. {profile.gradcam_note}".strip())
+    _add_comments(origin, group[0], comments)
     return group
 
 
@@ -127,33 +127,35 @@ def _parameters(model: ModelCard | None) -> list[str]:
     return [f"{name.replace('_', ' ')}: {getattr(model, name)}" for name in names]
 
 
-def _numbers(entry: EndpointEntry) -> list[tuple[Code, float, Code, None]]:
-    """The numbers of a finding that are given."""
-    spread = (None, None) if entry.spread is None else entry.spread
-    interval = (None, None) if entry.validation_auc_ci is None else entry.validation_auc_ci
-    all_of_them = [
-        (said.PROBABILITY, entry.probability),
-        (said.THRESHOLD, entry.threshold),
-        (said.LOWEST, spread[0]),
-        (said.HIGHEST, spread[1]),
-        (said.TUMOUR_RADSCORE, entry.radscore_tumour),
-        (said.SHELL_RADSCORE, entry.radscore_peritumoral),
-        (said.AUC, entry.validation_auc),
-        (said.AUC_LOW, interval[0]),
-        (said.AUC_HIGH, interval[1]),
-        (said.AUC_PATIENTS, entry.validation_n),
-        (said.AUC_POSITIVES, entry.validation_positives),
+def _numbers(entry: EndpointEntry) -> list[tuple[Code, float | None]]:
+    lowest, highest = entry.spread or (None, None)
+    auc_low, auc_high = entry.validation_auc_ci or (None, None)
+    return [
+        (codes.PROBABILITY, entry.probability),
+        (codes.THRESHOLD, entry.threshold),
+        (codes.MIN_PROBABILITY, lowest),
+        (codes.MAX_PROBABILITY, highest),
+        (codes.TUMOUR_RADSCORE, entry.radscore_tumour),
+        (codes.SHELL_RADSCORE, entry.radscore_peritumoral),
+        (codes.AUC, entry.validation_auc),
+        (codes.AUC_LOW, auc_low),
+        (codes.AUC_HIGH, auc_high),
+        (codes.AUC_PATIENTS, entry.validation_n),
+        (codes.AUC_POSITIVES, entry.validation_positives),
     ]
-    return [(name, float(value), said.NO_UNITS, None) for name, value in all_of_them if value is not None]
 
 
-def _number(origin: Origin, name: Code, value: float, unit: Code, method: Code | None) -> sr.Measurement:
-    """A number; one of a synthetic model or case says so itself, in the place of its method."""
-    return sr.Measurement(name=name, value=value, unit=unit, method=method if origin.label is None else said.SYNTHETIC)
+def _measurement(
+    origin: Origin, name: Code, value: float, unit: Code = codes.NO_UNITS, method: Code | None = None
+) -> sr.Measurement:
+    """A number; the synthetic label, where there is one, stands as its method."""
+    method = method if origin.label is None else codes.SYNTHETIC
+    return sr.Measurement(name=name, value=float(value), unit=unit, method=method)
 
 
-def _remark(container: Dataset, sentences: Iterable[str]) -> None:
-    for sentence in sentences:
+def _add_comments(origin: Origin, container: Dataset, comments: Iterable[str] = ()) -> None:
+    """Add the label, where there is one, and these comments to a container."""
+    for comment in (*([] if origin.label is None else [origin.label]), *comments):
         container.ContentSequence.append(
-            sr.TextContentItem(said.COMMENT, sentence, relationship_type=sr.RelationshipTypeValues.CONTAINS)
+            sr.TextContentItem(codes.COMMENT, comment, relationship_type=sr.RelationshipTypeValues.CONTAINS)
         )

@@ -399,7 +399,7 @@ def test_enhanced_ct(tmp_path):
     case = read_case(tmp_path / "ct", tmp_path / "m.nii.gz")
     assert len(case.source.headers) == 1
     profile = profile_of(case)
-    hidden = to_dicom(profile, case, hidden=Pseudonyms(b"k" * 32))
+    hidden = to_dicom(profile, case, pseudonyms=Pseudonyms(b"k" * 32))
     assert not any(b"MARKED" in data for data in hidden.values())
     for path in write_dicom(to_dicom(profile, case), tmp_path / "o"):
         if path.name == "tumour.dcm":
@@ -436,22 +436,22 @@ def test_anonymous_objects_hold_nothing_of_the_source_identity(tmp_path):
     profile = profile_of(case)
     named = to_dicom(profile, case)
     assert all(b"MARKED" in data and b"19111213" in data and b"099Y" in data for data in named.values())
-    hidden = to_dicom(profile, case, hidden=Pseudonyms(b"k" * 32))
+    hidden = to_dicom(profile, case, pseudonyms=Pseudonyms(b"k" * 32))
     assert [(name, word) for name, data in hidden.items() for word in marked if word in data] == []
     objects = opened(hidden)
     assert len({ds.PatientID for ds in objects.values()}) == len({ds.StudyInstanceUID for ds in objects.values()}) == 1
     for ds in objects.values():
         assert ds.PatientIdentityRemoved == "YES" and ds.PatientID.startswith("ANON-")
         assert {e.value for e in ds.iterall() if e.VR in ("DA", "DT", "TM") and e.value} <= {"19000101", "000000"}
-    again = to_dicom(profile, case, hidden=Pseudonyms(b"k" * 32))
-    other = opened(to_dicom(profile, case, hidden=Pseudonyms(b"j" * 32)))
+    again = to_dicom(profile, case, pseudonyms=Pseudonyms(b"k" * 32))
+    other = opened(to_dicom(profile, case, pseudonyms=Pseudonyms(b"j" * 32)))
     assert again == hidden
     for keyword in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID", "SeriesInstanceUID"):
         assert other["regions.dcm"].get(keyword) != objects["regions.dcm"].get(keyword)
 
 
 def test_anonymous_masks_keep_their_places(case, profile, files):
-    hidden = to_dicom(profile, case, hidden=Pseudonyms(b"k" * 32))
+    hidden = to_dicom(profile, case, pseudonyms=Pseudonyms(b"k" * 32))
     for name in ("regions.dcm", "tumour.dcm"):
         one, other = (hd.seg.segread(BytesIO(data[name])).get_volume() for data in (files, hidden))
         np.testing.assert_array_equal(one.array, other.array)
@@ -569,5 +569,5 @@ def test_no_error_that_the_source_does_not_give_itself(which, hidden, request, r
     folder = root if which == "made up" else request.getfixturevalue("shared") / "data" / which
     case = read_case(folder)
     known = complaints(case.source.files[0])
-    for path in write_dicom(to_dicom(profile_of(case), case, hidden=hidden), tmp_path / "o"):
+    for path in write_dicom(to_dicom(profile_of(case), case, pseudonyms=hidden), tmp_path / "o"):
         assert complaints(path) - known == set(), path.name

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from DeepRadScoreLib.imaging.carriers import (
-    PATCH_PIXELS,
-    Case,
-    DeepPatch,
-    PreparedCase,
-    QualityNote,
-    Severity,
-)
+from DeepRadScoreLib.imaging.carriers import Case, DeepPatch, PreparedCase, QualityNote
 from DeepRadScoreLib.imaging.describe import describe_image
-from DeepRadScoreLib.imaging.files import file_stem, read_image
-from DeepRadScoreLib.imaging.frame import in_lps_order
+from DeepRadScoreLib.imaging.files import read_image
 from DeepRadScoreLib.imaging.preparing import lattice_regions, prepare, prepare_steps
 from DeepRadScoreLib.imaging.reading import (
     anonymous_case_id,
@@ -27,21 +19,17 @@ from DeepRadScoreLib.imaging.segments import MaskContent, Segment
 from DeepRadScoreLib.imaging.shuffling import shuffled_voxels
 
 __all__ = [
-    "PATCH_PIXELS",
     "Case",
     "DeepPatch",
     "MaskContent",
     "PreparedCase",
     "QualityNote",
     "Segment",
-    "Severity",
     "anonymous_case_id",
     "case_from_images",
     "case_from_segments",
     "deep_patch",
     "describe_image",
-    "file_stem",
-    "in_lps_order",
     "lattice_regions",
     "lung_on_grid",
     "masks_from_segments",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,11 +73,7 @@ def is_dicom(path: Path) -> bool:
 
 def file_stem(path: Path) -> str:
     """The file's name without `.nrrd`, `.seg.nrrd`, `.nii` or `.nii.gz`."""
-    name = Path(path).name
-    for suffix in (".seg.nrrd", *sorted(SUFFIXES, key=len, reverse=True)):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    return re.sub(r"((\.seg)?\.nrrd|\.nii(\.gz)?)\Z", "", Path(path).name, flags=re.IGNORECASE)
 
 
 def _check_file(path: Path) -> None:

@@ -136,11 +136,7 @@ def _check_region(region: sitk.Image, name: str, case_id: str) -> None:
     box = index_box(array)
     count = int(np.count_nonzero(array))
     extended = 0 if box is None else int((box[1] > box[0]).sum())
-    if count >= MIN_VOXELS and extended >= 2:
-        return
-    what = (
-        f"{name} has {count} voxels of 1 mm along {extended} axes: too small for radiomics"
-        if count
-        else f"nothing is left of {name}"
-    )
-    raise RegionError(what, where=case_id, mend="check the tumour mask, the other tumours and the lung mask")
+    if count < MIN_VOXELS or extended < 2:
+        small = f"{name} has {count} voxels of 1 mm along {extended} axes: too small for radiomics"
+        what = small if count else f"nothing is left of {name}"
+        raise RegionError(what, where=case_id, mend="check the tumour mask, the other tumours and the lung mask")

@@ -38,8 +38,8 @@ OFF_AXIAL_DEGREES = 20.0
 LUNG_SHARE = 0.30
 METAL_HU = 3000.0
 PADDING_HU = -1500.0
-SIDES = (("right", "left"), ("front", "back"), ("lower", "upper"))
-"""The image's ends along the LPS axes x, y, z."""
+SIDES = ("right", "left", "front", "back", "lower", "upper")
+"""The first and last end of the image along each of the LPS axes x, y, z."""
 
 
 def case_notes(case: Case, shell_mm: float) -> Iterator[QualityNote]:
@@ -85,15 +85,11 @@ def _grid_notes(ct: sitk.Image) -> Iterator[QualityNote]:
 
 
 def _edge_notes(case: Case, box: tuple[np.ndarray, np.ndarray], shell_mm: float) -> Iterator[QualityNote]:
-    touching, cut = [], []
-    for axis, (before, after) in enumerate(SIDES):
-        step, last = case.ct.GetSpacing()[axis], case.ct.GetSize()[axis] - 1
-        low, high = int(box[0][2 - axis]), int(box[1][2 - axis])
-        for gap, side in ((low, before), (last - high, after)):
-            if gap == 0:
-                touching.append(side)
-            if gap * step < shell_mm:
-                cut.append(side)
+    last = np.array(case.ct.GetSize()) - 1
+    gaps = np.column_stack([box[0][::-1], last - box[1][::-1]])
+    gaps_mm = gaps * np.array(case.ct.GetSpacing())[:, None]
+    touching = [side for side, gap in zip(SIDES, gaps.ravel(), strict=True) if gap == 0]
+    cut = [side for side, gap_mm in zip(SIDES, gaps_mm.ravel(), strict=True) if gap_mm < shell_mm]
     if touching:
         yield QualityNote.warning(
             "tumour_at_image_edge", f"The tumour reaches the {' and '.join(touching)} end of the CT."

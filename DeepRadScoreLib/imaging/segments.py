@@ -1,4 +1,4 @@
-"""Which voxels of a mask file are the tumour: labelmaps by value, Slicer segmentations (`.seg.nrrd`) by name."""
+"""The segments of a mask file, and the choice of the tumour: labels by value, Slicer's segments by name."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from DeepRadScoreLib.errors import InputError, RegionError, Where
 TUMOUR_WORDS = ("tumour", "tumor", "gtv", "lesion", "nodule")
 AROUND_WORDS = ("peritumour", "peritumor")
 UNNAMED = re.compile(r"(?:segment|label)[_ ](-?\d+)", re.IGNORECASE)
-"""What a region without a name of its own is called: by Slicer ("Segment_2", "Label_2") and here ("label 2")."""
+"""Names of unnamed regions: by Slicer ("Segment_2", "Label_2") and here ("label 2")."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One segment or label: its name ("label 2" in a plain labelmap), id, image component and value there."""
+    """One segment or label: its name ("label 2" in a plain labelmap), id, image component and value in it."""
 
     name: str
     identity: str
@@ -28,16 +28,15 @@ class Segment:
 
     @property
     def counts_as_tumour(self) -> bool:
-        """Every label of a plain labelmap; a named segment whose name holds one of `TUMOUR_WORDS`.
+        """Whether it is a label of a plain labelmap, or its name holds one of `TUMOUR_WORDS`.
 
-        Slicer makes segments of the labels of a plain labelmap and calls them "Segment_1", "Segment_2": they are still
-        the same labels, and so is every segment that bears such a name.
+        Segments with names such as "Segment_1", which Slicer gives to the labels of a plain labelmap, count as labels.
         """
         return self.unnamed or names_tumour(self.name)
 
     @property
     def unnamed(self) -> bool:
-        """Whether nobody has said what it is: a label, or a segment under the name that Slicer gives by itself."""
+        """Whether it is a label, or a segment with a default name of Slicer."""
         return self.identity == "" or UNNAMED.fullmatch(self.name) is not None
 
 
@@ -64,7 +63,7 @@ class MaskContent:
 
 
 def mask_content(mask: sitk.Image, *, where: Where) -> MaskContent:
-    """Take a mask apart.
+    """The layers and segments of a mask image.
 
     A mask with metadata keys `Segment0_ID`, `Segment0_Name`, `Segment0_Layer`, `Segment0_LabelValue` ... is a Slicer
     segmentation (overlapping segments lie in several image components); any other one is a labelmap.
@@ -92,23 +91,21 @@ def mask_content(mask: sitk.Image, *, where: Where) -> MaskContent:
 
 
 def choose(content: MaskContent, *, segment: str | None, label: int | None) -> Segment:
-    """The one segment that is meant: by name, id or number (see `by_name`), by label value, or the only one there is.
+    """The one segment with a name, id or number (see `by_name`), with a label value, or the only one there is.
 
     Raises
     ------
-    RegionError: it is absent or empty, or several are there and none or more than one was chosen.
+    RegionError: it is absent or empty, or there are several and none or more than one was chosen.
     """
     present = ", ".join(_described(s) for s in content.segments)
+    wanted = "the tumour" if label is None else f"the label {label}"
+    candidates = list(content.segments)
     if segment is not None:
         wanted, matches = f'the segment "{segment}"', by_name((*content.segments, *content.empty), segment)
         candidates = [s for s in matches if s in content.segments]
         if matches and not candidates:
             raise RegionError(f"{wanted} is empty", where=content.where, mend=f"choose one of: {present}")
-    elif label is not None:
-        wanted, candidates = f"the label {label}", [s for s in content.segments if s.value == label]
-    else:
-        wanted, candidates = "the tumour", list(content.segments)
-    if segment is not None and label is not None:
+    if label is not None:
         candidates = [s for s in candidates if s.value == label]
     if len(candidates) == 1:
         return candidates[0]
@@ -128,10 +125,9 @@ def choose(content: MaskContent, *, segment: str | None, label: int | None) -> S
 
 
 def by_name(segments: Sequence[Segment], name: str) -> list[Segment]:
-    """The segments that a name may mean: those with that id, else that name, else that name but for capitals.
+    """The segments with that id, else with that name, else with that name regardless of case, else with that number.
 
-    Else those with that number: "2" means the label value 2, "Segment_2" or "label 2" too, but then only of a region
-    without a name of its own.
+    "2" matches every segment of label value 2; "Segment_2" and "label 2" only an unnamed one.
     """
     number, called = re.fullmatch(r"-?\d+", name.strip()), UNNAMED.fullmatch(name.strip())
     for matches in (

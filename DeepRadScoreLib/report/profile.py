@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from DeepRadScoreLib.analysis import Finding, MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, Where
-from DeepRadScoreLib.imaging import PATCH_PIXELS, PreparedCase, Severity
+from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS, PreparedCase, Severity
 from DeepRadScoreLib.models import Flag, Preprocessing
 
 SCHEMA: Final = "deepradscore.profile/1"

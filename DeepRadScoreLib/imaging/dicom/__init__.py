@@ -1,4 +1,4 @@
-"""What hospitals send: CT, SEG and RTSTRUCT objects in DICOM. Imported late: pydicom takes its time to load.
+"""CT, SEG and RTSTRUCT objects in DICOM. To be imported late, since pydicom is slow to load.
 
 Raises
 ------
@@ -11,10 +11,10 @@ import importlib.util
 
 from DeepRadScoreLib.errors import MissingPackageError
 
-OLDEST_PYDICOM = 3
+MIN_PYDICOM = 3
 MEND = (
     "in 3D Slicer use Slicer 5.12 or newer, or load CT and mask with Slicer's DICOM module and choose their nodes; "
-    f"elsewhere install pydicom {OLDEST_PYDICOM}.0 or newer"
+    f"elsewhere install pydicom {MIN_PYDICOM}.0 or newer"
 )
 
 
@@ -23,9 +23,9 @@ def _check_pydicom() -> None:
         raise MissingPackageError("pydicom, which reads DICOM, is not installed", where="pydicom", mend=MEND)
     from pydicom import __version__
 
-    if int(__version__.partition(".")[0]) < OLDEST_PYDICOM:
+    if int(__version__.partition(".")[0]) < MIN_PYDICOM:
         raise MissingPackageError(
-            f"pydicom {__version__} is too old for CT and masks in DICOM, {OLDEST_PYDICOM}.0 or newer is needed",
+            f"pydicom {__version__} is too old for CT and masks in DICOM, {MIN_PYDICOM}.0 or newer is needed",
             where="pydicom",
             mend=MEND,
         )

@@ -37,10 +37,8 @@ def choose_series(index: SeriesIndex, *, series: str | None, referenced: str | N
         raise _no_ct(index)
     stacks = [one for one in candidates if _count(one) > 1] or candidates
     if len(stacks) > 1:
-        raise InputError(
-            f"there are {len(stacks)} CT series and none was chosen",
-            mend="choose one with --series UID" + _choices(index),
-        )
+        mend = "choose one with --series UID" + _choices(index)
+        raise InputError(f"there are {len(stacks)} CT series and none was chosen", mend=mend)
     return stacks[0], None
 
 
@@ -124,7 +122,5 @@ def _no_ct(index: SeriesIndex) -> InputError:
         "zip archives, to be unpacked first": len(index.zips),
     }
     found += [f"{count} {kind}" for kind, count in others.items() if count]
-    return InputError(
-        f"there is no DICOM CT in it, see (0008,0060) Modality (files: {', '.join(found) or 'none'})",
-        mend=FOLDER_MEND,
-    )
+    what = f"there is no DICOM CT in it, see (0008,0060) Modality (files: {', '.join(found) or 'none'})"
+    return InputError(what, mend=FOLDER_MEND)

@@ -104,7 +104,9 @@ def read_header(path: Path) -> DicomFile | None:
     except DAMAGED as error:
         raise InputError("the DICOM header is damaged", where=path, mend="export the file again") from error
     if "TransferSyntaxUID" not in header.file_meta:
-        header.file_meta.TransferSyntaxUID = _guessed_syntax(header)
+        implicit, little = header.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     return DicomFile(path, header, offset)
 
 
@@ -141,11 +143,9 @@ def text(dataset: Dataset, keyword: str) -> str:
         value = dataset.get(keyword)
     except DAMAGED:
         return ""
-    if value is None:
-        return ""
     if isinstance(value, MultiValue):
-        return "\\".join(str(item) for item in value)
-    return str(value).strip()
+        return "\\".join(map(str, value))
+    return "" if value is None else str(value).strip()
 
 
 def items(dataset: Dataset, *sequences: str) -> Iterator[Dataset]:
@@ -212,11 +212,6 @@ def _looks_like_dicom(stream: BinaryIO) -> bool:
     if len(start) < 132 or group not in (2, 8) or element > 0x0100:
         return False
     return start[4:6].isalpha() or int.from_bytes(start[4:8], "little") < 128
-
-
-def _guessed_syntax(header: Dataset) -> UID:
-    implicit, little = header.original_encoding
-    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
 
 
 def _with_pixels(file: DicomFile) -> Dataset:

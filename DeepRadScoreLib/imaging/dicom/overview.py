@@ -8,14 +8,7 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 
 from DeepRadScoreLib.imaging.dicom.datasets import text
-from DeepRadScoreLib.imaging.dicom.masks import (
-    KINDS,
-    DicomSegment,
-    References,
-    damage_named,
-    references_in,
-    says_tumour,
-)
+from DeepRadScoreLib.imaging.dicom.masks import KINDS, DicomSegment, References, damage_named, references_in
 from DeepRadScoreLib.imaging.dicom.rois import rois_in
 from DeepRadScoreLib.imaging.dicom.seg import segments_in
 
@@ -56,11 +49,7 @@ def read_overview(path: Path) -> MaskOverview:
         if KINDS.get(text(header, "SOPClassUID")) == "RTSTRUCT":
             rois = rois_in(header, path)
             frames.update(roi.frame_of_reference for roi in rois)
-            segments = tuple(
-                DicomSegment(roi.name, roi.identity, 0, roi.value, says_tumour(roi.true_name))
-                for roi in rois
-                if roi.contours
-            )
+            segments = tuple(roi.segment() for roi in rois if roi.contours)
         else:
             segments = tuple(segments_in(header, path))
         return MaskOverview(path, segments, references_in(header), frozenset(frames - {""}), header)

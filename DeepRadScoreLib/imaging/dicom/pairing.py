@@ -11,15 +11,7 @@ from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.carriers import QualityNote
 from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct
 from DeepRadScoreLib.imaging.dicom.datasets import text
-from DeepRadScoreLib.imaging.dicom.masks import (
-    KINDS,
-    DicomMask,
-    MaskKind,
-    References,
-    damage_named,
-    mask_kind,
-    mask_references,
-)
+from DeepRadScoreLib.imaging.dicom.masks import KINDS, DicomMask, References, damage_named, mask_kind, mask_references
 from DeepRadScoreLib.imaging.dicom.rtstruct import read_rtstruct
 from DeepRadScoreLib.imaging.dicom.seg import read_seg
 from DeepRadScoreLib.imaging.dicom.series import SeriesIndex, find_series
@@ -73,14 +65,14 @@ class Pair:
 
 
 def read_pair(ct: Path, mask: Path | None, *, series: str | None, segment: str | None) -> Pair:
-    """Read a CT from DICOM, and its mask where that is DICOM too.
+    """Read a CT from DICOM, and its mask if that is DICOM too.
 
     Parameters
     ----------
     mask: a file; or a folder, or None for the folder of the CT, that holds one SEG or RTSTRUCT (of several, the one
         that refers to `series`).
     series: as in `read_ct`; None: the series that the mask refers to, or the only one.
-    segment: the ROI of an RTSTRUCT that is meant, as in `read_rtstruct`.
+    segment: the ROI of the tumour in an RTSTRUCT, as in `read_rtstruct`.
 
     Raises
     ------
@@ -100,7 +92,7 @@ def read_pair(ct: Path, mask: Path | None, *, series: str | None, segment: str |
     return Pair(volume, mask, content)
 
 
-def _check_kind(mask: Path) -> MaskKind:
+def _check_kind(mask: Path) -> str:
     if not mask.is_file():
         raise InputError("the file does not exist", where=mask, mend=MASK_MEND)
     kind = mask_kind(mask)

@@ -10,7 +10,14 @@ from pydicom import Dataset
 
 from DeepRadScoreLib.errors import RegionError
 from DeepRadScoreLib.imaging.dicom.datasets import items, tag_name
-from DeepRadScoreLib.imaging.dicom.masks import EXPORT_MEND, MAX_LABEL, damaged_mask, public_name
+from DeepRadScoreLib.imaging.dicom.masks import (
+    EXPORT_MEND,
+    MAX_LABEL,
+    DicomSegment,
+    damaged_mask,
+    public_name,
+    says_tumour,
+)
 
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 
@@ -35,6 +42,15 @@ class Roi:
     def quoted(self) -> str:
         """The ROI and its name, for messages."""
         return f'the ROI "{self.name}"'
+
+    @property
+    def is_tumour(self) -> bool:
+        """Whether its true name says tumour."""
+        return says_tumour(self.true_name)
+
+    def segment(self, layer: int = 0, identity: str = "") -> DicomSegment:
+        """The segment of a mask that holds the ROI in a layer, by default with the identity of the ROI."""
+        return DicomSegment(self.name, identity or self.identity, layer, self.value, self.is_tumour)
 
 
 def rois_in(dataset: Dataset, path: Path) -> list[Roi]:

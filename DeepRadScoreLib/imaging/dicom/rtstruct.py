@@ -13,15 +13,7 @@ import SimpleITK as sitk
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import QualityNote
 from DeepRadScoreLib.imaging.dicom.datasets import tag_name
-from DeepRadScoreLib.imaging.dicom.masks import (
-    DicomMask,
-    DicomSegment,
-    MaskDataset,
-    damage_named,
-    pack,
-    read_mask,
-    says_tumour,
-)
+from DeepRadScoreLib.imaging.dicom.masks import DicomMask, MaskDataset, damage_named, pack, read_mask
 from DeepRadScoreLib.imaging.dicom.polygons import (
     MAX_OFF_PLANE,
     MIN_FAR_APART,
@@ -67,7 +59,7 @@ def read_rtstruct(path: Path, ct: CtSeries, *, roi: str | None) -> DicomMask:
     failures: list[tuple[Roi, InputError]] = []
     notes = rtstruct.reference_notes()
     for one in rois:
-        if wanted not in (None, one) and not says_tumour(one.true_name):
+        if wanted not in (None, one) and not one.is_tumour:
             continue
         try:
             mask, remarks = _draw(one, rtstruct)
@@ -85,12 +77,8 @@ def read_rtstruct(path: Path, ct: CtSeries, *, roi: str | None) -> DicomMask:
         for _, failure in failures
     )
     layers, layer_of = pack(((one.value, mask) for one, mask in drawn), ct.image)
-    segments = tuple(_segment(one, layer_of[one.value], roi if one == wanted else None) for one, _ in drawn)
-    return DicomMask(layers, segments, tuple(_segment(one, 0, None) for one, _ in failures), str(path), tuple(notes))
-
-
-def _segment(roi: Roi, layer: int, asked: str | None) -> DicomSegment:
-    return DicomSegment(roi.name, asked or roi.identity, layer, roi.value, says_tumour(roi.true_name))
+    segments = tuple(one.segment(layer_of[one.value], roi or "" if one == wanted else "") for one, _ in drawn)
+    return DicomMask(layers, segments, tuple(one.segment() for one, _ in failures), str(path), tuple(notes))
 
 
 def _nothing_drawn(rois: Sequence[Roi], failures: Sequence[InputError], path: Path) -> InputError:
@@ -104,18 +92,17 @@ def _nothing_drawn(rois: Sequence[Roi], failures: Sequence[InputError], path: Pa
 
 
 def _wanted(rois: Sequence[Roi], asked: str, path: Path) -> Roi:
-    """The one ROI that is meant."""
-    listed = ", ".join(f'"{roi.name}"' for roi in rois)
+    """The one ROI that matches a name, number or regular expression, see `read_rtstruct`."""
     try:
         pattern = re.compile(asked, re.IGNORECASE)
     except re.error:
         pattern = re.compile(re.escape(asked), re.IGNORECASE)
-    folded = asked.strip().casefold()
+    folded, found = asked.strip().casefold(), [r for r in rois if pattern.search(r.true_name)]
     for matches in (
         [r for r in rois if r.true_name == asked.strip()],
         [r for r in rois if folded in (r.true_name.casefold(), r.name.casefold())],
         [r for r in rois if folded == r.identity.casefold()],
-        _drawn_first([r for r in rois if pattern.search(r.true_name)]),
+        [r for r in found if r.contours] or found,
     ):
         if len(matches) == 1:
             return matches[0]
@@ -125,13 +112,8 @@ def _wanted(rois: Sequence[Roi], asked: str, path: Path) -> Roi:
                 where=path,
                 mend="choose one of: " + ", ".join(f'"{r.name}" ({r.identity})' for r in matches),
             )
-    raise RegionError(
-        f'no ROI is called "{asked}" ({tag_name("ROIName")})', where=path, mend=f"choose one of: {listed}"
-    )
-
-
-def _drawn_first(rois: list[Roi]) -> list[Roi]:
-    return [roi for roi in rois if roi.contours] or rois
+    mend = "choose one of: " + ", ".join(f'"{roi.name}"' for roi in rois)
+    raise RegionError(f'no ROI is called "{asked}" ({tag_name("ROIName")})', where=path, mend=mend)
 
 
 def _draw(roi: Roi, rtstruct: MaskDataset) -> tuple[np.ndarray, list[QualityNote]]:
@@ -141,9 +123,7 @@ def _draw(roi: Roi, rtstruct: MaskDataset) -> tuple[np.ndarray, list[QualityNote
     with damage_named(path, "RTSTRUCT", "ContourData"):
         points = closed_contours(roi, path)
     polygons, levels = _on_grid(points, roi, image, path)
-    distinct = without_doubles(
-        [np.column_stack([p, np.full(len(p), k)]) for p, k in zip(polygons, levels, strict=True)]
-    )
+    distinct = without_doubles([np.insert(p, 2, level, axis=1) for p, level in zip(polygons, levels, strict=True)])
     columns, rows, slices = image.GetSize()
     assignment = assign_contours(levels[distinct], slices)
     mask = np.zeros((slices, rows, columns), dtype=bool)
@@ -155,9 +135,8 @@ def _draw(roi: Roi, rtstruct: MaskDataset) -> tuple[np.ndarray, list[QualityNote
     if not assignment.of_slice or all((p.max(axis=0) < -0.5).any() or (p.min(axis=0) > end).any() for p in polygons):
         raise RegionError(f"{roi.quoted} lies outside the CT", where=path, mend="give the RTSTRUCT of this CT")
     if not mask.any():
-        raise RegionError(
-            f"{roi.quoted} covers no voxel centre of the CT", where=path, mend="outline it on the CT's slices"
-        )
+        what = f"{roi.quoted} covers no voxel centre of the CT"
+        raise RegionError(what, where=path, mend="outline it on the CT's slices")
     aside = sum(bool((p < -0.5).any() or (p > end).any()) for p in polygons)
     return mask, list(_remarks(roi, assignment, crossing, doubled=len(polygons) - len(distinct), aside=aside))
 
@@ -168,12 +147,12 @@ def _on_grid(
     """Column and row of every point, (n, 2) for each contour, and the slice coordinate of each contour."""
     spacing = np.array(image.GetSpacing())
     polygons, levels = [], []
-    for position, contour in enumerate(points, start=1):
+    for number, contour in enumerate(points, start=1):
         index = (contour - np.array(image.GetOrigin())) @ direction_of(image) / spacing
         depth = index[:, 2]
         if np.ptp(depth) > max(MAX_OFF_PLANE, FLAT_MM / spacing[2]):
             raise RegionError(
-                f"contour {position} of {roi.quoted} is not parallel to the CT's slices ({tag_name('ContourData')})",
+                f"contour {number} of {roi.quoted} is not parallel to the CT's slices ({tag_name('ContourData')})",
                 where=path,
                 mend="outline the region on the slices of this CT",
             )

@@ -102,16 +102,16 @@ def _slice(file: DicomFile, frame: int, sources: Sequence[Dataset], name: str) -
     between_rows, between_columns = values("PixelSpacing", 2)
     slope = values("RescaleSlope", 1)[0]
     size = int(values("Columns", 1)[0]), int(values("Rows", 1)[0])
-    _check(slope != 0, "RescaleSlope", "is 0", file, name)
-    _check(min(between_rows, between_columns) > 0, "PixelSpacing", "is not positive", file, name)
-    _check(min(size) > 0, "Rows", "or Columns is 0", file, name)
-    _check(
-        bool(max(abs(row @ row - 1), abs(column @ column - 1)) < 0.02 and abs(row @ column) < 0.001),
-        "ImageOrientationPatient",
-        "does not hold two unit vectors at right angles",
-        file,
-        name,
-    )
+    orthonormal = max(abs(row @ row - 1), abs(column @ column - 1)) < 0.02 and abs(row @ column) < 0.001
+    for good, keyword, wrong in (
+        (slope != 0, "RescaleSlope", "is 0"),
+        (min(between_rows, between_columns) > 0, "PixelSpacing", "is not positive"),
+        (min(size) > 0, "Rows", "or Columns is 0"),
+        (orthonormal, "ImageOrientationPatient", "does not hold two unit vectors at right angles"),
+    ):
+        if not good:
+            what = f"{tag_name(keyword)} {wrong} (instance {name})"
+            raise InputError(what, where=file.path, mend="export the series again")
     return Slice(
         file=file,
         frame=frame,
@@ -135,10 +135,3 @@ def _orthonormal(row: np.ndarray, column: np.ndarray) -> np.ndarray:
 
 def _holder(sources: Sequence[Dataset], keyword: str) -> Dataset:
     return next((source for source in sources if keyword in source), sources[-1])
-
-
-def _check(good: bool, keyword: str, wrong: str, file: DicomFile, name: str) -> None:
-    if not good:
-        raise InputError(
-            f"{tag_name(keyword)} {wrong} (instance {name})", where=file.path, mend="export the series again"
-        )

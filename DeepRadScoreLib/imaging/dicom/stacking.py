@@ -164,7 +164,14 @@ def regular_stack(slices: Sequence[Slice]) -> Stack:
     typical = float(np.median(steps))
     if unevenness > MAX_UNEVENNESS or (steps > 1.5 * typical).any():
         raise _uneven(ordered, along, steps, typical)
-    return Stack(tuple(ordered), spacing, _shear(ordered), unevenness)
+    stack = Stack(tuple(ordered), spacing, _shear(ordered), unevenness)
+    if stack.tilt > MAX_TILT_DEGREES:
+        raise InputError(
+            f"the slices are stacked {stack.tilt:.0f} degrees off their normal, more than any gantry tilts, see "
+            "(0020,0032) ImagePositionPatient",
+            mend=EXPORT_MEND,
+        )
+    return stack
 
 
 def _uneven(ordered: Sequence[Slice], along: np.ndarray, steps: np.ndarray, typical: float) -> InputError:
@@ -175,9 +182,8 @@ def _uneven(ordered: Sequence[Slice], along: np.ndarray, steps: np.ndarray, typi
     whole = steps / max(typical, SAME_POSITION_MM)
     missing = int(np.sum(np.rint(whole) - 1))
     if missing > 0 and np.allclose(whole, np.rint(whole), atol=MAX_UNEVENNESS):
-        what = (
-            f"{missing} slice{'s are' if missing > 1 else ' is'} missing from the stack of {typical:.4g} mm spacing: "
-        )
+        some = "slices are" if missing > 1 else "slice is"
+        what = f"{missing} {some} missing from the stack of {typical:.4g} mm spacing: "
     else:
         what = f"the slices are unevenly spaced (0020,0032) ImagePositionPatient, mostly {typical:.4g} mm apart, but "
     return InputError(what + _listed(gaps), mend=EXPORT_MEND + ", or give an evenly spaced one")
@@ -195,16 +201,7 @@ def _shear(ordered: Sequence[Slice]) -> np.ndarray:
             f"ImagePositionPatient (instances {_listed(shifted)})",
             mend=EXPORT_MEND,
         )
-    if np.linalg.norm(shifts[-1]) <= tolerance:
-        return np.zeros(2)
-    steepest = np.degrees(np.arctan2(np.linalg.norm(shifts[-1]), positions(ordered)[-1] - positions(ordered)[0]))
-    if steepest > MAX_TILT_DEGREES:
-        raise InputError(
-            f"the slices are stacked {steepest:.0f} degrees off their normal, more than any gantry tilts, see "
-            "(0020,0032) ImagePositionPatient",
-            mend=EXPORT_MEND,
-        )
-    return per_slice
+    return np.zeros(2) if np.linalg.norm(shifts[-1]) <= tolerance else per_slice
 
 
 def _instances(slices: Sequence[Slice]) -> str:

@@ -11,8 +11,8 @@ import SimpleITK as sitk
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from DeepRadScoreLib.imaging import case_from_images, in_lps_order, prepare, prepare_steps, read_case
-from DeepRadScoreLib.imaging.frame import canonical_lattice, ct_on_lattice, mask_on_lattice
+from DeepRadScoreLib.imaging import case_from_images, prepare, prepare_steps, read_case
+from DeepRadScoreLib.imaging.frame import canonical_lattice, ct_on_lattice, in_lps_order, mask_on_lattice
 from DeepRadScoreLib.imaging.geometry import direction_of, from_lps, half_up, to_lps
 from support.imaging_phantoms import image_of, rotation, tumour_case
 

@@ -14,11 +14,11 @@ from DeepRadScoreLib.imaging import (
     Case,
     case_from_images,
     deep_patch,
-    in_lps_order,
     lung_on_grid,
     peritumoral_shell,
     prepare,
 )
+from DeepRadScoreLib.imaging.frame import in_lps_order
 from support.imaging_phantoms import ball, image_of, lung_ct, rotation, tumour_case
 
 SPACINGS = ((0.6, 0.6, 0.6), (0.75, 0.75, 1.25), (1.0, 1.0, 1.0), (0.8, 0.7, 2.5), (0.98, 0.98, 5.0))

@@ -1,31 +1,30 @@
-"""A hospital's folder of DICOM files as a cohort table that names nobody.
+"""Cohort table, without names, of a hospital's folder of DICOM files.
 
-Cases and patients get keyed pseudonyms, dates become days since the patient's first study, and the rows stand in the
-order of the pseudonyms.
+Cases and patients get keyed pseudonyms, dates become days since the first study of the patient, and the rows are sorted
+by pseudonym.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from DeepRadScoreLib.cohort.folders.by_header import DicomFolder, MatchedCase, number_of, sentence
+from DeepRadScoreLib.cohort.folders.by_header import DicomFolder, MatchedCase, counted, sentence
 from DeepRadScoreLib.cohort.labels import PatientLabels
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import anonymous_case_id
-from DeepRadScoreLib.imaging.dicom.datasets import dicom_date, text
+from DeepRadScoreLib.imaging.dicom.datasets import dicom_date
 from DeepRadScoreLib.imaging.dicom.masks import names_person
 from DeepRadScoreLib.imaging.dicom.overview import MaskOverview
 from DeepRadScoreLib.imaging.dicom.series import SeriesFiles, SeriesIndex
 from DeepRadScoreLib.imaging.files import is_dicom
 from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
 
-OWN_COLUMNS = ("case_id", "patient_id", "ct", "mask", "series", "segment", "study_day")
+COLUMNS = ("case_id", "patient_id", "ct", "mask", "series", "segment", "study_day")
 DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "PatientBirthDate")
 DATE_FORMS = ("%Y%m%d", "%Y-%m-%d", "%Y_%m_%d", "%Y.%m.%d", "%d.%m.%Y", "%d-%m-%Y")
 
@@ -35,7 +34,7 @@ NAMED_MEND = "rename the folders, or add --keep-paths where the table stays with
 
 @dataclass(frozen=True)
 class DicomCohort:
-    """The cohort table, text cells, and sentences on it, as those of `DicomFolder`."""
+    """The cohort table, text cells, and sentences on it: `remarks` and `problems` as in `DicomFolder`."""
 
     table: pd.DataFrame
     remarks: tuple[str, ...]
@@ -45,27 +44,27 @@ class DicomCohort:
 def cohort_table(
     found: DicomFolder, out: Path, *, labels: PatientLabels | None = None, keep_paths: bool = False
 ) -> DicomCohort:
-    """The cohort table of a folder, to be written to `out`; its paths are relative to that.
+    """Cohort table of a folder, with paths relative to the file `out` that it is to be written to.
 
     Parameters
     ----------
     labels: joined by PatientID, which is not written.
-    keep_paths: write a row although its path names the patient or a date (the files cannot be found without it); else
-        such a row is left out.
+    keep_paths: whether to include a row whose path names the patient or a date (without the path the files cannot be
+        found).
 
     Raises
     ------
     InputError: no case is left, or `out` lies on another drive than the images.
-    CohortError: a cell of the labels names the patient, see `PatientLabels.of`; one PatientID stands for two patients.
+    CohortError: a cell of the labels names the patient, see `PatientLabels.of`; a PatientID is that of two patients.
     OutputError: the key of the pseudonyms can be neither read nor made.
     """
-    hidden = Pseudonyms(pseudonym_key())
+    pseudonyms = Pseudonyms(pseudonym_key())
     rows: list[dict[str, str]] = []
     named = 0
     for case in found.cases:
         row = {
             "case_id": anonymous_case_id(case.ct.uid),
-            "patient_id": hidden.patient(case.person),
+            "patient_id": pseudonyms.patient(case.person),
             "ct": _relative(_ct_path(case.ct), out),
             "mask": _relative(case.mask.path, out),
             "series": _series(case, found.index),
@@ -77,19 +76,24 @@ def cohort_table(
             if not keep_paths:
                 continue
         if labels is not None:
-            patient = text(case.header, "PatientID")
-            row |= labels.of(patient, dicom_date(case.header, "StudyDate"), partial(_names, case=case))
+            row |= labels.of(case.patient, dicom_date(case.header, "StudyDate"), partial(_names, case=case))
         rows.append(row)
     if labels is not None:
-        labels.check_one_issuer((text(case.header, "PatientID"), case.person) for case in found.cases)
+        labels.check_one_issuer((case.patient, case.person) for case in found.cases)
     if not rows:
         raise _no_rows(found, named)
-    columns = (*OWN_COLUMNS, *(() if labels is None else labels.columns))
-    table = pd.DataFrame(rows, columns=list(columns)).sort_values("case_id", ignore_index=True)
-    remarks, problems = _table_notes(found, table, named, keep_paths)
+    columns = [*COLUMNS, *(() if labels is None else labels.columns)]
+    table = pd.DataFrame(rows, columns=columns).sort_values("case_id", ignore_index=True)
+    remarks = [*found.remarks, *_remarks(found, table), *_path_remarks(named if keep_paths else 0)]
     if labels is not None:
-        remarks.extend(labels.counted([text(case.header, "PatientID") for case in found.cases]))
-    return DicomCohort(table, (*found.remarks, *remarks), (*found.problems, *problems))
+        patients = {case.patient for case in found.cases}
+        without_labels, without_images = len(patients - labels.rows.keys()), len(labels.rows.keys() - patients)
+        remarks += counted(without_labels, "patient", "with images not in the labels: their cells are empty")
+        remarks += counted(without_images, "patient", "of the labels without a CT and its mask in the folder")
+    problems = [*found.problems, *_unclear_segments(found, table)]
+    if not keep_paths:
+        problems += counted(named, "case", f"left out: {NAMED}; {NAMED_MEND}")
+    return DicomCohort(table, tuple(remarks), tuple(problems))
 
 
 def _ct_path(ct: SeriesFiles) -> Path:
@@ -111,7 +115,7 @@ def _relative(path: Path, out: Path) -> str:
 
 
 def _series(case: MatchedCase, index: SeriesIndex) -> str:
-    """Empty where the CT is found without its UID: its mask names it, or no other CT lies in its folder."""
+    """SeriesInstanceUID of the CT; empty where its mask names it or no other CT lies in its folder."""
     if case.referred:
         return ""
     folder = _ct_path(case.ct)
@@ -120,7 +124,7 @@ def _series(case: MatchedCase, index: SeriesIndex) -> str:
 
 
 def _segment(mask: MaskOverview) -> str:
-    """The name of the tumour's segment where the mask holds others too; empty where several or none say tumour."""
+    """Name or identity of the tumour's segment if the mask holds others; empty if several or none say tumour."""
     if len(mask.segments) == 1 or len(mask.tumours) != 1:
         return ""
     tumour = mask.tumours[0]
@@ -129,31 +133,24 @@ def _segment(mask: MaskOverview) -> str:
 
 
 def _path_names(path: str, case: MatchedCase) -> bool:
-    """Whether a part of a path names the patient."""
-    parts = PurePosixPath(path).parts
-    return any(_names(words, case) for part in parts for words in (part, PurePosixPath(part).stem))
+    """Whether a folder or file name in a path names the patient."""
+    names = PurePosixPath(path).parts
+    return any(_names(words, case) for name in names for words in (name, PurePosixPath(name).stem))
 
 
 def _names(words: str, case: MatchedCase) -> bool:
-    """Whether words hold what the headers say of the patient or the institution, or one of their dates."""
-    if any(names_person(words, header) for header in (case.header, case.mask.header)):
-        return True
-    return any(day in words for day in _days(case))
+    """Whether words contain what the headers say of the patient or the institution, or one of their dates."""
+    headers = (case.header, case.mask.header)
+    days = [day for header in headers for keyword in DATES if (day := dicom_date(header, keyword))]
+    return any(names_person(words, header) for header in headers) or any(
+        day.strftime(form) in words for day in days for form in DATE_FORMS
+    )
 
 
-def _days(case: MatchedCase) -> Iterator[str]:
-    for header in (case.header, case.mask.header):
-        for keyword in DATES:
-            day = dicom_date(header, keyword)
-            if day is not None:
-                yield from (day.strftime(form) for form in DATE_FORMS)
-
-
-def _table_notes(found: DicomFolder, table: pd.DataFrame, named: int, keep_paths: bool) -> tuple[list[str], list[str]]:
-    unnamed = {case.person for case in found.cases if not text(case.header, "PatientID")}
-    remarks = [
+def _remarks(found: DicomFolder, table: pd.DataFrame) -> list[str]:
+    return [
         *sentence(
-            len(unnamed),
+            len({case.person for case in found.cases if not case.patient}),
             "study has no PatientID and counts as a patient of its own",
             "studies have no PatientID and count as one patient each",
         ),
@@ -168,35 +165,34 @@ def _table_notes(found: DicomFolder, table: pd.DataFrame, named: int, keep_paths
             "cases need the SeriesInstanceUID of their CT in the table, as other CTs lie in their folders",
         ),
     ]
-    several = [
-        anonymous_case_id(case.ct.uid)
-        for case in found.cases
-        if len(case.mask.segments) > 1 and len(case.mask.tumours) != 1
-    ]
-    several = [case_id for case_id in several if case_id in set(table["case_id"])]
-    problems = sentence(
-        len(several),
-        f"case ({', '.join(several[:4])}) has a mask of several segments; write the tumour's into its cell `segment`",
-        f"cases ({', '.join(several[:4])}{', …' * (len(several) > 4)}) have masks of several segments; write the "
+
+
+def _path_remarks(count: int) -> list[str]:
+    """A remark on the number of rows whose paths name the patient, or none."""
+    hold = "hold a patient's name, number or date, and the table now holds them too: keep it with the images."
+    return [f"The paths of {count} {'case' if count == 1 else 'cases'} {hold}"] if count else []
+
+
+def _unclear_segments(found: DicomFolder, table: pd.DataFrame) -> list[str]:
+    """A problem on the rows whose masks hold several segments of which not exactly one says tumour, or none."""
+    several = [case for case in found.cases if len(case.mask.segments) > 1 and len(case.mask.tumours) != 1]
+    case_ids = [one for case in several if (one := anonymous_case_id(case.ct.uid)) in set(table["case_id"])]
+    names = ", ".join(case_ids[:4])
+    return sentence(
+        len(case_ids),
+        f"case ({names}) has a mask of several segments; write the tumour's into its cell `segment`",
+        f"cases ({names}{', …' * (len(case_ids) > 4)}) have masks of several segments; write the "
         "tumour's into their cells `segment`",
     )
-    if named and keep_paths:
-        remarks.append(
-            f"The paths of {number_of(named, 'case')} hold a patient's name, number or date, and the table now holds "
-            "them too: keep it with the images."
-        )
-    elif named:
-        problems.append(f"{number_of(named, 'case')} left out: {NAMED}; {NAMED_MEND}.")
-    return remarks, problems
 
 
 def _no_rows(found: DicomFolder, named: int) -> InputError:
     where = found.index.source
     if named:
         return InputError(NAMED, where=where, mend=NAMED_MEND)
-    said = " ".join((*found.problems, *found.remarks))
+    notes = " ".join((*found.problems, *found.remarks))
     return InputError(
-        f"no CT has one SEG or RTSTRUCT that belongs to it{f' ({said})' if said else ''}".replace(".)", ")"),
+        f"no CT has one SEG or RTSTRUCT that belongs to it{f' ({notes})' if notes else ''}".replace(".)", ")"),
         where=where,
         mend="give the folder that holds the CTs and their masks",
     )

@@ -1,51 +1,51 @@
-"""A hospital's table of labels by PatientID, joined to a cohort without the ID and with days instead of dates."""
+"""Label tables of hospitals, joined to a cohort by PatientID; the ID is left out and dates become days."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
 from DeepRadScoreLib.cohort.covariates import MISSING_WORDS, NOT_CLINICAL
-from DeepRadScoreLib.cohort.text_table import TextTable, read_text_table
+from DeepRadScoreLib.cohort.text_table import TextTable, cell, read_text_table, require_columns
 from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES, parse_label
 from DeepRadScoreLib.errors import CohortError, Location
 
 ID = "PatientID"
 ALWAYS_JOINED = (*KEYS, *PDL1_SOURCES, "split", "site")
-"""Columns that are joined where the table has them."""
+"""Columns that are always joined if the table has them."""
 NOT_JOINED = ({*NOT_CLINICAL, "study_day", ID}) - {"split"}
 DATE_FORMS = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y-%m-%d %H:%M:%S")
-MIN_DIGITS = 4
-"""A number of fewer digits is no identifier."""
+MIN_IDENTIFIER_DIGITS = 4
+"""Shorter numbers identify nobody."""
 
 
 @dataclass(frozen=True, eq=False)
 class PatientLabels:
-    """The columns of a label table that a cohort gets.
+    """The columns of a label table that are joined to a cohort.
 
     Attributes
     ----------
-    table: the file; it holds more columns.
-    row_numbers: PatientID -> number of its row in the file.
-    names: the columns that are not dates.
-    dates: column -> PatientID -> date.
+    path: the file.
+    rows: PatientID -> number of its row in the file, and the cells of all columns.
+    names: joined columns that are not dates.
+    dates: joined columns of dates: column -> PatientID -> date.
     """
 
-    table: TextTable = field(repr=False)
-    row_numbers: dict[str, int] = field(repr=False)
+    path: Path
+    rows: dict[str, tuple[int, dict[str, str]]] = field(repr=False)
     names: tuple[str, ...]
     dates: dict[str, dict[str, date]] = field(repr=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What the cohort gets: the columns, and `<name>_days` for each of the dates."""
+        """Columns that the cohort table gets: `names`, and `<name>_days` for each column of dates."""
         return (*self.names, *(f"{name}_days" for name in self.dates))
 
     def of(self, patient: str, study: date | None, names: Callable[[str], bool]) -> dict[str, str]:
-        """The cells of a patient's case; none where the table does not have the patient.
+        """The cells of a patient's case; empty where the table does not have the patient.
 
         Parameters
         ----------
@@ -54,18 +54,17 @@ class PatientLabels:
 
         Raises
         ------
-        CohortError: a cell does.
+        CohortError: a cell names the patient.
         """
-        if patient not in self.row_numbers:
+        if patient not in self.rows:
             return {}
-        number = self.row_numbers[patient]
-        row = self.table.rows[self.table.row_numbers.index(number)]
+        number, row = self.rows[patient]
         cells = {name: row[name] for name in self.names}
-        for name, cell in cells.items():
-            if name not in KEYS and not (_is_number(cell) and len(cell) < MIN_DIGITS) and names(cell):
+        for name, text in cells.items():
+            if name not in KEYS and not (_is_number(text) and len(text) < MIN_IDENTIFIER_DIGITS) and names(text):
                 raise CohortError(
                     "the cell repeats what the DICOM header says of the patient, the institution or a date",
-                    where=self.table.location(number, name),
+                    where=cell(self.path, number, name),
                     mend="write a code in its place, or leave the column out",
                 )
         for name, days in self.dates.items():
@@ -74,48 +73,35 @@ class PatientLabels:
         return cells
 
     def check_one_issuer(self, patients: Iterable[tuple[str, str]]) -> None:
-        """Refuse labels that one PatientID leads to two patients, given as pairs of ID and person: CohortError."""
+        """Raise CohortError if a PatientID of the labels is that of two persons; `patients`: pairs of ID and person."""
         persons = defaultdict(set)
         for patient, person in patients:
             persons[patient].add(person)
-        torn = [self.row_numbers[patient] for patient in self.row_numbers if len(persons.get(patient, ())) > 1]
-        if torn:
-            raise CohortError(
-                f"the PatientID in row {torn[0]} stands for two patients of different issuers in the folder",
-                where=self.table.path,
-                mend="make one cohort table for each hospital",
-            )
-
-    def counted(self, patients: Collection[str]) -> list[str]:
-        """Sentences on who is without labels or without images."""
-        with_images = set(patients)
-        bare, absent = len(with_images - set(self.row_numbers)), len(set(self.row_numbers) - with_images)
-        return [
-            f"{count} {'patient' if count == 1 else 'patients'} {what}."
-            for count, what in (
-                (bare, "with images not in the labels: their cells are empty"),
-                (absent, "of the labels without a CT and its mask in the folder"),
-            )
-            if count
-        ]
+        for patient, (number, _) in self.rows.items():
+            if len(persons[patient]) > 1:
+                raise CohortError(
+                    f"the PatientID in row {number} stands for two patients of different issuers in the folder",
+                    where=self.path,
+                    mend="make one cohort table for each hospital",
+                )
 
 
 def read_labels(path: Path, columns: Sequence[str] = ()) -> PatientLabels:
-    """Read a label table (CSV, UTF-8): `PatientID` as in DICOM, those of `ALWAYS_JOINED` that it has, and those named.
+    """Read a label table (CSV, UTF-8) with the column `PatientID` as in DICOM.
 
-    A column in which every cell that is not missing is a date becomes days since the day of the CT.
+    Parameters
+    ----------
+    columns: columns to be joined beside those of `ALWAYS_JOINED`. A column in which every cell that is not missing is a
+        date becomes days since the day of the CT.
 
     Raises
     ------
-    CohortError: the file is no table, it lacks PatientID or a named column, a named column is one that the cohort table
-        makes itself, a PatientID is empty or stands twice, a label is neither 0, 1 nor empty, a date stands among other
-        words, or day and month of a date cannot be told apart.
+    CohortError: the file is no table, it lacks PatientID or one of `columns`, one of `columns` is one that the cohort
+        table makes, a PatientID is empty or repeated, a label is neither 0, 1 nor empty, a column mixes dates with
+        other words, or day and month of a date are ambiguous.
     """
     table = read_text_table(path, "label table")
-    if ID not in table.columns:
-        raise CohortError(
-            f'the column "{ID}" is missing', where=path, mend=f"name it so; the table has {', '.join(table.columns)}"
-        )
+    require_columns((ID,), table.columns, path, f"name it so; the table has {', '.join(table.columns)}")
     for name in columns:
         if name not in table.columns or name in NOT_JOINED:
             wrong = "is missing" if name not in table.columns else "cannot be taken into the cohort table"
@@ -124,68 +110,68 @@ def read_labels(path: Path, columns: Sequence[str] = ()) -> PatientLabels:
                 where=Location(path, "--columns"),
                 mend=f"name some of {', '.join(one for one in table.columns if one not in NOT_JOINED)}",
             )
-    row_numbers = _row_numbers(table)
+    rows = _rows_by_patient(table)
     names = list(dict.fromkeys((*(name for name in ALWAYS_JOINED if name in table.columns), *columns)))
     for name in names:
         if name in KEYS:
-            for number, cell in table.numbered(name):
-                parse_label(cell, where=table.location(number, name))
+            for number, text in table.numbered(name):
+                parse_label(text, where=cell(path, number, name))
     dates = {name: found for name in names if name not in KEYS and (found := _dates(table, name))}
-    doubled = [name for name in dates if f"{name}_days" in table.columns]
-    if doubled:
-        raise CohortError(f'the column "{doubled[0]}_days" stands there already', where=path, mend="rename it")
-    return PatientLabels(table, row_numbers, tuple(name for name in names if name not in dates), dates)
+    for name in dates:
+        if f"{name}_days" in table.columns:
+            raise CohortError(f'the column "{name}_days" stands there already', where=path, mend="rename it")
+    return PatientLabels(path, rows, tuple(name for name in names if name not in dates), dates)
 
 
-def _row_numbers(table: TextTable) -> dict[str, int]:
-    numbers: dict[str, int] = {}
-    for number, patient in table.numbered(ID):
+def _rows_by_patient(table: TextTable) -> dict[str, tuple[int, dict[str, str]]]:
+    rows: dict[str, tuple[int, dict[str, str]]] = {}
+    for number, row in zip(table.row_numbers, table.rows, strict=True):
+        patient = row[ID]
         if not patient:
             raise CohortError(f"row {number} has no {ID}", where=table.path, mend="fill in the cell")
-        if patient in numbers:
-            raise CohortError(
-                f"one {ID} stands in rows {numbers[patient]} and {number}", where=table.path, mend="keep one of them"
-            )
-        numbers[patient] = number
-    return numbers
+        if patient in rows:
+            what = f"one {ID} stands in rows {rows[patient][0]} and {number}"
+            raise CohortError(what, where=table.path, mend="keep one of them")
+        rows[patient] = number, row
+    return rows
 
 
 def _dates(table: TextTable, column: str) -> dict[str, date]:
-    """PatientID -> date, of a column of dates; nothing of another column."""
+    """PatientID -> date of a column of dates; empty for any other column."""
     cells = {row[ID]: row[column] for row in table.rows if row[column].casefold() not in MISSING_WORDS}
     where = Location(table.path, f'column "{column}"')
-    fitting = [
-        found
-        for form in DATE_FORMS
-        if None not in (found := {patient: _day(cell, form) for patient, cell in cells.items()}).values() and found
-    ]
-    if not fitting:
-        dated = [number for number, cell in table.numbered(column) if any(_day(cell, form) for form in DATE_FORMS)]
-        if dated:
-            raise CohortError(
-                f"row {dated[0]} holds a date, other rows hold something else or dates of another form",
-                where=where,
-                mend="write all of them as YYYY-MM-DD, or leave the column out",
-            )
-        return {}
-    if any(other != fitting[0] for other in fitting):
+    readings: list[dict[str, date]] = []
+    for form in DATE_FORMS:
+        days = {patient: day for patient, text in cells.items() if (day := _day(text, form))}
+        if days and len(days) == len(cells) and days not in readings:
+            readings.append(days)
+    if len(readings) > 1:
         raise CohortError(
             "day and month of the dates cannot be told apart", where=where, mend="write all of them as YYYY-MM-DD"
         )
-    return {patient: day for patient, day in fitting[0].items() if day is not None}
+    if readings:
+        return readings[0]
+    for number, text in table.numbered(column):
+        if any(_day(text, form) for form in DATE_FORMS):
+            raise CohortError(
+                f"row {number} holds a date, other rows hold something else or dates of another form",
+                where=where,
+                mend="write all of them as YYYY-MM-DD, or leave the column out",
+            )
+    return {}
 
 
-def _day(cell: str, form: str) -> date | None:
+def _day(text: str, form: str) -> date | None:
     try:
-        day = datetime.strptime(cell, form).date()
+        day = datetime.strptime(text, form).date()
     except ValueError:
         return None
-    return day if 1850 <= day.year <= 2150 and (form != "%Y%m%d" or len(cell) == 8) else None
+    return day if 1850 <= day.year <= 2150 and (form != "%Y%m%d" or len(text) == 8) else None
 
 
-def _is_number(cell: str) -> bool:
+def _is_number(text: str) -> bool:
     try:
-        float(cell)
+        float(text)
     except ValueError:
         return False
     return True

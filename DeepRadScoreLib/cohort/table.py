@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.cohort.text_table import TextTable, read_cohort_text
+from DeepRadScoreLib.cohort.text_table import TextTable, cell, read_cohort_text
 from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES, parse_label, pdl1_label
 from DeepRadScoreLib.errors import CohortError, Location
 from DeepRadScoreLib.paths import AnyPath, as_path
 
 FILE_COLUMNS = ("ct", "mask", "repeat_mask", "lung_mask")
-SPLITS = ("train", "test", "")
 
 
 @dataclass(frozen=True)
@@ -25,12 +23,12 @@ class Cohort:
 
     Attributes
     ----------
-    path: the CSV it came from.
-    table: one row per case, text as written, indexed by case_id; the file columns hold absolute paths.
-    labels: (cases x endpoints) floats 0, 1, NaN, with the index of `table`; the ten keys, or the endpoints that were
-        asked for, in that order.
-    pdl1_rules: how many PD-1/PD-L1 labels came from the column itself, from TPS, from CD8A.
-    cd8a_cut: the cut that was used for CD8A, NaN where none was needed.
+    path: the CSV file.
+    table: one row per case, text as written, indexed by case_id (the index has no name, as the column has it); the file
+        columns hold absolute paths.
+    labels: (cases x endpoints) floats 0, 1, NaN, indexed by case_id; the columns are the endpoints that were read.
+    pdl1_rules: number of PD-1/PD-L1 labels by the column they come from ("PDL1", "TPS", "CD8A").
+    cd8a_cut: the cut that was applied to CD8A, NaN where none was needed.
     bad_labels: endpoint -> the error about a label that cannot be read; all labels of that endpoint are NaN.
     """
 
@@ -51,9 +49,7 @@ class Cohort:
 
     def column(self, name: str) -> pd.Series:
         """One text column; empty strings where the table has no such column."""
-        if name in self.table:
-            return self.table[name]
-        return pd.Series("", index=self.table.index)
+        return self.table[name] if name in self.table else pd.Series("", index=self.table.index)
 
 
 def read_cohort(
@@ -68,53 +64,51 @@ def read_cohort(
 
     Parameters
     ----------
-    needs: the columns that must be there beside case_id, with no empty cell.
+    needs: required columns beside case_id, without empty cells.
     cd8a_cut: CD8A above it counts as PD-1/PD-L1 expressed; None: the median of the table's patients.
-    endpoints: which labels to read: any of the ten keys (all NaN where the table has no such column) or of the
-        table's other 0/1 columns, which keep their names.
-    one_bad_label_stops: False: an endpoint with a label that cannot be read has no labels and its sentence stands in
-        `Cohort.bad_labels`, so that the other endpoints can be used.
+    endpoints: the labels to read: any of the ten keys (all NaN where the table has no such column) or of the table's
+        other 0/1 columns.
+    one_bad_label_stops: if False, an endpoint with a label that cannot be read has no labels, its error is added to
+        `Cohort.bad_labels` and the other endpoints can be used.
 
     Raises
     ------
     CohortError: the file is missing or no table, a column of `needs` is missing or has an empty cell, a case_id or
-        patient_id looks like a name in DICOM ("Doe^Jane": it would stand in every result), a case stands twice, a
+        patient_id looks like a name in DICOM ("Doe^Jane": it would appear in every result), a case_id is repeated, a
         split is neither train, test nor empty or differs between the cases of a patient, an endpoint is neither a key
         nor a column, a label is neither 0, 1 nor empty (see `one_bad_label_stops`).
     TypeError: a path that is neither text nor a `Path`.
     """
     text = read_cohort_text(as_path(path, "the cohort table"), needs)
-    _check_splits(text)
-    cohort = _labelled(text, endpoints, cd8a_cut, one_bad_label_stops)
+    table = pd.DataFrame(list(text.rows)).set_index("case_id", drop=False).rename_axis(index=None)
+    _check_splits(text, table)
     for column in FILE_COLUMNS:
-        if column in cohort.table:
-            cells = cohort.table[column]
-            cohort.table[column] = [str((cohort.path.parent / cell).resolve()) if cell else "" for cell in cells]
-    return cohort
+        if column in table:
+            table[column] = [str((text.path.parent / name).resolve()) if name else "" for name in table[column]]
+    return _labelled(text, table, endpoints, cd8a_cut, one_bad_label_stops)
 
 
-def _check_splits(text: TextTable) -> None:
+def _check_splits(text: TextTable, table: pd.DataFrame) -> None:
     for number, split in text.numbered("split"):
-        if split not in SPLITS:
+        if split not in ("train", "test", ""):
             raise CohortError(
                 f'the split "{split}" in row {number} is neither train, test nor empty',
                 where=text.path,
                 mend="correct the cell",
             )
-    splits = defaultdict(set)
-    if "split" in text.columns and "patient_id" in text.columns:
-        for row in text.rows:
-            splits[row["patient_id"]].add(row["split"])
-    torn = min((patient for patient, found in splits.items() if len(found) > 1), default=None)
-    if torn is not None:
-        raise CohortError(
-            f'the cases of patient "{torn}" stand in more than one split',
-            where=text.path,
-            mend="put all cases of a patient into the same split",
-        )
+    if {"split", "patient_id"} <= set(table):
+        several = table.groupby("patient_id")["split"].nunique() > 1
+        if several.any():
+            raise CohortError(
+                f'the cases of patient "{several.idxmax()}" stand in more than one split',
+                where=text.path,
+                mend="put all cases of a patient into the same split",
+            )
 
 
-def _labelled(text: TextTable, endpoints: Sequence[str], cd8a_cut: float | None, one_bad_label_stops: bool) -> Cohort:
+def _labelled(
+    text: TextTable, table: pd.DataFrame, endpoints: Sequence[str], cd8a_cut: float | None, one_bad_label_stops: bool
+) -> Cohort:
     rules, cut = {"PDL1": 0, "TPS": 0, "CD8A": 0}, float("nan")
     labels: dict[str, np.ndarray] = {}
     bad_labels: dict[str, CohortError] = {}
@@ -135,14 +129,14 @@ def _labelled(text: TextTable, endpoints: Sequence[str], cd8a_cut: float | None,
                 raise
             labels[name] = np.full(len(text.rows), np.nan)
             bad_labels[name] = error.with_traceback(None)
-    table = pd.DataFrame(list(text.rows), columns=list(text.columns)).set_index("case_id", drop=False)
-    return Cohort(text.path, table, pd.DataFrame(labels, index=table.index), rules, cut, bad_labels)
+    index = table.index.rename("case_id")
+    return Cohort(text.path, table, pd.DataFrame(labels, index=index), rules, cut, bad_labels)
 
 
 def _filled_pdl1(
     labels: np.ndarray, text: TextTable, cd8a_cut: float | None
 ) -> tuple[np.ndarray, dict[str, int], float]:
-    """PD-1/PD-L1 labels with the gaps filled from TPS or CD8A, how many came by which rule, and the cut for CD8A."""
+    """PD-1/PD-L1 labels with gaps filled from TPS or CD8A, number of labels by source, and the cut for CD8A."""
     rules = {"PDL1": int((~np.isnan(labels)).sum()), "TPS": 0, "CD8A": 0}
     tps, cd8a = (_parsed(text, name, _parse_number) for name in PDL1_SOURCES)
     cut = float("nan")
@@ -157,17 +151,17 @@ def _filled_pdl1(
 
 
 def _parsed(text: TextTable, column: str, parse: Callable[..., float]) -> np.ndarray:
-    """Every cell of a column by `parse(cell, where=...)`, (n,); NaN where the table has no such column."""
+    """`parse(word, where=...)` of every cell of a column, (n,); NaN where the table has no such column."""
     if column not in text.columns:
         return np.full(len(text.rows), np.nan)
-    return np.array([parse(cell, where=text.location(number, column)) for number, cell in text.numbered(column)])
+    return np.array([parse(word, where=cell(text.path, number, column)) for number, word in text.numbered(column)])
 
 
-def _parse_number(cell: str, *, where: Location) -> float:
+def _parse_number(word: str, *, where: Location) -> float:
     try:
-        return float(cell) if cell else np.nan
+        return float(word) if word else np.nan
     except ValueError as error:
-        raise CohortError(f'"{cell}" is not a number', where=where, mend="write a number") from error
+        raise CohortError(f'"{word}" is not a number', where=where, mend="write a number") from error
 
 
 def _median_over_patients(text: TextTable, values: np.ndarray) -> float:

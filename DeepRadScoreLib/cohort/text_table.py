@@ -1,11 +1,11 @@
-"""Tables saved as text, read with the standard library alone: a Slicer without the analysis packages reads them too."""
+"""Text tables (CSV), read with the standard library alone: Slicer reads them before the analysis packages are there."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +22,9 @@ class TextTable:
     Attributes
     ----------
     path: the file it came from.
-    columns: stripped names, each once; a column without one is "Unnamed: " and its position, counted from 0.
+    columns: stripped names without duplicates; a column without a name is "Unnamed: " and its position from 0.
     rows: at least one; column -> stripped cell, empty where the row is short.
-    row_numbers: of each row in the file, where the header is row 1 and blank lines count.
+    row_numbers: number of each row in the file, where the header is row 1 and blank lines count.
     """
 
     path: Path
@@ -33,46 +33,48 @@ class TextTable:
     row_numbers: tuple[int, ...]
 
     def numbered(self, column: str) -> list[tuple[int, str]]:
-        """Row number and cell of every row; nothing where the table has no such column."""
+        """Row number and cell of every row; empty where the table has no such column."""
         if column not in self.columns:
             return []
         return [(number, row[column]) for number, row in zip(self.row_numbers, self.rows, strict=True)]
 
-    def location(self, row_number: int, column: str) -> Location:
-        """A cell, for the sentence of an error."""
-        return Location(self.path, f'row {row_number}, column "{column}"')
+
+def cell(path: Path, row_number: int, column: str) -> Location:
+    """A cell of a table, as errors name it."""
+    return Location(path, f'row {row_number}, column "{column}"')
 
 
 def read_text_table(path: Path, what: str) -> TextTable:
-    """Read a CSV table; `what` it should be ("cohort table") stands in the sentence about a missing file.
+    """Read a CSV table; the error about a missing file names the kind of table, `what` ("cohort table").
 
     Raises
     ------
-    CohortError: there is no such file, or it is none that `parse_text_table` can read.
+    CohortError: there is no such file, it is a folder, or `parse_text_table` refuses it.
     """
     mend = f"give the path of a {what} (CSV)"
     check_file(path, mend)
-    try:
-        return parse_text_table(path)
-    except OSError as error:
-        raise CohortError(f"the file cannot be read ({error.strerror})", where=path, mend=mend) from error
+    return parse_text_table(path, mend)
 
 
 def check_file(path: Path, mend: str) -> None:
-    """Refuse the path of a table that is missing or a folder: CohortError."""
+    """Raise CohortError if the path of a table does not exist or is a folder."""
     if not path.exists():
         raise CohortError("the file does not exist", where=path, mend=mend)
     if path.is_dir():
         raise CohortError("this is a folder", where=path, mend=mend)
 
 
-def parse_text_table(path: Path) -> TextTable:
-    """The table in a UTF-8 file, separated by comma, semicolon or tab.
+def parse_text_table(path: Path, mend: str) -> TextTable:
+    """Parse a UTF-8 file separated by comma, semicolon or tab.
+
+    Parameters
+    ----------
+    mend: what the user can do about a file that cannot be opened.
 
     Raises
     ------
-    CohortError: the file is no CSV table, a row is wider than the header, a column stands twice, there are no rows.
-    OSError: the file cannot be read.
+    CohortError: the file cannot be opened or is no CSV table, a row is wider than the header, a column name is
+        repeated, there are no rows.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -81,6 +83,8 @@ def parse_text_table(path: Path) -> TextTable:
         plain = _records(text, separator, skip_blanks=False)
         if not records:
             raise csv.Error("No columns to parse from file")
+    except OSError as error:
+        raise CohortError(f"the file cannot be read ({error.strerror})", where=path, mend=mend) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise CohortError(
             f"this is not a readable CSV table ({error})",
@@ -104,9 +108,15 @@ def parse_text_table(path: Path) -> TextTable:
 
 
 def _records(text: str, separator: str, *, skip_blanks: bool) -> list[tuple[int, list[str]]]:
-    """Number and stripped cells of each record that is not blank; `skip_blanks`: a quote may stand after a blank.
+    """Number and stripped cells of each record that is not blank.
 
-    Raises csv.Error where a quote is not closed: the record that is added to the end is then no record of its own.
+    Parameters
+    ----------
+    skip_blanks: whether a quoted cell may begin with blanks before its quotation mark.
+
+    Raises
+    ------
+    csv.Error: a quotation mark is not closed; it then swallows the record `END`, appended to detect this.
     """
     stream = io.StringIO(f"{text}\n{END}", newline="")
     *records, last = csv.reader(stream, delimiter=separator, skipinitialspace=skip_blanks)
@@ -117,51 +127,47 @@ def _records(text: str, separator: str, *, skip_blanks: bool) -> list[tuple[int,
 
 
 def separator_of(header: str) -> str:
-    """Comma, semicolon or tab: which of them the header line has most of."""
+    """The most frequent of comma, semicolon and tab in the header line."""
     return max(SEPARATORS, key=header.count)
 
 
+def require_columns(names: Iterable[str], columns: Collection[str], path: Path, mend: str) -> None:
+    """Raise CohortError for the first of `names` that is not among the columns of the table in `path`."""
+    for name in names:
+        if name not in columns:
+            raise CohortError(f'the column "{name}" is missing', where=path, mend=mend)
+
+
 def check_columns(names: Sequence[str], path: Path) -> None:
-    """Refuse a column name that stands twice: CohortError."""
+    """Raise CohortError for the first column name that is repeated."""
     doubled = [name for name, times in Counter(names).items() if name and times > 1]
     if doubled:
         raise CohortError(f'the column "{doubled[0]}" stands twice', where=path, mend="keep one of them")
 
 
 def read_cohort_text(path: Path, needs: Iterable[str]) -> TextTable:
-    """A cohort table as text, with a case_id of its own in each row and no empty cell in the columns of `needs`.
+    """Read a cohort table as text, with a unique case_id in each row and no empty cell in the columns of `needs`.
 
     Raises
     ------
-    CohortError: `read_text_table` does, a column is missing or has an empty cell, a case_id or patient_id looks like a
-        name in DICOM ("Doe^Jane": it would stand in every result), a case stands twice.
+    CohortError: `read_text_table` refuses the file, a column is missing or has an empty cell, a case_id or patient_id
+        looks like a name in DICOM ("Doe^Jane": it would appear in every result), a case_id is repeated.
     """
     table = read_text_table(path, "cohort table")
     for column in dict.fromkeys(("case_id", *needs)):
-        _check_filled(table, column)
+        require_columns((column,), table.columns, path, f"add it; the table has {', '.join(table.columns)}")
+        for number, text in table.numbered(column):
+            if not text:
+                raise CohortError(f'row {number} has nothing in column "{column}"', where=path, mend="fill in the cell")
     for column in ("case_id", "patient_id"):
         _check_names_nobody(table, column)
     _check_unique(table)
     return table
 
 
-def _check_filled(table: TextTable, column: str) -> None:
-    if column not in table.columns:
-        raise CohortError(
-            f'the column "{column}" is missing',
-            where=table.path,
-            mend=f"add it; the table has {', '.join(table.columns)}",
-        )
-    for number, cell in table.numbered(column):
-        if not cell:
-            raise CohortError(
-                f'row {number} has nothing in column "{column}"', where=table.path, mend="fill in the cell"
-            )
-
-
 def _check_names_nobody(table: TextTable, column: str) -> None:
-    for number, cell in table.numbered(column):
-        if "^" in cell:
+    for number, text in table.numbered(column):
+        if "^" in text:
             raise CohortError(
                 f'row {number} has what looks like a patient\'s name in column "{column}" ("^")',
                 where=table.path,

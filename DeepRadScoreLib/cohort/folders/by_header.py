@@ -1,6 +1,6 @@
-"""Which CTs of a hospital's folder of DICOM files have a mask, and whose they are.
+"""Cases of a folder of DICOM files: CTs with the one mask that belongs to them, and their patients, by the headers.
 
-What is not plain (a mask that fits two CTs, two masks of one CT) is counted and left out, not guessed.
+Ambiguous ones (a mask that fits two CTs, two masks of one CT) are counted and left out, not guessed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import TypeAlias
 
 from pydicom import Dataset, dcmread
 
@@ -19,8 +20,7 @@ from DeepRadScoreLib.imaging.dicom.overview import MaskOverview, read_overview
 from DeepRadScoreLib.imaging.dicom.series import SeriesFiles, SeriesIndex, find_series
 from DeepRadScoreLib.progress import Report, ignore
 
-Owned = tuple[MaskOverview, bool]
-"""A mask of a CT, and whether it names the CT's series or images."""
+Matched: TypeAlias = tuple[SeriesFiles, list[tuple[MaskOverview, bool]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +30,8 @@ class MatchedCase:
     Attributes
     ----------
     header: of the CT's first image; it names the patient.
-    person: who that is: `patient_identity`, with the issuer that the folder's other files give.
-    referred: the mask names this series or its images; else they only share their frame of reference.
+    person: `patient_identity` of the patient, with the issuer that other files of the folder give.
+    referred: whether the mask names this series or its images; else they only share their frame of reference.
     day: days since the first study of the patient in the folder, None where a date is missing.
     """
 
@@ -42,15 +42,21 @@ class MatchedCase:
     person: str = field(repr=False)
     day: int | None
 
+    @property
+    def patient(self) -> str:
+        """PatientID of the CT, or ""."""
+        return text(self.header, "PatientID")
+
 
 @dataclass(frozen=True)
 class DicomFolder:
-    """What was found in a folder: its cases, how many CTs it has, and sentences on what is no case.
+    """The cases of a folder, and sentences on everything in it that is no case.
 
     Attributes
     ----------
     index: all series of the folder.
-    remarks: what is as it may be (a CT without a mask). problems: what a person has to settle (two masks of one CT).
+    remarks: sentences that call for no action (a CT without a mask).
+    problems: sentences on what a person has to decide (two masks of one CT).
     """
 
     index: SeriesIndex = field(repr=False)
@@ -60,14 +66,14 @@ class DicomFolder:
 
 
 def search_folder(folder: Path, report: Report = ignore) -> DicomFolder:
-    """Find the CT series of a folder, nested as it may be, to which a SEG or RTSTRUCT of the same patient belongs.
+    """Find the CT series of a folder and its sub-folders to which a SEG or RTSTRUCT of the same patient belongs.
 
     A mask belongs to the series that it names, else to the one whose images it names, else to the only one in its frame
     of reference.
 
     Raises
     ------
-    InputError: the folder is not there, is a zip archive, or holds no CT.
+    InputError: the folder does not exist, is a zip archive, or holds no CT.
     """
     index = find_series(folder, report)
     with quiet_pydicom():
@@ -80,17 +86,17 @@ def search_folder(folder: Path, report: Report = ignore) -> DicomFolder:
                 mend="give the folder that holds the CTs and their SEG or RTSTRUCT files",
             )
         masks, unusable = _masks(index)
-        owned, ownerless = _owned(masks, cts, headers)
-        meant = {uid: _meant(pairs) for uid, pairs in owned.items()}
-        cases = _cases([ct for ct in cts if len(meant.get(ct.uid, ())) == 1], meant, headers)
+        matched = _matched(masks, cts, headers)
+        cases = _cases(matched, headers)
+    ownerless = len(masks) - sum(len(pairs) for _, pairs in matched)
     remarks = (
-        *sentence(len(cts) - len(owned), "CT series has no mask", "CT series have no mask"),
+        *sentence(len(cts) - len(matched), "CT series has no mask", "CT series have no mask"),
         *sentence(ownerless, "mask belongs to no CT, or to several", "masks belong to no CT, or to several"),
-        *(f"{number_of(count, 'mask')} cannot be used: {why}." for why, count in sorted(unusable.items())),
+        *(one for why, count in sorted(unusable.items()) for one in counted(count, "mask", f"cannot be used: {why}")),
         *sentence(len(index.damaged), "DICOM file is damaged", "DICOM files are damaged"),
     )
     problems = sentence(
-        len(owned) - len(cases),
+        len(matched) - len(cases),
         "CT has several masks and is left out; move those away that do not outline the tumour",
         "CTs have several masks and are left out; move those away that do not outline the tumour",
     )
@@ -98,13 +104,13 @@ def search_folder(folder: Path, report: Report = ignore) -> DicomFolder:
 
 
 def sentence(count: int, one: str, many: str) -> list[str]:
-    """ "1 CT has no mask.", "2 CTs have no mask.", or nothing of none."""
+    """ "1 CT has no mask." or "2 CTs have no mask."; empty for a count of 0."""
     return [f"{count} {one if count == 1 else many}."] if count else []
 
 
-def number_of(count: int, what: str) -> str:
-    """ "1 case", "2 cases"."""
-    return f"{count} {what}{'s' * (count != 1)}"
+def counted(count: int, noun: str, rest: str) -> list[str]:
+    """ "1 case left out." or "2 cases left out."; empty for a count of 0."""
+    return sentence(count, f"{noun} {rest}", f"{noun}s {rest}")
 
 
 def _header(series: SeriesFiles) -> Dataset | None:
@@ -118,7 +124,7 @@ def _header(series: SeriesFiles) -> Dataset | None:
 
 
 def _masks(index: SeriesIndex) -> tuple[list[MaskOverview], Counter[str]]:
-    """The masks of the folder, and how many cannot be used, by reason."""
+    """The masks of the folder, and numbers of unusable masks by reason."""
     found, unusable = [], Counter[str]()
     for member in (member for one in index.values() for member in one.members):
         if text(member.header, "SOPClassUID") in KINDS:
@@ -129,26 +135,20 @@ def _masks(index: SeriesIndex) -> tuple[list[MaskOverview], Counter[str]]:
     return found, unusable
 
 
-def _owned(
-    masks: list[MaskOverview], cts: list[SeriesFiles], headers: dict[str, Dataset]
-) -> tuple[dict[str, list[Owned]], int]:
-    """The masks of each CT series that has some, and how many belong to none."""
+def _matched(masks: list[MaskOverview], cts: list[SeriesFiles], headers: dict[str, Dataset]) -> list[Matched]:
+    """Each CT series to which masks belong, with these masks and whether each names the series or its images."""
     series_of = {text(one.header, "SOPInstanceUID"): ct.uid for ct in cts for one in ct.images}
-    owned: dict[str, list[Owned]] = defaultdict(list)
-    ownerless = 0
+    masks_of: dict[str | None, list[tuple[MaskOverview, bool]]] = defaultdict(list)
     for mask in masks:
         uid, referred = _owner(mask, cts, headers, series_of)
-        if uid is None:
-            ownerless += 1
-        else:
-            owned[uid].append((mask, referred))
-    return owned, ownerless
+        masks_of[uid].append((mask, referred))
+    return [(ct, masks_of[ct.uid]) for ct in cts if ct.uid in masks_of]
 
 
 def _owner(
     mask: MaskOverview, cts: list[SeriesFiles], headers: dict[str, Dataset], series_of: dict[str, str]
 ) -> tuple[str | None, bool]:
-    """The CT series that a mask belongs to, and whether the mask names it or its images."""
+    """UID of the CT series that a mask belongs to, None if unclear; whether the mask names it or its images."""
     patient = text(mask.header, "PatientID")
     same = [ct for ct in cts if not patient or text(headers[ct.uid], "PatientID") in ("", patient)]
     by_images = {series_of[image] for image in mask.references.images if image in series_of}
@@ -163,27 +163,25 @@ def _owner(
     return (stacks[0].uid, False) if len(stacks) == 1 else (None, False)
 
 
-def _meant(pairs: list[Owned]) -> list[Owned]:
-    """The only mask, or those of several that name a tumour."""
-    return pairs if len(pairs) == 1 else [pair for pair in pairs if pair[0].tumours]
-
-
-def _cases(cts: list[SeriesFiles], masks: dict[str, list[Owned]], headers: dict[str, Dataset]) -> list[MatchedCase]:
+def _cases(matched: list[Matched], headers: dict[str, Dataset]) -> list[MatchedCase]:
+    """The CT series with one mask, or with several of which one names a tumour."""
     persons, first_days = _persons(headers)
     cases = []
-    for ct in cts:
-        ((mask, referred),) = masks[ct.uid]
-        header, person = headers[ct.uid], persons[ct.uid]
-        day = dicom_date(header, "StudyDate")
-        cases.append(
-            MatchedCase(ct, mask, referred, header, person, None if day is None else (day - first_days[person]).days)
-        )
+    for ct, pairs in matched:
+        meant = pairs if len(pairs) == 1 else [(mask, referred) for mask, referred in pairs if mask.tumours]
+        if len(meant) == 1:
+            header, person = headers[ct.uid], persons[ct.uid]
+            study = dicom_date(header, "StudyDate")
+            day = None if study is None else (study - first_days[person]).days
+            cases.append(MatchedCase(ct, *meant[0], header, person, day))
     return cases
 
 
 def _persons(headers: dict[str, Dataset]) -> tuple[dict[str, str], dict[str, date]]:
-    """Whose each series is, and the first day of each person's studies. An ID without an issuer is that of the only
-    issuer of this ID in the folder."""
+    """The person of each series, and the date of the first study of each person.
+
+    A PatientID without an issuer is assumed to come from the only issuer of this ID in the folder.
+    """
     issuers: dict[str, set[str]] = defaultdict(set)
     for header in headers.values():
         issuers[text(header, "PatientID")] |= {text(header, "IssuerOfPatientID")} - {""}

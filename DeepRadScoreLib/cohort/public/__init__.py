@@ -1,7 +1,7 @@
-"""Public collections: their own tables, read into this library's cohort and feature tables.
+"""Clinical and feature tables of public collections, converted to cohort and feature tables.
 
-One module for each collection. What they share: a clinical table is text, a cell that says "not known" in the
-collection's own words is empty in the cohort table, and a word that a rule does not know is an error, never a guess.
+There is one module for each collection. Rules for all: a clinical table is text, a cell that says "not known" in the
+words of the collection is empty in the cohort table, and a word that no rule knows is an error, never a guess.
 """
 
 from __future__ import annotations
@@ -11,72 +11,60 @@ from pathlib import Path
 
 import pandas as pd
 
-from DeepRadScoreLib.cohort.text_table import parse_text_table
-from DeepRadScoreLib.errors import CohortError, Location
+from DeepRadScoreLib.cohort.text_table import cell, parse_text_table, require_columns
+from DeepRadScoreLib.errors import CohortError
 
 MEND = "give the collection's own CSV file"
 
 
 def read_columns(path: Path, names: Iterable[str]) -> pd.DataFrame:
-    """The columns `names` of a CSV as stripped text, indexed by the rows' numbers in the file.
+    """The columns `names` of a CSV as stripped text, indexed by the numbers of the rows in the file.
 
     Raises
     ------
     CohortError: there is no such file, it is not a CSV table, one of the columns is missing, or the first of them,
-        which holds the identifiers, has an empty cell or one that stands twice.
+        which holds the identifiers, has an empty or repeated cell.
     """
     try:
-        text = parse_text_table(path)
-    except OSError as error:
-        raise CohortError(f"the file cannot be read ({error.strerror})", where=path, mend=MEND) from error
+        text = parse_text_table(path, MEND)
     except CohortError as error:
         raise CohortError(error.what, where=path, mend=MEND) from error
-    wanted = list(dict.fromkeys(names))
-    for column in wanted:
-        if column not in text.columns:
-            raise CohortError(f'the column "{column}" is missing', where=path, mend=MEND)
-    table = pd.DataFrame(list(text.rows), index=list(text.row_numbers), columns=wanted)
-    _check_identifiers(table[wanted[0]], path)
+    names = list(dict.fromkeys(names))
+    require_columns(names, text.columns, path, MEND)
+    table = pd.DataFrame(list(text.rows), index=list(text.row_numbers), columns=names)
+    cases = table[names[0]]
+    for number in cases.index[(cases == "") | cases.duplicated()]:
+        what = f'the case "{cases[number]}" stands twice' if cases[number] else "the cell is empty"
+        raise CohortError(what, where=cell(path, number, names[0]), mend="keep one row per case")
     return table
 
 
-def _check_identifiers(cases: pd.Series, path: Path) -> None:
-    for number in cases.index[(cases == "") | cases.duplicated()]:
-        what = f'the case "{cases[number]}" stands twice' if cases[number] else "the cell is empty"
-        raise CohortError(what, where=cell(path, number, cases), mend="keep one row per case")
-
-
 def recode(words: pd.Series, meaning: Mapping[str, str], path: Path) -> pd.Series:
-    """Every word of a column by its meaning, upper and lower case alike.
+    """Replace every word of a column by its meaning, ignoring upper and lower case.
 
     Parameters
     ----------
-    words: a column as `read_columns` gave it, (n,), with its name.
+    words: a column of `read_columns`, (n,).
     meaning: word in lower case -> cell of the cohort table.
-    path: the file, for the message.
+    path: the file, named in the error.
 
     Raises
     ------
-    CohortError: a word that `meaning` does not have.
+    CohortError: a word is not in `meaning`.
     """
     lower = words.str.lower()
     for number in lower.index[~lower.isin(meaning)]:
         known = ", ".join(f'"{word}"' for word in meaning if word)
         raise CohortError(
             f'the word "{words[number]}" is not one that the collection uses there',
-            where=cell(path, number, words),
+            where=cell(path, number, str(words.name)),
             mend=f"known are {known}; correct the cell",
         )
     return lower.map(dict(meaning))
 
 
-def cell(path: Path, row_number: int, column: pd.Series) -> Location:
-    """A cell of a file, for the sentence of an error; the header is row 1."""
-    return Location(path, f'row {row_number}, column "{column.name}"')
-
-
 def label_notes(table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[str, ...]:
-    """One sentence for each 0/1 column of a cohort table: positives, negatives, and those without a label."""
+    """One sentence for each 0/1 column of a cohort table: numbers of positives, negatives and missing labels."""
     counts = {name: table[name].value_counts() for name in columns}
     return tuple(
         f"{name}: {count.get('1', 0)} positive, {count.get('0', 0)} negative, {count.get('', 0)} without a label."

@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.cohort.public import cell, label_notes, read_columns, recode
+from DeepRadScoreLib.cohort.public import label_notes, read_columns, recode
+from DeepRadScoreLib.cohort.text_table import cell, require_columns
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.radscore.names import FEATURE_NAMES
 
 TWO_YEARS_DAYS = 730
 """Died on day 730 or before: within two years. No patient died or was last seen on days 729 to 732."""
 
-T4_OF_CODE = {"4": "1", **dict.fromkeys(("1", "2", "3"), "0"), "5": "", "na": "", "": ""}
+T4_OF_CODE = {"1": "0", "2": "0", "3": "0", "4": "1", "5": "", "na": "", "": ""}
 UNDOCUMENTED_T = "5"
 ENDPOINTS = ("T4", "died_within_2y")
 COLUMNS = {
@@ -34,16 +35,15 @@ COLUMNS = {
     "deadstatus.event": "died",
 }
 VOLUME = "original_shape_VoxelVolume"
-ID_LENGTH = len("LUNG1-001")
 
 
 def cohort_table(clinical: Path) -> pd.DataFrame:
-    """The collection as a cohort table of text cells: all 422 patients in the file's order, without images.
+    """Cohort table of text cells of the collection: all 422 patients in the file's order, without images.
 
     Columns: `case_id` and `patient_id` (both the collection's PatientID), `T4` (clinical T code 4 is 1; 1 to 3 are 0;
     5, which the collection does not explain, and none are empty), `died_within_2y` (died by day 730 is 1, alive
     after it is 0, last seen alive before it is empty), and age (years), sex, histology, overall_stage, clinical_t,
-    clinical_n, clinical_m, survival_days (from the start of radiotherapy) and died, in the collection's own values;
+    clinical_n, clinical_m, survival_days (from the start of radiotherapy) and died, in the values of the collection;
     NA is empty.
 
     Parameters
@@ -52,8 +52,8 @@ def cohort_table(clinical: Path) -> pd.DataFrame:
 
     Raises
     ------
-    CohortError: the file or a column is missing, a patient stands twice, a T code is none of 1 to 5 and NA, the
-        survival time is no number, the event neither 0 nor 1.
+    CohortError: the file or a column is missing, a patient is repeated, a T code is none of 1 to 5 and NA, the
+        survival time is no number, the event is neither 0 nor 1.
     """
     words = read_columns(clinical, COLUMNS)
     raw = words.rename(columns=COLUMNS)
@@ -67,7 +67,7 @@ def cohort_table(clinical: Path) -> pd.DataFrame:
 
 
 def notes(table: pd.DataFrame) -> tuple[str, ...]:
-    """What to say beside any result on (a part of) this cohort table: how many labels, and who has none and why."""
+    """Sentences to print with any result on this cohort table: numbers of labels, and why some are missing."""
     undocumented = int((table["clinical_t"] == UNDOCUMENTED_T).sum())
     return (
         *label_notes(table, ENDPOINTS),
@@ -78,10 +78,10 @@ def notes(table: pd.DataFrame) -> tuple[str, ...]:
 
 
 def read_gtvs(xlsx: Path) -> pd.DataFrame:
-    """Every delineated volume of the pyradiomics table: indexed by `case_id`, in the file's order, (149 x 788).
+    """Features of every delineated volume of the pyradiomics table: (149 x 788), indexed by `case_id`, in file order.
 
-    The columns are those of the 851 features that the table has, named `tumour_<pyradiomics name>`; the rest (LoG,
-    diagnostics) is left. `absent_features` names what it lacks.
+    The columns are those of the 851 features that the table has, named `tumour_<pyradiomics name>`; others (LoG,
+    diagnostics) are left out. `absent_features` names the missing ones.
 
     Parameters
     ----------
@@ -89,36 +89,32 @@ def read_gtvs(xlsx: Path) -> pd.DataFrame:
 
     Raises
     ------
-    CohortError: the file cannot be read as an Excel table or has not the columns `Patient` and the volume.
+    CohortError: the file cannot be read as an Excel table or lacks the column `Patient` or the volume.
     """
+    mend = "give primakov_pyradiomics_149x1218.xlsx"
     try:
         raw = pd.read_excel(xlsx)
     except (OSError, ValueError) as error:
-        raise CohortError(
-            f"this is not a readable Excel table ({str(error).splitlines()[0]})",
-            where=xlsx,
-            mend="give primakov_pyradiomics_149x1218.xlsx",
-        ) from error
-    for column in ("Patient", VOLUME):
-        if column not in raw:
-            raise CohortError(
-                f'the column "{column}" is missing', where=xlsx, mend="give primakov_pyradiomics_149x1218.xlsx"
-            )
+        what = f"this is not a readable Excel table ({str(error).splitlines()[0]})"
+        raise CohortError(what, where=xlsx, mend=mend) from error
+    require_columns(("Patient", VOLUME), raw, xlsx, mend)
     features = raw[[name for name in FEATURE_NAMES if name in raw]].add_prefix("tumour_").astype(float)
-    return features.set_axis(pd.Index(raw["Patient"].astype(str).str[:ID_LENGTH], name="case_id"))
+    return features.set_axis(pd.Index(raw["Patient"].astype(str).str[: len("LUNG1-001")], name="case_id"))
 
 
 def feature_table(xlsx: Path) -> pd.DataFrame:
-    """One row per patient of `read_gtvs`: the largest volume where there are several, the first of equal ones.
+    """The largest volume of each patient in `read_gtvs`, the first of equal ones: (145 x 788), sorted by `case_id`.
 
-    (145 x 788), indexed by `case_id`, sorted. Raises what `read_gtvs` raises.
+    Raises
+    ------
+    CohortError: see `read_gtvs`.
     """
     by_volume = read_gtvs(xlsx).sort_values(f"tumour_{VOLUME}", ascending=False, kind="stable")
     return by_volume[~by_volume.index.duplicated()].sort_index()
 
 
 def absent_features(table: pd.DataFrame) -> tuple[str, ...]:
-    """Which of the 851 features a tumour feature table lacks, by pyradiomics' names."""
+    """Names (as in pyradiomics) of those of the 851 features that a tumour feature table lacks."""
     return tuple(name for name in FEATURE_NAMES if f"tumour_{name}" not in table)
 
 
@@ -126,5 +122,5 @@ def _days(words: pd.Series, clinical: Path) -> pd.Series:
     days = pd.to_numeric(words, errors="coerce")
     for row in words.index[days.isna()]:
         what = f'"{words[row]}" is not a number of days'
-        raise CohortError(what, where=cell(clinical, row, words), mend="correct the cell")
+        raise CohortError(what, where=cell(clinical, row, str(words.name)), mend="correct the cell")
     return days

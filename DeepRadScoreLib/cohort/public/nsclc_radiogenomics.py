@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from DeepRadScoreLib.cohort.public import MEND, cell, label_notes, read_columns, recode
+from DeepRadScoreLib.cohort.public import MEND, label_notes, read_columns, recode
+from DeepRadScoreLib.cohort.text_table import cell
 from DeepRadScoreLib.errors import CohortError
 
 SITES = ("R01", "AMC")
@@ -87,10 +88,10 @@ def cohort_table(clinical: Path, expression: Path | None = None) -> pd.DataFrame
 
 
 def notes(table: pd.DataFrame) -> tuple[str, ...]:
-    """What to say beside any result on this cohort table: how many patients, sites, labels and expression values."""
+    """Sentences to print with any result on this cohort table: numbers of patients, sites, labels, expressions."""
     sites = ", ".join(f"{site} {(table['site'] == site).sum()}" for site in SITES)
     no_stage = table.loc[table["pathological_t"] == "", "site"].value_counts()
-    said = [
+    sentences = [
         f"The collection has {len(table)} patients ({sites}); the Deep-RadScore paper had {PATIENTS_IN_PAPER} of them "
         "and does not say which.",
         *label_notes(table, tuple(ENDPOINT_WORDS)),
@@ -98,15 +99,15 @@ def notes(table: pd.DataFrame) -> tuple[str, ...]:
         "The collection has no status of TP53, PIK3CA, ROS1 or PD-1/PD-L1.",
     ]
     if "CD8A" in table:
-        said.append(f"CD8A expression is known of {(table['CD8A'] != '').sum()} patients.")
-    return tuple(said)
+        sentences.append(f"CD8A expression is known of {(table['CD8A'] != '').sum()} patients.")
+    return tuple(sentences)
 
 
 def _sites(cases: pd.Series, clinical: Path) -> pd.Series:
     sites = cases.str.partition("-")[0]
     for row in sites.index[~sites.isin(SITES)]:
         what = f'the case "{cases[row]}" begins with neither {" nor ".join(SITES)}'
-        raise CohortError(what, where=cell(clinical, row, cases), mend=MEND)
+        raise CohortError(what, where=cell(clinical, row, str(cases.name)), mend=MEND)
     return sites
 
 

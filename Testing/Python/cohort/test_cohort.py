@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from DeepRadScoreLib.cohort.covariates import covariates
+from DeepRadScoreLib.cohort.frames import cohort_file
 from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.endpoints import KEYS, pdl1_label
 from DeepRadScoreLib.errors import CohortError
@@ -66,6 +67,16 @@ def test_bad_tables_get_one_sentence_with_file_field_and_mend(tmp_path, text, wo
     assert sentence.endswith(".")
     for word in words:
         assert word in sentence
+
+
+def test_case_id_is_one_name_to_pandas_and_the_table_can_be_handed_back(tmp_path):
+    cohort = read_cohort(_table(tmp_path, "case_id,ct,EGFR\nb,x.nrrd,1\na,y.nrrd,0\n"))
+    assert cohort.table.groupby("case_id")["EGFR"].first().to_dict() == {"a": "0", "b": "1"}
+    assert list(cohort.labels.index) == list(cohort.table.index) == ["b", "a"]
+    with cohort_file(cohort.table) as path:
+        again = read_cohort(path)
+    assert again.table.equals(cohort.table)
+    assert again.labels.equals(cohort.labels)
 
 
 def test_a_missing_table_and_a_folder_are_refused(tmp_path):

@@ -76,7 +76,7 @@ def sample_steps() -> Generator[Progress, None, Sample]:
 
 def sample_folder() -> Path:
     """Folder in the user's cache for the sample of this version of the program."""
-    from DeepRadScoreLib.computing.cache import cache_folder
+    from DeepRadScoreLib.computing.case_record import cache_folder
     from DeepRadScoreLib.provenance import code_digest
 
     return cache_folder().absolute() / "sample" / code_digest()[:16]

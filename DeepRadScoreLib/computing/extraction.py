@@ -1,4 +1,4 @@
-"""Features and patches of a whole cohort: parallel, cached by content, so that a killed run goes on where it was."""
+"""Features and patches of a cohort, computed in parallel and cached, so that an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from DeepRadScoreLib.cohort.table import Cohort
-from DeepRadScoreLib.computing.cache import check_cache
-from DeepRadScoreLib.computing.case_record import CaseRecord, CaseTask, Wants
+from DeepRadScoreLib.computing.case_record import CaseRecord, CaseTask, Wants, check_cache
 from DeepRadScoreLib.computing.one_case import compute_case
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.computing.workers import Crashed
@@ -19,6 +18,7 @@ from DeepRadScoreLib.models import Preprocessing
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 
+CASE_COLUMNS = ["ct", "mask", "segment", "lung_mask", "repeat_mask", "series"]
 STAGES: dict[Wants, Stage] = {
     "features": Stage.FEATURES,
     "both": Stage.FEATURES,
@@ -29,15 +29,16 @@ STAGES: dict[Wants, Stage] = {
 
 @dataclass(frozen=True)
 class CohortFeatures:
-    """The cases of a cohort that could be computed, in the table's order, and the sentences of those that could not.
+    """The computed cases of a cohort, in the table's order, and the errors of those that failed.
 
     Attributes
     ----------
-    features: (n x 1702), float64, indexed by case_id, columns named; no columns where only patches were wanted.
-    patches: (n, 160, 160), float32, HU, of the cases of `features`; (n, 0) where only features were wanted.
+    features: (n x 1702), float64, indexed by case_id; no columns if only patches were wanted.
+    patches: (n, 160, 160), float32, HU, of the cases of `features`; (n, 0) if only features were wanted.
     repeats: (n, 1702) features from the second masks of these cases, rows of NaN where there is none, or None.
-    quality: codes of each of these cases.
-    failed: case_id -> the error's sentence.
+    quality: codes of the quality notes of each of these cases.
+    synthetic: whether one of these cases is synthetic.
+    failed: case_id -> sentence on the error.
     """
 
     features: pd.DataFrame
@@ -48,18 +49,19 @@ class CohortFeatures:
     failed: dict[str, str]
 
     def of_cases(self, case_ids: pd.Index) -> CohortFeatures:
-        """The same of these cases alone, in this order. Raises KeyError where one could not be computed."""
+        """The given cases, in their order.
+
+        Raises
+        ------
+        KeyError: one of them was not computed.
+        """
         if case_ids.equals(self.features.index):
             return self
         features = self.features.loc[case_ids]
-        at = self.features.index.get_indexer(case_ids)
-        return replace(
-            self,
-            features=features,
-            patches=self.patches[at],
-            repeats=None if self.repeats is None else self.repeats[at],
-            quality=[self.quality[position] for position in at],
-        )
+        positions = self.features.index.get_indexer(case_ids)
+        repeats = None if self.repeats is None else self.repeats[positions]
+        quality = [self.quality[position] for position in positions]
+        return replace(self, features=features, patches=self.patches[positions], repeats=repeats, quality=quality)
 
 
 def extract_cohort(
@@ -71,70 +73,60 @@ def extract_cohort(
     wants: Wants = "both",
     seed: int = 0,
 ) -> CohortFeatures:
-    """Features and patches of every case; a case that fails is recorded and the rest goes on.
+    """Compute features and patches of every case; a case that fails does not stop the others.
 
     Parameters
     ----------
-    run: its folder is the cache, which has to be the same for all workers; its report is called after each case, whose
-        case_id is the event's detail.
+    run: its folder is the cache and has to be reachable for all workers; its report is called after each case, with the
+        case_id as the event's detail.
     wants: "features" alone; "patches" alone, which needs no radiomics; "both"; or "shuffled", the features of each case
         with its voxels shuffled by `seed` inside tumour and shell (method: baselines).
 
     Raises
     ------
-    CohortError: no case at all could be computed; the first sentence is repeated.
+    CohortError: every case failed; the error repeats the first sentence.
     OutputError: the cache folder cannot be written.
     """
     check_cache(run.folder)
+    cases = cohort.table.reindex(columns=CASE_COLUMNS, fill_value="").to_dict("index")
     tasks = [
-        CaseTask(
-            case_id=row["case_id"],
-            ct=row["ct"],
-            mask=row["mask"],
-            segment=row.get("segment", ""),
-            lung_mask=row.get("lung_mask", ""),
-            repeat_mask=row.get("repeat_mask", ""),
-            preprocessing=preprocessing,
-            shell_mm=shell_mm,
-            series=row.get("series", ""),
-            wants=wants,
-            seed=seed,
-        )
-        for row in cohort.table.to_dict("records")
+        CaseTask(str(case_id), **cells, preprocessing=preprocessing, shell_mm=shell_mm, wants=wants, seed=seed)
+        for case_id, cells in cases.items()
     ]
     columns = () if wants == "patches" else FEATURE_COLUMNS
     table = np.full((len(tasks), len(columns)), np.nan)
     records: dict[int, CaseRecord] = {}
     calls = [{"task": task, "cache": run.folder} for task in tasks]
-    with closing(run.workers.each(compute_case, calls)) as found:
-        for done, (row, result) in enumerate(found, start=1):
-            record = CaseRecord(tasks[row].case_id, error=f"{result}.") if isinstance(result, Crashed) else result
+    with closing(run.workers.each(compute_case, calls)) as results:
+        for done, (position, result) in enumerate(results, start=1):
+            record = CaseRecord(tasks[position].case_id, error=f"{result}.") if isinstance(result, Crashed) else result
             if not record.error:
-                table[row] = record.features
-            records[row] = replace(record, features=table[row])
+                table[position] = record.features
+            records[position] = replace(record, features=table[position])
             failure = f"{record.case_id}: {record.error}" if record.error else ""
             run.report(Progress(STAGES[wants], record.case_id, done, len(tasks), failure))
-    return _gather(cohort, [records[row] for row in range(len(tasks))], table, columns)
+    return _gathered(cohort, [records[position] for position in range(len(tasks))], table, columns)
 
 
-def _gather(cohort: Cohort, records: list[CaseRecord], table: np.ndarray, columns: tuple[str, ...]) -> CohortFeatures:
-    """`table`: the features of all cases (n x columns); they are many, and are not copied where no case failed."""
-    rows = np.array([row for row, record in enumerate(records) if not record.error])
+def _gathered(cohort: Cohort, records: list[CaseRecord], table: np.ndarray, columns: tuple[str, ...]) -> CohortFeatures:
+    """`table`: the features of all cases (n x columns), large, and therefore not copied if no case failed."""
     failed = {record.case_id: record.error for record in records if record.error}
-    if not len(rows):
+    good = [record for record in records if not record.error]
+    if not good:
         raise CohortError(
             f"no case could be computed ({next(iter(failed.values())).rstrip('.')})",
             where=cohort.path,
             mend="mend the cases and run the command again",
         )
-    good = [records[row] for row in rows]
     index = pd.Index([record.case_id for record in good], name="case_id")
+    if failed:
+        table = table[[not record.error for record in records]]
     repeats = None
     if any(record.repeat is not None for record in good):
         nothing = np.full(len(columns), np.nan)
         repeats = np.stack([nothing if record.repeat is None else record.repeat for record in good])
     return CohortFeatures(
-        features=pd.DataFrame(table[rows] if failed else table, index=index, columns=list(columns), copy=False),
+        features=pd.DataFrame(table, index=index, columns=list(columns), copy=False),
         patches=np.stack([record.patch for record in good]),
         repeats=repeats,
         quality=[record.quality for record in good],

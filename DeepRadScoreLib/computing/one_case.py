@@ -1,4 +1,4 @@
-"""The computation of one case: its files read, prepared and measured, or its record found in the cache."""
+"""Computation of one case: reads, prepares and measures its files, or loads its record from the cache."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from DeepRadScoreLib.computing.cache import input_digests, load_record, record_path, store_record
-from DeepRadScoreLib.computing.case_record import CaseRecord, CaseTask, Wants
+from DeepRadScoreLib.computing.case_record import CaseRecord, CaseTask, load_record, store_record
 from DeepRadScoreLib.errors import InputError, WorkersError, case_sentence, file_of
 from DeepRadScoreLib.imaging import Case, PreparedCase, prepare, read_case, shuffled_voxels
 from DeepRadScoreLib.imaging.origin import is_synthetic
@@ -17,14 +16,18 @@ from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 
 
 def compute_case(task: CaseTask, cache: Path) -> CaseRecord:
-    """One case from its files, or from `cache` if the same files were computed with the same settings before.
+    """Compute a case from its files, or load it from the folder `cache` if files and settings are the same as before.
 
-    A patch is also taken from the cache of the same case with its features. Whatever goes wrong is the record's error,
-    in which no path of the case stands (see `case_sentence`).
+    A patch is also loaded from the record of the same case with its features. Any error becomes the record's `error`,
+    without a path of the case (see `case_sentence`).
     """
     problem: Exception
     try:
-        return _wanted(_load_or_compute(task, cache), task.wants)
+        record = _load_or_compute(task, cache)
+        # a patch is eight times as large as the features
+        if task.wants == "patches":
+            return replace(record, features=np.empty(0), repeat=None)
+        return record if task.wants == "both" else replace(record, patch=np.empty(0))
     except OSError as error:
         problem = InputError(f"the file cannot be read ({error.strerror})", where=file_of(error))
     except MemoryError:
@@ -35,24 +38,15 @@ def compute_case(task: CaseTask, cache: Path) -> CaseRecord:
 
 
 def _load_or_compute(task: CaseTask, cache: Path) -> CaseRecord:
-    digests = input_digests(task)
-    path = record_path(task, digests, cache)
+    digests = task.digests()
+    path = task.record_path(digests, cache)
     record = load_record(path, task.case_id)
     if record is None and task.wants == "patches":
-        record = load_record(record_path(replace(task, wants="both"), digests, cache), task.case_id)
+        record = load_record(replace(task, wants="both").record_path(digests, cache), task.case_id)
     if record is None:
         record = _compute(task)
         store_record(path, record)
     return record
-
-
-def _wanted(record: CaseRecord, wants: Wants) -> CaseRecord:
-    """The record without what was not wanted: a patch is eight times as large as the features."""
-    if wants == "both":
-        return record
-    if wants == "patches":
-        return replace(record, features=np.empty(0), repeat=None)
-    return replace(record, patch=np.empty(0))
 
 
 def _compute(task: CaseTask) -> CaseRecord:

@@ -1,4 +1,4 @@
-"""The context of long work: where its finished results are stored, who computes, and who hears how far it is."""
+"""Context of long work: folder of finished results, workers and progress report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import joblib
 
-from DeepRadScoreLib.computing.cache import cache_folder
+from DeepRadScoreLib.computing.case_record import cache_folder
 from DeepRadScoreLib.computing.workers import Crashed, InProcess, Workers
 from DeepRadScoreLib.errors import WorkersError
 from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
@@ -25,10 +25,10 @@ class Run:
 
     Attributes
     ----------
-    folder: where results of finished units are stored, so that the same call after an interruption goes on from them.
-    workers: who computes the units.
-    report: called with every event, in the process that began the work. What it raises cancels the work: processes
-        that are at a unit are killed, and no file is left half written.
+    folder: results of finished units, from which the same call continues after an interruption.
+    workers: compute the units.
+    report: called with every event, in the process that began the work. An exception that it raises cancels the work:
+        processes that compute a unit are killed, and no partial file is left.
     """
 
     folder: Path = field(default_factory=cache_folder)
@@ -36,26 +36,26 @@ class Run:
     report: Report = ignore
 
     def within(self, name: str) -> Run:
-        """The same run with the folder `name` below its own."""
+        """The same run with the sub-folder `name` as its folder."""
         return replace(self, folder=self.folder / name)
 
     def load_or_compute(self, name: str, compute: Callable[[], Result]) -> Result:
-        """The result stored under `name`; if there is none, `compute` gives it and it is stored."""
+        """Load the result stored under `name`; if there is none, compute and store it."""
         path = self.folder / f"{name}.joblib"
         if path.is_file():
             return joblib.load(path)
         result = compute()
-        with replacing(path) as part:
-            joblib.dump(result, part)
+        with replacing(path) as temporary:
+            joblib.dump(result, temporary)
         return result
 
     def load_or_compute_each(
         self, function: Callable[..., Result], tasks: Iterable[dict[str, Any]], stage: Stage, detail: str = ""
     ) -> list[Result]:
-        """`function(**task)` for every task, in order, each stored by content.
+        """`function(**task)` for every task, in order; results are stored and loaded.
 
-        A result is found again by the function's name and text and by the values of its arguments: hand over arrays
-        and plain values, whose hash is the same in every process.
+        A result is identified by the name and source text of the function and by the values of its arguments: pass
+        arrays and plain values, whose hash is the same in every process.
 
         Raises
         ------

@@ -104,7 +104,9 @@ def _add_pairs(folder: Path, findings: Findings, prefix: str) -> None:
 
 def _images(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
     """The image files of a folder, by name: CTs, masks, lung masks."""
-    cts, masks, lungs = [], [], []
+    cts: list[Path] = []
+    masks: list[Path] = []
+    lungs: list[Path] = []
     for path in _visible(folder):
         name, stem = path.name.lower(), file_stem(path).casefold()
         if path.is_file() and name.endswith(SUFFIXES):

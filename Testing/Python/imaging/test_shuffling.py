@@ -12,8 +12,7 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing import one_case
-from DeepRadScoreLib.computing.cache import cache_folder
-from DeepRadScoreLib.computing.case_record import CaseTask
+from DeepRadScoreLib.computing.case_record import CaseTask, cache_folder
 from DeepRadScoreLib.computing.extraction import extract_cohort
 from DeepRadScoreLib.computing.one_case import compute_case
 from DeepRadScoreLib.computing.run import Run
@@ -184,7 +183,7 @@ def test_the_three_wants_do_not_meet_in_the_cache_but_patches_come_from_a_full_r
 
 def test_shuffled_features_do_not_depend_on_the_order_of_the_cases(cohort):
     row = cohort.table.loc["c0"]
-    task = CaseTask("a", row["ct"], row["mask"], "", "", "", "canonical", 3.0, wants="shuffled", seed=4)
+    task = CaseTask("a", row["ct"], row["mask"], wants="shuffled", seed=4)
     alone = compute_case(task, cache_folder())
     direct = prepare(case_from_images(*textured(0, radius=5.0), case_id="b"))
     assert alone.error == ""

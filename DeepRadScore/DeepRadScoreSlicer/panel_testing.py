@@ -48,8 +48,7 @@ class PanelTest(ScriptedLoadableModuleTest):
         """Skip the test where the analysis is not possible."""
         from DeepRadScoreSlicer import requirements
 
-        if not requirements.analysis_possible():
-            missing = ", ".join(each.name for each in requirements.hindering())
+        if missing := ", ".join(each.name for each in requirements.hindering()):
             self.skipTest(f"skipped: the analysis needs packages that are not installed here: {missing}")
 
     def sample(self) -> Any:

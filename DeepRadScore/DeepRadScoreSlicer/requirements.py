@@ -50,11 +50,6 @@ class Missing:
         return f"{bare} {self.found} is too old for {self.needed_for}; {floor} or newer is needed ({self.source})"
 
 
-def analysis_possible() -> bool:
-    """Whether every package is there without which there is no analysis."""
-    return not hindering()
-
-
 def hindering() -> list[Missing]:
     """Missing packages without which there is no analysis at all."""
     return [each for each in missing() if each.hinders]

@@ -42,7 +42,7 @@ def register() -> None:
         category="DeepRadScore",
         sampleName=NAME,
         uris=[f"{SCHEME}ct", f"{SCHEME}mask"],
-        fileNames=[f"DeepRadScore-{__version__}-synthetic-{part}.nrrd" for part in ("ct", "tumour")],
+        fileNames=[f"DeepRadScore-{__version__}-synthetic-{kind}.nrrd" for kind in ("ct", "tumour")],
         nodeNames=[f"{CASE_ID} CT", f"{CASE_ID} tumour"],
         loadFileTypes=["VolumeFile", "SegmentationFile"],
         thumbnailFileName=str(Path(__file__).parents[1] / "Resources" / "Icons" / "DeepRadScore.png"),

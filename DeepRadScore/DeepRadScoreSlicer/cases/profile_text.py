@@ -17,7 +17,6 @@ from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap
 
 BLUE, ORANGE, GREY, TRACK, INK = "#1f5f99", "#b4540a", "#8a97a3", "#d5dce2", "#14202b"
 OUT_OF_DATE = "Out of date"
-BY_CHANCE = "not better than chance in validation"
 GROUP_TITLES = {"risk factors": "Risk factors", "mutations": "Mutations", "immune": "Immune"}
 
 
@@ -135,7 +134,7 @@ def finding_text(positive: str, entry: dict[str, Any], numbers: Numbers) -> str:
     between = "—" if spread is None else numbers.labelled(f"{percent(spread[0])} – {percent(spread[1])}")
     below = [f"Fold models {between}", _validation(entry, numbers)]
     if by_chance(entry):
-        below.append(f"<b>{BY_CHANCE[0].upper()}{BY_CHANCE[1:]}.</b>")
+        below.append("<b>Not better than chance in validation.</b>")
     if words:
         below.append(escape(" ".join(words)))
     bar = probability_bar(entry["probability"], threshold, spread, by_chance(entry))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from DeepRadScoreLib.cohort.folders.by_name import CORRECTED, Findings, FoundCase, dicom_files, find_cases
 from DeepRadScoreLib.cohort.text_table import read_cohort_text
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.imaging import anonymous_case_id
 from DeepRadScoreSlicer.cases.review_file import ReviewFile
 
 
@@ -68,11 +69,15 @@ class Worklist:
         cases: Iterable[ListedCase],
         *,
         where: Path | str,
-        review: Path,
-        corrected: Path,
+        beside: Path,
         remarks: Sequence[str] = (),
     ) -> None:
-        """Raises InputError where there is no case or a case stands twice."""
+        """A list whose review file and folder of corrected masks begin with the path `beside`.
+
+        Raises
+        ------
+        InputError: there is no case, or a case stands twice.
+        """
         self.cases = tuple(cases)
         if not self.cases:
             raise InputError(
@@ -86,8 +91,8 @@ class Worklist:
                 mend="give every case a name of its own",
             )
         self._by_id = {case.case_id: case for case in self.cases}
-        self._corrected = corrected
-        self._review = ReviewFile(review)
+        self._corrected = beside.with_name(f"{beside.name}{CORRECTED}")
+        self._review = ReviewFile(beside.with_name(f"{beside.name}.review.json"))
         self.remarks = (*((self._review.message,) if self._review.message else ()), *remarks)
 
     @classmethod
@@ -101,13 +106,7 @@ class Worklist:
         """
         path = Path(path).absolute()
         cases = [_listed(row, path.parent) for row in read_cohort_text(path, needs=("ct",)).rows]
-        return cls(
-            cases,
-            where=path,
-            review=path.with_name(f"{path.stem}.review.json"),
-            corrected=path.with_name(f"{path.stem}{CORRECTED}"),
-            remarks=_absent(cases),
-        )
+        return cls(cases, where=path, beside=path.with_name(path.stem), remarks=_absent(cases))
 
     @classmethod
     def from_folder(cls, path: Path) -> Worklist:
@@ -125,13 +124,7 @@ class Worklist:
             raise InputError(
                 f"the folder cannot be read ({error.strerror})", where=path, mend="choose a folder you may read"
             ) from error
-        return cls(
-            list(_listed_files(found)),
-            where=path,
-            review=path / "deepradscore.review.json",
-            corrected=path / f"deepradscore{CORRECTED}",
-            remarks=found.remarks,
-        )
+        return cls(list(_listed_files(found)), where=path, beside=path / "deepradscore", remarks=found.remarks)
 
     @classmethod
     def from_dicom(cls, series: Iterable[DicomSeries], folder: Path) -> Worklist:
@@ -144,13 +137,9 @@ class Worklist:
         series = list(series)
         ct_uids = [each.uid for each in series if each.modality == "CT"]
         others = len(series) - len(ct_uids)
-        return cls(
-            [ListedCase(case_name(uid), None, series=uid) for uid in ct_uids],
-            where="DICOM database",
-            review=folder / "dicom.review.json",
-            corrected=folder / f"dicom{CORRECTED}",
-            remarks=[f"{others} of the selected series are no CT and are left out."] if others else (),
-        )
+        remarks = [f"{others} of the selected series are no CT and are left out."] if others else ()
+        cases = [ListedCase(anonymous_case_id(uid), None, series=uid) for uid in ct_uids]
+        return cls(cases, where="DICOM database", beside=folder / "dicom", remarks=remarks)
 
     def status(self, case_id: str) -> Status:
         """The status of a case; one that this version does not know counts as flagged."""
@@ -189,13 +178,6 @@ class Worklist:
         return len(self.cases)
 
 
-def case_name(series_uid: str) -> str:
-    """The case_id that the library gives to a CT in DICOM."""
-    from DeepRadScoreLib.imaging import anonymous_case_id
-
-    return anonymous_case_id(series_uid)
-
-
 def _listed(row: dict[str, str], folder: Path) -> ListedCase:
     def path(column: str) -> Path | None:
         return (folder / row[column]).resolve() if row.get(column) else None
@@ -230,15 +212,15 @@ def _dicom_name(case: FoundCase) -> str | None:
         except (InvalidDicomError, OSError):
             continue
         if data.get("Modality") == "CT" and data.get("SeriesInstanceUID"):
-            return case_name(str(data.SeriesInstanceUID))
+            return anonymous_case_id(str(data.SeriesInstanceUID))
     return None
 
 
 def _absent(cases: Sequence[ListedCase]) -> list[str]:
+    """One remark on the cases whose CT does not exist, if there are any."""
     absent = [case.case_id for case in cases if case.ct is not None and not case.ct.exists()]
-    if not absent:
-        return []
-    return [f"{len(absent)} of {len(cases)} cases name a CT that is not there, the first is {absent[0]}."]
+    text = "{} of {} cases name a CT that is not there, the first is {}."
+    return [text.format(len(absent), len(cases), absent[0])] if absent else []
 
 
 def _file_name(case_id: str) -> str:

@@ -190,11 +190,10 @@ class NoteField:
     """
 
     def __init__(self, layout: Any, on_pause: Callable[[], Any]) -> None:
-        self._on_pause = on_pause
         self._showing = False
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
-        self._timer.connect("timeout()", self._on_timeout)
+        self._timer.connect("timeout()", on_pause)
         self.edit = qt.QPlainTextEdit()
         self.edit.objectName = "noteEdit"
         self.edit.placeholderText = "Note on the open case; it is saved while you write."
@@ -221,9 +220,6 @@ class NoteField:
     def _on_change(self) -> None:
         if not self._showing:
             self._timer.start(PAUSE_MS)
-
-    def _on_timeout(self) -> None:
-        self._on_pause()
 
 
 def _button(text: str, name: str, tip: str) -> Any:

@@ -6,12 +6,12 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from DeepRadScoreSlicer.scene.from_nodes import Chosen
+from DeepRadScoreLib.progress import Progress, Stage, in_stage
+from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
+from DeepRadScoreSlicer.scene.results import StoredProfile, store_steps
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.bundle import Bundle
-    from DeepRadScoreLib.progress import Progress
-    from DeepRadScoreSlicer.scene.results import StoredProfile
 
 
 class LastModel:
@@ -42,14 +42,11 @@ def analysis_steps(
     ------
     InputError, RegionError, BundleError: what cannot be used, and what to do about it.
     """
-    from DeepRadScoreLib.progress import Progress, Stage, in_stage
-
     yield Progress(Stage.ANALYSING, "loading the library")
     from DeepRadScoreLib import analysis
-    from DeepRadScoreSlicer.scene import from_nodes, results
 
     yield Progress(Stage.ANALYSING, "reading CT and mask from the scene")
-    images = from_nodes.images_of(chosen.volume, chosen.segmentation, chosen.segment_id)
+    images = images_of(chosen.volume, chosen.segmentation, chosen.segment_id)
     case = images.case(case_id, lung_mask)
     yield Progress(Stage.ANALYSING, "noting what is analysed")
     fingerprint = images.fingerprint()
@@ -57,5 +54,4 @@ def analysis_steps(
     if bundle_path is not None:
         bundle = yield from in_stage(model.steps(bundle_path), Stage.ANALYSING, 0, 0)
     profile = yield from analysis.steps(case, bundle, shell_mm=chosen.shell_mm)
-    storing = results.store_steps(profile, chosen, fingerprint)
-    return (yield from in_stage(storing, Stage.ANALYSING, 100, 100))
+    return (yield from in_stage(store_steps(profile, chosen, fingerprint), Stage.ANALYSING, 100, 100))

@@ -94,7 +94,7 @@ def remove_with_folders(node_ids: Sequence[str]) -> None:
 
 
 def _load_ct(case: ListedCase) -> Any:
-    where = case.case_id if case.ct is None else case.ct
+    where = case.ct or case.case_id
     if case.ct is not None and not case.ct.exists():
         raise InputError("the CT is not there", where=where, mend="correct the path in the list")
     try:
@@ -160,12 +160,8 @@ def _dicom_mask(case: ListedCase, mask: Path | None, name: str, volume: Any) -> 
         return _empty_mask(name, volume)
     try:
         read = read_case(case.ct, mask, segment=case.segment, series=case.series)
-    except MissingPackageError:
-        if mask is not None or holds_mask(case.ct):
-            raise
-        return _empty_mask(name, volume)
-    except RegionError:
-        if mask is not None:
+    except (MissingPackageError, RegionError) as error:
+        if mask is not None or (isinstance(error, MissingPackageError) and holds_mask(case.ct)):
             raise
         return _empty_mask(name, volume)
     return image_to_segmentation(read.tumour, name, case.segment or "tumour", TUMOUR_COLOUR)
@@ -200,12 +196,8 @@ def _node_ids() -> set[str]:
 
 def _added(before: set[str]) -> list[str]:
     """IDs of the new data, display and storage nodes; singletons and views are never removed."""
-    added = []
-    for node_id in sorted(_node_ids() - before):
-        node = slicer.mrmlScene.GetNodeByID(node_id)
-        if node.GetSingletonTag() is None and any(node.IsA(kind) for kind in KINDS):
-            added.append(node_id)
-    return added
+    nodes = [node for node in ownership.all_nodes() if node.GetID() not in before and node.GetSingletonTag() is None]
+    return sorted(node.GetID() for node in nodes if any(node.IsA(kind) for kind in KINDS))
 
 
 def _study_of(node: Any) -> int:

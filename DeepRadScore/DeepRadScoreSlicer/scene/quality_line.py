@@ -31,12 +31,12 @@ def _described(case: Any) -> str:
 
     inside = sitk.GetArrayViewFromImage(case.tumour) != 0
     low, high = index_box(inside)
-    part = tuple(slice(int(first), int(last) + 1) for first, last in zip(low, high, strict=True))
-    hu = sitk.GetArrayViewFromImage(case.ct)[part][inside[part]]
+    box = tuple(slice(int(first), int(last) + 1) for first, last in zip(low, high, strict=True))
+    hu = sitk.GetArrayViewFromImage(case.ct)[box][inside[box]]
     axes, _ = lps_axes(direction_of(case.ct))
     spacing = [case.ct.GetSpacing()[axis] for axis in axes]
-    slices = np.moveaxis(inside[part], 2 - axes[2], 0).any(axis=(1, 2)).sum()
-    pieces = label(inside[part], structure=TOUCHING)[1]
+    slices = np.moveaxis(inside[box], 2 - axes[2], 0).any(axis=(1, 2)).sum()
+    pieces = label(inside[box], structure=TOUCHING)[1]
     notes = {note.code: note.message for note in case.notes}
     return " · ".join(
         [

@@ -142,9 +142,8 @@ def _nodes(volume: Any) -> list[Any]:
 def _still_made_from(text: Any, volume: Any) -> bool:
     segmentation = text.GetNodeReference(ownership.SEGMENTATION)
     try:
-        return images_of(volume, segmentation, text.GetAttribute(SEGMENT)).fingerprint() == text.GetAttribute(
-            FINGERPRINT
-        )
+        images = images_of(volume, segmentation, text.GetAttribute(SEGMENT))
+        return images.fingerprint() == text.GetAttribute(FINGERPRINT)
     except DeepRadScoreError:
         return False
 

@@ -14,8 +14,8 @@ import SimpleITK as sitk
 from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.cohort.text_table import SEPARATORS, separator_of
 from DeepRadScoreLib.errors import CohortError, InputError, OutputError
-from DeepRadScoreLib.imaging import read_case
-from DeepRadScoreSlicer.cases.worklist import DicomSeries, ListedCase, Status, Worklist, case_name
+from DeepRadScoreLib.imaging import anonymous_case_id, read_case
+from DeepRadScoreSlicer.cases.worklist import DicomSeries, ListedCase, Status, Worklist
 from support import dicom_phantoms as made
 from support.dicom_mask_makers import seg_file
 
@@ -242,8 +242,8 @@ def test_dicom_sub_folders_are_named_by_series_not_by_patient(tmp_path):
     touch(tmp_path, "Roe Richard/tumour.nrrd")
     cases, remarks = listed(tmp_path)
     assert cases == {
-        case_name(first): ("Doe Jane", None, None),
-        case_name(second): ("Roe Richard", "Roe Richard/tumour.nrrd", None),
+        anonymous_case_id(first): ("Doe Jane", None, None),
+        anonymous_case_id(second): ("Roe Richard", "Roe Richard/tumour.nrrd", None),
     }
     assert remarks == ()
 
@@ -255,13 +255,13 @@ def test_a_dicom_case_has_the_librarys_name_also_where_its_mask_sorts_first(tmp_
     tumour[4:8, 16:24, 20:28] = 1
     seg_file(tmp_path / "patient" / "a" / "seg.dcm", series, tumour)
     (case,) = Worklist.from_folder(tmp_path).cases
-    assert case.case_id == case_name(uid) == read_case(case.ct, case.mask).case_id
+    assert case.case_id == anonymous_case_id(uid) == read_case(case.ct, case.mask).case_id
 
 
 def test_a_folder_that_is_one_dicom_case(tmp_path):
     _, uid = dicom_series(tmp_path)
     touch(tmp_path, "tumour.nrrd")
-    assert listed(tmp_path)[0] == {case_name(uid): (".", "tumour.nrrd", None)}
+    assert listed(tmp_path)[0] == {anonymous_case_id(uid): (".", "tumour.nrrd", None)}
 
 
 def test_a_dicom_folder_without_a_ct_is_said(tmp_path):
@@ -297,14 +297,14 @@ def test_selected_series_become_a_list(tmp_path):
     series = [DicomSeries("1.2", "CT"), DicomSeries("1.4", "SEG"), DicomSeries("1.3", "CT")]
     cases = Worklist.from_dicom(series, tmp_path)
     assert cases.cases == (
-        ListedCase(case_name("1.2"), None, series="1.2"),
-        ListedCase(case_name("1.3"), None, series="1.3"),
+        ListedCase(anonymous_case_id("1.2"), None, series="1.2"),
+        ListedCase(anonymous_case_id("1.3"), None, series="1.3"),
     )
     assert cases.remarks == ("1 of the selected series are no CT and are left out.",)
-    cases.set_note(case_name("1.2"), "small")
+    cases.set_note(anonymous_case_id("1.2"), "small")
     assert (tmp_path / "dicom.review.json").is_file()
-    assert Worklist.from_dicom(series[:1], tmp_path).note(case_name("1.2")) == "small"
-    assert cases.corrected_mask(case_name("1.2")).parent == tmp_path / "dicom.corrected"
+    assert Worklist.from_dicom(series[:1], tmp_path).note(anonymous_case_id("1.2")) == "small"
+    assert cases.corrected_mask(anonymous_case_id("1.2")).parent == tmp_path / "dicom.corrected"
 
 
 def test_a_series_selected_twice_is_refused(tmp_path):

@@ -67,7 +67,7 @@ def to_lps(image: sitk.Image) -> sitk.Image:
     """The image with its axes in LPS order (nearest axes where it is oblique) and its geometry rounded.
 
     Spacing to 1e-5 mm, direction to 1e-6 and made orthonormal again, position to 1e-3 mm, halves up (method: canonical
-    frame, 1): NIfTI keeps geometry in float32. The position that is rounded is not the first voxel's, which cropping
+    frame, 1): NIfTI stores geometry in float32. The position that is rounded is not the first voxel's, which cropping
     would change, but that of the voxel of the (endless) grid that lies nearest to the world's origin along each axis.
     """
     order, flips = lps_axes(direction_of(image))

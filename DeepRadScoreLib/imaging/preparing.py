@@ -40,7 +40,7 @@ def prepare_steps(
 
     Parameters
     ----------
-    preprocessing: "canonical" (method: canonical frame) or "pyradiomics" (its own resampling of the case as stored).
+    preprocessing: "canonical" (method: canonical frame) or "pyradiomics" (resampled by it from the case as stored).
     shell_mm: thickness of the peritumoral shell, over 0 and at most 20 mm.
 
     Raises

@@ -3,7 +3,7 @@
 | code | severity | when |
 |---|---|---|
 | `mask_resampled` | info | the mask came on another grid (from reading) |
-| `mask_outside_ct` | warning | part of the tumour mask lies outside the CT (from reading) |
+| `mask_outside_ct` | warning | a share of the tumour mask lies outside the CT (from reading) |
 | `thick_slices` | warning | spacing over 3 mm along some axis |
 | `small_tumour` | warning | under 0.5 mL |
 | `several_pieces` | warning | the tumour mask is not connected |

@@ -54,8 +54,8 @@ def choose_phase(
     if number is not None and number <= len(phases):
         return phases[number - 1]
     uids = [{one.sop_uid for one in phase} for phase in phases]
-    meant = set(sops) & set().union(*uids)
-    fitting = [phase for phase, present in zip(phases, uids, strict=True) if meant and meant <= present]
+    referenced = set(sops) & set().union(*uids)
+    fitting = [phase for phase, present in zip(phases, uids, strict=True) if referenced and referenced <= present]
     if number is None and len(fitting) == 1:
         return fitting[0]
     listed = "; ".join(f"{uid}/{n} ({_extent(phase)})" for n, phase in enumerate(phases, start=1))

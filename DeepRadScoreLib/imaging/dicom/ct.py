@@ -38,7 +38,7 @@ class CtSeries:
     ----------
     image: 3-D, HU, in LPS as ITK has it: x along the rows, y along the columns, slices in order of position along
         rows x columns. int16 (or int32) where slope and intercept are whole numbers, else float64. A stack with
-        gantry tilt is float32: each slice keeps its plane and is shifted within it, so slice k still is `sop_uids[k]`.
+        gantry tilt is float32: each slice is shifted within its plane, so slice k still is `sop_uids[k]`.
     sop_uids: one per slice, in the order of the image (of a multi-frame image: repeated).
     members: its files, each once, in the order of the slices.
     patient_key: PatientID as stored, to be compared with that of a mask and never shown.
@@ -96,12 +96,8 @@ def _read_series(index: SeriesIndex, chosen: SeriesFiles, phase: int | None, sop
     notes = [*_file_notes(index)]
     left_out = len(chosen.members) - len(chosen.images) + len(others)
     if left_out:
-        notes.append(
-            QualityNote.info(
-                "localizer_left_out",
-                f"{left_out} images of the series (localizers, other orientation or size, no CT images) were left out.",
-            )
-        )
+        images = f"{left_out} images of the series (localizers, other orientation or size, no CT images)"
+        notes.append(QualityNote.info("localizer_left_out", f"{images} were left out."))
     reader = HounsfieldReader(slices)
     distinct = without_copies(slices, lambda first, second: _same_pixels(first, second, reader))
     copies = len(slices) - len(distinct)

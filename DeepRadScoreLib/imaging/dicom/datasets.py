@@ -123,11 +123,8 @@ def read_pixels(file: DicomFile) -> np.ndarray:
         raise _pixel_error(file) from error
     shape = (int(file.header.Rows), int(file.header.Columns))
     if values.ndim not in (2, 3) or values.shape[-2:] != shape or not np.issubdtype(values.dtype, np.integer):
-        raise InputError(
-            f"{PIXEL_DATA} does not hold one whole number per voxel (a colour image?)",
-            where=file.path,
-            mend="give the CT itself",
-        )
+        what = f"{PIXEL_DATA} does not hold one whole number per voxel (a colour image?)"
+        raise InputError(what, where=file.path, mend="give the CT itself")
     return values.reshape(-1, *shape)
 
 

@@ -117,18 +117,15 @@ class MaskDataset:
                 mend=OTHER_MASK_MEND,
             )
 
-    def reference_notes(self) -> list[QualityNote]:
+    def reference_notes(self) -> Iterator[QualityNote]:
         """The remark on a mask that was drawn on another series of the same frame of reference."""
         named = self.ct.series_uid in self.references.series
-        if named or not self.references.images.isdisjoint(self.ct.sop_uids):
-            return []
-        return [
-            QualityNote.warning(
+        if not named and self.references.images.isdisjoint(self.ct.sop_uids):
+            yield QualityNote.warning(
                 "mask_of_another_series",
                 f"The {self.kind} does not refer to this CT series but shares its {tag_name('FrameOfReferenceUID')}; "
                 "that it fits depends on the patient lying still between the two.",
             )
-        ]
 
 
 def mask_kind(path: Path) -> MaskKind | None:
@@ -165,11 +162,8 @@ def read_mask(path: Path, ct: CtSeries, kind: MaskKind) -> MaskDataset:
         )
     patient = text(found.header, "PatientID")
     if patient and ct.patient_key and patient != ct.patient_key:
-        raise RegionError(
-            f"the mask is of another patient: {tag_name('PatientID')} is not that of the CT",
-            where=path,
-            mend=OTHER_MASK_MEND,
-        )
+        what = f"the mask is of another patient: {tag_name('PatientID')} is not that of the CT"
+        raise RegionError(what, where=path, mend=OTHER_MASK_MEND)
     with damage_named(path, kind):
         dataset = dcmread(path, force=True)
         dataset.file_meta = found.header.file_meta
@@ -260,7 +254,7 @@ def pack(masks: Iterable[tuple[int, np.ndarray]], grid: sitk.Image) -> tuple[tup
     for value, mask in masks:
         if not mask.any():
             continue
-        layer = next((n for n, taken in enumerate(layers) if not taken[mask].any()), len(layers))
+        layer = next((n for n, values in enumerate(layers) if not values[mask].any()), len(layers))
         if layer == len(layers):
             layers.append(np.zeros(mask.shape, np.uint8))
         if value > np.iinfo(layers[layer].dtype).max:

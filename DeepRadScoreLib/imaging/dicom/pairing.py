@@ -97,11 +97,8 @@ def _check_kind(mask: Path) -> str:
         raise InputError("the file does not exist", where=mask, mend=MASK_MEND)
     kind = mask_kind(mask)
     if kind is None:
-        raise InputError(
-            "this is no mask: neither a DICOM SEG nor an RTSTRUCT, see (0008,0016) SOPClassUID",
-            where=mask,
-            mend=MASK_MEND,
-        )
+        what = "this is no mask: neither a DICOM SEG nor an RTSTRUCT, see (0008,0016) SOPClassUID"
+        raise InputError(what, where=mask, mend=MASK_MEND)
     return kind
 
 

@@ -12,7 +12,7 @@ from DeepRadScoreLib.imaging.geometry import SNAP
 
 MAX_OFF_PLANE = 0.1
 """Contours on one plane lie no farther from each other, in slices."""
-MIN_FAR_APART = 1.5
+MIN_FAR_DISTANCE = 1.5
 """Contours at this distance, in slices, are assumed to come from a coarser series."""
 
 
@@ -26,7 +26,7 @@ class Assignment:
     between: number of contour planes that lie on no slice.
     unused: number of contour planes inside the image that serve no slice (another one lies nearer).
     outside: number of contour planes above the first or below the last slice.
-    apart: smallest distance between two contour planes, in slices (1 where there is one plane only).
+    distance: smallest distance between two contour planes, in slices (1 where there is one plane only).
     missing: number of slices between the first and the last one of the region that have no contour.
     """
 
@@ -34,7 +34,7 @@ class Assignment:
     between: int
     unused: int
     outside: int
-    apart: float
+    distance: float
     missing: int
 
 
@@ -104,8 +104,8 @@ def assign_contours(levels: np.ndarray, slices: int) -> Assignment:
     on_slices = np.abs(planes - np.rint(planes)) <= MAX_OFF_PLANE
     if on_slices.all():
         planes = np.rint(planes)
-    apart = float(np.diff(planes).min()) if len(planes) > 1 else 1.0
-    reach = max(apart, 1.0) / 2
+    distance = float(np.diff(planes).min()) if len(planes) > 1 else 1.0
+    reach = max(distance, 1.0) / 2
     of_slice: dict[int, list[int]] = {}
     used: set[int] = set()
     for index in range(slices):
@@ -120,7 +120,7 @@ def assign_contours(levels: np.ndarray, slices: int) -> Assignment:
         between=int((~on_slices).sum()),
         unused=len(set(np.flatnonzero(~outside).tolist()) - used),
         outside=int(outside.sum()),
-        apart=apart,
+        distance=distance,
         missing=max(of_slice) - min(of_slice) + 1 - len(of_slice) if of_slice else 0,
     )
 

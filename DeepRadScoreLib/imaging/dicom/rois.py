@@ -61,11 +61,8 @@ def rois_in(dataset: Dataset, path: Path) -> list[Roi]:
     RegionError: there is none. InputError: two have one number.
     """
     if not dataset.get("StructureSetROISequence"):
-        raise RegionError(
-            f"the RTSTRUCT names no ROI: {tag_name('StructureSetROISequence')} is absent or empty",
-            where=path,
-            mend=EXPORT_MEND,
-        )
+        what = f"the RTSTRUCT names no ROI: {tag_name('StructureSetROISequence')} is absent or empty"
+        raise RegionError(what, where=path, mend=EXPORT_MEND)
     contours: dict[int, tuple[Dataset, ...]] = {}
     for item in items(dataset, "ROIContourSequence"):
         number = int(item.ReferencedROINumber)
@@ -96,11 +93,8 @@ def closed_contours(roi: Roi, path: Path) -> list[np.ndarray]:
     RegionError: no contours, open contours or points. InputError: damaged numbers.
     """
     if not roi.contours:
-        raise RegionError(
-            f"{roi.quoted} has no contours ({tag_name('ContourSequence')})",
-            where=path,
-            mend="choose an ROI that is drawn",
-        )
+        what = f"{roi.quoted} has no contours ({tag_name('ContourSequence')})"
+        raise RegionError(what, where=path, mend="choose an ROI that is drawn")
     contours: list[np.ndarray] = []
     for position, item in enumerate(roi.contours, start=1):
         what = f"contour {position} of {roi.quoted}"

@@ -16,7 +16,7 @@ from DeepRadScoreLib.imaging.dicom.datasets import tag_name
 from DeepRadScoreLib.imaging.dicom.masks import DicomMask, MaskDataset, damage_named, pack, read_mask
 from DeepRadScoreLib.imaging.dicom.polygons import (
     MAX_OFF_PLANE,
-    MIN_FAR_APART,
+    MIN_FAR_DISTANCE,
     Assignment,
     assign_contours,
     exclusive_or,
@@ -57,7 +57,7 @@ def read_rtstruct(path: Path, ct: CtSeries, *, roi: str | None) -> DicomMask:
     wanted = None if roi is None else _wanted(rois, roi, path)
     drawn: list[tuple[Roi, np.ndarray]] = []
     failures: list[tuple[Roi, InputError]] = []
-    notes = rtstruct.reference_notes()
+    notes = [*rtstruct.reference_notes()]
     for one in rois:
         if wanted not in (None, one) and not one.is_tumour:
             continue
@@ -169,10 +169,10 @@ def _remarks(roi: Roi, assignment: Assignment, crossing: int, *, doubled: int, a
             f"{name} has {assignment.between} contour planes between the CT's slices: every slice took the nearest "
             f"plane within half a distance, {assignment.unused} planes were not used.",
         )
-    if assignment.apart >= MIN_FAR_APART:
+    if assignment.distance >= MIN_FAR_DISTANCE:
         yield QualityNote.warning(
             "contours_far_apart",
-            f"The contours of {roi.quoted} are {assignment.apart:.2g} slices apart: "
+            f"The contours of {roi.quoted} are {assignment.distance:.2g} slices apart: "
             "the slices between them took the nearest one.",
         )
     if assignment.missing:

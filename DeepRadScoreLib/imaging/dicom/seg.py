@@ -107,11 +107,8 @@ def segments_in(dataset: Dataset, path: Path) -> list[DicomSegment]:
     """
     described = [item for item in items(dataset, "SegmentSequence") if int(item.SegmentNumber) > 0]
     if not described:
-        raise RegionError(
-            f"the {NAME} describes no segment: {tag_name('SegmentSequence')} is absent or empty",
-            where=path,
-            mend=EXPORT_MEND,
-        )
+        what = f"the {NAME} describes no segment: {tag_name('SegmentSequence')} is absent or empty"
+        raise RegionError(what, where=path, mend=EXPORT_MEND)
     numbers = [int(item.SegmentNumber) for item in described]
     if len(set(numbers)) < len(numbers):
         raise damaged_mask(f"two segments have one {tag_name('SegmentNumber')}", path)
@@ -218,8 +215,7 @@ def _on_ct(seg: Segmentation, frames: Sequence[_Frame], image: sitk.Image) -> tu
     inside = (first >= 0).all() and (first + np.array([*size, 1]) <= image.GetSize()).all()
     tilted = np.abs(drift).max(axis=(0, 2))
     through = np.abs((exact - first)[:, 2]).max() + tilted[2]
-    on_slices = bool(inside and tilted[:2].max() <= MAX_OFF_PIXELS and through <= MAX_OFF_SLICES)
-    return exact, on_slices
+    return exact, bool(inside and tilted[:2].max() <= MAX_OFF_PIXELS and through <= MAX_OFF_SLICES)
 
 
 def _spanned_grid(seg: Segmentation, frames: Sequence[_Frame]) -> _FrameGrid | None:
@@ -232,9 +228,9 @@ def _spanned_grid(seg: Segmentation, frames: Sequence[_Frame]) -> _FrameGrid | N
     direction = axes / spacing
     single = geometry.spatial_shape[0] == 1
     between = _shared_mm(seg, "SpacingBetweenSlices") or (_shared_mm(seg, "SliceThickness") if single else None)
+    if single and between is None:
+        return None
     if single:
-        if between is None:
-            return None
         spacing[2] = between
     origin = geometry.affine[:3, 3]
     empty = sitk.Image([int(n) for n in geometry.spatial_shape[::-1]], sitk.sitkUInt8)
@@ -255,8 +251,7 @@ def _spanned_grid(seg: Segmentation, frames: Sequence[_Frame]) -> _FrameGrid | N
 
 def _shared_mm(seg: Segmentation, keyword: str) -> float | None:
     """A measure of the pixels, in mm, that all frames share."""
-    measures = next(items(seg, "SharedFunctionalGroupsSequence", "PixelMeasuresSequence"), Dataset())
-    value = measures.get(keyword)
+    value = next(items(seg, "SharedFunctionalGroupsSequence", "PixelMeasuresSequence"), Dataset()).get(keyword)
     return abs(float(value)) if value else None
 
 
@@ -305,13 +300,10 @@ def _fill(volume: np.ndarray, contents: Sequence[tuple[_Frame, np.ndarray]], fir
         plane[...] = pixels
 
 
-def _fractional_notes(dataset: Dataset) -> list[QualityNote]:
-    if dataset.SegmentationType != "FRACTIONAL":
-        return []
-    return [
-        QualityNote.info(
+def _fractional_notes(dataset: Dataset) -> Iterator[QualityNote]:
+    if dataset.SegmentationType == "FRACTIONAL":
+        yield QualityNote.info(
             "mask_thresholded",
             f"The {NAME} is fractional: voxels of at least half of {tag_name('MaximumFractionalValue')} "
             f"({int(dataset.MaximumFractionalValue)}) were taken.",
         )
-    ]

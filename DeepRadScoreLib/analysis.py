@@ -216,8 +216,8 @@ def _explained_findings(
     findings = {}
     for key in KEYS:
         yield f"finding: {BY_KEY[key].name}"
-        card = bundle.manifest.endpoints[key]
         if key in bundle.endpoints:
+            card = bundle.manifest.endpoints[key]
             findings[key] = yield from _finding(bundle.endpoints[key], card, table, outputs)
         else:
             findings[key] = Finding(key, flags=(Flag.NOT_MODELLED,))

@@ -80,7 +80,7 @@ class Manifest(BaseModel):
 
     def endpoint_rows(self) -> list[dict[str, str]]:
         """One row of words per endpoint: whether it is modelled, from how many patients, and the held-out AUC."""
-        return [_row(endpoint.name, self.endpoints[endpoint.key]) for endpoint in ENDPOINTS]
+        return [_row(one.name, self.endpoints[one.key]) for one in ENDPOINTS if one.key in self.endpoints]
 
 
 def _row(name: str, card: EndpointCard) -> dict[str, str]:

@@ -8,15 +8,17 @@ import subprocess
 import sys
 import textwrap
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from DeepRadScoreLib.analysis import _card, _finding
+from DeepRadScoreLib.analysis import _card, _explained_findings, _finding
 from DeepRadScoreLib.bundle import MANIFEST, EndpointModel, bundle_steps, read_bundle, read_manifest, write_bundle
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.deepct.network import deep_outputs
 from DeepRadScoreLib.deepct.outputs import merge_outputs
+from DeepRadScoreLib.endpoints import BY_KEY
 from DeepRadScoreLib.errors import BundleError, OutputError
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.report.wording import flag_sentence
@@ -126,6 +128,15 @@ def test_a_probability_outside_its_fold_models_says_so(written, monkeypatch, bel
     assert finding.spread == (folds.min(), folds.max())
     assert ("outside_spread" in finding.flags) == outside
     assert "outside" in flag_sentence("outside_spread")
+
+
+def test_one_of_before_an_endpoint_was_added_does_not_model_it(written):
+    bundle, _, computed = written
+    cards = {key: card for key, card in bundle.manifest.endpoints.items() if key != "ROS1"}
+    older = replace(bundle, manifest=bundle.manifest.model_copy(update={"endpoints": cards}), endpoints={})
+    findings = run_to_end(_explained_findings(older, computed.features.iloc[0].to_dict(), []))
+    assert findings["ROS1"].flags == ("not_modelled",)
+    assert [row["endpoint"] for row in older.manifest.endpoint_rows()] == [BY_KEY[key].name for key in cards]
 
 
 def test_a_profile_says_of_its_model_the_same_text_whatever_holds_the_names(written):

@@ -1,15 +1,16 @@
-"""The ten endpoints of the Deep-RadScore paper and the rules by which their labels are read."""
+"""The endpoints of the Deep-RadScore paper and the rules by which their labels are read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from DeepRadScoreLib.errors import CohortError, Where
 
 Group = Literal["risk factors", "mutations", "immune"]
+GROUP_TITLES: dict[Group, str] = {group: group.capitalize() for group in get_args(Group)}
 
 
 @dataclass(frozen=True)

@@ -60,12 +60,14 @@ class DeepRadScoreTest(PanelTest):
         self.assertEqual(self.ours("shell"), [])
 
     def test_analysis(self) -> None:
-        """Sample, analysis, ten findings, a heat map over the CT and away again, all said to be synthetic."""
+        """Sample, analysis, every finding, a heat map over the CT and away again, all said to be synthetic."""
+        from DeepRadScoreLib.endpoints import KEYS
+
         self.open_sample()
         nodes = self.layers()
         self.analyze()
         stored = self.stored()
-        self.assertEqual(len(stored.document["endpoints"]), 10)
+        self.assertEqual(list(stored.document["endpoints"]), list(KEYS))
         self.assertEqual(stored.document["label"], "synthetic: not for patients")
         self.assertFalse(stored.stale)
         key = next(iter(stored.heat_map_ids))

@@ -84,7 +84,7 @@ def analyse_cases(
 
 
 def summary_csv(outcomes: Sequence[CaseOutcome]) -> str:
-    """One row per case: status, step and message of a failed one, the synthetic label, ten probabilities and flags."""
+    """One row per case: status, step and message of a failed one, the synthetic label, probabilities and flags."""
     findings = [f"{key}_{name}" for key in KEYS for name in ("probability", "flags")]
     columns = ["case_id", "status", "step", "message", "label", *findings]
     return pd.DataFrame(map(_summary_row, outcomes), columns=columns).to_csv(index=False, lineterminator="\n")

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import Any
 
 from DeepRadScoreLib.analysis import Finding, MolecularProfile
-from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS, Endpoint
+from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS, GROUP_TITLES, Endpoint
 from DeepRadScoreLib.models import Flag, flags_with_chance
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.radscore.names import REGIONS, Region
@@ -17,7 +17,6 @@ from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument, to_do
 from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap
 
 MAX_FEATURES = 5
-GROUP_TITLES = {"risk factors": "Risk factors", "mutations": "Mutations", "immune": "Immune"}
 
 
 def to_report_html(profile: MolecularProfile) -> str:

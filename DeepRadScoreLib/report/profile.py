@@ -121,7 +121,7 @@ class ProfileDocument(_Entry):
 
     @field_validator("endpoints")
     @classmethod
-    def _exactly_the_ten(cls, endpoints: dict[str, EndpointEntry]) -> dict[str, EndpointEntry]:
+    def _exactly_the_keys(cls, endpoints: dict[str, EndpointEntry]) -> dict[str, EndpointEntry]:
         if set(endpoints) != set(KEYS):
             raise ValueError("needs exactly the keys " + " ".join(KEYS))
         return {key: endpoints[key] for key in KEYS}

@@ -100,7 +100,7 @@ def log_odds(latents: pd.DataFrame, key: str, visible: Collection[Place] = PLACE
 
 
 def draw_labels(latents: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """(n x 10 endpoint keys) labels 0 and 1, drawn with the true probabilities."""
+    """(n x endpoint keys) labels 0 and 1, drawn with the true probabilities."""
     chance = np.random.default_rng([seed, 2]).random((len(latents), len(KEYS)))
     probability = np.stack([expit(log_odds(latents, key)) for key in KEYS], axis=1)
     return pd.DataFrame((chance < probability).astype(int), columns=list(KEYS))

@@ -17,7 +17,6 @@ from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap
 
 BLUE, ORANGE, GREY, TRACK, INK = "#1f5f99", "#b4540a", "#8a97a3", "#d5dce2", "#14202b"
 OUT_OF_DATE = "Out of date"
-GROUP_TITLES = {"risk factors": "Risk factors", "mutations": "Mutations", "immune": "Immune"}
 
 
 @dataclass(frozen=True)

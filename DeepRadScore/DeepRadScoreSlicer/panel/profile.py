@@ -1,4 +1,4 @@
-"""The profile in the module's panel: ten findings in three groups, each a button with its numbers below."""
+"""The profile in the module's panel: the findings in their groups, each a button with its numbers below."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import qt
 
-from DeepRadScoreLib.endpoints import ENDPOINTS
+from DeepRadScoreLib.endpoints import ENDPOINTS, GROUP_TITLES
 from DeepRadScoreSlicer.cases import profile_text as text
 
 
@@ -34,7 +34,7 @@ class ProfileView:
             layout.addWidget(label)
         self._titles: list[Any] = []
         self.findings: dict[str, _Finding] = {}
-        for group, title in text.GROUP_TITLES.items():
+        for group, title in GROUP_TITLES.items():
             heading = _label()
             heading.text = f"<p><b>{title}</b></p>"
             heading.accessibleName = f"Group of findings: {title}"
@@ -59,10 +59,14 @@ class ProfileView:
         with_model = document["model"] is not None
         head, regions = text.head_text(document, stale), text.regions_text(document, numbers)
         entries = document["endpoints"]
-        if self.selected is not None and (not with_model or entries[self.selected]["probability"] is None):
+        opened = entries.get(self.selected, {}).get("probability")
+        if self.selected is not None and (not with_model or opened is None):
             self.close_finding()
         for key, finding in self.findings.items():
-            finding.show(entries[key], numbers, with_model)
+            if key in entries:
+                finding.show(entries[key], numbers, with_model)
+            else:
+                finding.hide()
         self._reason.visible = False
         self.head.text, self._regions.text = head, regions
         for label in (self.head, self._regions):

@@ -259,7 +259,7 @@ class TestProfileJson:
         [
             (lambda text: text[:50], "the file"),
             (lambda text: text.replace("profile/1", "profile/2"), "schema"),
-            (lambda text: text.replace('"KRAS"', '"BRAF"'), "endpoints"),
+            (lambda text: text.replace('"KRAS"', '"no endpoint"'), "endpoints"),
             (lambda text: text.replace('"case_id": "slab"', '"case_id": 3'), "case_id"),
         ],
     )

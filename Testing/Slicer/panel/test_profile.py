@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from DeepRadScoreLib.endpoints import KEYS
 from support.scene_tools import ball_case, made_up_profile
 
 LABEL = "synthetic: not for patients"
@@ -72,14 +73,14 @@ def test_says_why_there_is_none(panel):
     assert [plain(text) for text in shown(panel)] == ["Not analyzed yet."]
 
 
-def test_ten_findings_in_three_groups(panel, document):
+def test_every_finding_in_its_group(panel, document):
     panel.show(document, False)
     text = " ".join(plain(part) for part in shown(panel))
     for title in ("Risk factors", "Mutations", "Immune"):
         assert title in text
     given = [key for key, entry in document["endpoints"].items() if entry["probability"] is not None]
     buttons = {key: finding.button for key, finding in panel.findings.items() if not finding.button.isHidden()}
-    assert len(panel.findings) == 10
+    assert list(panel.findings) == list(KEYS)
     assert list(buttons) == given
     assert all(document["endpoints"][key]["decision"] in button.text for key, button in buttons.items())
 
@@ -166,6 +167,15 @@ def test_a_click_opens_and_a_second_closes(panel, document):
     lvi.button.click()
     assert panel.told == ["EGFR", "LVI", None]
     assert lvi.evidence.isHidden() and lvi.button.text.startswith("▸")
+
+
+def test_a_profile_of_before_an_endpoint_was_added_shows_the_others(panel, document):
+    panel.show(document, False)
+    panel.findings["LVI"].button.click()
+    older = {**document, "endpoints": {key: one for key, one in document["endpoints"].items() if key != "LVI"}}
+    panel.show(older, False)
+    assert panel.selected is None and panel.findings["LVI"].numbers.isHidden()
+    assert not panel.findings["PI"].numbers.isHidden()
 
 
 @pytest.mark.parametrize("key", ["Key_Space", "Key_Return", "Key_Enter"])

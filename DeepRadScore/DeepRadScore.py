@@ -43,7 +43,7 @@ class DeepRadScore(ScriptedLoadableModule):
         self.parent.dependencies = ["Segmentations", "SubjectHierarchy"]
         self.parent.contributors = ["DeepRadScore contributors"]
         self.parent.helpText = _(
-            "Review a lung tumour's outline on CT, see its peritumoral shell, and read ten statistical findings with "
+            "Review a lung tumour's outline on CT, see its peritumoral shell, and read statistical findings with "
             'the evidence for them. Not a medical device. <a href="{url}">Tutorial and documentation</a>.'
         ).format(url=HOMEPAGE)
         self.parent.acknowledgementText = _("The method is that of the Deep-RadScore paper.")

@@ -218,7 +218,7 @@ def evaluate(
     out: a folder to which the whole report is written too.
     features: a feature table from elsewhere (file or DataFrame); its case column, if it is not case_id, and the
         prefixes of its regions' columns ("" for none), see `read_feature_table`.
-    endpoints: keys of the ten or other 0/1 columns; none: those of the ten that the table has.
+    endpoints: endpoint keys or other 0/1 columns; none: the endpoint keys that the table has.
     covariates: columns of the clinical baseline. Both are sequences, or text separated by commas.
     protocol: "strict" (nested), "paper" (as published) or "both".
     split: "cv" (outer folds), "column" (the table's split) or "site" (each left out).

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CohortTable = Annotated[Path, typer.Argument(metavar="COHORT.csv", help="The cohort table.")]
 RepeatsOption = Annotated[int, typer.Option(min=1, help="Repeats of the classifiers' cross-validation.")]
-NetworkOption = Annotated[NetworkForm, typer.Option(help="One trunk, ten networks, or no fine-tuning.")]
+NetworkOption = Annotated[NetworkForm, typer.Option(help="One trunk, a network for each endpoint, or no fine-tuning.")]
 BackboneOption = Annotated[str, typer.Option(help="densenet121, resnet50, resnet101, vgg19 or inception_v3.")]
 WeightsOption = Annotated[str, typer.Option(help="imagenet (needs the network once), none, or a file.")]
 WeightsHash = Annotated[str | None, typer.Option(help="SHA-256 of a weight file with a name of its own.")]
@@ -79,7 +79,8 @@ def train(
     from DeepRadScoreLib import api
 
     if network == NetworkForm.PER_ENDPOINT:
-        typer.echo(f"ten networks ({backbone}) for each of {folds if protocol == 'strict' else 2} parts", err=True)
+        parts = folds if protocol == "strict" else 2
+        typer.echo(f"a network ({backbone}) for each endpoint in each of {parts} parts", err=True)
     with shown_progress() as report:
         result = api.train(progress=report, **options)
     print_manifest(result.bundle.manifest)
@@ -106,7 +107,7 @@ def evaluate(
         str | None, typer.Option(help='Prefix of the tumour\'s columns in the feature table; "" for none.')
     ] = None,
     peritumoral_prefix: Annotated[str | None, typer.Option(help="Prefix of the peritumoral columns.")] = None,
-    endpoints: Annotated[str, typer.Option(help="Comma-separated: keys of the ten, or other 0/1 columns.")] = "",
+    endpoints: Annotated[str, typer.Option(help="Comma-separated: endpoint keys, or other 0/1 columns.")] = "",
     covariates: Annotated[str, typer.Option(help="Comma-separated columns of the clinical baseline.")] = "",
     split: Annotated[Split, typer.Option(help="Outer folds, the table's split, or each site left out.")] = Split.CV,
     folds: Annotated[int, typer.Option(min=2, help="Outer folds, and inner ones for what classifiers learn from.")] = 5,

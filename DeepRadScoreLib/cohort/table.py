@@ -66,7 +66,7 @@ def read_cohort(
     ----------
     needs: required columns beside case_id, without empty cells.
     cd8a_cut: CD8A above it counts as PD-1/PD-L1 expressed; None: the median of the table's patients.
-    endpoints: the labels to read: any of the ten keys (all NaN where the table has no such column) or of the table's
+    endpoints: the labels to read: any of `KEYS` (all NaN where the table has no such column) or of the table's
         other 0/1 columns.
     one_bad_label_stops: if False, an endpoint with a label that cannot be read has no labels, its error is added to
         `Cohort.bad_labels` and the other endpoints can be used.

@@ -18,7 +18,7 @@ from DeepRadScoreLib.imaging.frame import (
     pyradiomics_frame,
 )
 from DeepRadScoreLib.imaging.geometry import index_box, to_lps
-from DeepRadScoreLib.imaging.quality import case_notes, intensity_notes, patch_notes, shell_notes
+from DeepRadScoreLib.imaging.quality import case_notes, patch_notes, region_notes, shell_notes
 from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
 from DeepRadScoreLib.progress import run_to_end
 
@@ -67,7 +67,7 @@ def prepare_steps(
         *case_notes(lps, shell_mm),
         *shell_notes(shells.whole, shells.without_others, shells.final, lung=case.lung is not None),
         *patch_notes(lps, patch),
-        *intensity_notes(resampled.ct, resampled.tumour, shells.final),
+        *region_notes(resampled.ct, resampled.tumour, shells.final),
     )
     return PreparedCase(
         case_id=case.case_id,

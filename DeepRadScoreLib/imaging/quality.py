@@ -131,8 +131,8 @@ def patch_notes(case: Case, patch: DeepPatch) -> Iterator[QualityNote]:
         yield QualityNote.info("patch_padded", "The patch leaves the CT and is filled up with -1000 HU.")
 
 
-def intensity_notes(image: sitk.Image, tumour: sitk.Image, peritumoral: sitk.Image) -> Iterator[QualityNote]:
-    """Remarks on the HU values of the two regions of the 1 mm image."""
+def region_notes(image: sitk.Image, tumour: sitk.Image, peritumoral: sitk.Image) -> Iterator[QualityNote]:
+    """Remarks on the two regions of the 1 mm image."""
     values = sitk.GetArrayViewFromImage(image)
     regions = [values[sitk.GetArrayViewFromImage(mask) != 0] for mask in (tumour, peritumoral)]
     if np.ptp(regions[0]) == 0:

@@ -36,7 +36,7 @@ _MODEL_IN_TEXT = re.compile(rf"\b({'|'.join(name for name in MODEL_NAMES if '-' 
 
 
 def endpoint_name(key: str) -> str:
-    """The endpoint's name in full; the name of a column that is none of the ten stands as it is."""
+    """The endpoint's name in full; the name of a column that is no endpoint key stands as it is."""
     return BY_KEY[key].name if key in BY_KEY else key
 
 

@@ -33,7 +33,7 @@ class StudyInputs:
     table: the cohort table.
     features: a feature table from elsewhere, or None: features are computed from the images.
     case_column, prefixes: how that table names cases and regions (see `read_feature_table`).
-    endpoints: keys of the ten or other 0/1 columns; empty: those of the ten that the table has.
+    endpoints: endpoint keys or other 0/1 columns; empty: the endpoint keys that the table has.
     covariates: columns of the clinical baseline.
     backbones: compared on the first endpoint; empty: not.
     """

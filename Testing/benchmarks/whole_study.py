@@ -21,7 +21,6 @@ import pandas as pd
 
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.computing.workers import Processes
-from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.publication.writing import write_study
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
@@ -33,7 +32,18 @@ from DeepRadScoreLib.study.results.summary import summarise
 from DeepRadScoreLib.study.splits import outer_folds
 
 N = 508
-POSITIVES = dict(zip(KEYS, (163, 320, 124, 186, 57, 27, 120, 47, 26, 85), strict=True))
+POSITIVES = {
+    "LVI": 163,
+    "PI": 320,
+    "T4": 124,
+    "EGFR": 186,
+    "KRAS": 57,
+    "ALK": 27,
+    "TP53": 120,
+    "PIK3CA": 47,
+    "ROS1": 26,
+    "PDL1": 85,
+}
 """The paper's training and test positives of each endpoint together."""
 
 
@@ -45,7 +55,7 @@ def random_cases(seed: int = 0) -> StudyCases:
     tables = []
     for _ in range(2):
         values = rng.normal(size=(N, len(FEATURE_COLUMNS)))
-        for position, key in enumerate(KEYS):
+        for position, key in enumerate(POSITIVES):
             values[:, 40 * position : 40 * position + 5] += 0.5 * labels[key].to_numpy()[:, None]
         table = pd.DataFrame(values, columns=list(FEATURE_COLUMNS), index=[f"case-{i:03d}" for i in range(N)])
         table["tumour_original_shape_VoxelVolume"] = rng.lognormal(8, 1, N)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from DeepRadScoreLib.cohort.public import MEND, label_notes, read_columns, recode
 from DeepRadScoreLib.cohort.text_table import cell
+from DeepRadScoreLib.endpoints import ENDPOINTS
 from DeepRadScoreLib.errors import CohortError
 
 SITES = ("R01", "AMC")
@@ -91,12 +92,13 @@ def notes(table: pd.DataFrame) -> tuple[str, ...]:
     """Sentences to print with any result on this cohort table: numbers of patients, sites, labels, expressions."""
     sites = ", ".join(f"{site} {(table['site'] == site).sum()}" for site in SITES)
     no_stage = table.loc[table["pathological_t"] == "", "site"].value_counts()
+    *absent, last = (one.name.rpartition(" ")[0] for one in ENDPOINTS if one.key not in ENDPOINT_WORDS)
     sentences = [
         f"The collection has {len(table)} patients ({sites}); the Deep-RadScore paper had {PATIENTS_IN_PAPER} of them "
         "and does not say which.",
         *label_notes(table, tuple(ENDPOINT_WORDS)),
         "Without a pathological T stage: " + ", ".join(f"{site} {count}" for site, count in no_stage.items()) + ".",
-        "The collection has no status of TP53, PIK3CA, ROS1 or PD-1/PD-L1.",
+        f"The collection has no status of {', '.join(absent)} or {last}.",
     ]
     if "CD8A" in table:
         sentences.append(f"CD8A expression is known of {(table['CD8A'] != '').sum()} patients.")

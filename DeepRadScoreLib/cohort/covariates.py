@@ -18,7 +18,7 @@ MISSING_WORDS = frozenset(
 
 
 def covariates(cohort: Cohort, names: Sequence[str]) -> pd.DataFrame:
-    """The named clinical columns, typed; one row per case, in the table's order, with the index of `cohort.table`.
+    """Typed clinical columns; one row per case, in the order and with the index of `cohort.table`.
 
     A column in which every cell that is not missing is a number is float64 with NaN for missing; any other holds
     categories, str with None for missing. Missing: an empty cell or one of `MISSING_WORDS`, in any case.
@@ -26,7 +26,7 @@ def covariates(cohort: Cohort, names: Sequence[str]) -> pd.DataFrame:
     Raises
     ------
     CohortError: a name is no column, its column has no value at all, or it is not a clinical variable: a file,
-        identifier or split, an endpoint that is being evaluated, or what such an endpoint's labels come from.
+        identifier or split, an endpoint of `cohort.labels`, or a source of the labels of such an endpoint.
     """
     return pd.DataFrame({name: _covariate(cohort, name) for name in names}, index=cohort.table.index)
 
@@ -34,11 +34,8 @@ def covariates(cohort: Cohort, names: Sequence[str]) -> pd.DataFrame:
 def _covariate(cohort: Cohort, name: str) -> pd.Series:
     where = Location(cohort.path, f'column "{name}"')
     if name not in cohort.table:
-        raise CohortError(
-            f'the covariate "{name}" is no column',
-            where=cohort.path,
-            mend=f"name some of {', '.join(cohort.table)}",
-        )
+        mend = f"name some of {', '.join(cohort.table)}"
+        raise CohortError(f'the covariate "{name}" is no column', where=cohort.path, mend=mend)
     if name in cohort.labels:
         raise CohortError(
             f"{name} is an endpoint of this run and cannot predict itself",

@@ -1,4 +1,4 @@
-"""Feature tables: ours, and those of other people, as CSV, Parquet or Excel."""
+"""Feature tables as CSV, Parquet or Excel: those that this library writes, and those of other programs."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from pandas.api.types import is_numeric_dtype
 
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.cohort.table_files import any_of, read_table, some_of
+from DeepRadScoreLib.cohort.text_table import require_columns
 from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES
 from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.extras import require
 from DeepRadScoreLib.radscore.names import FEATURES_OF_CLASS, REGIONS
 from DeepRadScoreLib.writing import check_file, written_atomically
 
-ROWS_AT_A_TIME = 10
 PREFIXES: dict[str, str] = {region: f"{region}_" for region in REGIONS}
 MAX_MISSING = 0.5
 
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """The features of those cases of a cohort that a table has.
+    """Features of the cases of a cohort that are in a table.
 
     Attributes
     ----------
     features: (n x columns) float64, index case_id in the cohort's order, all finite, no column constant; columns are
         `tumour_<name>` and `peritumoral_<name>`.
     missing: case_id -> why this case of the cohort has no features here.
-    extra: how many rows of the table belong to no case of the cohort.
+    extra: number of rows of the table that belong to no case of the cohort.
     dropped: column -> why it was left out.
     sha256: of the file.
     """
@@ -45,11 +45,11 @@ class FeatureTable:
 
 
 def check_feature_file(path: Path) -> None:
-    """Refuse a file that no feature table can be written to, before anything is computed.
+    """Check, before anything is computed, that a feature table can be written to a file.
 
     Raises
     ------
-    OutputError: it cannot be written.
+    OutputError: the file cannot be written.
     InputError: its ending is neither .csv nor .parquet.
     MissingPackageError: a .parquet file without pyarrow.
     """
@@ -63,7 +63,7 @@ def check_feature_file(path: Path) -> None:
 
 
 def write_feature_table(features: pd.DataFrame, path: Path) -> None:
-    """Write a table with the index case_id, a few rows at a time: its text is as large as all other memory.
+    """Write a table with the index case_id, as CSV a few rows at a time, since its text is larger than the table.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def write_feature_table(features: pd.DataFrame, path: Path) -> None:
     """
     with written_atomically(path) as stream:
         if path.suffix == ".csv":
-            features.to_csv(stream, float_format="%.17g", chunksize=ROWS_AT_A_TIME)
+            features.to_csv(stream, float_format="%.17g", chunksize=10)
         else:
             features.reset_index().to_parquet(stream, index=False)
 
@@ -81,10 +81,9 @@ def read_feature_table(
 ) -> FeatureTable:
     """Read a feature table (one row per case) for a cohort.
 
-    Nothing is imputed, as that would have to be learned inside each training part. Without looking at any label, over
-    the cohort's cases: a column that more than half of the cases lack is left out; then a case that lacks more than
-    half of a region's columns; then every column that still has a gap, and every constant one. An infinite value is a
-    gap.
+    Nothing is imputed, as that would have to be learned inside each training set. Over the cohort's cases, and without
+    use of any label: a column that more than half of the cases lack is left out; then a case that lacks more than half
+    of a region's columns; then every column that still has a gap, and every constant one. An infinite value is a gap.
 
     Parameters
     ----------
@@ -92,14 +91,14 @@ def read_feature_table(
     case_column: the column with the case_ids of the cohort; None: "case_id".
     prefixes: region ("tumour", "peritumoral") -> prefix of its columns in the file; None: "tumour_" and
         "peritumoral_", either of which may be absent. With the prefix "" a region has the numeric columns named as
-        pyradiomics names them (imagetype_class_feature), or, if there is none, all numeric columns but those that the
-        cohort table has too. Columns named diagnostics_* are never features.
+        pyradiomics names them (imagetype_class_feature), or, if there is none, all numeric columns except those of the
+        cohort table. Columns named diagnostics_* are never features.
 
     Raises
     ------
     InputError: `prefixes` names an unknown region or one prefix for two regions.
     MissingPackageError: an XLSX file without openpyxl.
-    CohortError: the file is missing or no table, has no such case column, a case twice, no case of the cohort, no
+    CohortError: the file is missing or no table, has no such case column, a repeated case, no case of the cohort, no
         column of a region that `prefixes` names, or no usable column at all.
     """
     regions = _checked_prefixes(prefixes)
@@ -139,20 +138,13 @@ def _checked_prefixes(prefixes: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _by_case(table: pd.DataFrame, path: Path, case_column: str) -> pd.DataFrame:
-    """The table with the case_ids, as text, for its index."""
-    if case_column not in table:
-        raise CohortError(
-            f'the column "{case_column}" is missing',
-            where=path,
-            mend=f"name the column of the case_ids with --case-column; the table has {some_of(table.columns)}",
-        )
+    """The table, indexed by the case_ids as text."""
+    mend = f"name the column of the case_ids with --case-column; the table has {some_of(table.columns)}"
+    require_columns((case_column,), table, path, mend)
     cells = table[case_column]
     if cells.isna().any():
-        raise CohortError(
-            f'row {cells.index[cells.isna()][0] + 2} has nothing in column "{case_column}"',
-            where=path,
-            mend="fill in the cell",
-        )
+        what = f'row {cells.isna().idxmax() + 2} has nothing in column "{case_column}"'
+        raise CohortError(what, where=path, mend="fill in the cell")
     if is_numeric_dtype(cells) and (cells % 1 == 0).all():
         cells = cells.astype(np.int64)
     index = pd.Index(cells.astype(str).str.strip(), name="case_id")
@@ -162,10 +154,9 @@ def _by_case(table: pd.DataFrame, path: Path, case_column: str) -> pd.DataFrame:
 def _columns_of_regions(
     table: pd.DataFrame, path: Path, cohort: Cohort, prefixes: Mapping[str, str], *, named: bool
 ) -> dict[str, str]:
-    """Column of the file -> our name for it; the longest prefix that fits decides."""
-    longest_first = sorted(prefixes.items(), key=lambda item: -len(item[1]))
+    """Column of the file -> feature column; of several prefixes that fit, the longest decides."""
     columns: dict[str, str] = {}
-    for region, prefix in longest_first:
+    for region, prefix in sorted(prefixes.items(), key=lambda item: -len(item[1])):
         free = [
             name
             for name in table
@@ -194,7 +185,8 @@ def _columns_of_regions(
 
 
 def _columns_without_prefix(free: pd.DataFrame, path: Path, cohort: Cohort) -> list[str]:
-    as_pyradiomics = [name for name in free if _is_pyradiomics_name(name)]
+    names = [name.split("_") for name in free]
+    as_pyradiomics = ["_".join(words) for words in names if len(words) == 3 and words[1] in FEATURES_OF_CLASS]
     if as_pyradiomics:
         return as_pyradiomics
     ours = [name for name in free if name.startswith(tuple(PREFIXES.values()))]
@@ -204,11 +196,6 @@ def _columns_without_prefix(free: pd.DataFrame, path: Path, cohort: Cohort) -> l
     return [
         name for name in free if is_numeric_dtype(free[name]) and name not in known and not name.startswith("Unnamed:")
     ]
-
-
-def _is_pyradiomics_name(name: str) -> bool:
-    parts = name.split("_")
-    return len(parts) == 3 and parts[1] in FEATURES_OF_CLASS
 
 
 def _cases_in_common(table: pd.DataFrame, path: Path, cohort: Cohort, case_column: str) -> pd.DataFrame:
@@ -228,17 +215,14 @@ def _cases_in_common(table: pd.DataFrame, path: Path, cohort: Cohort, case_colum
         )
     doubled = rows.index[rows.index.duplicated()]
     if len(doubled):
-        raise CohortError(
-            f'the case "{doubled[0]}" has {int((rows.index == doubled[0]).sum())} rows '
-            f"({doubled.nunique()} such {'case' if doubled.nunique() == 1 else 'cases'})",
-            where=path,
-            mend="keep one row per case",
-        )
+        number, others = int((rows.index == doubled[0]).sum()), doubled.nunique()
+        what = f'the case "{doubled[0]}" has {number} rows ({others} such {"case" if others == 1 else "cases"})'
+        raise CohortError(what, where=path, mend="keep one row per case")
     return rows.loc[case_ids[case_ids.isin(rows.index)]]
 
 
 def _numeric(used: pd.DataFrame, columns: Mapping[str, str], path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The features as float64 with NaN for gaps, and which columns were left out because they are not numeric."""
+    """The features as float64 with NaN for gaps, and the columns left out because they are not numeric."""
     numbers: dict[str, pd.Series] = {}
     dropped: dict[str, str] = {}
     for name, ours in columns.items():
@@ -258,7 +242,7 @@ def _numeric(used: pd.DataFrame, columns: Mapping[str, str], path: Path) -> tupl
 
 
 def _without_gaps(features: pd.DataFrame, dropped: dict[str, str]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Columns and cases left out as `read_feature_table` says; adds to `dropped`, gives the cases left out."""
+    """Leave out columns and cases as `read_feature_table` says; adds to `dropped`, returns the cases left out."""
     features = _leave_out_columns(features, features.isna().mean() > MAX_MISSING, dropped)
     missing: dict[str, str] = {}
     for region in REGIONS:
@@ -268,7 +252,7 @@ def _without_gaps(features: pd.DataFrame, dropped: dict[str, str]) -> tuple[pd.D
     features = features.drop(index=list(missing))
     features = _leave_out_columns(features, features.isna().any(), dropped)
     constant = features.nunique() <= 1
-    dropped |= {str(name): "it has the same value in every case." for name in features.columns[constant]}
+    dropped |= dict.fromkeys(features.columns[constant], "it has the same value in every case.")
     return features.loc[:, ~constant], missing
 
 

@@ -1,4 +1,4 @@
-"""Tables that a Python user hands over: paths as they are, DataFrames as files for the time of a call."""
+"""Tables as paths or DataFrames: a DataFrame becomes a temporary file for the time of a call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TableLike: TypeAlias = pd.DataFrame | AnyPath
 
 @contextmanager
 def cohort_file(cohort: TableLike | Cohort) -> Iterator[Path]:
-    """The file of a cohort table; of a DataFrame a temporary one, whose file columns are relative to where we are.
+    """The file of a cohort table; for a DataFrame a temporary one, with paths relative to the current folder.
 
     Raises
     ------
@@ -43,9 +43,12 @@ def cohort_file(cohort: TableLike | Cohort) -> Iterator[Path]:
 
 @contextmanager
 def feature_file(features: TableLike) -> Iterator[Path]:
-    """The file of a feature table; of a DataFrame a temporary one, which holds every number exactly.
+    """The file of a feature table; for a DataFrame a temporary one, which stores every number exactly.
 
-    Raises as `cohort_file` does.
+    Raises
+    ------
+    TypeError, CohortError: see `cohort_file`.
+    MissingPackageError: a DataFrame without pyarrow.
     """
     if isinstance(features, pd.DataFrame):
         require("study", "a DataFrame of features", "pyarrow")
@@ -58,7 +61,7 @@ def feature_file(features: TableLike) -> Iterator[Path]:
 
 
 def _plain(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """A copy with names of text, each once; an index that has a name is a column like others."""
+    """A copy with unique text names of columns; an index that has a name becomes a column."""
     plain = table.reset_index() if table.index.name is not None else table.copy()
     plain.columns = [str(name) for name in plain]
     plain.attrs = {}

@@ -1,4 +1,4 @@
-"""Tables as people save them: CSV with any usual separator, Parquet, Excel."""
+"""Reader of tables of other programs: CSV with any usual separator, Parquet, Excel."""
 
 from __future__ import annotations
 
@@ -17,38 +17,37 @@ from DeepRadScoreLib.provenance import content_digest
 
 TEXT_ENDINGS = (".csv", ".tsv", ".txt")
 PACKAGES = {".parquet": "pyarrow", ".xlsx": "openpyxl"}
-"""What reads a table with such an ending."""
+"""Ending of a file -> package that reads it."""
 ENDINGS = (*TEXT_ENDINGS, *PACKAGES)
 
 
 def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
-    """The table in a file, without its empty rows, and the file's SHA-256.
+    """Read the table in a file, without its empty rows, and the SHA-256 of the file.
 
     Parameters
     ----------
     path: CSV, TSV or TXT (UTF-8, separated by comma, semicolon or tab), Parquet, or XLSX (its first sheet).
-    text_column: a column that is read as text, so that "007" stays "007".
+    text_column: a column to be read as text, so that "007" stays "007".
 
     Raises
     ------
-    CohortError: the file is missing, is a folder, has an unknown ending, or is not what its ending says.
+    CohortError: the file is missing, is a folder, has an unknown ending, or has another format than its ending says.
     MissingPackageError: an XLSX file without openpyxl, or a Parquet file without pyarrow.
     """
     check_file(path, "give the path of a table")
     ending = path.suffix.lower()
     if ending not in ENDINGS:
-        raise CohortError(
-            f'the ending "{path.suffix}" is not known', where=path, mend=f"save the table as {any_of(ENDINGS)}"
-        )
+        mend = f"save the table as {any_of(ENDINGS)}"
+        raise CohortError(f'the ending "{path.suffix}" is not known', where=path, mend=mend)
     if ending in PACKAGES:
         require("study", f"reading {ending} tables", PACKAGES[ending])
     try:
         table = _read(path, ending, text_column)
         sha256 = content_digest(path).hex()
     except (ValueError, KeyError, OSError, csv.Error, ParseError, zipfile.BadZipFile) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CohortError(
-            f"this is not a readable {ending} table ({said})",
+            f"this is not a readable {ending} table ({reason})",
             where=path,
             mend="give it the ending of its format, or save it anew",
         ) from error
@@ -61,11 +60,10 @@ def any_of(words: Iterable[str]) -> str:
     return " or ".join(f'"{word}"' for word in words)
 
 
-def some_of(names: Iterable[object], most: int = 8) -> str:
-    """The first names, and how many more there are."""
+def some_of(names: Iterable[object]) -> str:
+    """The first eight names, and the number of others."""
     words = [str(name) for name in names]
-    rest = len(words) - most
-    return ", ".join(words[:most]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(words[:8]) + (f" and {len(words) - 8} more" if len(words) > 8 else "")
 
 
 def _read(path: Path, ending: str, text_column: str) -> pd.DataFrame:
@@ -74,23 +72,13 @@ def _read(path: Path, ending: str, text_column: str) -> pd.DataFrame:
         return table.reset_index() if table.index.name else table
     if ending == ".xlsx":
         return pd.read_excel(path, engine="openpyxl", dtype={text_column: str})
-    return _read_text(path, text_column)
-
-
-def _read_text(path: Path, text_column: str) -> pd.DataFrame:
     with path.open(encoding="utf-8-sig", newline="") as stream:
         header = stream.readline()
     separator = separator_of(header)
     names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
     check_columns(names, path)
-    table = pd.read_csv(
-        path,
-        sep=separator,
-        encoding="utf-8-sig",
-        dtype={text_column: str},
-        skipinitialspace=True,
-        low_memory=False,
-    )
+    types = {text_column: str}
+    table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", dtype=types, skipinitialspace=True, low_memory=False)
     if not isinstance(table.index, pd.RangeIndex):
         raise CohortError(
             "the rows have more cells than the header",

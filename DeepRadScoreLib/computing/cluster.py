@@ -1,7 +1,7 @@
-"""A Dask cluster as the workers of a study: one that is running already, or one on this machine for this run.
+"""Dask clusters as workers: one that is running already, or one on this machine for one run.
 
-Only tasks and results travel; cases and the cache (`$DEEPRADSCORE_CACHE`) have to be under the same paths everywhere. A
-worker with one thread, as the local cluster's are, runs one unit at a time, so that it is known which one it died of.
+Only tasks and results are sent; cases and the cache (`$DEEPRADSCORE_CACHE`) need the same paths everywhere. A worker
+with one thread, as in the local cluster, runs one unit at a time, so that it is known which one it died of.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOCAL = "local"
 CONNECTING_S = 30
 NO_WORKER_S = 300
 WAITING_S = 5
-# The profiler's record grows by 0.5 MB a case; memory handed back after every array costs a quarter of the time.
+# The profiler's record grows by 0.5 MB a case; returning memory after every array costs a quarter of the time.
 SETTINGS = {
     "distributed.scheduler.allowed-failures": TRIES - 1,
     "distributed.scheduler.worker-saturation": 1.0,
@@ -49,8 +49,9 @@ class Cluster:
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
     ) -> Generator[tuple[int, Result | Crashed], None, None]:
-        """See `Workers`; the cluster is given no more units than it has threads, and those that are running when the
-        generator is closed go on to their end, without effect.
+        """See `Workers`; units that are running when the generator is closed run to their end, without effect.
+
+        The cluster gets no more units at a time than it has threads.
 
         Raises
         ------
@@ -79,7 +80,7 @@ class Cluster:
 
         Raises
         ------
-        WorkersError: it gets none within some minutes.
+        WorkersError: it has none after `NO_WORKER_S` seconds.
         """
         try:
             self.client.wait_for_workers(1, timeout=NO_WORKER_S)
@@ -97,8 +98,10 @@ class Cluster:
         return self.client.submit(_run_same_version, function, task, code_digest(), pure=False)
 
     def _finished(self, running: Iterable[Future]) -> Iterator[tuple[Future, Any]]:
-        """Those that finished, with their results; none if that takes long. A result that was lost with its worker is
-        left out, since the scheduler computes it anew."""
+        """Finished units with their results; none if that takes longer than `WAITING_S` seconds.
+
+        A result that was lost with its worker is left out, since the scheduler computes it again.
+        """
         from distributed import KilledWorker, wait
 
         try:
@@ -124,7 +127,7 @@ class Cluster:
 
 @contextmanager
 def cluster(scheduler: str, jobs: int) -> Iterator[Cluster]:
-    """The cluster behind `scheduler`: its address, its scheduler file, or "local" for one of `jobs` processes.
+    """The cluster of a `scheduler`: its address, its scheduler file, or "local" for one of `jobs` processes.
 
     Raises
     ------
@@ -149,7 +152,7 @@ def cluster(scheduler: str, jobs: int) -> Iterator[Cluster]:
 
 
 def _address(scheduler: str) -> str:
-    """The scheduler's address, if something answers there: a client that finds nothing takes minutes to give up."""
+    """The address of a scheduler, checked first, since a client takes minutes to find that nothing answers there."""
     from distributed.comm import get_address_host_port
 
     try:
@@ -184,7 +187,7 @@ def _local_client(jobs: int) -> Iterator[Client]:
 
 
 def _run_same_version(function: Callable[..., Result], task: dict[str, Any], code: str) -> Result:
-    """Called at the worker."""
+    """Run a unit at a worker that has the same version of this library."""
     if code_digest() != code:
         raise WorkersError(
             "a worker of the cluster has another version of DeepRadScore",

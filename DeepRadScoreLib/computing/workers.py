@@ -1,8 +1,8 @@
 """Workers that compute the units of long work: this process, processes of this machine, or a cluster (`cluster`).
 
-A unit is a function called with one set of arguments. All workers give the same results; they differ in what a crash
-costs. A process that dies (a fault in a native library, no memory left, killed) costs the one unit it was at, which is
-tried three times in all; `Crashed` then stands in place of its result.
+A unit is a function called with one set of arguments. All workers give the same results; they differ in the effect of a
+crash. If a process dies (a fault in a native library, no memory left, killed), only the unit that it computed is
+affected: it is tried again, three times in all, and its result is then `Crashed`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ONE_THREAD_EACH = {
 
 @dataclass(frozen=True)
 class Crashed:
-    """What stands in place of the result of a unit whose process died each time it was tried."""
+    """Result of a unit whose process died each time it was tried."""
 
     tries: int = TRIES
 
@@ -51,20 +51,20 @@ class Crashed:
 
 
 class Workers(Protocol):
-    """What computes units."""
+    """Computes units."""
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
     ) -> Generator[tuple[int, Result | Crashed], None, None]:
-        """`function(**task)` for every task, as they finish: the task's position and its result.
+        """`function(**task)` for every task: yields the position of each task and its result, as they finish.
 
-        Units are handed out as results are taken, so that no more than a few wait anywhere. What the function raises
-        is raised here. Closing the generator ends the units that are running.
+        Units are started only as results are consumed, so that few results wait in memory. Exceptions of the function
+        are raised here. Closing the generator ends the units that are running.
         """
 
 
 class InProcess:
-    """Does the work itself, in order: for small studies, and where no process can be started, as inside Slicer."""
+    """Computes units in this process, in order: for small studies, and where no process can start, as in Slicer."""
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
@@ -75,11 +75,11 @@ class InProcess:
 
 
 class Processes:
-    """Processes of this machine with one thread each. They leave Ctrl-C to the program, and none outlives it.
+    """Processes of this machine with one thread each; they ignore Ctrl-C and end with the program.
 
     Parameters
     ----------
-    jobs: how many; -1: one for each core.
+    jobs: number of processes; -1: one for each core.
     """
 
     def __init__(self, jobs: int = -1) -> None:
@@ -89,7 +89,7 @@ class Processes:
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
     ) -> Generator[tuple[int, Result | Crashed], None, None]:
-        """See `Workers`; every process is a pool of its own, so that it is known which unit it died of."""
+        """See `Workers`; every process is a pool by itself, so that it is known which unit it died of."""
         waiting = list(reversed(range(len(tasks))))
         deaths = dict.fromkeys(waiting, 0)
         running: dict[Future, tuple[int, ProcessPoolExecutor]] = {}
@@ -121,22 +121,19 @@ class Processes:
             process = self._idle.pop()
             with suppress(BrokenProcessPool):
                 return process.submit(function, **task), process
-        process = _process()
+        pipe = _pipe_of_program()[0]
+        process = ProcessPoolExecutor(1, env=ONE_THREAD_EACH, initializer=_end_with_program, initargs=(pipe,))
         return process.submit(function, **task), process
-
-
-def _process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, env=ONE_THREAD_EACH, initializer=_end_with_program, initargs=(_pipe_of_program()[0],))
 
 
 @cache
 def _pipe_of_program() -> tuple[Connection, Connection]:
-    """A pipe into which nothing is ever written: reading from it ends when the program that holds it ends."""
+    """A pipe into which nothing is ever written: reading from it ends when the program that created it ends."""
     return Pipe(duplex=False)
 
 
 def _end_with_program(pipe: Connection) -> None:
-    """Called in a new process."""
+    """Initialise a process: ignore Ctrl-C, and end when the program ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_after, args=(pipe,), name="end with the program", daemon=True).start()
 
@@ -149,26 +146,27 @@ def _end_after(pipe: Connection) -> None:
 
 @contextmanager
 def chosen_workers(jobs: int | None, scheduler: str | None) -> Iterator[Workers]:
-    """Processes of this machine, or the cluster behind a scheduler, while the context lasts.
+    """Processes of this machine, or the cluster of a scheduler, while the context lasts.
 
-    `jobs`: how many; None or -1: one for each core.
+    Parameters
+    ----------
+    jobs: number of processes; None or -1: one for each core.
 
     Raises
     ------
-    InputError: no process at all, or a number of processes for a cluster that runs already.
+    InputError: `jobs` is 0, or given for a cluster that is running already.
     """
     if jobs == 0:
-        raise InputError(
-            "no process cannot do it", where="--jobs 0", mend="give a number from 1 on, or -1 for every core"
-        )
+        mend = "give a number from 1 on, or -1 for every core"
+        raise InputError("no process cannot do it", where="--jobs 0", mend=mend)
+    number = -1 if jobs is None else jobs
     if scheduler is None:
-        yield Processes(-1 if jobs is None else jobs)
+        yield Processes(number)
         return
     from DeepRadScoreLib.computing.cluster import LOCAL, cluster
 
     if jobs is not None and scheduler != LOCAL:
-        raise InputError(
-            "a cluster that runs has its own number of processes", where=f"--jobs {jobs}", mend="leave this option out"
-        )
-    with cluster(scheduler, -1 if jobs is None else jobs) as workers:
+        what = "a cluster that runs has its own number of processes"
+        raise InputError(what, where=f"--jobs {jobs}", mend="leave this option out")
+    with cluster(scheduler, number) as workers:
         yield workers

@@ -1,6 +1,6 @@
-"""The index of NCI Imaging Data Commons that idc-index ships: which CT and which tumour mask a collection has.
+"""CT and tumour mask series of collections, from the index of NCI Imaging Data Commons that idc-index installs.
 
-It is read from the installed file; nothing here needs the network.
+The index is a local file; nothing here needs the network.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ PAIR_COLUMNS = (
 
 
 def index_file() -> Path:
-    """The Parquet file of the installed index, one row for each series.
+    """Path of the installed index, a Parquet file with one row for each series.
 
     Raises
     ------
-    MissingPackageError: idc-index is not installed, or without its index.
+    MissingPackageError: idc-index or its index is not installed.
     """
     require("collections", "the index of public collections")
     try:
@@ -40,12 +40,12 @@ def index_file() -> Path:
 
 
 def index_version() -> str:
-    """The version of the installed index; its first number is that of the archive's release."""
+    """Version of the installed index; its first number is the release of the archive."""
     return version("idc-index-data")
 
 
 def read_series(collection: str, index: Path) -> pd.DataFrame:
-    """The series of one collection, original and derived: `COLUMNS`, one row for each.
+    """Read `COLUMNS` of the original and derived series of one collection, one row for each series.
 
     Raises
     ------
@@ -69,10 +69,10 @@ def read_series(collection: str, index: Path) -> pd.DataFrame:
 
 
 def ct_seg_pairs(series: pd.DataFrame) -> pd.DataFrame:
-    """Every original SEG with every CT of its study: the manifest, sorted by case, most CT files first.
+    """Manifest of the pairs of an original SEG and a CT of its study, sorted by case, largest number of CT files first.
 
-    An original SEG is one that came with the collection, not with a later analysis of it (no `analysis_result_id`).
-    Nothing else of the index gets into it: no dates, sex, age or descriptions.
+    An original SEG was published with the collection, not with a later analysis of it (no `analysis_result_id`). The
+    manifest has no other columns of the index: no dates, sex, age or descriptions.
 
     Returns
     -------

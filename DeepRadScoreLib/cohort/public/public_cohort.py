@@ -1,9 +1,9 @@
-"""A public collection as a cohort table: its labels beside its images, who is left out, and what has to be fetched."""
+"""Cohort table of a public collection: labels and images, patients left out, and series to be fetched."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,6 @@ from DeepRadScoreLib.writing import write_atomically, write_folder
 
 Kind = Literal["seg", "ct"]
 TABLES = ("manifest.csv", "cohort.csv", "left_out.csv")
-IDENTIFIERS = ("case_id", "patient_id", "site")
 
 
 @dataclass(frozen=True)
@@ -25,10 +24,10 @@ class PublicCohort:
 
     Attributes
     ----------
-    manifest: the pairs of CT and SEG of its cases (`idc.PAIR_COLUMNS`); several rows of a case whose CT is not known.
-    labels: one row of text cells for each of its cases, by case_id.
-    left_out: case_id -> why it is no case, or only the SEG of it is known; sorted.
-    choice: case_id -> SeriesInstanceUID of its CT.
+    manifest: pairs of CT and SEG (`idc.PAIR_COLUMNS`); several rows for a case whose CT is not known.
+    labels: one row of text cells for each case, sorted by case_id.
+    left_out: case_id -> reason why it is no case, or why its CT is not known; sorted.
+    choice: case_id -> SeriesInstanceUID of the CT.
     """
 
     manifest: pd.DataFrame
@@ -37,35 +36,39 @@ class PublicCohort:
     choice: dict[str, str]
 
     def series(self, kind: Kind) -> list[RemoteSeries]:
-        """What has to be fetched: the SEG of every case, or the CT of those of which it is known."""
+        """The SEG of every case, or every known CT."""
         rows = self.manifest.drop_duplicates("seg_uid") if kind == "seg" else self._chosen()
         return [_remote(row, kind) for row in rows.to_dict("records")]
 
     def table(self) -> pd.DataFrame:
-        """The cohort table: the cases whose CT is known; `ct` and `mask` are folders, relative to the table."""
-        images = self._chosen()
-        found = pd.DataFrame({"case_id": images["case_id"]})
-        kinds: dict[str, Kind] = {"ct": "ct", "mask": "seg"}
-        for column, kind in kinds.items():
-            found[column] = [_remote(row, kind).folder for row in images.to_dict("records")]
-        found["segment"], found["series"] = "", images["ct_uid"]
-        table = self.labels.merge(found, on="case_id")
-        first = [*IDENTIFIERS, *found.columns.drop("case_id")]
+        """Cohort table of the cases whose CT is known; `ct` and `mask` are folders, relative to the table."""
+        chosen = self._chosen()
+        rows = chosen.to_dict("records")
+        images = pd.DataFrame(
+            {
+                "case_id": chosen["case_id"],
+                "ct": [_remote(row, "ct").folder for row in rows],
+                "mask": [_remote(row, "seg").folder for row in rows],
+                "segment": "",
+                "series": chosen["ct_uid"],
+            }
+        )
+        table = self.labels.merge(images, on="case_id")
+        first = ["case_id", "patient_id", "site", *images.columns.drop("case_id")]
         return table[[*first, *table.columns.drop(first)]]
 
     def without(self, failed: Mapping[str, str]) -> PublicCohort:
-        """Without the cases of which a series is not whole; `failed`: its address -> the sentence about it."""
-        rows = self.manifest
+        """The collection without cases that have an incomplete series; `failed`: address of a series -> reason."""
         reasons = {
             case: " ".join(dict.fromkeys(failed[url] for url in (*of["seg_url"], *of["ct_url"]) if url in failed))
-            for case, of in rows.groupby("case_id")
+            for case, of in self.manifest.groupby("case_id")
         }
         reasons = {case: sentence for case, sentence in reasons.items() if sentence}
         choice = {case: uid for case, uid in self.choice.items() if case not in reasons}
-        return PublicCohort(rows, self.labels, dict(sorted({**self.left_out, **reasons}.items())), choice)
+        return replace(self, left_out=dict(sorted({**self.left_out, **reasons}.items())), choice=choice)
 
     def write(self, folder: Path) -> None:
-        """Leave `manifest.csv`, `cohort.csv` and `left_out.csv` in a folder: all three, or what was there before.
+        """Write `manifest.csv`, `cohort.csv` and `left_out.csv` to a folder: all three, or none.
 
         Raises
         ------
@@ -85,15 +88,15 @@ class PublicCohort:
 
 
 def public_cohort(labels: pd.DataFrame, pairs: pd.DataFrame, downloads: Downloads, limit: int | None) -> PublicCohort:
-    """The patients of a label table who have a CT with an original SEG of the tumour.
+    """Cohort of the patients of a label table who have a CT with an original SEG of the tumour.
 
-    Where a study has several CTs, the one that the SEG refers to is taken, once the SEG is there.
+    Where a study has several CTs, the SEG says which one it refers to, as soon as the SEG is downloaded.
 
     Parameters
     ----------
-    labels: the collection's own table (`nsclc_radiogenomics.cohort_table`).
-    pairs: the manifest of all of the collection (`idc.ct_seg_pairs`).
-    limit: so many cases at most, the first ones in order of case_id.
+    labels: table of the collection (`nsclc_radiogenomics.cohort_table`).
+    pairs: manifest of the whole collection (`idc.ct_seg_pairs`).
+    limit: maximum number of cases, the first ones in order of case_id.
     """
     left_out = dict.fromkeys(
         set(labels["case_id"]) - set(pairs["case_id"]),
@@ -122,7 +125,7 @@ def public_cohort(labels: pd.DataFrame, pairs: pd.DataFrame, downloads: Download
 
 
 def _ct_of(candidates: pd.DataFrame, downloads: Downloads) -> tuple[str, str]:
-    """The UID of the CT that belongs to a SEG, or "" and why it is not known; `candidates`: the case's pairs."""
+    """UID of the CT that belongs to a SEG, or "" and why it is not known; `candidates`: pairs of the case."""
     uids = list(candidates["ct_uid"])
     if len(uids) == 1:
         return uids[0], ""
@@ -144,7 +147,7 @@ def _ct_of(candidates: pd.DataFrame, downloads: Downloads) -> tuple[str, str]:
 
 
 def _remote(row: Mapping[str, object], kind: Kind) -> RemoteSeries:
-    """A series of a row of the manifest; its folder bears the archive's own name, which a revised series changes."""
+    """A series of a row of the manifest; its folder has the name of the archive's, which changes with a revision."""
     url = str(row[f"{kind}_url"])
     name = f"{row['case_id']}, {kind.upper()}"
     folder = f"dicom/{row['case_id']}/{kind}-{url.split('/')[-2]}"

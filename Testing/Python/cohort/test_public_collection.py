@@ -416,7 +416,7 @@ def test_what_the_program_says_of_a_full_disk_is_understood(run, tmp_path, monke
     def full(wanted, folder):
         return ((url, words) for url in wanted)
 
-    monkeypatch.setattr(download, "copies", full)
+    monkeypatch.setattr(download, "copy_files", full)
     code, said = run("--download", "--yes")
     assert code == 2 and "no space left on the disk" in said.splitlines()[-1]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == TABLES

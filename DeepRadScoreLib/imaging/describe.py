@@ -1,4 +1,4 @@
-"""What an image file holds, in words."""
+"""A description of an image file in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from DeepRadScoreLib.imaging.segments import mask_content
 
 
 def describe_image(path: Path) -> dict[str, str]:
-    """Size, spacing (mm), value range, and the segments or labels of a CT or mask file.
+    """Describe a CT or mask file: size, spacing (mm), value range, and its segments or labels.
 
     Raises
     ------

@@ -43,7 +43,7 @@ SIDES = ("right", "left", "front", "back", "lower", "upper")
 
 
 def case_notes(case: Case, shell_mm: float) -> Iterator[QualityNote]:
-    """Remarks on a case in LPS order: its grid, the mask, and where they meet the end of the image."""
+    """Remarks on the grid and the mask of a case in LPS order, and on the mask at the ends of the image."""
     yield from _grid_notes(case.ct)
     mask = sitk.GetArrayViewFromImage(case.tumour)
     box = index_box(mask)

@@ -1,4 +1,4 @@
-"""The peritumoral shell and the deep patch."""
+"""The regions of interest beside the tumour: peritumoral shell and deep patch."""
 
 from __future__ import annotations
 
@@ -82,6 +82,6 @@ def deep_patch(case: Case) -> DeepPatch:
 
 
 def _window(plane: np.ndarray, corner: tuple[int, int], fill: float) -> np.ndarray:
-    """160 x 160 pixels of a plane (y, x) from `corner` (y, x) on, `fill` where they lie outside."""
+    """The 160 x 160 pixels of a plane (y, x) whose first one is `corner` (y, x); `fill` outside of the plane."""
     padded = np.pad(plane, PATCH_PIXELS, constant_values=fill)
     return padded[tuple(slice(start + PATCH_PIXELS, start + 2 * PATCH_PIXELS) for start in corner)].copy()

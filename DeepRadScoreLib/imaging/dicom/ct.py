@@ -32,7 +32,7 @@ from DeepRadScoreLib.imaging.regions import OUTSIDE_HU
 
 @dataclass(frozen=True)
 class CtSeries:
-    """One CT as a volume.
+    """A CT as one volume, with the files and identifiers that it comes from.
 
     Attributes
     ----------

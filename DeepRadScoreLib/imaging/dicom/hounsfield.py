@@ -1,4 +1,4 @@
-"""Stored values to HU, slice by slice."""
+"""The HU of slices from their stored values."""
 
 from __future__ import annotations
 

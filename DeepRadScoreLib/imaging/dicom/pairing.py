@@ -122,7 +122,7 @@ def _only_mask(index: SeriesIndex, series: str | None) -> Path:
 
 
 def _referenced(index: SeriesIndex, references: References) -> str | None:
-    """The one CT series of the index that the mask refers to, by series or else by its images."""
+    """UID of the one CT series to which the mask refers, by series or else by images; None where there is not one."""
     images = [one for one in index.of_modality("CT") if one.images]
     by_series = [one.uid for one in images if one.uid in references.series]
     by_images = [

@@ -1,4 +1,4 @@
-"""Which DICOM series a folder holds."""
+"""The DICOM series of a folder."""
 
 from __future__ import annotations
 
@@ -34,19 +34,18 @@ class SeriesFiles:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Their paths."""
+        """The paths of the members."""
         return tuple(member.path for member in self.members)
 
 
 class SeriesIndex(dict[str, SeriesFiles]):
-    """The series of a folder by SeriesInstanceUID, of every modality, and the files that are none.
+    """The series of a folder by SeriesInstanceUID, of every modality, and the files that belong to none.
 
     Attributes
     ----------
     source: the folder or file that was searched.
-    not_dicom: how many files are no DICOM, or a DICOMDIR.
-    misnamed: those of them whose names say `.dcm`.
-    zips: those of them that are zip archives, which are not opened.
+    not_dicom: number of files that are not DICOM, or a DICOMDIR.
+    misnamed, zips: of these, the files named `.dcm`, and the zip archives, which are not opened.
     empty, damaged: files of 0 bytes; files that begin as DICOM and cannot be read or belong to no series.
     """
 
@@ -65,7 +64,7 @@ class SeriesIndex(dict[str, SeriesFiles]):
 
 
 def find_series(folder: Path, report: Report = ignore) -> SeriesIndex:
-    """Search a folder and all folders in it, whatever the files are called; or take one DICOM file, or a DICOMDIR.
+    """Find the series in a folder and all folders in it, whatever the files are called, or of a file or DICOMDIR.
 
     Parameters
     ----------
@@ -73,7 +72,7 @@ def find_series(folder: Path, report: Report = ignore) -> SeriesIndex:
 
     Raises
     ------
-    InputError: nothing there, or a zip archive.
+    InputError: the folder does not exist, or is a zip archive.
     """
     folder = Path(folder)
     if not folder.exists():
@@ -100,7 +99,7 @@ def find_series(folder: Path, report: Report = ignore) -> SeriesIndex:
 
 
 def is_ct_image(member: DicomFile) -> bool:
-    """A CT image (also enhanced) that is no localizer."""
+    """Whether a file is a CT image (also enhanced) and no localizer."""
     header = member.header
     return text(header, "SOPClassUID") in CT_CLASSES and "LOCALIZER" not in text(header, "ImageType").upper()
 

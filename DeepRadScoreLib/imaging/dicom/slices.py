@@ -20,7 +20,7 @@ PHASE_KEYWORDS = (
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """One slice.
+    """One slice of a CT, before its pixels are read.
 
     Attributes
     ----------
@@ -90,7 +90,7 @@ def slices_of(file: DicomFile) -> list[Slice]:
 
 
 def _groups(item: Dataset) -> list[Dataset]:
-    """The single items of the functional groups of one frame."""
+    """The first item of each functional group of one frame."""
     return [element.value[0] for element in item if element.VR == "SQ" and len(element.value) > 0]
 
 

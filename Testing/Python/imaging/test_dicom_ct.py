@@ -123,10 +123,10 @@ def test_rescale_of_each_slice(tmp_path: Path) -> None:
     stored = np.stack([ds.pixel_array for ds in series]).astype(int)
     np.testing.assert_array_equal(voxels(ct), stored * slopes[:, None, None] + intercepts[:, None, None])
     assert ct.image.GetPixelID() == sitk.sitkInt16
-    made.save(made.ct_series(HU, slope=0.37, intercept=-1024.5), tmp_path / "parts")
-    parts = read_ct(tmp_path / "parts")
-    assert parts.image.GetPixelID() == sitk.sitkFloat64
-    assert_same(parts, by_simpleitk(tmp_path / "parts"))
+    made.save(made.ct_series(HU, slope=0.37, intercept=-1024.5), tmp_path / "fractions")
+    fractions = read_ct(tmp_path / "fractions")
+    assert fractions.image.GetPixelID() == sitk.sitkFloat64
+    assert_same(fractions, by_simpleitk(tmp_path / "fractions"))
 
 
 def test_values_beyond_16_bits_are_kept(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_values_beyond_16_bits_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", [None, [7, 3, 0, 11, 2, 9, 1, 10, 5, 4, 8, 6]])
 def test_enhanced_multi_frame(tmp_path: Path, order: list[int] | None) -> None:
     image = made.enhanced_ct(HU, order=order, slopes=np.where(np.arange(len(HU)) == 4, 2.0, 1.0))
-    image.RescaleSlope, image.ImagePositionPatient = 5, [1, 2, 3]  # what the functional groups say goes before this
+    image.RescaleSlope, image.ImagePositionPatient = 5, [1, 2, 3]  # the functional groups override these
     (path,) = made.save([image], tmp_path)
     ct = read_ct(path)
     expected = HU.astype(int)
@@ -222,8 +222,8 @@ def test_phases_in_one_series(tmp_path: Path, keyword: str, values: tuple[object
     chosen = read_ct(tmp_path, series=f"{uid}/2")
     np.testing.assert_array_equal(voxels(chosen), later)
     assert codes(chosen) == {"one_of_several_phases"}
-    meant = read_ct(tmp_path, referenced=uid, referenced_sops=[both[15].SOPInstanceUID])
-    np.testing.assert_array_equal(voxels(meant), later)
+    chosen = read_ct(tmp_path, referenced=uid, referenced_sops=[both[15].SOPInstanceUID])
+    np.testing.assert_array_equal(voxels(chosen), later)
     for wrong in ("3", "0", "x"):
         with pytest.raises(InputError, match="phase"):
             read_ct(tmp_path, series=f"{uid}/{wrong}")
@@ -245,7 +245,7 @@ def test_localizer_in_the_series_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shear", [(0.0, 0.9), (0.25, -0.5)])
 def test_gantry_tilt_moves_slices_within_their_planes(tmp_path: Path, shear: tuple[float, float]) -> None:
     """A field linear in patient position, which cubic B-splines reproduce: after the mend every voxel has the value
-    of its own place."""
+    of its position."""
     turned = rotation(-18, 0)
     slope = np.array([4.0, -7.0, 3.0])
     axes = np.stack([*turned.T[:2], np.cross(*turned.T[:2])])
@@ -363,10 +363,10 @@ def with_values(first: int = 4, last: int = 5, **tags: object) -> Callable[[Path
     return change
 
 
-def slices(*kept: int) -> Callable[[Path], None]:
+def slices(*numbers: int) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         series = made.ct_series(HU)
-        made.save([series[n] for n in kept], folder)
+        made.save([series[n] for n in numbers], folder)
 
     return change
 
@@ -483,8 +483,8 @@ def test_refused_with_a_sentence(tmp_path: Path, kind: str, capfd: pytest.Captur
     change(tmp_path)
     with pytest.raises(InputError, match=sentence) as refused:
         read_ct(tmp_path)
-    said = str(refused.value) + "".join(capfd.readouterr()) + caplog.text
-    assert not any(value in said for value in made.MARKED.values()) and "MARKED" not in said
+    messages = str(refused.value) + "".join(capfd.readouterr()) + caplog.text
+    assert not any(value in messages for value in made.MARKED.values()) and "MARKED" not in messages
     assert refused.value.mend and str(tmp_path) in str(refused.value.path)
 
 
@@ -525,5 +525,5 @@ def test_warnings_that_quote_values_are_kept_back(tmp_path: Path, recwarn, caplo
     recwarn.clear()
     caplog.clear()
     assert read_ct(tmp_path).study_uid == "MARKEDSTUDYUID"
-    said = [str(one.message) for one in recwarn] + [caplog.text, *capfd.readouterr()]
-    assert "MARKED" not in "".join(said)
+    messages = [str(one.message) for one in recwarn] + [caplog.text, *capfd.readouterr()]
+    assert "MARKED" not in "".join(messages)

@@ -144,9 +144,9 @@ def test_seg_on_another_grid_of_the_same_frame_of_reference(series, tmp_path):
     )
     mask = some_mask((6, 30, 18), planes=(1, 2, 4))
     content = read_seg(seg_file(tmp_path / "s.dcm", sources, mask), ct)
-    own = read_ct(tmp_path / "other").image
+    grid = read_ct(tmp_path / "other").image
     np.testing.assert_array_equal(
-        sitk.GetArrayFromImage(labels_on_grid(content.binary(content.segments[0]), own)), mask
+        sitk.GetArrayFromImage(labels_on_grid(content.binary(content.segments[0]), grid)), mask
     )
     assert codes_of(content) == ["mask_of_another_series"]
 
@@ -253,9 +253,9 @@ def test_every_centre_belongs_to_one_of_two_polygons_with_a_common_edge():
     whole = even_odd(corners, (14, 16))
     for cut in ([0, 1, 2], [0, 1, 3]):
         other = [n for n in range(4) if n not in cut]
-        parts = [corners[cut], corners[[*other, *(n for n in cut if abs(n - other[0]) % 2)]]]
-        np.testing.assert_array_equal(even_odd(parts[0], (14, 16)) ^ even_odd(parts[1], (14, 16)), whole)
-        assert not (even_odd(parts[0], (14, 16)) & even_odd(parts[1], (14, 16))).any()
+        halves = [corners[cut], corners[[*other, *(n for n in cut if abs(n - other[0]) % 2)]]]
+        np.testing.assert_array_equal(even_odd(halves[0], (14, 16)) ^ even_odd(halves[1], (14, 16)), whole)
+        assert not (even_odd(halves[0], (14, 16)) & even_odd(halves[1], (14, 16))).any()
     assert whole.sum() == 60
     np.testing.assert_array_equal(even_odd(corners[::-1], (14, 16)), whole)
     np.testing.assert_array_equal(even_odd(corners + 1e-9, (14, 16)), whole)
@@ -311,7 +311,7 @@ def test_names_exact_then_any_case_then_number_then_expression(series, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("levels", "taken", "notes"),
+    ("levels", "expected", "notes"),
     [
         ((2, 3, 4), {2: 0, 3: 1, 4: 2}, []),
         ((2.05, 3.04, 3.95), {2: 0, 3: 1, 4: 2}, []),
@@ -324,13 +324,13 @@ def test_names_exact_then_any_case_then_number_then_expression(series, tmp_path)
         ((-3, -2, 0, 1), {0: 2, 1: 3}, ["contours_outside_ct"]),
     ],
 )
-def test_contours_between_slices_serve_the_nearest_one(series, tmp_path, levels, taken, notes):
+def test_contours_between_slices_serve_the_nearest_one(series, tmp_path, levels, expected, notes):
     sources, ct = series
     assignment = assign_contours(np.array(levels, dtype=float), SHAPE[0])
-    assert assignment.of_slice == {z: [n] for z, n in taken.items()}
+    assert assignment.of_slice == {z: [n] for z, n in expected.items()}
     contours = [contour(box((1.5, 3.5 + n), (1.5, 3.5), z)) for n, z in enumerate(levels)]
     content = read_rtstruct(rtstruct_file(tmp_path / "r.dcm", sources, [("GTV", contours)]), ct, roi=None)
-    assert {z: (plane.sum() // 2) - 2 for z, plane in enumerate(voxels(content)) if plane.any()} == taken
+    assert {z: (plane.sum() // 2) - 2 for z, plane in enumerate(voxels(content)) if plane.any()} == expected
     assert codes_of(content) == notes
 
 
@@ -558,9 +558,9 @@ def refused(read: Callable, make: Callable, series, folder: Path, recwarn, capfd
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert message.count(". ") == 0
-    said = [message, caplog.text, *capfd.readouterr(), *(str(w.message) for w in recwarn)]
-    for secret in (*(part for value in SECRETS.values() for part in value.split("^")), "OTHER-0815"):
-        assert not any(secret.casefold() in text.replace(str(folder), "").casefold() for text in said), secret
+    messages = [message, caplog.text, *capfd.readouterr(), *(str(w.message) for w in recwarn)]
+    for secret in (*(word for value in SECRETS.values() for word in value.split("^")), "OTHER-0815"):
+        assert not any(secret.casefold() in text.replace(str(folder), "").casefold() for text in messages), secret
     return message
 
 

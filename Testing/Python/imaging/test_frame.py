@@ -1,4 +1,4 @@
-"""The canonical frame: one patient, one set of voxels; and pyradiomics' own frame, against the oracle."""
+"""The canonical frame: one patient, one set of voxels; and pyradiomics' frame, against the oracle."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def voxels(image):
 
 def fingerprint(prepared):
     """Everything that later steps see, as bytes."""
-    parts = []
+    facts = []
     for image in (prepared.image, prepared.tumour, prepared.peritumoral, prepared.patch.image):
-        parts += [image.GetSize(), image.GetOrigin(), image.GetSpacing(), image.GetDirection(), image.GetPixelID()]
-        parts.append(voxels(image).tobytes())
-    return [*parts, prepared.patch.tumour.tobytes(), prepared.patch.centre_ijk, prepared.patch.area_mm2]
+        facts += [image.GetSize(), image.GetOrigin(), image.GetSpacing(), image.GetDirection(), image.GetPixelID()]
+        facts.append(voxels(image).tobytes())
+    return [*facts, prepared.patch.tumour.tobytes(), prepared.patch.centre_ijk, prepared.patch.area_mm2]
 
 
 def stored_otherwise(image, order, flips):
@@ -154,8 +154,8 @@ def test_any_crop_with_room_for_the_spline_changes_nothing(images):
         slice(max(low - r, 0), min(low + n + r, size))
         for low, n, r, size in zip((x, y, z), extent, room, ct.GetSize(), strict=True)
     ]
-    parts = [image[bounds[0], bounds[1], bounds[2]] for image in (ct, mask)]
-    assert_same_but_for_the_margin(prepare(case_from_images(ct, mask)), prepare(case_from_images(*parts)), 1e-4)
+    cropped = [image[bounds[0], bounds[1], bounds[2]] for image in (ct, mask)]
+    assert_same_but_for_the_margin(prepare(case_from_images(ct, mask)), prepare(case_from_images(*cropped)), 1e-4)
 
 
 def test_nifti_and_dicom_of_one_patient_agree(shared):

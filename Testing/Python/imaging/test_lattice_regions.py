@@ -48,8 +48,8 @@ LUNG = np.broadcast_to((np.arange(60) < 33).astype(np.uint8)[:, None], (22, 60, 
 def same(first: sitk.Image, second: sitk.Image) -> None:
     assert first.GetSize() == second.GetSize()
     np.testing.assert_array_equal(sitk.GetArrayViewFromImage(first), sitk.GetArrayViewFromImage(second))
-    for part in ("GetSpacing", "GetOrigin", "GetDirection"):
-        np.testing.assert_allclose(getattr(first, part)(), getattr(second, part)(), rtol=0, atol=1e-9)
+    for getter in ("GetSpacing", "GetOrigin", "GetDirection"):
+        np.testing.assert_allclose(getattr(first, getter)(), getattr(second, getter)(), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("shell_mm", [3.0, 12.0])
@@ -95,8 +95,8 @@ def test_case_from_segments_is_that_of_the_file(ct, content, tmp_path, segment):
     sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
     read = read_case(tmp_path / "ct.nrrd", tmp_path / "mask.seg.nrrd", segment=segment, case_id="one")
     case = case_from_segments(ct, content, case_id="one", segment=segment)
-    for part in ("ct", "tumour", "other_tumours"):
-        same(getattr(case, part), getattr(read, part))
+    for name in ("ct", "tumour", "other_tumours"):
+        same(getattr(case, name), getattr(read, name))
     assert (case.case_id, case.notes, case.lung) == (read.case_id, read.notes, None)
 
 
@@ -104,8 +104,8 @@ def test_masks_need_the_cts_grid_alone_and_only_the_part_around_the_tumour(ct, c
     whole = case_from_segments(ct, content, case_id="one", segment="S1")
     grid = sitk.Image(ct.GetSize(), sitk.sitkUInt8)
     grid.CopyInformation(ct)
-    for part in (grid, grid[2:, 3:60, 1:]):
-        masks = masks_from_segments(part, content, case_id="one", segment="S1")
+    for extent in (grid, grid[2:, 3:60, 1:]):
+        masks = masks_from_segments(extent, content, case_id="one", segment="S1")
         for one, other in zip(lattice_regions(masks, 3.0), lattice_regions(whole, 3.0), strict=True):
             same(one, other)
 

@@ -1,4 +1,4 @@
-"""Shuffled voxels: shape and histogram stay, texture goes; and the cache keeps apart what can be wanted of a case."""
+"""Shuffled voxels: same shape and histogram, no texture; and the cache stores each request for a case by itself."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def test_the_order_comes_from_the_seed_and_the_voxels_alone():
     renamed = dataclasses.replace(case, case_id="other", image=sitk.Cast(case.image, sitk.sitkFloat32))
     np.testing.assert_array_equal(first, voxels(shuffled_voxels(renamed, 7), "tumour"))
     assert not np.array_equal(first, voxels(shuffled_voxels(case, 8), "tumour"))
-    places = [
+    orders = [
         np.argsort(voxels(shuffled_voxels(dataclasses.replace(case, image=image), 7), "tumour"), kind="stable")
         for image in (ranked(case, 1), ranked(case, 2))
     ]
-    assert not np.array_equal(*places)
+    assert not np.array_equal(*orders)
 
 
 def ranked(case, factor: int) -> sitk.Image:
@@ -126,7 +126,7 @@ def cohort(tmp_path, monkeypatch) -> Cohort:
     return Cohort(Path("three.csv"), table, labels, {"PDL1": 0, "TPS": 0, "CD8A": 0}, float("nan"))
 
 
-def kept(tmp_path: Path) -> list[Path]:
+def cached_files(tmp_path: Path) -> list[Path]:
     return sorted((tmp_path / "cache").rglob("*.npz"))
 
 
@@ -146,7 +146,7 @@ def test_patches_alone_need_no_radiomics_and_no_second_mask(cohort, tmp_path, mo
     ct = sitk.GetArrayFromImage(textured(1, radius=5.0)[0])
     assert found.patches.shape == (2, 160, 160)
     np.testing.assert_array_equal(found.patches[1][75:85, 75:85], ct[14][15:25, 15:25])
-    assert len(kept(tmp_path)) == 2
+    assert len(cached_files(tmp_path)) == 2
     monkeypatch.setattr(one_case, "prepare", never)
     Path(cohort.table["repeat_mask"]["c1"]).unlink()
     again = extract_cohort(cohort, Run(), wants="patches")
@@ -156,17 +156,17 @@ def test_patches_alone_need_no_radiomics_and_no_second_mask(cohort, tmp_path, mo
 
 def test_the_three_wants_do_not_meet_in_the_cache_but_patches_come_from_a_full_run(cohort, tmp_path, monkeypatch):
     full = extract_cohort(cohort, Run())
-    assert len(kept(tmp_path)) == 2
+    assert len(cached_files(tmp_path)) == 2
     with monkeypatch.context() as patched:
         patched.setattr(one_case, "prepare", never)
         patches = extract_cohort(cohort, Run(), wants="patches")
-    assert len(kept(tmp_path)) == 2
+    assert len(cached_files(tmp_path)) == 2
     assert patches.features.shape == (2, 0)
     assert patches.repeats is None
     np.testing.assert_array_equal(full.patches, patches.patches)
     assert full.quality == patches.quality
     shuffled = extract_cohort(cohort, Run(), wants="shuffled", seed=1)
-    assert len(kept(tmp_path)) == 4
+    assert len(cached_files(tmp_path)) == 4
     assert shuffled.patches.shape == (2, 0)
     assert tuple(shuffled.features.columns) == FEATURE_COLUMNS
     assert np.isfinite(shuffled.repeats).all(axis=1).tolist() == [False, True]
@@ -176,7 +176,7 @@ def test_the_three_wants_do_not_meet_in_the_cache_but_patches_come_from_a_full_r
     pd.testing.assert_frame_equal(full.features, features.features)
     np.testing.assert_array_equal(full.repeats, features.repeats)
     assert features.patches.shape == (2, 0)
-    assert len(kept(tmp_path)) == 4
+    assert len(cached_files(tmp_path)) == 4
     with pytest.raises(CohortError, match=r"AssertionError in test_shuffling\.py"):
         extract_cohort(cohort, Run(), wants="shuffled", seed=2)
 

@@ -36,24 +36,19 @@ def _covariate(cohort: Cohort, name: str) -> pd.Series:
     if name not in cohort.table:
         mend = f"name some of {', '.join(cohort.table)}"
         raise CohortError(f'the covariate "{name}" is no column', where=cohort.path, mend=mend)
+    leave_out = "leave it out of --covariates"
     if name in cohort.labels:
-        raise CohortError(
-            f"{name} is an endpoint of this run and cannot predict itself",
-            where=where,
-            mend="leave it out of --covariates or out of --endpoints",
-        )
+        what = f"{name} is an endpoint of this run and cannot predict itself"
+        raise CohortError(what, where=where, mend=f"{leave_out} or out of --endpoints")
     if name in PDL1_SOURCES and "PDL1" in cohort.labels:
-        raise CohortError(
-            f"the labels of the endpoint PDL1 come from {name}, which cannot predict them",
-            where=where,
-            mend="leave it out of --covariates, or PDL1 out of --endpoints",
-        )
+        what = f"the labels of the endpoint PDL1 come from {name}, which cannot predict them"
+        raise CohortError(what, where=where, mend=f"{leave_out}, or PDL1 out of --endpoints")
     if name in NOT_CLINICAL:
-        raise CohortError("this is not a clinical variable", where=where, mend="leave it out of --covariates")
+        raise CohortError("this is not a clinical variable", where=where, mend=leave_out)
     text = cohort.table[name]
     missing = text.str.casefold().isin(MISSING_WORDS)
     if missing.all():
-        raise CohortError("the column has no value", where=where, mend="leave it out of --covariates")
+        raise CohortError("the column has no value", where=where, mend=leave_out)
     numbers = pd.to_numeric(text.mask(missing), errors="coerce").astype(np.float64)
     if (numbers.notna() & np.isfinite(numbers) | missing).all():
         return numbers

@@ -40,7 +40,7 @@ SETTINGS = {
 class Cluster:
     """The workers of a Dask cluster (see `workers.Workers`).
 
-    A unit whose worker died is tried again as often as the scheduler's setting `allowed-failures` says.
+    A unit whose worker died is tried again as often as the setting `allowed-failures` of the scheduler allows.
     """
 
     def __init__(self, client: Client, scheduler: str) -> None:

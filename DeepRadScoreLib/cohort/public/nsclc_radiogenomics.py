@@ -1,7 +1,7 @@
 """NSCLC Radiogenomics: the collection's label table, and gene expression, as a cohort table.
 
 Bakr et al., A radiogenomic dataset of non-small cell lung cancer, Scientific Data 5, 180202 (2018),
-doi:10.7937/K9/TCIA.2017.7hs46erv; RNA sequencing of a part of the patients is GEO GSE103584.
+doi:10.7937/K9/TCIA.2017.7hs46erv; RNA sequencing of some of the patients is GEO GSE103584.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from DeepRadScoreLib.errors import CohortError
 
 SITES = ("R01", "AMC")
 PATIENTS_IN_PAPER = 138
-"""How many patients of this collection the Deep-RadScore paper had; which ones, it does not say."""
+"""Number of patients of this collection in the Deep-RadScore paper, which does not say which ones."""
 
 NOT_KNOWN = ("", "n/a", "unknown", "not collected", "not recorded in database", "not assessed")
 UNLABELLED = dict.fromkeys(NOT_KNOWN, "")
@@ -31,7 +31,7 @@ ENDPOINT_WORDS: dict[str, tuple[str, dict[str, str]]] = {
     "KRAS": ("KRAS mutation status", {"mutant": "1", "wildtype": "0"}),
     "ALK": ("ALK translocation status", {"translocated": "1", "wildtype": "0"}),
 }
-"""Endpoint -> the column of the collection and what its words mean; those of `NOT_KNOWN` leave the cell empty."""
+"""Endpoint -> column of the collection and meaning of its words; the words of `NOT_KNOWN` leave the cell empty."""
 
 CLINICAL_COLUMNS: dict[str, str] = {
     "Age at Histological Diagnosis": "age",
@@ -54,14 +54,14 @@ LOBES: dict[str, str] = {
 
 
 def cohort_table(clinical: Path, expression: Path | None = None) -> pd.DataFrame:
-    """The collection as a cohort table of text cells: all 211 patients in the file's order, without images.
+    """Cohort table of text cells of the collection: all 211 patients in the file's order, without images.
 
     Columns: `case_id` and `patient_id` (both the collection's Case ID), `site` (its prefix, R01 or AMC), the endpoints
     LVI PI T4 EGFR KRAS ALK (1, 0, or empty where the collection says that it is not known; T4 is pathological T4, below
-    it Tis to T3), `CD8A` (FPKM as given, if `expression` is), and what Table 1 and covariates need: `CLINICAL_COLUMNS`
-    in the collection's own values (empty where not known; pack years also where the patient never smoked) and
-    `location`, the ticked lobes. Treatment, recurrence, survival and all dates stay out: they come after the CT or
-    point to a person.
+    it Tis to T3), `CD8A` (FPKM as given, if `expression` is), and for Table 1 and covariates `CLINICAL_COLUMNS`
+    in the values of the collection (empty where not known; pack years also where the patient never smoked) and
+    `location`, the ticked lobes. Treatment, recurrence, survival and all dates are left out: they come after the CT or
+    may identify a person.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def cohort_table(clinical: Path, expression: Path | None = None) -> pd.DataFrame
 
     Raises
     ------
-    CohortError: a file or column is missing, a case stands twice, has another prefix than R01 or AMC, or has a word
+    CohortError: a file or column is missing, a case is repeated, has another prefix than R01 or AMC, or has a word
         that the collection does not use in that column; no case of `expression` is in `clinical`.
     """
     labelled = [column for column, _ in ENDPOINT_WORDS.values()]

@@ -19,7 +19,7 @@ Source = Literal["PyTorch extension", "SlicerRadiomics extension", "pip", "Slice
 REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
 TORCH = ("torch>=2.3", "torchvision>=0.18")
 PYDICOM = "pydicom>=3.0"
-SHOWN = ("numpy", "scipy", "SimpleITK", "pydicom", "torch", "torchvision", "pandas", "scikit-learn", "shap")
+REPORTED = ("numpy", "scipy", "SimpleITK", "pydicom", "torch", "torchvision", "pandas", "scikit-learn", "shap")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def information() -> str:
         f"Slicer {slicer.app.applicationVersion} (revision {slicer.app.revision})",
         f"Python {platform.python_version()}",
         f"{platform.system()} {platform.machine()}",
-        *(f"{name} {installed_version(name) or 'absent'}" for name in SHOWN),
+        *(f"{name} {installed_version(name) or 'absent'}" for name in REPORTED),
         f"radiomics {_radiomics_version()}",
     ]
     return " · ".join(parts)

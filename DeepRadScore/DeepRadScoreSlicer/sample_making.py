@@ -1,8 +1,8 @@
 """Making the synthetic sample, a case with a bundle to try the module with: on first use, without a download.
 
-Training takes about a minute and comes in parts of seconds, too long for the application's own thread: another Python
-process makes the sample, and the steps here only look how far it is. That process ends on its own once the file `GOING`
-is gone: the program that Slicer starts as its Python is a launcher, whose end would not end what it launched.
+Training takes about a minute, in steps of seconds, too long for the application's thread: another Python process makes
+the sample, and the steps here only read its progress. That process ends itself once the file `GOING` is gone: the
+program that Slicer starts as its Python is a launcher, whose end would not end what it launched.
 """
 
 from __future__ import annotations

@@ -42,8 +42,8 @@ class DeepRadScoreTest(PanelTest):
         self.draw(volume, segmentation, segment_id, ball(RADIUS_MM - 3))
         self.wait(lambda: sitk.GetArrayFromImage(self.shell_image()).sum() < 0.8 * closed_form)
 
-    def test_original_is_kept(self) -> None:
-        """After an edit the mask as it was can be put back."""
+    def test_original_can_be_restored(self) -> None:
+        """The mask from before an edit can be restored."""
         volume, segmentation, segment_id = self.open_ball()
         before = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume).copy()
         self.draw(volume, segmentation, segment_id, ball(RADIUS_MM - 3))

@@ -90,7 +90,7 @@ class ReviewFile:
 
 def _write(path: Path, text: str) -> None:
     try:
-        with replacing(path) as part, part.open("x", encoding="utf-8") as stream:
+        with replacing(path) as unfinished, unfinished.open("x", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())

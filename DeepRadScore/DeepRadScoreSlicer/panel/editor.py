@@ -14,7 +14,7 @@ EFFECTS = [
 
 
 class Editor:
-    """Owns a `qMRMLSegmentEditorWidget` and the parameter node that is its own, apart from the Segment Editor's.
+    """A `qMRMLSegmentEditorWidget` with its own parameter node, apart from that of Slicer's Segment Editor.
 
     The nodes are chosen by the panel, so the editor's own selectors are hidden. Outside Slicer's application, where
     there is no such widget, the panel works without it.

@@ -1,4 +1,4 @@
-"""The profile in the module's panel: the findings in their groups, each a button with its numbers below."""
+"""A profile in the module's panel: the findings in their groups, each a button with its numbers below."""
 
 from __future__ import annotations
 
@@ -69,8 +69,7 @@ class ProfileView:
                 finding.hide()
         self._reason.visible = False
         self.head.text, self._regions.text = head, regions
-        for label in (self.head, self._regions):
-            label.visible = True
+        self.head.visible = self._regions.visible = True
         for heading in self._titles:
             heading.visible = with_model
 

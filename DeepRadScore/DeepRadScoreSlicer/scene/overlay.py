@@ -24,10 +24,10 @@ class _Layers:
 
 
 class HeatMapOverlay:
-    """Shows one heat map at a time as the foreground of all slice views; `shown` is its node ID."""
+    """Shows one heat map at a time as the foreground of all slice views: the node `heat_map_id`."""
 
     def __init__(self) -> None:
-        self.shown: str | None = None
+        self.heat_map_id: str | None = None
         self._before: dict[str, _Layers] = {}
         self._turned: dict[str, Any] = {}
 
@@ -47,10 +47,10 @@ class HeatMapOverlay:
         if heat is None or volume is None:
             self.hide()
             raise InputError("the heat map is not in the scene any more", mend="analyze the case again")
-        new = self.shown != heat_map_id
-        if new and self.shown is not None:
-            _remove_legend(self.shown)
-        self.shown = heat_map_id
+        new = self.heat_map_id != heat_map_id
+        if new and self.heat_map_id is not None:
+            _remove_legend(self.heat_map_id)
+        self.heat_map_id = heat_map_id
         _style(heat, threshold)
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
             self._before.setdefault(composite.GetID(), _layers(composite))
@@ -63,13 +63,13 @@ class HeatMapOverlay:
 
     def hide(self) -> None:
         """Restore the slice views from before the first `show`, but for layers that the user has changed since."""
-        if self.shown is None:
+        if self.heat_map_id is None:
             return
-        shown, self.shown = self.shown, None
+        heat_map_id, self.heat_map_id = self.heat_map_id, None
         before, self._before = self._before, {}
         turned, self._turned = self._turned, {}
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-            if composite.GetForegroundVolumeID() not in (shown, None):
+            if composite.GetForegroundVolumeID() not in (heat_map_id, None):
                 continue
             layers = before.get(composite.GetID(), _Layers(composite.GetBackgroundVolumeID(), None, 0.0))
             composite.SetBackgroundVolumeID(_present(layers.background))
@@ -80,11 +80,11 @@ class HeatMapOverlay:
             if node is not None:
                 node.GetSliceToRAS().DeepCopy(matrix)
                 node.UpdateMatrices()
-        _remove_legend(shown)
+        _remove_legend(heat_map_id)
 
     def forget(self) -> None:
         """Drop all references to nodes: the scene is being closed."""
-        self.shown, self._before, self._turned = None, {}, {}
+        self.heat_map_id, self._before, self._turned = None, {}, {}
 
     def _go_to(self, heat: Any) -> None:
         """Bring every slice view to the middle of the map; the one nearest to its plane is turned into it if tilted."""

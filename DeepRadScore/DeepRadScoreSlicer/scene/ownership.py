@@ -52,11 +52,10 @@ def is_ct(volume: Any) -> bool:
 def file_with(node: Any, volume: Any) -> None:
     """Put a node beside the CT in the subject hierarchy: under its study, where it has one."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    item = hierarchy.GetItemByDataNode(volume)
-    parent = (hierarchy.GetItemParent(item) if item else 0) or hierarchy.GetSceneItemID()
-    own = hierarchy.GetItemByDataNode(node)
-    if own:
-        hierarchy.SetItemParent(own, parent)
+    volume_item, node_item = hierarchy.GetItemByDataNode(volume), hierarchy.GetItemByDataNode(node)
+    parent = (hierarchy.GetItemParent(volume_item) if volume_item else 0) or hierarchy.GetSceneItemID()
+    if node_item:
+        hierarchy.SetItemParent(node_item, parent)
     else:
         hierarchy.CreateItem(parent, node)
 

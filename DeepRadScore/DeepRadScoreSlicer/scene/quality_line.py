@@ -18,7 +18,7 @@ TOUCHING = np.ones((3, 3, 3))
 def quality_line(volume: Any, segmentation: Any, segment_id: str) -> str:
     """Volume, slices, spacing, pieces, HU range and geometry of the tumour as drawn; or why it cannot be used.
 
-    Slices are those, of the planes nearest to axial, that hold a part of it; the spacing (mm) is along L, P and S.
+    Slices are counted along the image axis nearest to S, where they hold tumour; the spacing (mm) is along L, P and S.
     """
     try:
         return _described(case_from_nodes(volume, segmentation, segment_id, ""))

@@ -45,7 +45,7 @@ class StoredProfile:
 
 
 def store_steps(profile: MolecularProfile, chosen: Chosen, fingerprint: str) -> Generator[str, None, StoredProfile]:
-    """Write the files of a profile in short steps, then put all of it into the scene at once, in place of an older one.
+    """Write the files of a profile in short steps, then store all of it in the scene at once, replacing an older one.
 
     Nothing is in the scene before the last step; if that fails, the scene is as it was.
 

@@ -68,7 +68,7 @@ def index_to_ras(grid: Any) -> np.ndarray:
 def extent_around(
     box: Sequence[int], source: Any, target: Any, whole: Sequence[int], margin_mm: float
 ) -> tuple[int, ...]:
-    """The part of a grid that holds a box of another one and all within a margin of it.
+    """Extent, on one grid, of a box given on another one, widened by a margin.
 
     Parameters
     ----------

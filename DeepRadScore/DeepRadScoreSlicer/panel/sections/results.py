@@ -58,8 +58,8 @@ class ResultsSection:
 
     def update_overlay(self) -> None:
         """Draw the shown heat map with the current opacity and threshold."""
-        if self.overlay.shown is not None:
-            self._messages.guarded(lambda: self._lay_over(self.overlay.shown))
+        if self.overlay.heat_map_id is not None:
+            self._messages.guarded(lambda: self._lay_over(self.overlay.heat_map_id))
 
     def export(self, _checked: bool = False) -> None:
         """Write the results into a folder of the case's name."""

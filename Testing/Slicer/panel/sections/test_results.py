@@ -25,7 +25,7 @@ def test_heat_map_comes_and_goes(panel, ball, quick_analysis, with_foreground):
     button = panel.results.profile.findings["EGFR"].button
     button.click()
     heat_map = panel.review.stored.heat_map_ids["EGFR"]
-    assert panel.results.overlay.shown == heat_map
+    assert panel.results.overlay.heat_map_id == heat_map
     assert [layer[:2] for layer in layers()] == [(volume.GetID(), heat_map)] * len(before)
     assert {layer[2] for layer in layers()} == {panel.ui.opacitySlider.value}
     assert on_slice(slicer.mrmlScene.GetNodeByID(heat_map)) < 1e-6
@@ -35,9 +35,9 @@ def test_heat_map_comes_and_goes(panel, ball, quick_analysis, with_foreground):
     assert (display.GetLowerThreshold(), display.GetApplyThreshold()) == (0.5, 1)
     assert {layer[2] for layer in layers()} == {0.9}
     panel.results.profile.findings["LVI"].button.click()
-    assert panel.results.overlay.shown == panel.review.stored.heat_map_ids["LVI"]
+    assert panel.results.overlay.heat_map_id == panel.review.stored.heat_map_ids["LVI"]
     panel.results.profile.findings["LVI"].button.click()
-    assert panel.results.overlay.shown is None
+    assert panel.results.overlay.heat_map_id is None
     assert layers() == before
     turned = [
         name for name, matrix in slice_matrices().items() if not np.allclose(matrix[:3, :3], matrices[name][:3, :3])

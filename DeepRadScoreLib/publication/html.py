@@ -19,7 +19,7 @@ from DeepRadScoreLib.report.number_text import decimals, with_interval
 from DeepRadScoreLib.report.page import environment
 from DeepRadScoreLib.study.evaluation.backbones import ALL_FOLDS
 from DeepRadScoreLib.study.results.study import Study
-from DeepRadScoreLib.study.results.summary import FEWEST_EVENTS_PER_VARIABLE
+from DeepRadScoreLib.study.results.summary import MIN_EVENTS_PER_VARIABLE
 
 TEMPLATES = Path(__file__).parent / "templates"
 CHECKLIST_PREFIX = "checklist_"
@@ -103,7 +103,7 @@ def _content(study: Study, tables: Mapping[str, pd.DataFrame], figures: Mapping[
         "backbones": compared,
         "backbone_sentences": [] if compared is None else sentences.backbone_sentences(study),
         "selected": page_rows.selected_groups(study),
-        "few_per_variable": FEWEST_EVENTS_PER_VARIABLE,
+        "few_per_variable": MIN_EVENTS_PER_VARIABLE,
         "checklists": _checklists(tables),
         "open_item": OPEN,
         "tables": list(tables),

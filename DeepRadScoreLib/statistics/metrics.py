@@ -1,4 +1,4 @@
-"""Figures of decisions and probabilities, with 95 % intervals where there is one to give."""
+"""Metrics of decisions and probabilities, with 95 % intervals where one is known."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from scipy.stats import norm, t
 from sklearn.metrics import average_precision_score
 
 LEVEL = 0.95
-CERTAIN = 1e-8
+MIN_PROBABILITY = 1e-8
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; null where the data do not give it."""
+    """A metric with its 95 % interval; None where the data do not give it."""
 
     value: float | None
     ci: Interval | None = None
@@ -53,16 +53,15 @@ def decision_metrics(y: np.ndarray, decision: np.ndarray) -> dict[str, Estimate]
     Wilson's interval of J carried through that function, which is increasing. A share of no cases is None.
     """
     y, decision = np.asarray(y) == 1, np.asarray(decision) == 1
-    hit, miss = int(np.sum(y & decision)), int(np.sum(y & ~decision))
-    alarm, pass_ = int(np.sum(~y & decision)), int(np.sum(~y & ~decision))
-    jaccard = _share(hit, hit + miss + alarm)
+    tp, fn = int(np.sum(y & decision)), int(np.sum(y & ~decision))
+    fp, tn = int(np.sum(~y & decision)), int(np.sum(~y & ~decision))
     return {
-        "accuracy": _share(hit + pass_, len(y)),
-        "sensitivity": _share(hit, hit + miss),
-        "specificity": _share(pass_, pass_ + alarm),
-        "ppv": _share(hit, hit + alarm),
-        "npv": _share(pass_, pass_ + miss),
-        "f1": _f1(jaccard),
+        "accuracy": _share(tp + tn, len(y)),
+        "sensitivity": _share(tp, tp + fn),
+        "specificity": _share(tn, tn + fp),
+        "ppv": _share(tp, tp + fp),
+        "npv": _share(tn, tn + fn),
+        "f1": _f1(_share(tp, tp + fn + fp)),
     }
 
 
@@ -127,7 +126,7 @@ def calibration(y: np.ndarray, probability: np.ndarray, bins: int = 10) -> Calib
     Probabilities are kept 1e-8 away from 0 and 1 for the two fits.
     """
     y, probability = np.asarray(y, dtype=int), np.asarray(probability, dtype=float)
-    x = logit(np.clip(probability, CERTAIN, 1 - CERTAIN))
+    x = logit(np.clip(probability, MIN_PROBABILITY, 1 - MIN_PROBABILITY))
     slope = intercept = None
     if len(np.unique(y)) == 2:
         intercept = _in_the_large(y, x)
@@ -190,19 +189,19 @@ def bootstrap_auc(y: np.ndarray, score: np.ndarray, seed: int, n: int = 2000) ->
     y, score = np.asarray(y) == 1, np.asarray(score, dtype=float)
     if not 0 < y.sum() < len(y):
         raise ValueError("an AUC needs cases of both classes")
-    values, place = np.unique(score, return_inverse=True)
+    values, position = np.unique(score, return_inverse=True)
     rng = np.random.default_rng(seed)
-    positives = _drawn(rng, place[y], len(values), n)
-    negatives = _drawn(rng, place[~y], len(values), n)
+    positives = _count_draws(rng, position[y], len(values), n)
+    negatives = _count_draws(rng, position[~y], len(values), n)
     below = np.cumsum(negatives, axis=1) - negatives
     twice_ordered = np.sum(positives * (2 * below + negatives), axis=1)
     low, high = np.quantile(twice_ordered / (2.0 * y.sum() * (~y).sum()), [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
     return float(low), float(high)
 
 
-def _drawn(rng: np.random.Generator, place: np.ndarray, values: int, n: int) -> np.ndarray:
-    """How often each of the score's values stands in each of n samples, (n, values)."""
-    chosen = place[rng.integers(0, len(place), (n, len(place)))] + values * np.arange(n)[:, None]
+def _count_draws(rng: np.random.Generator, positions: np.ndarray, values: int, n: int) -> np.ndarray:
+    """How often each of the score's values is in each of n bootstrap samples, (n, values)."""
+    chosen = positions[rng.integers(0, len(positions), (n, len(positions)))] + values * np.arange(n)[:, None]
     return np.bincount(chosen.ravel(), minlength=n * values).reshape(n, values)
 
 

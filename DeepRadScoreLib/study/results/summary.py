@@ -1,4 +1,4 @@
-"""From the folds' predictions to the figures of every table (method: statistics)."""
+"""Figures of every table, computed from the predictions of the outer folds (method: statistics)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from DeepRadScoreLib.study.results.document import (
 from DeepRadScoreLib.study.results.study import Explanation, Fit, FoldOutcome
 
 THRESHOLDS = tuple(float(value) for value in np.round(np.arange(0.01, 1.0, 0.01), 2))
-FEWEST_EVENTS_PER_VARIABLE = 10
+MIN_EVENTS_PER_VARIABLE = 10
 DELONG_HELD_OUT = "DeLong's paired test on the held-out part"
 DELONG_FOLDS = "mean of the folds' AUC differences; p from the folds' paired DeLong covariances, summed"
 
@@ -46,12 +46,12 @@ def summarise(
     """Every figure of every protocol's tables, from its outer folds."""
     seed, split = int(settings.get("seed", 0)), str(settings.get("split"))
     results = {}
-    for protocol, parts in folds.items():
-        evaluated = [key for key in flow if _is_evaluated(key, parts)]
-        endpoints = {key: _endpoint(key, parts, models_not_run, seed) for key in evaluated}
+    for protocol, outcomes in folds.items():
+        evaluated = [key for key in flow if _is_evaluated(key, outcomes)]
+        endpoints = {key: _endpoint(key, outcomes, models_not_run, seed) for key in evaluated}
         results[protocol] = ProtocolResult(
-            split=_split_words(protocol, parts, split),
-            folds={fold.name: _sizes(fold) for fold in parts},
+            split=_describe_split(protocol, outcomes, split),
+            folds={fold.name: {"test_patients": int(fold.predictions["patient_id"].nunique())} for fold in outcomes},
             endpoints=_with_holm(endpoints),
         )
     return results
@@ -62,7 +62,7 @@ def _is_evaluated(key: str, folds: tuple[FoldOutcome, ...]) -> bool:
     return fitted and any((fold.predictions["endpoint"] == key).any() for fold in folds if len(fold.predictions))
 
 
-def _split_words(protocol: Protocol, folds: tuple[FoldOutcome, ...], split: str) -> str:
+def _describe_split(protocol: Protocol, folds: tuple[FoldOutcome, ...], split: str) -> str:
     if split == Split.COLUMN:
         return "one held-out part, by the table's column split"
     if protocol == Protocol.PAPER:
@@ -70,12 +70,6 @@ def _split_words(protocol: Protocol, folds: tuple[FoldOutcome, ...], split: str)
     if split == Split.SITE:
         return "each site left out in turn: " + ", ".join(fold.name for fold in folds)
     return f"{len(folds)} outer folds, stratified, grouped by patient"
-
-
-def _sizes(fold: FoldOutcome) -> dict[str, int]:
-    return {
-        "test_patients": int(fold.predictions["patient_id"].nunique()),
-    }
 
 
 def _endpoint(key: str, folds: tuple[FoldOutcome, ...], not_run: dict[str, str], seed: int) -> EndpointResult:
@@ -90,24 +84,18 @@ def _endpoint(key: str, folds: tuple[FoldOutcome, ...], not_run: dict[str, str],
             reasons = (fold.refused.get((key, model)) for fold in folds)
             models[model] = ModelCard(not_run=next(filter(None, reasons), "its columns do not vary in a training part"))
     reference = next((model for model in reversed(MODELS) if models[model].not_run is None), Model.RADIOMICS)
-    fits = [_the_fit(fold, key, reference) for fold in folds]
+    fits = [_fit_of(fold, key, reference) for fold in folds]
     ratio = min(events_per_variable(_rarer(fit.labels), fit.columns) for fit in fits)
-    explanations = [each for fold in folds for each in fold.explanations if each.endpoint == key]
+    explanations = [[each for each in fold.explanations if each.endpoint == key] for fold in folds]
+    with_signal = [each for each, fit in zip(explanations, fits, strict=True) if not fit.no_signal]
     return EndpointResult(
         models=models,
         delong=_comparisons(key, reference, models, folds),
         delong_reference=reference,
         delong_method=DELONG_HELD_OUT if len(folds) == 1 else DELONG_FOLDS,
         events_per_variable=ratio,
-        correlation=_correlation(explanations),
-        contributions=_contributions(
-            [
-                each
-                for fold, fit in zip(folds, fits, strict=True)
-                for each in fold.explanations
-                if each.endpoint == key and not fit.no_signal
-            ]
-        ),
+        correlation=_correlation([each for of_fold in explanations for each in of_fold]),
+        contributions=_contributions([each for of_fold in with_signal for each in of_fold]),
         selected=_selected(key, folds),
         warnings=_warnings(models, reference, ratio),
     )
@@ -118,7 +106,7 @@ def _rows(fold: FoldOutcome, key: str, model: str) -> pd.DataFrame:
     return table[(table["endpoint"] == key) & (table["model"] == model)] if len(table) else table
 
 
-def _the_fit(fold: FoldOutcome, key: str, model: str) -> Fit:
+def _fit_of(fold: FoldOutcome, key: str, model: str) -> Fit:
     return next(fit for fit in fold.fits if (fit.endpoint, fit.model) == (key, model))
 
 
@@ -128,10 +116,11 @@ def _rarer(labels: np.ndarray) -> int:
 
 def _model(key: str, model: str, folds: tuple[FoldOutcome, ...], seed: int) -> ModelCard:
     tables = [_rows(fold, key, model) for fold in folds]
-    fits = {fold.name: _the_fit(fold, key, model) for fold in folds}
+    fits = {fold.name: _fit_of(fold, key, model) for fold in folds}
     pooled = pd.concat(tables)
     y, probability = pooled["label"].to_numpy(), pooled["probability"].to_numpy()
-    card = ModelCard(
+    return ModelCard(
+        **_auc_fields(tables, seed),
         fold_aucs={fold.name: _auc(table) for fold, table in zip(folds, tables, strict=True)},
         n=len(y),
         positives=int(y.sum()),
@@ -145,7 +134,6 @@ def _model(key: str, model: str, folds: tuple[FoldOutcome, ...], seed: int) -> M
         calibration=calibration(y, probability),
         decision=decision_curve(y, probability, THRESHOLDS),
     )
-    return card.model_copy(update=_auc_fields(tables, seed))
 
 
 def _auc(table: pd.DataFrame) -> float | None:
@@ -179,7 +167,7 @@ def _inner_aucs(fits: list[Fit]) -> dict[str, list[float]]:
 
 
 def _training_metrics(fits: list[Fit]) -> dict[str, Estimate]:
-    """Of the training parts' out-of-fold probabilities; several parts overlap, so their mean has no interval."""
+    """Metrics of the training sets' out-of-fold probabilities; several sets overlap, so their mean has no interval."""
     each = []
     for fit in fits:
         found = decision_metrics(fit.labels, (fit.probability >= fit.threshold).astype(int))
@@ -222,17 +210,14 @@ def _with_holm(endpoints: dict[str, EndpointResult]) -> dict[str, EndpointResult
         keys = [key for key, result in endpoints.items() if model in result.delong]
         values = holm([endpoints[key].delong[model].p for key in keys])
         adjusted |= {(key, model): value for key, value in zip(keys, values, strict=True)}
-    return {
-        key: result.model_copy(
-            update={
-                "delong": {
-                    model: comparison.model_copy(update={"p_holm": adjusted[key, model]})
-                    for model, comparison in result.delong.items()
-                }
-            }
-        )
-        for key, result in endpoints.items()
-    }
+    corrected = {}
+    for key, result in endpoints.items():
+        delong = {
+            model: comparison.model_copy(update={"p_holm": adjusted[key, model]})
+            for model, comparison in result.delong.items()
+        }
+        corrected[key] = result.model_copy(update={"delong": delong})
+    return corrected
 
 
 def _correlation(explanations: list[Explanation]) -> CorrelationCard | None:
@@ -273,9 +258,9 @@ def _selected(key: str, folds: tuple[FoldOutcome, ...]) -> dict[str, dict[str, l
 
 def _warnings(models: dict[str, ModelCard], reference: str, ratio: float) -> list[str]:
     found = []
-    if ratio < FEWEST_EVENTS_PER_VARIABLE:
+    if ratio < MIN_EVENTS_PER_VARIABLE:
         found.append(
-            f"{ratio:.1f} training events per column of {reference}'s classifier, under {FEWEST_EVENTS_PER_VARIABLE}"
+            f"{ratio:.1f} training events per column of {reference}'s classifier, under {MIN_EVENTS_PER_VARIABLE}"
         )
     card = models[reference]
     if card.auc_note:

@@ -38,7 +38,7 @@ from DeepRadScoreLib.study.training.fitting import (
 )
 from DeepRadScoreLib.study.training.networks import Networks
 
-FEWEST_TEST_POSITIVES = 5
+MIN_TEST_POSITIVES = 5
 BACKGROUND_ROWS = 50
 
 
@@ -204,7 +204,7 @@ def _validation(labels: np.ndarray, scores: np.ndarray, of_patients: np.ndarray)
     rarer = min(int(of_patients.sum()), len(of_patients) - int(of_patients.sum()))
     if positives in (0, n):
         return ValidationCard(flag=Flag.VALIDATION_ONE_CLASS, n=n, positives=positives)
-    if rarer < FEWEST_TEST_POSITIVES:
+    if rarer < MIN_TEST_POSITIVES:
         return ValidationCard(flag=Flag.VALIDATION_FEW_POSITIVES, n=n, positives=positives)
     estimate = auc_interval(labels, scores)
     return ValidationCard(auc=estimate.auc, auc_ci=(estimate.low, estimate.high), n=n, positives=positives)

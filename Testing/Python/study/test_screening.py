@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from DeepRadScoreLib.cohort.covariates import covariates
 from DeepRadScoreLib.cohort.table import read_cohort
-from DeepRadScoreLib.study.evaluation.screening import _Ranked, endpoint_problem, likely_leaks
+from DeepRadScoreLib.study.evaluation.screening import column_aucs, endpoint_problem, likely_leaks
 
 NAN = float("nan")
 
@@ -30,7 +30,7 @@ def test_aucs_equal_scikit_learns_with_ties_and_gaps():
     )
     y = _labels(90, share=0.4)
     y[::7] = NAN
-    aucs, positives, negatives = _Ranked.of(pd.DataFrame(values)).aucs(y)
+    aucs, positives, negatives = column_aucs(pd.DataFrame(values), y).to_numpy().T
     for column, found in zip(values.T, aucs, strict=True):
         known = ~np.isnan(column) & ~np.isnan(y)
         assert found == pytest.approx(roc_auc_score(y[known], column[known]), abs=1e-12)
@@ -90,7 +90,7 @@ def test_perfect_separation_of_a_dozen_cases_by_one_of_many_columns_is_chance():
     rng = np.random.default_rng(0)
     labels = pd.DataFrame({"EGFR": np.r_[np.zeros(5), np.ones(5)]})
     noise = pd.DataFrame(rng.normal(size=(10, 1702)))
-    assert np.abs(_Ranked.of(noise).aucs(labels["EGFR"].to_numpy())[0] - 0.5).max() == 0.5
+    assert np.abs(column_aucs(noise, labels["EGFR"].to_numpy())["auc"] - 0.5).max() == 0.5
     assert likely_leaks(noise, None, labels)["EGFR"] == []
     assert len(likely_leaks(None, 1.0 - labels.rename(columns={"EGFR": "x"}), labels)["EGFR"]) == 1
 

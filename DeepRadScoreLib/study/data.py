@@ -1,4 +1,4 @@
-"""The cases of a study from whatever it is given: images, feature tables from elsewhere, clinical columns."""
+"""Cases of a study, read and computed from images, feature tables from elsewhere and clinical columns."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ class StudyData:
 
     @classmethod
     def of(cls, cohort: Cohort, computed: CohortFeatures) -> StudyData:
+        """The cases of a cohort that were computed, with its labels."""
         case_ids = computed.features.index
         return cls(
             computed.features,
@@ -234,8 +235,8 @@ def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, run: Run) ->
     if inputs.features is not None:
         table = read_feature_table(inputs.features, cohort, case_column=inputs.case_column, prefixes=inputs.prefixes)
     if has_images(cohort):
-        images = extracted(cohort, plan, "both" if table is None else "patches", run)
-        shuffled = extracted(cohort, plan, "shuffled", run) if table is None else None
+        images = extract_planned(cohort, plan, "both" if table is None else "patches", run)
+        shuffled = extract_planned(cohort, plan, "shuffled", run) if table is None else None
     failed = {case_id: why for each in (images, shuffled) if each is not None for case_id, why in each.failed.items()}
     left_out = ({} if table is None else dict(table.missing)) | failed
     sources = [each for each in (table, images, shuffled) if each is not None]
@@ -270,7 +271,7 @@ def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, run: Run) ->
     )
 
 
-def extracted(cohort: Cohort, plan: TrainingPlan, wants: Wants, run: Run) -> CohortFeatures:
+def extract_planned(cohort: Cohort, plan: TrainingPlan, wants: Wants, run: Run) -> CohortFeatures:
     """`extract_cohort` with the plan's settings."""
     return extract_cohort(
         cohort,

@@ -1,4 +1,4 @@
-"""Settings of a study: how networks, training parts and an evaluation are made."""
+"""Settings of networks, of a training and of an evaluation."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """What an evaluation does; `training` holds all settings of the training parts (its protocol is not looked at).
+    """What an evaluation does; `training` holds the settings of each training set (its protocol is ignored).
 
     `split`: `cv` (folds, stratified, grouped by patient), `column` (the table's own `split`), `site` (each left out).
     The paper protocol has one held-out part: the column's, else 30 % of the patients.

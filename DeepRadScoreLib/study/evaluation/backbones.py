@@ -1,4 +1,4 @@
-"""The multi-network study (the paper's Table 2): the backbones of Deep-CT on one endpoint, all on the same splits."""
+"""Comparison of Deep-CT's backbones on one endpoint, all on the same splits (the paper's Table 2)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from DeepRadScoreLib.study.plans import NetworkPlan, TrainingPlan
 from DeepRadScoreLib.study.splits import Fold, holdout
 from DeepRadScoreLib.study.training.networks import VALIDATION_SHARE, fit_frozen_network, fit_joint_network
 
-PARTS = ("training", "validation", "test")
+SUBSETS = ("training", "validation", "test")
 METRICS = ("accuracy", "sensitivity", "specificity", "ppv", "npv")
 ALL_FOLDS = "all"
 BACKBONE_COLUMNS: tuple[str, ...] = (
@@ -39,7 +39,7 @@ AVERAGED = "mean of the folds' intervals"
 
 @dataclass(frozen=True)
 class _Split:
-    """One fold's parts, name -> positions among the labelled cases, and the seed of all networks trained on it.
+    """One fold: name of each subset -> positions among the labelled cases, and the seed of all networks trained on it.
 
     `train` is training and validation together, in the order in which a network gets them.
     """
@@ -52,7 +52,7 @@ class _Split:
 
 @dataclass(frozen=True)
 class _Scores:
-    """What one network says of every labelled case (n,), and where its weights started from."""
+    """Scores of every labelled case (n,) by one network, and where its weights started from."""
 
     score: np.ndarray
     weights: str
@@ -60,7 +60,7 @@ class _Scores:
 
 @dataclass(frozen=True)
 class _Judged:
-    """One part of one fold: labels, scores and decisions (n,), and the cut between the decisions."""
+    """One subset of one fold: labels, scores and decisions (n,), and the cut between the decisions."""
 
     rows: np.ndarray
     y: np.ndarray
@@ -133,7 +133,7 @@ def compare_backbones(
 
 
 def _of_all(report: Report, title: str, before: int, total: int) -> Report:
-    """Passes the epochs of one network on as those of all, so that the time left is that of the whole study."""
+    """Reports the epochs of one network as those of all, so that the time left is that of the whole comparison."""
     return lambda event: report(Progress(Stage.BACKBONES, f"{title}, {event.detail}", before + event.done, total))
 
 
@@ -166,18 +166,18 @@ def _splits(cases: StudyData, key: str, folds: Sequence[Fold], seed: int) -> lis
         except TooFewPositivesError as error:
             raise TooFewPositivesError(error.what, where=where, mend=error.mend) from error
         chosen = holdout(labels[train], cases.patients.to_numpy()[train], VALIDATION_SHARE, seed + number)
-        rows = dict(zip(PARTS, (train[~chosen], train[chosen], test), strict=True))
-        for part in ("training", "validation"):
-            if len(np.unique(labels[rows[part]])) < 2:
+        rows = dict(zip(SUBSETS, (train[~chosen], train[chosen], test), strict=True))
+        for name in ("training", "validation"):
+            if len(np.unique(labels[rows[name]])) < 2:
                 raise CohortError(
-                    f"its {part} part has one class only", where=where, mend="add patients or choose another seed"
+                    f"its {name} part has one class only", where=where, mend="add patients or choose another seed"
                 )
         splits.append(_Split(str(number + 1), rows, train, seed + number))
     return splits
 
 
 def _content(cases: StudyData, labels: np.ndarray, key: str, splits: Sequence[_Split], plan: NetworkPlan) -> str:
-    """Hash of all that decides what the networks say, but for the backbone."""
+    """Hash of every input and setting of the networks except the backbone."""
     weights = Path(plan.weights)
     return joblib.hash(
         (
@@ -191,7 +191,7 @@ def _content(cases: StudyData, labels: np.ndarray, key: str, splits: Sequence[_S
 
 
 def _stored_scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, run: Run) -> _Scores:
-    """What `_scores` gives, loaded if it was computed before; the network's checkpoint goes with its end."""
+    """Result of `_scores`, loaded if it was computed before; the checkpoint of a finished network is removed."""
     name = f"{plan.backbone}-{split.name}"
     scores = run.load_or_compute(name, lambda: _scores(cases, key, split, plan, run.within(name)))
     shutil.rmtree(run.folder / name, ignore_errors=True)
@@ -215,17 +215,17 @@ def _scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, run: R
 def _rows_of(
     backbone: str, labels: np.ndarray, splits: Sequence[_Split], scores: Sequence[_Scores]
 ) -> list[dict[str, Any]]:
-    judged: dict[str, list[_Judged]] = {part: [] for part in PARTS}
+    judged: dict[str, list[_Judged]] = {name: [] for name in SUBSETS}
     for split, of in zip(splits, scores, strict=True):
         chosen = split.rows["validation"]
         threshold = youden_threshold(labels[chosen], of.score[chosen])
-        for part, rows in split.rows.items():
-            judged[part].append(_Judged(rows, labels[rows], of.score[rows], threshold))
+        for name, rows in split.rows.items():
+            judged[name].append(_Judged(rows, labels[rows], of.score[rows], threshold))
     table = []
-    for part, folds in judged.items():
+    for name, folds in judged.items():
         single = [_figures([fold]) for fold in folds]
-        pooled = _figures(folds) if part == "test" and _disjoint(folds) else _averaged(single)
-        named = {"backbone": backbone, "weights": scores[0].weights, "part": part}
+        pooled = _figures(folds) if name == "test" and _disjoint(folds) else _averaged(single)
+        named = {"backbone": backbone, "weights": scores[0].weights, "part": name}
         table.append({**named, **pooled, "fold": ALL_FOLDS})
         if len(folds) > 1:
             table += [{**named, **each, "fold": split.name} for split, each in zip(splits, single, strict=True)]

@@ -1,4 +1,4 @@
-"""The evaluation of the method on a cohort: every outer fold of every protocol, and what became of every endpoint."""
+"""Evaluation of the method on a cohort: every outer fold of every protocol, and what became of every endpoint."""
 
 from __future__ import annotations
 

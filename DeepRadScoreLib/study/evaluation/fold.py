@@ -81,7 +81,7 @@ class FoldEvaluation:
             self.fold.name,
             pd.concat(predictions, ignore_index=True) if predictions else pd.DataFrame(),
             tuple(fits),
-            _selected(models),
+            _selected_features(models),
             explanations,
             tuple(example for examples in cams for example in examples),
             refused,
@@ -151,8 +151,8 @@ class FoldEvaluation:
             if isinstance(fusion, Refused):
                 refused[key] = fusion.reason
                 continue
-            tables.append(_table(key, name, fusion, test, testing))
-            fits.append(_fit(key, name, fusion, task["labels"], task["patients"]))
+            tables.append(_by_patient(key, name, fusion, test, testing))
+            fits.append(_fit_of(key, name, fusion, task["labels"], task["patients"]))
         return tables, fits, refused
 
 
@@ -190,18 +190,18 @@ def _predictions(
     for stage in models.stages.stages:
         for model, fusion in models.fusions[stage.key].items():
             name = names.get(model, model)
-            tables.append(_table(stage.key, name, fusion, columns[stage.key][model], testing))
-            fits.append(_fit(stage.key, name, fusion, stage.labels, training.patients.to_numpy()[stage.rows]))
+            tables.append(_by_patient(stage.key, name, fusion, columns[stage.key][model], testing))
+            fits.append(_fit_of(stage.key, name, fusion, stage.labels, training.patients.to_numpy()[stage.rows]))
     return tables, fits
 
 
-def _table(key: str, model: str, fusion: FusionModel, columns: np.ndarray, testing: StudyData) -> pd.DataFrame:
+def _by_patient(key: str, model: str, fusion: FusionModel, columns: np.ndarray, testing: StudyData) -> pd.DataFrame:
     """One row per patient: of several cases the mean score and probability, positive where one of them is."""
     known = testing.labels[key].notna().to_numpy()
     none = np.empty(0)
     cases = pd.DataFrame(
         {
-            "case_id": testing.features.index[known].astype(str),
+            "case_id": testing.case_ids[known].astype(str),
             "patient_id": testing.patients.to_numpy()[known],
             "label": testing.labels[key].to_numpy()[known].astype(int),
             "score": fusion.decision_function(columns[known]) if known.any() else none,
@@ -214,7 +214,7 @@ def _table(key: str, model: str, fusion: FusionModel, columns: np.ndarray, testi
     return table[[name for name in PREDICTION_COLUMNS if name in table]]
 
 
-def _fit(key: str, model: str, fusion: FusionModel, labels: np.ndarray, patients: np.ndarray) -> Fit:
+def _fit_of(key: str, model: str, fusion: FusionModel, labels: np.ndarray, patients: np.ndarray) -> Fit:
     training = pd.DataFrame({"label": labels, "probability": fusion.oof_score_}).groupby(patients)
     return Fit(
         key,
@@ -229,7 +229,7 @@ def _fit(key: str, model: str, fusion: FusionModel, labels: np.ndarray, patients
     )
 
 
-def _selected(models: FittedModels) -> pd.DataFrame:
+def _selected_features(models: FittedModels) -> pd.DataFrame:
     rows = []
     for stage in models.stages.stages:
         for region, radscore in ({} if stage.regions is None else stage.regions.radscores).items():

@@ -1,4 +1,4 @@
-"""From a cohort's features, patches and labels to a bundle, judged on its held-out part."""
+"""Training of a bundle on a cohort, judged on its held-out patients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.provenance import BUNDLE_PACKAGES, code_digest, versions
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.statistics.auc import auc_interval
-from DeepRadScoreLib.study.data import StudyData, extracted
+from DeepRadScoreLib.study.data import StudyData, extract_planned
 from DeepRadScoreLib.study.plans import TrainingPlan
 from DeepRadScoreLib.study.splits import holdout
 from DeepRadScoreLib.study.training.fitting import (
@@ -70,7 +70,7 @@ def train_from_table(
     require("study", "training", *LEARNING)
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
     plan.check()
-    computed = extracted(cohort, plan, "both", run)
+    computed = extract_planned(cohort, plan, "both", run)
     run = run.within("runs").within(_work_key(cohort, computed, plan))
     result = train_bundle(cohort, computed, plan, run)
     if out is not None:
@@ -117,10 +117,9 @@ def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, r
     run.report(Progress(Stage.HELD_OUT))
     held_out, judged = _judge(fitted, models, testing)
     run.report(Progress(Stage.HELD_OUT, done=1))
-    for key, update in judged.items():
-        cards[key] = cards[key].model_copy(update=update)
     for key in models:
-        cards[key] = _describe(cards[key], rules[key], fitted.fusions[key])
+        fields = _described(rules[key], fitted.fusions[key]) | judged.get(key, {})
+        cards[key] = cards[key].model_copy(update=fields)
     manifest = _manifest(cohort, computed, plan, networks, cards, training, testing)
     return TrainingResult(Bundle(manifest, networks.members, models), held_out, computed.failed)
 
@@ -144,13 +143,11 @@ def _held_out_by(cohort: Cohort) -> str:
 
 def _rules(training: StudyData) -> tuple[dict[str, Rule], dict[str, EndpointCard]]:
     rules, reasons = find_rules(training)
-    cards = {}
-    for key in KEYS:
-        known = training.labels_of_patients(key)
-        cards[key] = EndpointCard(
-            modelled=key in rules, reason=reasons.get(key), n=len(known), positives=int(known.sum())
-        )
-    return rules, cards
+    labels = {key: training.labels_of_patients(key) for key in KEYS}
+    return rules, {
+        key: EndpointCard(modelled=key in rules, reason=reasons.get(key), n=len(of_key), positives=int(of_key.sum()))
+        for key, of_key in labels.items()
+    }
 
 
 def _endpoint_model(stage: EndpointStage, fusion: FusionModel, seed: int) -> EndpointModel:
@@ -172,19 +169,19 @@ def _judge(
     judged = {}
     for stage in fitted.stages.stages:
         known = testing.labels[stage.key].notna().to_numpy()
-        part = testing.subset(known)
+        labelled = testing.subset(known)
         if not known.any():
             continue
-        labels = part.labels[stage.key].to_numpy().astype(int)
+        labels = labelled.labels[stage.key].to_numpy().astype(int)
         validation = {}
         for name, fusion in fitted.fusions[stage.key].items():
             values = columns[stage.key][name][known]
             scores = fusion.decision_function(values)
-            validation[name] = _validation(labels, scores, part.labels_of_patients(stage.key))
+            validation[name] = _validation(labels, scores, labelled.labels_of_patients(stage.key))
             tables.append(
                 pd.DataFrame(
                     {
-                        "case_id": part.features.index,
+                        "case_id": labelled.case_ids,
                         "endpoint": stage.key,
                         "model": name,
                         "label": labels,
@@ -218,14 +215,13 @@ def _shift(names: Sequence[str], training: np.ndarray, testing: np.ndarray) -> d
     return {name: (float(difference[i]), float(ratio[i])) for i, name in enumerate(names)}
 
 
-def _describe(card: EndpointCard, rule: str, fusions: dict[str, FusionModel]) -> EndpointCard:
-    return card.model_copy(
-        update={
-            "rule": rule,
-            "classifier": {name: fusion.classifier_ for name, fusion in fusions.items()},
-            "cv_auc": {name: float(np.mean(fusion.cv_auc_[fusion.classifier_])) for name, fusion in fusions.items()},
-        }
-    )
+def _described(rule: str, fusions: dict[str, FusionModel]) -> dict[str, object]:
+    """What a card says of the fit."""
+    return {
+        "rule": rule,
+        "classifier": {name: fusion.classifier_ for name, fusion in fusions.items()},
+        "cv_auc": {name: float(np.mean(fusion.cv_auc_[fusion.classifier_])) for name, fusion in fusions.items()},
+    }
 
 
 def _manifest(
@@ -271,7 +267,7 @@ def _manifest(
 
 
 def _work_key(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan) -> str:
-    """Names the work folder of a run: another plan or other data never take up its parts."""
+    """Name of a run's folder of finished units, derived from the code, the plan and the data."""
     digest = hashlib.sha256((code_digest() + repr(plan.plain())).encode())
     digest.update(computed.features.to_numpy().tobytes())
     digest.update(computed.patches.tobytes())

@@ -17,7 +17,7 @@ from DeepRadScoreLib.progress import Progress, Stage, ignore
 from DeepRadScoreLib.statistics.auc import youden_threshold
 from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.evaluation import backbones as study
-from DeepRadScoreLib.study.evaluation.backbones import BACKBONE_COLUMNS, METRICS, PARTS, compare_backbones
+from DeepRadScoreLib.study.evaluation.backbones import BACKBONE_COLUMNS, METRICS, SUBSETS, compare_backbones
 from DeepRadScoreLib.study.splits import stratified_folds
 from support.small_study import small_plan, small_study
 
@@ -61,7 +61,7 @@ def spied(tmp_path_factory):
 def test_one_row_for_each_backbone_part_and_fold(spied):
     _, table, *_ = spied
     assert tuple(table.columns) == BACKBONE_COLUMNS
-    keys = [(b, f, p) for b in TWO for p in PARTS for f in ("all", "1", "2")]
+    keys = [(b, f, p) for b in TWO for p in SUBSETS for f in ("all", "1", "2")]
     assert list(table[["backbone", "fold", "part"]].itertuples(index=False, name=None)) == keys
     assert set(table["weights"]) == {"random"}
     bounded = table.dropna(subset=["sensitivity", "ppv", "npv"])
@@ -106,7 +106,7 @@ def test_figures_are_those_of_scikit_learn_at_the_validation_part_s_threshold(sp
         score = judged[place].score
         cut = youden_threshold(y[chosen], score[chosen])
         left = np.flatnonzero(np.isin(np.flatnonzero(known), test))
-        for part, rows in zip(PARTS, (fitted, chosen, left), strict=True):
+        for part, rows in zip(SUBSETS, (fitted, chosen, left), strict=True):
             row = table.query(f"backbone == '{TWO[0]}' and fold == '{place + 1}' and part == '{part}'").iloc[0]
             decision = score[rows] >= cut
             assert row["threshold"] == cut

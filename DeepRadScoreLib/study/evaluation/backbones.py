@@ -113,9 +113,10 @@ def compare_backbones(
             "there are no images to compare networks on", where=key, mend="give ct and mask, or leave out --backbones"
         )
     known = data.labels[key].notna().to_numpy()
-    cases = data.subset(known)
+    cases, position = data.subset(known), np.cumsum(known) - 1
     labels = cases.labels[key].to_numpy().astype(int)
-    splits = _splits(cases, key, _labelled(folds, known), plan.seed)
+    labelled = [(position[train[known[train]]], position[test[known[test]]]) for train, test in folds]
+    splits = _splits(cases, key, labelled, plan.seed)
     run = run.within(f"backbones-{_content(cases, labels, key, splits, plan.network)}")
     tables = []
     done, total = 0, len(backbones) * len(splits) * plan.network.epochs
@@ -148,12 +149,6 @@ def _check_networks(plan: NetworkPlan, backbones: Sequence[str], key: str) -> No
             where=Path(plan.weights),
             mend="compare several backbones with --weights imagenet or none",
         )
-
-
-def _labelled(folds: Sequence[Fold], known: np.ndarray) -> list[Fold]:
-    """The folds as positions among the labelled cases."""
-    position = np.cumsum(known) - 1
-    return [(position[train[known[train]]], position[test[known[test]]]) for train, test in folds]
 
 
 def _splits(cases: StudyData, key: str, folds: Sequence[Fold], seed: int) -> list[_Split]:

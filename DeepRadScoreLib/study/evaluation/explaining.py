@@ -66,7 +66,7 @@ def cam_examples(
     """
     from DeepRadScoreLib.deepct.gradcam import cells, grad_cams
 
-    key, fusion, fitted = stage.key, models.fusions[stage.key][Model.FUSED], models.stages.networks
+    key, fusion, fitted = stage.key, models.fusions[stage.key][Model.FUSED], models.networks
     known = cases.labels[key].notna().to_numpy()
     cases, columns = cases.subset(known), columns[known]
     if len(columns) < 2 or fusion.no_signal_ or cases.patches is None or stage.deep is None or fitted is None:

@@ -69,7 +69,7 @@ class FoldEvaluation:
         explanations = self._explanations(models, testing, columns, outputs[0])
         cams = [
             cam_examples(models, stage, testing, columns[stage.key][Model.FUSED])
-            for stage in models.stages.stages
+            for stage in models.stages
             if Model.FUSED in stage.columns
         ]
         refused: dict[tuple[str, str], str] = {}
@@ -96,7 +96,7 @@ class FoldEvaluation:
         self, models: FittedModels, testing: StudyData, columns: dict[str, dict[str, np.ndarray]], outputs: list
     ) -> tuple[Explanation, ...]:
         tasks = []
-        for stage in models.stages.stages:
+        for stage in models.stages:
             known = testing.labels[stage.key].notna().to_numpy()
             fusion = models.fusions[stage.key].get(Model.FUSED)
             if fusion is not None and known.any():
@@ -187,7 +187,7 @@ def _predictions(
 ) -> tuple[list[pd.DataFrame], list[Fit]]:
     """Test predictions and fits of every endpoint and model; `names` renames models."""
     tables, fits = [], []
-    for stage in models.stages.stages:
+    for stage in models.stages:
         for model, fusion in models.fusions[stage.key].items():
             name = names.get(model, model)
             tables.append(_by_patient(stage.key, name, fusion, columns[stage.key][model], testing))
@@ -231,7 +231,7 @@ def _fit_of(key: str, model: str, fusion: FusionModel, labels: np.ndarray, patie
 
 def _selected_features(models: FittedModels) -> pd.DataFrame:
     rows = []
-    for stage in models.stages.stages:
+    for stage in models.stages:
         for region, radscore in ({} if stage.regions is None else stage.regions.radscores).items():
             chosen = zip(radscore.selected_names, radscore.coef_, radscore.mean_, radscore.scale_, strict=True)
             for name, coefficient, mean, sd in chosen:

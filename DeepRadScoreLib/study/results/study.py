@@ -14,16 +14,8 @@ from DeepRadScoreLib.models import MODELS, Protocol
 from DeepRadScoreLib.study.results.document import EndpointResult, FlowCard, GapCard, ProtocolResult, Results
 
 PREDICTION_COLUMNS: tuple[str, ...] = (
-    "protocol",
-    "fold",
-    "endpoint",
-    "model",
-    "patient_id",
-    "case_id",
-    "label",
-    "score",
-    "probability",
-    "decision",
+    *("protocol", "fold", "endpoint", "model", "patient_id", "case_id"),
+    *("label", "score", "probability", "decision"),
 )
 SELECTED_COLUMNS: tuple[str, ...] = ("endpoint", "region", "feature", "coefficient", "mean", "sd", "rule")
 

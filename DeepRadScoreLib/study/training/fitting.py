@@ -7,7 +7,7 @@ saw that patient. `paper` trains the classifiers on the training patients' score
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +16,7 @@ import pandas as pd
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.deepct.outputs import NetworkOutputs
 from DeepRadScoreLib.errors import DeepRadScoreError, TooFewPositivesError
-from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search
+from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS
 from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores, regions_of
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.models import Model, Protocol
@@ -70,24 +70,24 @@ class EndpointStage:
 
 
 @dataclass(frozen=True)
-class Stages:
-    """The stages of every endpoint with the networks behind them: Deep-RadScore's, and Deep-CT's (often the same)."""
+class FittedModels:
+    """All that is fitted on one training set.
+
+    Attributes
+    ----------
+    stages: one for each endpoint.
+    networks, deep_ct_networks: those of Deep-RadScore and of Deep-CT, often the same; None without images.
+    fusions: endpoint -> model -> classifier; empty until the classifiers are fitted.
+    """
 
     stages: tuple[EndpointStage, ...]
     networks: Networks | None
     deep_ct_networks: Networks | None
-
-
-@dataclass(frozen=True)
-class FittedModels:
-    """All that was fitted on one training set: the stages of every endpoint, and endpoint -> model -> classifier."""
-
-    stages: Stages
-    fusions: dict[str, dict[str, FusionModel]]
+    fusions: dict[str, dict[str, FusionModel]] = field(default_factory=dict)
 
     def outputs(self, patches: np.ndarray | None) -> tuple[list[NetworkOutputs], list[NetworkOutputs]]:
         """What Deep-RadScore's and Deep-CT's networks give for patches (n, 160, 160) in HU; nothing without images."""
-        networks, deep_ct = self.stages.networks, self.stages.deep_ct_networks
+        networks, deep_ct = self.networks, self.deep_ct_networks
         if networks is None or deep_ct is None or patches is None:
             return [], []
         joint = networks.outputs(patches)
@@ -104,7 +104,7 @@ class FittedModels:
                 None if stage.deep_ct is None else stage.deep_ct.columns(image_only, stage.key),
                 None if stage.regions is None else stage.regions.columns(cases.features),
             )
-            for stage in self.stages.stages
+            for stage in self.stages
         }
 
 
@@ -128,18 +128,18 @@ def fit_models(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, 
     RefusedEndpoints: some of them cannot be fitted; those of the RadScores are found before networks are trained.
     """
     build = strict_stages if plan.protocol == Protocol.STRICT else paper_stages
-    stages = build(training, rules, plan, run)
+    models = build(training, rules, plan, run)
     tasks = {
         (stage.key, name): fusion_task(columns, stage.labels, training.patients.to_numpy()[stage.rows], plan)
-        for stage in stages.stages
+        for stage in models.stages
         for name, columns in stage.columns.items()
     }
     fitted = run.load_or_compute_each(fit_fusion, tasks.values(), Stage.CLASSIFIERS)
-    fusions: dict[str, dict[str, FusionModel]] = {stage.key: {} for stage in stages.stages}
+    fusions: dict[str, dict[str, FusionModel]] = {stage.key: {} for stage in models.stages}
     allowed: dict[tuple[str, str], FusionModel] = _all_fitted(dict(zip(tasks, fitted, strict=True)))
     for (key, name), fusion in allowed.items():
         fusions[key][name] = fusion
-    return FittedModels(stages, fusions)
+    return replace(models, fusions=fusions)
 
 
 def fit_possible_models(
@@ -179,25 +179,16 @@ def fusion_task(
     }
 
 
-def fit_fusion(
-    columns: np.ndarray,
-    labels: np.ndarray,
-    patients: np.ndarray,
-    search: Search,
-    repeats: int,
-    seed: int,
-    classifiers: tuple[str, ...],
-) -> FusionModel | Refused:
+def fit_fusion(columns: np.ndarray, labels: np.ndarray, patients: np.ndarray, **settings: Any) -> FusionModel | Refused:
     """A fusion model fitted on columns (n, d), labels (n,) and patients (n,), or why they do not allow it."""
-    model = FusionModel(search=search, folds=INNER_FOLDS, repeats=repeats, seed=seed, classifiers=classifiers)
     try:
-        return model.fit(columns, labels, groups=patients)
+        return FusionModel(folds=INNER_FOLDS, **settings).fit(columns, labels, groups=patients)
     except DeepRadScoreError as error:
         return Refused(str(error))
 
 
-def strict_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> Stages:
-    """Out-of-fold columns of every endpoint of `rules`. Raises what `fit_models` raises of the RadScores."""
+def strict_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> FittedModels:
+    """All but the classifiers, with out-of-fold columns to train these on. Raises RefusedEndpoints."""
     keys, patients = tuple(rules), training.patients.to_numpy()
     folds = stratified_folds(training.labels.to_numpy(), patients, plan.folds, plan.seed)
     regions = _fit_regions(training, rules, [*(train for train, _ in folds), None], plan, run)
@@ -215,11 +206,11 @@ def strict_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPla
         fold_regions = tuple(regions[key, fold] for fold in range(len(folds))) if regions else ()
         of_all = regions.get((key, len(folds)))
         stages.append(_stage(training, key, radscores, of_all, fold_regions, networks, networks))
-    return Stages(tuple(stages), networks, networks)
+    return FittedModels(tuple(stages), networks, networks)
 
 
-def paper_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> Stages:
-    """In-sample columns of every endpoint of `rules`. Raises what `fit_models` raises of the RadScores."""
+def paper_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, run: Run) -> FittedModels:
+    """All but the classifiers, with in-sample columns to train these on. Raises RefusedEndpoints."""
     regions = _fit_regions(training, rules, [None], plan, run)
     keys = tuple(rules)
     radscores = {key: regions[key, 0].columns(training.features) for key in keys} if regions else {}
@@ -232,7 +223,7 @@ def paper_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan
             of_all = np.stack([radscores[key] for key in keys], axis=1)
             joint = fit_joint_network(training.patches, labels, of_all, *settings)
     stages = [_stage(training, key, radscores.get(key), regions.get((key, 0)), (), joint, image_only) for key in keys]
-    return Stages(tuple(stages), joint, image_only)
+    return FittedModels(tuple(stages), joint, image_only)
 
 
 def _stage(

@@ -107,12 +107,11 @@ def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, r
             where=cohort.path,
             mend="mend these or add other endpoints",
         )
-    networks = fitted.stages.networks
+    networks = fitted.networks
     if networks is None:
         raise CohortError("a bundle needs images", where=cohort.path, mend="give the columns ct and mask")
     models = {
-        stage.key: _endpoint_model(stage, fitted.fusions[stage.key][Model.FUSED], plan.seed)
-        for stage in fitted.stages.stages
+        stage.key: _endpoint_model(stage, fitted.fusions[stage.key][Model.FUSED], plan.seed) for stage in fitted.stages
     }
     run.report(Progress(Stage.HELD_OUT))
     held_out, judged = _judge(fitted, models, testing)
@@ -167,7 +166,7 @@ def _judge(
     columns = fitted.columns(testing, fitted.outputs(testing.patches))
     tables = []
     judged = {}
-    for stage in fitted.stages.stages:
+    for stage in fitted.stages:
         known = testing.labels[stage.key].notna().to_numpy()
         labelled = testing.subset(known)
         if not known.any():

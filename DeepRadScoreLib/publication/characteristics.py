@@ -1,4 +1,4 @@
-"""Table 1: who the patients of a cohort are, in plain numbers, and the same as words for a page."""
+"""Table 1: characteristics of a cohort's patients, as numbers and as text for a page."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ ALL = "all patients"
 NOT_CHARACTERISTICS = frozenset(
     ("case_id", "patient_id", "ct", "mask", "segment", "repeat_mask", "lung_mask", "series", "split")
 )
-MOST_ORDINAL_LEVELS = 6
-MOST_LEVELS = 20
-FEWEST_EXPECTED = 5.0
+MAX_ORDINAL_LEVELS = 6
+MAX_LEVELS = 20
+MIN_EXPECTED = 5.0
 MONTE_CARLO_TABLES = 9999
 RXC_FISHER = "method" in inspect.signature(fisher_exact).parameters
 """SciPy has Fisher's test for more than 2 x 2 cells from 1.15 on."""
 
 Row = dict[str, Any]
-PARTS = ("n", "missing", "count", "percent", "median", "q1", "q3")
+FIGURES = ("n", "missing", "count", "percent", "median", "q1", "q3")
 
 
 def table_one(
@@ -66,7 +66,7 @@ def table_one(
     rows: list[Row] = [{"variable": "patients", "level": "", "kind": "count"} | _counted(members)]
     for name in chosen:
         rows += _describe(name, cells[name], members)
-    header = ["variable", "level", "kind", *(f"{group}: {part}" for group in members for part in PARTS), "p", "test"]
+    header = ["variable", "level", "kind", *(f"{group}: {name}" for group in members for name in FIGURES), "p", "test"]
     result = pd.DataFrame(rows).reindex(columns=header)
     return result.assign(test=result["test"].fillna(""))
 
@@ -78,7 +78,7 @@ def default_columns(table: pd.DataFrame, groups: pd.Series | None) -> list[str]:
 
 
 def _counted(members: dict[str, pd.Series]) -> Row:
-    return {f"{group}: {part}": int(rows.sum()) for group, rows in members.items() for part in ("n", "count")}
+    return {f"{group}: {name}": int(rows.sum()) for group, rows in members.items() for name in ("n", "count")}
 
 
 def _describe(name: str, cells: pd.Series, members: dict[str, pd.Series]) -> list[Row]:
@@ -89,16 +89,17 @@ def _describe(name: str, cells: pd.Series, members: dict[str, pd.Series]) -> lis
     shared: Row = {"variable": name}
     for group, rows in members.items():
         shared |= {f"{group}: n": int((known & rows).sum()), f"{group}: missing": int((~known & rows).sum())}
-    if not all_numbers and len(levels) > MOST_LEVELS:
+    if not all_numbers and len(levels) > MAX_LEVELS:
         return [shared | {"level": f"{len(levels)} different entries", "kind": "text"}]
     ranked = all_numbers and len(levels) > 2
-    parts = [(numbers if ranked else cells)[known & rows] for group, rows in members.items() if group != ALL]
-    p, test = _rank_test(parts) if ranked else _count_test(parts)
-    if ranked and len(levels) > MOST_ORDINAL_LEVELS:
+    samples = [(numbers if ranked else cells)[known & rows] for group, rows in members.items() if group != ALL]
+    samples = [sample for sample in samples if len(sample)]
+    p, test = _rank_test(samples) if ranked else _count_test(samples)
+    if ranked and len(levels) > MAX_ORDINAL_LEVELS:
         row = shared | {"level": "", "kind": "continuous", "p": p, "test": test}
         for group, rows in members.items():
-            for part, share in (("median", 0.5), ("q1", 0.25), ("q3", 0.75)):
-                row[f"{group}: {part}"] = float(numbers[known & rows].quantile(share))
+            for quartile, share in (("median", 0.5), ("q1", 0.25), ("q3", 0.75)):
+                row[f"{group}: {quartile}"] = float(numbers[known & rows].quantile(share))
         return [row]
     result = []
     for level in levels:
@@ -117,24 +118,22 @@ def _levels(known: pd.Series, all_numbers: bool) -> list[str]:
     return sorted(set(known), key=float) if all_numbers else sorted(set(known))
 
 
-def _rank_test(parts: list[pd.Series]) -> tuple[float, str]:
-    parts = [part for part in parts if len(part)]
-    if len(parts) < 2:
+def _rank_test(samples: list[pd.Series]) -> tuple[float, str]:
+    if len(samples) < 2:
         return float("nan"), ""
-    if len(parts) == 2:
-        return float(mannwhitneyu(*parts).pvalue), "Mann-Whitney U"
-    return float(kruskal(*parts).pvalue), "Kruskal-Wallis"
+    if len(samples) == 2:
+        return float(mannwhitneyu(*samples).pvalue), "Mann-Whitney U"
+    return float(kruskal(*samples).pvalue), "Kruskal-Wallis"
 
 
-def _count_test(parts: list[pd.Series]) -> tuple[float, str]:
-    parts = [part for part in parts if len(part)]
-    levels = sorted({level for part in parts for level in part})
-    if len(parts) < 2 or len(levels) < 2:
+def _count_test(samples: list[pd.Series]) -> tuple[float, str]:
+    levels = sorted({level for sample in samples for level in sample})
+    if len(samples) < 2 or len(levels) < 2:
         return float("nan"), ""
-    counts = np.array([[int((part == level).sum()) for part in parts] for level in levels])
+    counts = np.array([[int((sample == level).sum()) for sample in samples] for level in levels])
     if counts.shape == (2, 2):
         return float(fisher_exact(counts).pvalue), "Fisher's exact"
-    if RXC_FISHER and expected_freq(counts).min() < FEWEST_EXPECTED:
+    if RXC_FISHER and expected_freq(counts).min() < MIN_EXPECTED:
         method = MonteCarloMethod(n_resamples=MONTE_CARLO_TABLES, rng=np.random.default_rng(0))
         return float(fisher_exact(counts, method=method).pvalue), "Fisher's (Monte Carlo)"
     return float(chi2_contingency(counts).pvalue), "chi-squared"
@@ -154,7 +153,7 @@ def formatted_table_one(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cell(row: pd.Series, group: str) -> str:
-    n, _, count, percent, median, q1, q3 = (row[f"{group}: {part}"] for part in PARTS)
+    n, _, count, percent, median, q1, q3 = (row[f"{group}: {name}"] for name in FIGURES)
     if row["kind"] == "count":
         return f"{count:.0f}"
     if row["kind"] == "continuous":

@@ -4,7 +4,7 @@ Items and numbers: TRIPOD+AI, Collins et al., BMJ 2024;385:e078378 (27 items, 52
 Kocak et al., Insights into Imaging 2023;14:75 (58 items); METRICS, Kocak et al., Insights into Imaging 2024;15:8
 (30 items, weights of its Table 1). The wording is our own and short: the publications hold what each item asks in full.
 
-The items stand in `checklists/*.csv`. `facts` names functions of `facts_method` and `facts_results`; `covers` says
+The items are listed in `checklists/*.csv`. `facts` names functions of `facts_method` and `facts_results`; `covers` says
 whether they answer the "whole" item, if all are known, or only "part" of it. `needs` (METRICS): the item applies
 only to studies with hand-crafted features ("radiomics") or a network trained from image to endpoint ("end_to_end").
 """
@@ -35,8 +35,7 @@ def filled(study: Study) -> dict[str, pd.DataFrame]:
     """Each checklist by its name, one row per item.
 
     Columns: item (text: "12a"), section, asked, status, answer; METRICS also weight. `status` is "answered by the
-    program", "open: for the author" (what the program knows of it stands in `answer`), or "not applicable" with why.
-    Nothing is called answered that the outcome and the results do not hold.
+    program", "open: for the author" (`answer` then holds what the program knows), or "not applicable" with why.
     """
     return {name: _filled(items(name), study) for name in CHECKLISTS}
 
@@ -51,10 +50,7 @@ def items(name: str) -> pd.DataFrame:
 
 def fact(name: str) -> Fact:
     """The function that a checklist's column `facts` names; KeyError for one that is not there."""
-    for module in (facts_method, facts_results):
-        if name in vars(module):
-            return vars(module)[name]
-    raise KeyError(name)
+    return (vars(facts_method) | vars(facts_results))[name]
 
 
 def metrics_score(table: pd.DataFrame) -> float:

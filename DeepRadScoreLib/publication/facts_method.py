@@ -1,6 +1,6 @@
-"""What the program knows of how a study was made, as sentences for the checklists; None where it does not know.
+"""Facts on how a study was made, as sentences for the checklists; None where the program does not know.
 
-What came out is in `facts_results`. With a feature table from elsewhere nothing is known of regions, images and
+Facts on the results are in `facts_results`. With a feature table from elsewhere nothing is known of regions, images and
 extraction.
 """
 
@@ -51,27 +51,23 @@ def preprocessing(study: Study) -> str | None:
 
 
 def resampling(study: Study) -> str | None:
-    if _preprocessing(study) is None:
-        return None
-    return "1 x 1 x 1 mm; CT by cubic B-spline, masks by nearest neighbour."
+    text = "1 x 1 x 1 mm; CT by cubic B-spline, masks by nearest neighbour."
+    return text if _preprocessing(study) else None
 
 
 def discretisation(study: Study) -> str | None:
-    if _preprocessing(study) is None:
-        return None
-    return f"Fixed bin width of {SETTINGS['binWidth']} HU."
+    text = f"Fixed bin width of {SETTINGS['binWidth']} HU."
+    return text if _preprocessing(study) else None
 
 
 def image_types(study: Study) -> str | None:
-    if _preprocessing(study) is None:
-        return None
-    return f"Original, and the 8 sub-bands of one level of the {SETTINGS['wavelet']} wavelet in three dimensions."
+    text = f"Original, and the 8 sub-bands of one level of the {SETTINGS['wavelet']} wavelet in three dimensions."
+    return text if _preprocessing(study) else None
 
 
 def remaining_parameters(study: Study) -> str | None:
-    if _preprocessing(study) is None:
-        return None
-    return f"voxelArrayShift {SETTINGS['voxelArrayShift']}; all other parameters are pyradiomics' defaults."
+    text = f"voxelArrayShift {SETTINGS['voxelArrayShift']}; all other parameters are pyradiomics' defaults."
+    return text if _preprocessing(study) else None
 
 
 def extraction_software(study: Study) -> str | None:
@@ -80,9 +76,8 @@ def extraction_software(study: Study) -> str | None:
 
 
 def feature_classes(study: Study) -> str | None:
-    if _preprocessing(study) is None:
-        return None
-    return ", ".join(f"{name} ({len(features)})" for name, features in FEATURES_OF_CLASS.items()) + "."
+    text = ", ".join(f"{name} ({len(features)})" for name, features in FEATURES_OF_CLASS.items()) + "."
+    return text if _preprocessing(study) else None
 
 
 def features_screened(study: Study) -> int | None:
@@ -93,9 +88,8 @@ def features_screened(study: Study) -> int | None:
 
 
 def feature_count(study: Study) -> str | None:
-    if _preprocessing(study) is None:
-        return None
-    return f"{len(FEATURE_COLUMNS) // len(REGIONS)} per region, {len(FEATURE_COLUMNS)} per case."
+    text = f"{len(FEATURE_COLUMNS) // len(REGIONS)} per region, {len(FEATURE_COLUMNS)} per case."
+    return text if _preprocessing(study) else None
 
 
 def regions(study: Study) -> str | None:
@@ -149,9 +143,8 @@ def missing_data(study: Study) -> str | None:
 
 
 def scaling(study: Study) -> str | None:
-    if not has_radscores(study):
-        return None
-    return "Z-scores with mean and SD of each training part, applied unchanged to its test part."
+    text = "Z-scores with mean and SD of each training part, applied unchanged to its test part."
+    return text if has_radscores(study) else None
 
 
 def selection(study: Study) -> str | None:
@@ -179,9 +172,8 @@ def _classifier_names(study: Study) -> list[str]:
 
 
 def tuning(study: Study) -> str | None:
-    if not _classifier_names(study):
-        return None
-    return "Hyper-parameters: one 5-fold search by AUC inside each training part."
+    text = "Hyper-parameters: one 5-fold search by AUC inside each training part."
+    return text if _classifier_names(study) else None
 
 
 def no_updating(study: Study) -> str | None:
@@ -189,9 +181,8 @@ def no_updating(study: Study) -> str | None:
 
 
 def predictions(study: Study) -> str | None:
-    if not study.folds:
-        return None
-    return "By the models of the training part that the patient was not in; every one is in predictions.csv."
+    text = "By the models of the training part that the patient was not in; every one is in predictions.csv."
+    return text if study.folds else None
 
 
 def program(study: Study) -> str | None:

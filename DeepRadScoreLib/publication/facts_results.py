@@ -1,4 +1,4 @@
-"""What the program knows of a study's patients, folds and figures, as sentences for the checklists; None where not."""
+"""Facts on a study's patients, folds and results, as sentences for the checklists; None where unknown."""
 
 from __future__ import annotations
 

@@ -40,14 +40,12 @@ def selected_features(study: Study) -> pd.DataFrame:
     ranked = result.assign(size=result["coefficient_mean"].abs()).sort_values(
         ["protocol", "endpoint", "region", "folds", "size", "feature"],
         ascending=[True, True, True, False, False, True],
-        key=lambda column: column if column.name not in IDENTITY else column.map(_place_in(long[column.name])),
+        key=lambda column: (
+            column if column.name not in IDENTITY else column.map(list(dict.fromkeys(long[column.name])).index)
+        ),
     )
     fold_columns = [name for name in result if name.startswith(FOLD_PREFIX)]
     return ranked[[*header, *fold_columns]].reset_index(drop=True)
-
-
-def _place_in(column: pd.Series) -> dict[str, int]:
-    return {name: place for place, name in enumerate(dict.fromkeys(column))}
 
 
 def inner_auc(study: Study) -> pd.DataFrame:

@@ -46,7 +46,7 @@ SECTIONS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class ShownTable:
-    """A table as it stands in the page: its file's name without ending, title, headings, rows of text."""
+    """A table of the page: name of its file without ending, title, headings, rows of text."""
 
     name: str
     title: str

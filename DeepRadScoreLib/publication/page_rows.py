@@ -1,4 +1,4 @@
-"""The rows and pictures of a study's page, taken from the study, in the order in which they are shown."""
+"""Rows and pictures of a study's page, in the order in which they are shown."""
 
 from __future__ import annotations
 
@@ -62,16 +62,18 @@ class Picture:
 
     @property
     def file(self) -> str:
+        """The name of its files, without ending."""
         return file_name(self.name)
 
     @property
     def is_vector(self) -> bool:
+        """Whether the page shows the SVG and not the PNG."""
         return self.source.startswith("data:image/svg+xml")
 
 
 @dataclass(frozen=True)
 class SummaryRow:
-    """One line of the first screen. `bar` holds the places of low, AUC and high in percent of a scale from 0 to 1."""
+    """One line of the first screen. `bar` holds low, AUC and high in percent of a scale from 0 to 1."""
 
     key: str
     model: str = ""
@@ -108,7 +110,7 @@ class SelectedGroup:
 
 
 def file_name(name: str) -> str:
-    """The name of a table or figure as that of a file: what a file system may refuse stands as % and its code."""
+    """A table's or figure's name as a file name: characters that a file system may refuse become % and their code."""
     return re.sub(r'[\x00-\x1f<>:"/\\|?*%]', lambda found: f"%{ord(found[0]):02X}", name)
 
 
@@ -140,7 +142,7 @@ def pictures(figures: Mapping[str, str], stems: Iterable[str], protocol: str | N
 
 
 def other_pictures(figures: Mapping[str, str]) -> list[Picture]:
-    """Figures of no kind that the page knows a place for."""
+    """Figures of a kind that no section of the page shows."""
     return [Picture(name, source, name) for name, source in figures.items() if _kind(name) is None]
 
 
@@ -174,11 +176,12 @@ def compared_models(protocol: ProtocolResult) -> list[str]:
 
 
 def correlations_of(protocol: ProtocolResult) -> dict[str, CorrelationCard]:
+    """Endpoint -> its correlations of RadScores with deep features, where there are any."""
     return {key: e.correlation for key, e in protocol.endpoints.items() if e.correlation is not None}
 
 
 def absences(study: Study) -> list[str]:
-    """Which model was not run, where and why, a sentence each."""
+    """A sentence for each model that was not run: where and why."""
     texts = [f"{model_name(model)}: {why}" for model, why in study.models_not_run.items() if model != BACKBONES]
     for name, key, endpoint in study.each_endpoint():
         for model, card in endpoint.models.items():
@@ -207,6 +210,7 @@ def metric_columns(protocol: ProtocolResult, *, training: bool) -> list[str]:
 
 
 def metric_name(name: str) -> str:
+    """A metric's name for readers."""
     return METRIC_NAMES.get(name, name.replace("_", " ").capitalize())
 
 
@@ -250,9 +254,9 @@ def selected_groups(study: Study) -> dict[str, list[SelectedGroup]]:
     """Endpoint -> its groups, tumour first; empty without RadScores."""
     found: dict[str, list[SelectedGroup]] = {}
     for (protocol, endpoint, region), rows in selected_features(study).groupby([*IDENTITY, "region"], sort=False):
-        places = {f"{FOLD_PREFIX}{fold.name}": fold.name for fold in study.folds[protocol]}
-        columns = [column for column in places if column in rows and rows[column].notna().any()]
-        names = [places[column] for column in columns]
+        fold_of = {f"{FOLD_PREFIX}{fold.name}": fold.name for fold in study.folds[protocol]}
+        columns = [column for column in fold_of if column in rows and rows[column].notna().any()]
+        names = [fold_of[column] for column in columns]
         features = [
             SelectedFeature(row["feature"], row["folds"], row["coefficient_mean"], [row[name] for name in columns])
             for row in rows.to_dict("records")

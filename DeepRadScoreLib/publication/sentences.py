@@ -1,4 +1,4 @@
-"""What the numbers of a study say, in sentences: nothing stands here that the study does not hold."""
+"""The results of a study in sentences."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ BASELINE_MEANINGS: dict[str, str] = {
     "does not, something leaks or the interval is too narrow.",
 }
 BACKBONES = "backbones"
-"""Name in `models_not_run` under which stands why Table 2 was not made."""
+"""Key in `models_not_run` of the reason why Table 2 was not made."""
 NO_TABLE_2 = "The backbones were not compared"
 SIGNIFICANT = 0.05
 _MODEL_IN_TEXT = re.compile(rf"\b({'|'.join(name for name in MODEL_NAMES if '-' in name)})\b")
 
 
 def endpoint_name(key: str) -> str:
-    """The endpoint's name in full; the name of a column that is no endpoint key stands as it is."""
+    """The endpoint's full name; a column that is no endpoint key is called by its name."""
     return BY_KEY[key].name if key in BY_KEY else key
 
 
 def model_name(model: str) -> str:
+    """The name of a model or baseline for readers."""
     return MODEL_NAMES.get(model, model)
 
 
@@ -50,7 +51,7 @@ def with_model_names(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """The same with a capital at its start."""
+    """A text with its models named and a capital at its start."""
     named = with_model_names(text)
     return named[:1].upper() + named[1:]
 
@@ -84,7 +85,7 @@ VERDICTS: dict[str, str] = {
 
 
 def leading_protocol(study: Study) -> Protocol | None:
-    """The protocol whose figures stand first: the strict one where it was run."""
+    """The protocol that is reported first: the strict one where it was run."""
     return Protocol.STRICT if Protocol.STRICT in study.protocols else next(iter(study.protocols), None)
 
 
@@ -109,7 +110,7 @@ def _count_sentence(name: str, protocol: ProtocolResult) -> str:
         return f"No endpoint has an AUC under the {name} protocol."
     verb = "have" if above > 1 else "has"
     return (
-        f"Of {total} {_plural(total, 'endpoint')} evaluated, {above or 'none'} {verb} an AUC under the {name} protocol "
+        f"Of {counted(total, 'endpoint')} evaluated, {above or 'none'} {verb} an AUC under the {name} protocol "
         "whose 95 % interval lies above 0.5."
     )
 
@@ -132,10 +133,9 @@ def _baseline_answer(protocol: ProtocolResult) -> list[str]:
         return []
     models = list(dict.fromkeys(model_name(str(protocol.endpoints[key].delong_reference)) for key in compared))
     better = [key for key, comparison in compared.items() if _is_above(comparison)]
-    total = len(compared)
     return [
         f"{_listed(models, 'or')} is better than the tumour's volume alone (p < {SIGNIFICANT} after Holm) in "
-        f"{len(better) or 'none'} of {total} {_plural(total, 'endpoint')}."
+        f"{len(better) or 'none'} of {counted(len(compared), 'endpoint')}."
     ]
 
 
@@ -145,7 +145,7 @@ def _gap_answer(study: Study) -> list[str]:
         return []
     return [
         f"The inner cross-validated AUC of the paper protocol lies {_above_by(sum(gaps) / len(gaps))} the strict AUC "
-        f"on average over {len(gaps)} {_plural(len(gaps), 'endpoint')}."
+        f"on average over {counted(len(gaps), 'endpoint')}."
     ]
 
 
@@ -220,8 +220,8 @@ def _against(
     if note is not None:
         return f"{figures}; no verdict: {note}."
     if comparison is None:
-        place = card.auc_ci is not None and card.auc_ci[0] <= (baseline_card.auc or 0.0) <= card.auc_ci[1]
-        return f"{figures}, {'within' if place else 'outside'} the interval of {name}; no paired test was made."
+        inside = card.auc_ci is not None and card.auc_ci[0] <= (baseline_card.auc or 0.0) <= card.auc_ci[1]
+        return f"{figures}, {'within' if inside else 'outside'} the interval of {name}; no paired test was made."
     test = f"difference {signed(comparison.difference)}, {_p_words(comparison)}"
     if comparison.difference <= 0:
         return f"{figures} ({test}). {name} is no better."
@@ -262,6 +262,11 @@ def _above_by(difference: float) -> str:
     return f"{decimals(abs(difference))} {'above' if difference >= 0 else 'below'}"
 
 
+def counted(number: int, word: str) -> str:
+    """ "1 fold", "2 folds"."""
+    return f"{number} {_plural(number, word)}"
+
+
 def _plural(number: int, word: str) -> str:
     return word if number == 1 else word + "s"
 
@@ -271,6 +276,6 @@ def _listed(words: list[str], last: str = "and") -> str:
 
 
 def order_of(models: dict[str, ModelCard]) -> list[str]:
-    """The models that stand in a result, in the order of the paper, baselines last."""
+    """Names of the models of a result in the order of the paper, baselines last."""
     known = [name for name in ALL_MODELS if name in models]
     return known + [name for name in models if name not in known]

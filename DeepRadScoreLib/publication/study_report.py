@@ -1,4 +1,4 @@
-"""A study as Python users get it: as a table, in a notebook, and as files."""
+"""A study as a table, in a notebook, and as files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class StudyReport(Study):
         return pd.DataFrame(rows, columns=columns).set_index(INDEX)
 
     def save(self, folder: AnyPath, *, progress: Report | bool = False) -> None:
-        """Leave results, report, tables and figures in a folder, see `write_study`."""
+        """Write results, report, tables and figures to a folder, see `write_study`."""
         with reporting(progress) as report:
             write_study(self, as_path(folder, "the folder of the study"), report)
 

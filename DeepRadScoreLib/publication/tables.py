@@ -1,4 +1,4 @@
-"""The tables of a study, in plain numbers for CSV files, and the same as words for a page."""
+"""The tables of a study, as numbers for CSV files and as text for a page."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import confusion_matrix
 
 from DeepRadScoreLib.models import ALL_MODELS, Protocol, Split
 from DeepRadScoreLib.publication.characteristics import table_one
 from DeepRadScoreLib.publication.fold_tables import IDENTITY, coefficients, inner_auc, selected_features
 from DeepRadScoreLib.report.number_text import decimals, measured, p_value, with_interval
 from DeepRadScoreLib.statistics.metrics import Estimate, Interval
-from DeepRadScoreLib.study.results.document import EndpointResult, ModelCard
+from DeepRadScoreLib.study.results.document import EndpointResult, FlowCard, GapCard, ModelCard
 from DeepRadScoreLib.study.results.study import FoldOutcome, Study
 
 METRICS: tuple[str, ...] = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auprc", "brier")
 HELD_OUT, NOT_HELD_OUT = "held out", "not held out"
 NOT_KNOWN_HELD_OUT = "not held out, or without a label"
-MOST_SITES = 6
+MAX_SITES = 6
 P_COLUMNS = ("p", "p_holm")
 COUNTS = ("tp", "fp", "tn", "fn")
 SIZES = ("n", "positives")
@@ -111,7 +112,7 @@ def _groups(study: Study) -> pd.Series | None:
         if [fold.name for fold in folds] == ["test"]:
             return _held_out(study, folds[0])
     sites = study.cohort_table.get("site")
-    if sites is not None and 2 <= sites[sites != ""].nunique() <= MOST_SITES:
+    if sites is not None and 2 <= sites[sites != ""].nunique() <= MAX_SITES:
         return sites
     return None
 
@@ -149,7 +150,7 @@ def _models(study: Study) -> pd.DataFrame:
 
 
 def _cards(study: Study) -> Iterator[tuple[str, str, EndpointResult, str, ModelCard]]:
-    order: dict[str, int] = {name: place for place, name in enumerate(ALL_MODELS)}
+    order: dict[str, int] = {name: number for number, name in enumerate(ALL_MODELS)}
     for protocol, endpoint, result in study.each_endpoint():
         for model in sorted(result.models, key=lambda name: (order.get(name, len(order)), name)):
             yield protocol, endpoint, result, model, result.models[model]
@@ -174,14 +175,10 @@ def _metrics(estimates: dict[str, Estimate]) -> dict[str, float]:
 
 def _confusion(predictions: pd.DataFrame) -> dict[str, float]:
     if predictions.empty or predictions["decision"].isna().any():
-        return dict.fromkeys(("tp", "fp", "tn", "fn"), float("nan"))
-    label, decision = (predictions[name].astype(int) == 1 for name in ("label", "decision"))
-    return {
-        "tp": int((label & decision).sum()),
-        "fp": int((~label & decision).sum()),
-        "tn": int((~label & ~decision).sum()),
-        "fn": int((label & ~decision).sum()),
-    }
+        return dict.fromkeys(COUNTS, float("nan"))
+    counts = confusion_matrix(predictions["label"].astype(int), predictions["decision"].astype(int), labels=[0, 1])
+    (tn, fp), (fn, tp) = counts.tolist()
+    return {"tp": tp, "fp": fp, "tn": tn, "fn": fn}
 
 
 def _calibration(card: ModelCard) -> dict[str, float]:
@@ -198,13 +195,8 @@ def _classifiers(card: ModelCard) -> str:
 def _comparison(result: EndpointResult, model: str) -> dict[str, float | str]:
     comparison = result.delong.get(model)
     if comparison is None:
-        return {
-            "difference": float("nan"),
-            "p": float("nan"),
-            "p_holm": float("nan"),
-            "compared_with": "",
-            "delong_method": "",
-        }
+        missing: dict[str, float | str] = dict.fromkeys(("difference", "p", "p_holm"), float("nan"))
+        return missing | {"compared_with": "", "delong_method": ""}
     return {
         "difference": comparison.difference,
         "p": _number(comparison.p),
@@ -224,28 +216,23 @@ def _training_metrics(study: Study) -> pd.DataFrame:
 
 
 def _optimism(study: Study) -> pd.DataFrame:
-    fields = ["paper_inner_auc", "paper_test_auc", "strict_auc", "optimism_gap"]
+    fields = list(GapCard.model_fields)
     rows = [
-        {"endpoint": endpoint, "model": model} | {name: _number(getattr(gap, name)) for name in fields}
+        {"endpoint": endpoint, "model": model} | gap.model_dump()
         for endpoint, gaps in study.optimism.items()
         for model, gap in gaps.items()
     ]
-    return pd.DataFrame(rows, columns=["endpoint", "model", *fields])
+    return pd.DataFrame(rows, columns=["endpoint", "model", *fields]).astype(dict.fromkeys(fields, float))
 
 
 def _flow(study: Study) -> pd.DataFrame:
     rows = [
-        {
-            "endpoint": endpoint,
-            "patients": card.patients,
-            "labelled": card.labelled,
-            "positives": card.positives,
-            "not_run": card.not_run or "",
-            "warnings": " ".join(card.warnings),
-        }
+        {"endpoint": endpoint}
+        | card.model_dump()
+        | {"not_run": card.not_run or "", "warnings": " ".join(card.warnings)}
         for endpoint, card in study.flow.items()
     ]
-    return pd.DataFrame(rows, columns=["endpoint", "patients", "labelled", "positives", "not_run", "warnings"])
+    return pd.DataFrame(rows, columns=["endpoint", *FlowCard.model_fields])
 
 
 def _events_per_variable(study: Study) -> pd.DataFrame:

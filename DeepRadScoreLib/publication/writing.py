@@ -25,14 +25,14 @@ RESULTS = "results.json"
 LISTING = "files.sha256"
 LISTED_FOLDERS = ("tables", "figures")
 PAGE_COLOURS = 256
-"""Colours of a figure that stands in the page as pixels."""
+"""Colours of a figure that the page shows as PNG."""
 
 
 def write_study(study: Study, folder: Path, report: Report = ignore) -> None:
-    """Leave the results of a study in a folder: all of them, or what was there before.
+    """Write the results of a study to a folder: all of them, or the folder stays as it was.
 
     `results.json`, `predictions.csv`, `tables/*.csv`, `figures/*.svg` and `*.png`, `report.html`, and `files.sha256`,
-    which lists them (`sha256sum -c` reads it); how they come there is said at `write_folder`, `results.json` last. A
+    which lists them (`sha256sum -c` reads it); moved as `write_folder` does, `results.json` last. A
     table or figure that an earlier run listed and this one lacks is removed unless it was changed since; other files
     stay.
 
@@ -44,11 +44,7 @@ def write_study(study: Study, folder: Path, report: Report = ignore) -> None:
     ------
     OutputError: the folder cannot be written.
     """
-
-    def write(fresh: Path) -> None:
-        _write_files(study, fresh, report)
-
-    write_folder(folder, write, _outdated, last=(LISTING, RESULTS))
+    write_folder(folder, lambda new: _write_files(study, new, report), _outdated, last=(LISTING, RESULTS))
 
 
 def _write_files(study: Study, folder: Path, report: Report) -> None:
@@ -70,7 +66,7 @@ def _write_files(study: Study, folder: Path, report: Report) -> None:
 
 
 def _csv(table: pd.DataFrame) -> str:
-    """Every digit kept; missing is an empty cell."""
+    """CSV with every digit; missing values are empty cells."""
     return table.to_csv(index=False, lineterminator="\n")
 
 

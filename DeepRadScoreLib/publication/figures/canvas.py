@@ -1,4 +1,4 @@
-"""The canvas all figures of a study share: sizes in mm as printed, colours, line styles, wording."""
+"""What all figures of a study share: page with heading and caption, sizes in mm as printed, colours, line styles."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ BLACK, GREY, PALE = "#000000", "#6b6b6b", "#d0d0d0"
 BLUE, SKY, GREEN, ORANGE, VERMILION, PURPLE = "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7"
 FULL_WIDTH, HALF_WIDTH = 180.0, 88.0
 """Two columns and one column of a journal's page, mm."""
-MOST_BODY = 212.0
+MAX_BODY = 212.0
 """Height that leaves room for heading and caption on a page of 247 mm, mm."""
 LINE_MM = 3.4
 MM_PER_INCH, POINTS_PER_INCH = 25.4, 72.0
@@ -54,7 +54,7 @@ MM_PER_INCH, POINTS_PER_INCH = 25.4, 72.0
 
 @dataclass(frozen=True)
 class Look:
-    """How a model is called and drawn: colour, and what tells it apart without colour."""
+    """Name and drawing style of a model; line, marker and hatch distinguish it without colour."""
 
     name: str
     colour: str
@@ -78,7 +78,7 @@ PROTOCOL_TITLES: dict[str, str] = {Protocol.STRICT: "strict protocol", Protocol.
 
 @dataclass(frozen=True)
 class Page:
-    """A figure with a heading above and a caption below; places are mm from the upper left corner of its body."""
+    """A figure with heading and caption; positions are in mm from the upper left corner of the body between them."""
 
     figure: Figure
     width: float
@@ -87,13 +87,17 @@ class Page:
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
         """Axes of this size, their upper left corner at (x, y)."""
-        place = (x / self.width, 1 - (self.top + y + height) / self.height, width / self.width, height / self.height)
-        return self.figure.add_axes(place)
+        bottom = 1 - (self.top + y + height) / self.height
+        return self.figure.add_axes((x / self.width, bottom, width / self.width, height / self.height))
 
     def text(self, x: float, y: float, text: str, **style: Any) -> Artist:
         """Text hung at (x, y) by its upper left corner unless `style` says otherwise."""
         style = {"ha": "left", "va": "top", "fontsize": SMALL, **style}
-        return self.figure.text(x / self.width, 1 - (self.top + y) / self.height, text, **style)
+        return self.figure.text(*self.fraction(x, y), text, **style)
+
+    def fraction(self, x: float, y: float) -> tuple[float, float]:
+        """A position in mm as fractions of the figure from its lower left corner, as matplotlib wants it."""
+        return x / self.width, 1 - (self.top + y) / self.height
 
 
 def new_page(
@@ -142,9 +146,9 @@ def _legend_columns(legend: Sequence[Artist], width: float) -> int:
     return next((n for n in range(len(widths), 1, -1) if n * max(widths) <= width), 1)
 
 
-def heading(page: Page, x: float, y: float, key: str, room: float) -> None:
-    """An endpoint's name in bold, shortened to `room` mm."""
-    page.text(x, y, fitted(endpoint_name(key), room, MEDIUM, bold=True), fontsize=MEDIUM, weight="bold")
+def draw_heading(page: Page, x: float, y: float, key: str, width: float) -> None:
+    """Draw an endpoint's name in bold, shortened to `width` mm."""
+    page.text(x, y, fitted(endpoint_name(key), width, MEDIUM, bold=True), fontsize=MEDIUM, weight="bold")
 
 
 def text_width(text: str, points: float, bold: bool = False) -> float:
@@ -154,7 +158,7 @@ def text_width(text: str, points: float, bold: bool = False) -> float:
 
 @lru_cache(maxsize=4096)
 def _advance(letter: str, bold: bool) -> float:
-    """How far a letter moves the pen, in ems."""
+    """Width of a letter in ems."""
     font = FontProperties(family=FONT, weight="bold" if bold else "normal")
     width, _, _ = text_to_path.get_text_width_height_descent(letter, font, ismath=False)
     return float(width) / font.get_size_in_points()
@@ -164,15 +168,15 @@ def fitted(text: str, width: float, points: float, bold: bool = False) -> str:
     """The text, its middle replaced by an ellipsis if it is wider than `width` mm."""
     if text_width(text, points, bold) <= width:
         return text
-    for kept in range(len(text) - 1, 1, -1):
-        short = text[: -(-kept // 2)] + "…" + text[len(text) - kept // 2 :]
+    for letters in range(len(text) - 1, 1, -1):
+        short = text[: -(-letters // 2)] + "…" + text[len(text) - letters // 2 :]
         if text_width(short, points, bold) <= width:
             return short
     return "…"
 
 
 def wrapped(text: str, width: float, points: float, bold: bool = False) -> list[str]:
-    """The lines of a text no wider than `width` mm; a line break in it stays one, a word too long is shortened."""
+    """The text in lines no wider than `width` mm; its line breaks are preserved, a word too long is shortened."""
     lines = []
     for paragraph in text.split("\n"):
         line = ""
@@ -194,9 +198,9 @@ def model_legend(models: Iterable[str]) -> list[Artist]:
     return [Line2D([], [], label=LOOKS[model].name, **LOOKS[model].line_style()) for model in models]
 
 
-def noted(card: ModelCard) -> bool:
-    """Whether something speaks against the interval of an AUC: it then has a dagger."""
-    return card.auc_note is not None and card.auc_ci is not None
+def dagger(card: ModelCard) -> str:
+    """The mark of an AUC with a note against its interval, else ""."""
+    return "†" if card.auc_note is not None and card.auc_ci is not None else ""
 
 
 def interval_methods(cards: Iterable[ModelCard]) -> str:

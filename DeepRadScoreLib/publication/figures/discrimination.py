@@ -17,16 +17,7 @@ from sklearn.metrics import roc_curve
 
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS
 from DeepRadScoreLib.models import MODELS, Baseline, Model, Protocol
-from DeepRadScoreLib.publication.figures.canvas import (
-    BLACK,
-    GREY,
-    LOOKS,
-    PALE,
-    absence,
-    interval_methods,
-    model_legend,
-    noted,
-)
+from DeepRadScoreLib.publication.figures import canvas
 from DeepRadScoreLib.publication.figures.panels import NO_LINE, panel_page, unit_square, value_legend
 from DeepRadScoreLib.report.number_text import with_interval
 from DeepRadScoreLib.study.results.document import EndpointResult, ModelCard
@@ -64,29 +55,29 @@ def roc(study: Study, protocol: Protocol) -> Figure:
     result, folds = study.protocols[protocol], study.folds[protocol]
     shown = (*MODELS, Baseline.VOLUME)
     several = len(folds) > 1
-    methods = interval_methods(c for e in result.endpoints.values() for c in e.models.values())
+    methods = canvas.interval_methods(c for e in result.endpoints.values() for c in e.models.values())
     how = (
         f"ROC curves of the {len(folds)} test parts averaged vertically; bands: ± 1 SD over the test parts. "
         "Legends: mean AUC over the test parts (95 % interval). "
         if several
         else "ROC curves of the held-out part. Legends: AUC (95 % interval). "
     )
-    with_dagger = any(noted(c) for e in result.endpoints.values() for m, c in e.models.items() if m in shown)
-    dagger = " †: this interval is not to be relied on; the table of AUCs says why." if with_dagger else ""
+    has_dagger = any(canvas.dagger(c) for e in result.endpoints.values() for m, c in e.models.items() if m in shown)
+    note = " †: this interval is not to be relied on; the table of AUCs says why." if has_dagger else ""
     page, panels = panel_page(
         "ROC",
-        f"{how}{f'Method of the interval: {methods}. ' if methods else ''}Split: {result.split}.{dagger}",
+        f"{how}{f'Method of the interval: {methods}. ' if methods else ''}Split: {result.split}.{note}",
         study,
         protocol,
-        model_legend(shown),
+        canvas.model_legend(shown),
         ("1 − specificity", "Sensitivity"),
     )
     for (key, endpoint), axes in zip(result.endpoints.items(), panels, strict=True):
-        axes.plot([0, 1], [0, 1], color=PALE, linewidth=0.7, zorder=1)
+        axes.plot([0, 1], [0, 1], color=canvas.PALE, linewidth=0.7, zorder=1)
         handles = []
         for model in shown:
             card = endpoint.models.get(model)
-            missing = absence(model, card)
+            missing = canvas.absence(model, card)
             if missing or card is None:
                 handles.append(Line2D([], [], label=missing, **NO_LINE))
                 continue
@@ -98,13 +89,13 @@ def roc(study: Study, protocol: Protocol) -> Figure:
 
 def _draw_roc(axes: Axes, key: str, model: str, card: ModelCard, folds: Sequence[FoldOutcome], several: bool) -> Line2D:
     parts = [_of(fold, key, model) for fold in folds]
-    label = with_interval(card.auc, card.auc_ci) + ("†" if noted(card) else "")
-    style, order = LOOKS[model].line_style(), 3 if model == Model.FUSED else 2
+    label = with_interval(card.auc, card.auc_ci) + canvas.dagger(card)
+    style, order = canvas.LOOKS[model].line_style(), 3 if model == Model.FUSED else 2
     if several:
         x, mean, sd, _ = average_roc(parts)
         if model in MODELS:
             low, high = np.clip(mean - sd, 0, 1), np.clip(mean + sd, 0, 1)
-            axes.fill_between(x, low, high, color=LOOKS[model].colour, alpha=0.13, linewidth=0)
+            axes.fill_between(x, low, high, color=canvas.LOOKS[model].colour, alpha=0.13, linewidth=0)
     else:
         x, mean, _ = roc_curve(*parts[0])
     return axes.plot(x, mean, label=label, zorder=order, gid=model, **style)[0]
@@ -119,7 +110,12 @@ def _of(fold: FoldOutcome, key: str, model: str) -> tuple[np.ndarray, np.ndarray
 def inner_auc(study: Study, protocol: Protocol) -> Figure:
     """Inner cross-validated AUCs of the seven classifiers of each model; how often each was chosen (Fig. 3b-d)."""
     legend: list[Artist] = [
-        Patch(facecolor=_tint(LOOKS[m].colour), edgecolor=LOOKS[m].colour, hatch=LOOKS[m].hatch, label=LOOKS[m].name)
+        Patch(
+            facecolor=_tint(canvas.LOOKS[m].colour),
+            edgecolor=canvas.LOOKS[m].colour,
+            hatch=canvas.LOOKS[m].hatch,
+            label=canvas.LOOKS[m].name,
+        )
         for m in MODELS
     ]
     result = study.protocols[protocol]
@@ -151,7 +147,7 @@ def _draw_inner(axes: Axes, endpoint: EndpointResult, several: bool) -> None:
     for place, model in enumerate(MODELS):
         card = endpoint.models.get(model)
         if card is None or card.not_run is not None or not card.inner_aucs:
-            missing.append(f"{LOOKS[model].name}: not run")
+            missing.append(f"{canvas.LOOKS[model].name}: not run")
             continue
         chosen = Counter(card.classifier.values())
         for number, name in enumerate(names):
@@ -164,9 +160,14 @@ def _draw_inner(axes: Axes, endpoint: EndpointResult, several: bool) -> None:
             lowest, highest = min(lowest, float(whiskers[0])), max(highest, float(whiskers[1]))
             if name in chosen:
                 mark = str(chosen[name]) if several else "★"
-                style: dict[str, Any] = {"ha": "center", "va": "top", "color": LOOKS[model].colour, "weight": "bold"}
+                style: dict[str, Any] = {
+                    "ha": "center",
+                    "va": "top",
+                    "color": canvas.LOOKS[model].colour,
+                    "weight": "bold",
+                }
                 axes.text(x, 0.995 if place == 1 else 0.925, mark, transform=axes.get_xaxis_transform(), **style)
-    axes.axhline(0.5, color=PALE, linewidth=0.7, zorder=0)
+    axes.axhline(0.5, color=canvas.PALE, linewidth=0.7, zorder=0)
     axes.set_xlim(-0.6, max(len(names), 1) - 0.4)
     span = highest - lowest
     axes.set_ylim(lowest - (0.04 + 0.08 * len(missing)) * span, highest + 0.19 * span)
@@ -174,11 +175,11 @@ def _draw_inner(axes: Axes, endpoint: EndpointResult, several: bool) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.tick_params(axis="x", length=0, pad=2)
     if missing:
-        axes.text(0.02, 0.02, "\n".join(missing), transform=axes.transAxes, va="bottom", color=GREY)
+        axes.text(0.02, 0.02, "\n".join(missing), transform=axes.transAxes, va="bottom", color=canvas.GREY)
 
 
 def _draw_box(axes: Axes, x: float, values: list[float], model: str, chosen: bool) -> None:
-    look = LOOKS[model]
+    look = canvas.LOOKS[model]
     drawn = axes.boxplot(
         [values],
         positions=[x],
@@ -188,7 +189,7 @@ def _draw_box(axes: Axes, x: float, values: list[float], model: str, chosen: boo
         patch_artist=True,
         manage_ticks=False,
         boxprops={"facecolor": _tint(look.colour) if chosen else "white", "edgecolor": look.colour, "linewidth": 0.7},
-        medianprops={"color": BLACK, "linewidth": 1.0},
+        medianprops={"color": canvas.BLACK, "linewidth": 1.0},
         whiskerprops={"color": look.colour, "linewidth": 0.7},
         capprops={"color": look.colour, "linewidth": 0.7},
     )

@@ -12,29 +12,16 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 
 from DeepRadScoreLib.models import Protocol
-from DeepRadScoreLib.publication.figures.canvas import (
-    BLUE,
-    FULL_WIDTH,
-    GREY,
-    ORANGE,
-    PALE,
-    PROTOCOL_TITLES,
-    SKY,
-    SMALL,
-    Page,
-    fitted,
-    heading,
-    new_page,
-)
+from DeepRadScoreLib.publication.figures import canvas
 from DeepRadScoreLib.publication.sentences import endpoint_name
 from DeepRadScoreLib.report.wording import COLUMN_NAMES
 from DeepRadScoreLib.study.results.document import CorrelationCard, EndpointResult
 from DeepRadScoreLib.study.results.study import Explanation, FoldOutcome, Study
 
 SOURCES: dict[str, tuple[str, str, str]] = {
-    "radscore_tumour": (COLUMN_NAMES["radscore_tumour"], BLUE, ""),
-    "radscore_peritumoral": (COLUMN_NAMES["radscore_peritumoral"], SKY, "/////"),
-    "deep": ("Deep features", ORANGE, ""),
+    "radscore_tumour": (COLUMN_NAMES["radscore_tumour"], canvas.BLUE, ""),
+    "radscore_peritumoral": (COLUMN_NAMES["radscore_peritumoral"], canvas.SKY, "/////"),
+    "deep": ("Deep features", canvas.ORANGE, ""),
 }
 """Where a column comes from: name, colour, hatch."""
 HEADS = ("Tumour", "Peritumoral", "Deep")
@@ -62,8 +49,8 @@ def correlation(study: Study, protocol: Protocol) -> Figure:
     height, row, gap, left, plot = 0.0, 4.8, 7.0, 34.0, 92.0
     heights = {key: row * (each[0].correlations[0].shape[0] if each else 1) for key, each in found.items()}
     body = sum(heights.values()) + gap * len(heights) + 7.5
-    page = new_page(
-        f"Correlation of RadScores with deep features, {PROTOCOL_TITLES[protocol]}",
+    page = canvas.new_page(
+        f"Correlation of RadScores with deep features, {canvas.PROTOCOL_TITLES[protocol]}",
         "|Pearson's r| in the test cases, averaged over networks. Deep features of different networks are not aligned: "
         "a column is the k-th feature of each, and its mean says how strong correlations are, not of which feature. "
         "Right: largest and mean ± SD of |r| over all RadScores, features and networks.",
@@ -72,7 +59,7 @@ def correlation(study: Study, protocol: Protocol) -> Figure:
     )
     image = None
     for key, each in found.items():
-        heading(page, 2, height + 1.6, key, left + plot)
+        canvas.draw_heading(page, 2, height + 1.6, key, left + plot)
         axes = page.axes(left, height + gap - 1.2, plot, heights[key])
         height += gap + heights[key]
         if not each:
@@ -83,10 +70,10 @@ def correlation(study: Study, protocol: Protocol) -> Figure:
         image = _heat_map(axes, mean_absolute(networks), names, last=key == list(found)[-1])
         _print_summary(page, left + plot + 3, height - heights[key] - 1.2, result.endpoints[key].correlation)
     if image is not None:
-        bar = page.axes(FULL_WIDTH - 42, -4, 28, 2.2)
+        bar = page.axes(canvas.FULL_WIDTH - 42, -4, 28, 2.2)
         page.figure.colorbar(image, cax=bar, orientation="horizontal", ticks=(0, 0.5, 1))
         bar.tick_params(pad=1.5)
-        page.text(FULL_WIDTH - 44, -4.3, "|r|", ha="right")
+        page.text(canvas.FULL_WIDTH - 44, -4.3, "|r|", ha="right")
     return page.figure
 
 
@@ -103,9 +90,9 @@ def _heat_map(axes: Axes, values: np.ndarray, names: Sequence[str], last: bool) 
     return image
 
 
-def _print_summary(page: Page, x: float, y: float, card: CorrelationCard | None) -> None:
+def _print_summary(page: canvas.Page, x: float, y: float, card: CorrelationCard | None) -> None:
     if card is None or card.largest is None or card.mean is None or card.sd is None:
-        page.text(x, y + 0.9, "|r| not estimated", color=GREY)
+        page.text(x, y + 0.9, "|r| not estimated", color=canvas.GREY)
         return
     networks = "1 network" if card.networks == 1 else f"{card.networks} networks"
     text = f"max {card.largest:.2f}, mean {card.mean:.2f} ± {card.sd:.2f}\n{networks}"
@@ -117,8 +104,8 @@ def contributions(study: Study, protocol: Protocol) -> Figure:
     result = study.protocols[protocol]
     row, left, top, plot = 5.6, 38.0, 4.0, 93.0
     body = top + row * len(result.endpoints) + 5
-    page = new_page(
-        f"Contributions to Deep-RadScore, {PROTOCOL_TITLES[protocol]}",
+    page = canvas.new_page(
+        f"Contributions to Deep-RadScore, {canvas.PROTOCOL_TITLES[protocol]}",
         "Share of each column in the mean |Shapley value| of the test cases, columns of one source added up, averaged "
         "over the outer folds in which it found a signal. A share says what the score rests on, not whether the score "
         "is any good.",
@@ -132,7 +119,9 @@ def contributions(study: Study, protocol: Protocol) -> Figure:
         page.text(x, 0.3, head, ha="right", weight="bold")
     for number, (key, endpoint) in enumerate(result.endpoints.items()):
         y = top + row * (number + 0.5)
-        page.text(left - 2, y, fitted(endpoint_name(key), left - 4, SMALL), ha="right", va="center_baseline")
+        page.text(
+            left - 2, y, canvas.fitted(endpoint_name(key), left - 4, canvas.SMALL), ha="right", va="center_baseline"
+        )
         for x, share in zip(columns, _stacked_bar(axes, number, endpoint), strict=False):
             page.text(x, y, f"{100 * share:.0f} %", ha="right", va="center_baseline")
     axes.set_xlim(0, 1)
@@ -148,7 +137,7 @@ def _stacked_bar(axes: Axes, y: int, endpoint: EndpointResult) -> list[float]:
     for column, share in endpoint.contributions.items():
         shares[source_of(column)] += share
     if sum(shares.values()) == 0:
-        axes.text(0.01, y, "Deep-RadScore: not run, or without a signal in any fold", va="center", color=GREY)
+        axes.text(0.01, y, "Deep-RadScore: not run, or without a signal in any fold", va="center", color=canvas.GREY)
         return []
     start = 0.0
     for source, share in shares.items():
@@ -163,8 +152,8 @@ def _note(axes: Axes, text: str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
-    axes.text(0, 0.5, text, transform=axes.transAxes, va="center", color=GREY)
-    axes.axhline(0.02, color=PALE, linewidth=0.4)
+    axes.text(0, 0.5, text, transform=axes.transAxes, va="center", color=canvas.GREY)
+    axes.axhline(0.02, color=canvas.PALE, linewidth=0.4)
 
 
 def _explanations(folds: Sequence[FoldOutcome], key: str) -> list[Explanation]:

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from DeepRadScoreLib.models import Model, Protocol
-from DeepRadScoreLib.publication.figures.canvas import (
-    FULL_WIDTH,
-    GREY,
-    PROTOCOL_TITLES,
-    SMALL,
-    Page,
-    fitted,
-    heading,
-    new_page,
-)
-from DeepRadScoreLib.report.figures import HEAT_MAP, MIN_HEAT, NETWORK_WINDOW
+from DeepRadScoreLib.publication.figures import canvas
+from DeepRadScoreLib.report.figures import HEAT_MAP, HEAT_TICKS, MIN_HEAT, NETWORK_WINDOW, heat_colours
 from DeepRadScoreLib.study.results.study import CamExample, FoldOutcome, Study
 
 PER_PAGE = 5
@@ -42,14 +31,10 @@ def cam_pairs(folds: Sequence[FoldOutcome]) -> dict[str, Pair]:
         found = [(_distance(fold, cam), cam) for fold in folds for cam in fold.cams if cam.endpoint == key]
         most, least = ([each for each in found if each[1].kind == kind] for kind in KINDS)
         pairs[key] = (
-            max(most, key=_first)[1] if most else None,
-            min(least, key=_first)[1] if least else None,
+            max(most, key=itemgetter(0))[1] if most else None,
+            min(least, key=itemgetter(0))[1] if least else None,
         )
     return pairs
-
-
-def _first(pair: tuple[float, CamExample]) -> float:
-    return pair[0]
 
 
 def _distance(fold: FoldOutcome, cam: CamExample) -> float:
@@ -66,19 +51,19 @@ def gradcam_pages(folds: Sequence[FoldOutcome]) -> list[dict[str, Pair]]:
 def gradcam_figure(study: Study, protocol: Protocol, pairs: dict[str, Pair]) -> Figure:
     """A row per endpoint of one page: patch, and patch with map, of the most and of the least certain case."""
     row = TITLE_MM + IMAGE_MM + 1
-    page = new_page(
-        f"Grad-CAM of the most and the least certain case, {PROTOCOL_TITLES[protocol]}",
+    page = canvas.new_page(
+        f"Grad-CAM of the most and the least certain case, {canvas.PROTOCOL_TITLES[protocol]}",
         _caption(pairs, several=len(study.folds[protocol]) > 1),
         row * len(pairs),
         label=study.label,
     )
     for number, (key, pair) in enumerate(pairs.items()):
         y = row * number
-        heading(page, 2, y + 0.6, key, 2 * IMAGE_MM)
-        for place, example in enumerate(pair):
-            x = 2 + place * (2 * IMAGE_MM + GAP_MM + PAIR_GAP_MM)
+        canvas.draw_heading(page, 2, y + 0.6, key, 2 * IMAGE_MM)
+        for side, example in enumerate(pair):
+            x = 2 + side * (2 * IMAGE_MM + GAP_MM + PAIR_GAP_MM)
             if example is None:
-                page.text(x, y + 4.6, f"{KINDS[place].capitalize()}: no example", color=GREY)
+                page.text(x, y + 4.6, f"{KINDS[side].capitalize()}: no example", color=canvas.GREY)
                 continue
             page.text(x, y + 4.8, _words(example))
             _draw_patch(page.axes(x, y + TITLE_MM, IMAGE_MM, IMAGE_MM), example, with_map=False)
@@ -89,8 +74,8 @@ def gradcam_figure(study: Study, protocol: Protocol, pairs: dict[str, Pair]) -> 
 
 def _words(example: CamExample) -> str:
     numbers = f": label {example.label}, probability {example.probability:.2f}, "
-    room = 2 * IMAGE_MM + GAP_MM - 52
-    return f"{example.kind.capitalize()}{numbers}{fitted(example.case_id, room, SMALL)}"
+    width = 2 * IMAGE_MM + GAP_MM - 52
+    return f"{example.kind.capitalize()}{numbers}{canvas.fitted(example.case_id, width, canvas.SMALL)}"
 
 
 def _caption(pairs: dict[str, Pair], *, several: bool) -> str:
@@ -116,8 +101,7 @@ def _draw_patch(axes: Axes, example: CamExample, *, with_map: bool) -> None:
     axes.set_axis_off()
 
 
-def _colour_bar(page: Page) -> None:
-    shown = ListedColormap(colormaps[HEAT_MAP](np.linspace(MIN_HEAT, 1, 256)))
-    bar = page.axes(FULL_WIDTH - 12, TITLE_MM + 4, 2.4, IMAGE_MM - 6)
-    page.figure.colorbar(ScalarMappable(Normalize(MIN_HEAT, 1), shown), cax=bar, ticks=(MIN_HEAT, 0.5, 0.75, 1))
+def _colour_bar(page: canvas.Page) -> None:
+    bar = page.axes(canvas.FULL_WIDTH - 12, TITLE_MM + 4, 2.4, IMAGE_MM - 6)
+    page.figure.colorbar(heat_colours(), cax=bar, ticks=HEAT_TICKS)
     bar.tick_params(length=2, pad=1.5)

@@ -12,17 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from DeepRadScoreLib.models import MODELS, Baseline, Protocol
-from DeepRadScoreLib.publication.figures.canvas import (
-    FULL_WIDTH,
-    GREY,
-    LOOKS,
-    Page,
-    absence,
-    heading,
-    interval_methods,
-    new_page,
-    noted,
-)
+from DeepRadScoreLib.publication.figures import canvas
 from DeepRadScoreLib.report.number_text import decimals, signed, with_interval
 from DeepRadScoreLib.study.results.document import ModelCard
 from DeepRadScoreLib.study.results.study import Study
@@ -38,7 +28,7 @@ def auc_overview(study: Study) -> Figure:
     protocols = [name for name in Protocol if name in study.protocols]
     keys = [k for k in study.flow if any(k in study.protocols[p].endpoints for p in protocols)]
     body = HEAD_MM + len(keys) * (TITLE_MM + len(ROWS) * ROW_MM + 1.2) + 9
-    page = new_page(
+    page = canvas.new_page(
         "AUC of every endpoint and model",
         _caption(study, protocols),
         body,
@@ -51,9 +41,9 @@ def auc_overview(study: Study) -> Figure:
         page.text(x, 0.3, words, weight="bold", linespacing=1.15)
     y = HEAD_MM
     for key in keys:
-        left, right = -NAMES_MM / PLOT_MM, (FULL_WIDTH - NAMES_MM) / PLOT_MM
+        left, right = -NAMES_MM / PLOT_MM, (canvas.FULL_WIDTH - NAMES_MM) / PLOT_MM
         axes.axhspan(y, y + TITLE_MM, left, right, color="#f1f1f1", linewidth=0, zorder=0, clip_on=False)
-        heading(page, 2, y + 0.7, key, FULL_WIDTH - 4)
+        canvas.draw_heading(page, 2, y + 0.7, key, canvas.FULL_WIDTH - 4)
         y += TITLE_MM
         for model in ROWS:
             _row(page, axes, study, protocols, key, model, y + ROW_MM / 2, [x for x, _ in columns])
@@ -70,7 +60,7 @@ def _lowest(study: Study, protocols: Sequence[Protocol]) -> float:
     return max(floor(10 * min(drawn, default=0.4)) / 10, 0.0) if min(drawn, default=1.0) < 0.4 else 0.4
 
 
-def _axes(page: Page, body: float, lowest: float) -> Axes:
+def _axes(page: canvas.Page, body: float, lowest: float) -> Axes:
     """Axes whose y are mm of the body, so that rows and their texts share places."""
     axes = page.axes(NAMES_MM, HEAD_MM, PLOT_MM, body - HEAD_MM - 8)
     axes.set_ylim(body - 8, HEAD_MM)
@@ -78,7 +68,7 @@ def _axes(page: Page, body: float, lowest: float) -> Axes:
     axes.set_xlabel("AUC")
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.axvline(0.5, color=GREY, linewidth=0.7, zorder=1)
+    axes.axvline(0.5, color=canvas.GREY, linewidth=0.7, zorder=1)
     axes.grid(axis="x", color="#ececec", linewidth=0.5, zorder=0)
     axes.set_axisbelow(True)
     return axes
@@ -97,7 +87,7 @@ def _columns(protocols: Sequence[Protocol]) -> list[tuple[float, str]]:
 
 
 def _row(
-    page: Page,
+    page: canvas.Page,
     axes: Axes,
     study: Study,
     protocols: Sequence[Protocol],
@@ -106,16 +96,16 @@ def _row(
     y: float,
     columns: Sequence[float],
 ) -> None:
-    look, middle = LOOKS[model], {"va": "center_baseline"}
-    page.text(4, y, look.name, color=GREY if model == Baseline.VOLUME else "black", **middle)
+    look, middle = canvas.LOOKS[model], {"va": "center_baseline"}
+    page.text(4, y, look.name, color=canvas.GREY if model == Baseline.VOLUME else "black", **middle)
     cards = {p: _card(study, p, key, model) for p in protocols}
     main = cards[protocols[0]]
-    missing = absence(model, main)
+    missing = canvas.absence(model, main)
     if missing or main is None:
-        page.text(columns[0], y, missing.split(": ")[1] if missing else "", color=GREY, **middle)
+        page.text(columns[0], y, missing.split(": ")[1] if missing else "", color=canvas.GREY, **middle)
     else:
         _marker(axes, main, y - (0.5 if len(protocols) > 1 else 0), {"marker": "o", **_filled(look.colour)}, 1.2)
-        text = with_interval(main.auc, main.auc_ci) + ("†" if noted(main) else "")
+        text = with_interval(main.auc, main.auc_ci) + canvas.dagger(main)
         page.text(columns[0], y, text, **middle)
     if len(protocols) == 1:
         if main is not None and not missing:
@@ -124,11 +114,11 @@ def _row(
     paper = cards[Protocol.PAPER]
     if paper is not None and paper.auc is not None:
         _marker(axes, paper, y + 0.6, {"marker": "s", **_hollow(look.colour)}, 0.7)
-        page.text(columns[1], y, decimals(paper.auc) + ("†" if noted(paper) else ""), **middle)
+        page.text(columns[1], y, decimals(paper.auc) + canvas.dagger(paper), **middle)
     _gap(page, axes, study, key, model, y, columns)
 
 
-def _gap(page: Page, axes: Axes, study: Study, key: str, model: str, y: float, columns: Sequence[float]) -> None:
+def _gap(page: canvas.Page, axes: Axes, study: Study, key: str, model: str, y: float, columns: Sequence[float]) -> None:
     gap = study.optimism.get(key, {}).get(model)
     if gap is None or gap.paper_inner_auc is None:
         return
@@ -165,10 +155,17 @@ def _card(study: Study, protocol: Protocol, key: str, model: str) -> ModelCard |
 
 def _legend(protocols: Sequence[Protocol]) -> list[Artist]:
     size: dict[str, Any] = {"markersize": 3.8}
-    strict = Line2D([], [], marker="o", color=GREY, linewidth=1.2, label=f"{protocols[0].capitalize()} test", **size)
+    strict = Line2D(
+        [], [], marker="o", color=canvas.GREY, linewidth=1.2, label=f"{protocols[0].capitalize()} test", **size
+    )
     if len(protocols) == 1:
         return [strict]
-    dashed: dict[str, Any] = {"linestyle": (0, (2, 1)), "linewidth": 0.8, "color": GREY, "markerfacecolor": "white"}
+    dashed: dict[str, Any] = {
+        "linestyle": (0, (2, 1)),
+        "linewidth": 0.8,
+        "color": canvas.GREY,
+        "markerfacecolor": "white",
+    }
     return [
         strict,
         Line2D([], [], marker="s", label="Paper test", **dashed, **size),
@@ -180,7 +177,7 @@ def _legend(protocols: Sequence[Protocol]) -> list[Artist]:
 def _caption(study: Study, protocols: Sequence[Protocol]) -> str:
     endpoints = [e for p in protocols for e in study.protocols[p].endpoints.values()]
     cards = [e.models[model] for e in endpoints for model in ROWS if model in e.models]
-    methods = interval_methods(cards)
+    methods = canvas.interval_methods(cards)
     parts = ["AUC with its 95 % interval; the grey upright line is chance."]
     if methods:
         parts.append(f"Methods of the intervals: {methods}.")
@@ -188,7 +185,7 @@ def _caption(study: Study, protocols: Sequence[Protocol]) -> str:
         parts.append(
             "Optimism gap: what the paper protocol's inner cross-validation promises less what the strict one finds."
         )
-    if any(map(noted, cards)):
+    if any(map(canvas.dagger, cards)):
         parts.append("†: this interval is not to be relied on; the table of AUCs says why.")
     parts.extend(f"{p.capitalize()}: {study.protocols[p].split}." for p in protocols)
     return " ".join(parts)

@@ -11,18 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from DeepRadScoreLib.models import MODELS, Protocol
-from DeepRadScoreLib.publication.figures.canvas import (
-    FULL_WIDTH,
-    GREY,
-    HALF_WIDTH,
-    MOST_BODY,
-    PROTOCOL_TITLES,
-    SMALL,
-    Page,
-    fitted,
-    heading,
-    new_page,
-)
+from DeepRadScoreLib.publication.figures import canvas
 from DeepRadScoreLib.study.results.document import EndpointResult
 from DeepRadScoreLib.study.results.study import Study
 
@@ -49,9 +38,9 @@ class Grid:
     def of(cls, count: int, height_share: float = 1.0) -> Grid:
         """The grid for so many panels; `height_share` is the height of a plot over its width."""
         columns = {1: 1, 2: 2, 4: 2}.get(count, 3)
-        width = HALF_WIDTH if columns == 1 else FULL_WIDTH
+        width = canvas.HALF_WIDTH if columns == 1 else canvas.FULL_WIDTH
         plot, rows = width / columns - cls.LEFT - cls.RIGHT, -(-count // columns)
-        tallest = MOST_BODY / rows - cls.ABOVE - cls.BELOW
+        tallest = canvas.MAX_BODY / rows - cls.ABOVE - cls.BELOW
         return cls(columns, rows, width, plot, min(plot * height_share, tallest))
 
     @property
@@ -63,7 +52,7 @@ class Grid:
         """Height of all panels and the axis label below, mm."""
         return self.rows * self.cell_height + 3.5
 
-    def panels(self, page: Page, titles: Sequence[tuple[str, str]], x_label: str, y_label: str) -> list[Axes]:
+    def panels(self, page: canvas.Page, titles: Sequence[tuple[str, str]], x_label: str, y_label: str) -> list[Axes]:
         """Axes titled by endpoint and a line below; `titles` are (key, line). Axis labels stand at the outer panels."""
         panels = []
         for number, (key, below) in enumerate(titles):
@@ -71,8 +60,8 @@ class Grid:
             x, y = column * (self.width / self.columns), row * self.cell_height
             axes = page.axes(x + self.LEFT, y + self.ABOVE, self.plot_width, self.plot_height)
             room = self.plot_width + self.RIGHT
-            heading(page, x + self.LEFT, y + 0.8, key, room)
-            page.text(x + self.LEFT, y + 4.4, fitted(below, room, SMALL), color=GREY)
+            canvas.draw_heading(page, x + self.LEFT, y + 0.8, key, room)
+            page.text(x + self.LEFT, y + 4.4, canvas.fitted(below, room, canvas.SMALL), color=canvas.GREY)
             axes.set_ylabel(y_label if column == 0 else "")
             axes.yaxis.set_label_coords(-9.2 / self.plot_width, 0.5)
             axes.set_xlabel(x_label if number + self.columns >= len(titles) else "")
@@ -88,12 +77,12 @@ def panel_page(
     legend: Sequence[Artist],
     labels: tuple[str, str],
     height_share: float = 1.0,
-) -> tuple[Page, list[Axes]]:
+) -> tuple[canvas.Page, list[Axes]]:
     """A page with one panel per endpoint of a protocol; `labels` are those of the x and the y axis."""
     endpoints = study.protocols[protocol].endpoints
     grid = Grid.of(len(endpoints), height_share)
-    title = f"{title}, {PROTOCOL_TITLES[protocol]}"
-    page = new_page(title, caption, grid.body, label=study.label, width=grid.width, legend=legend)
+    title = f"{title}, {canvas.PROTOCOL_TITLES[protocol]}"
+    page = canvas.new_page(title, caption, grid.body, label=study.label, width=grid.width, legend=legend)
     return page, grid.panels(page, [(key, _sizes(e)) for key, e in endpoints.items()], *labels)
 
 
@@ -126,4 +115,4 @@ def value_legend(axes: Axes, handles: Sequence[Artist], place: Literal["lower ri
     )
     for handle, text in zip(handles, legend.get_texts(), strict=True):
         if ": " in str(handle.get_label()):
-            text.set_color(GREY)
+            text.set_color(canvas.GREY)

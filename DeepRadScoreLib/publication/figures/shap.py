@@ -13,16 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from DeepRadScoreLib.models import Model, Protocol
-from DeepRadScoreLib.publication.figures.canvas import (
-    BLUE,
-    FULL_WIDTH,
-    GREY,
-    PALE,
-    PROTOCOL_TITLES,
-    VERMILION,
-    Page,
-    new_page,
-)
+from DeepRadScoreLib.publication.figures import canvas
 from DeepRadScoreLib.publication.sentences import endpoint_name
 from DeepRadScoreLib.report.wording import COLUMN_NAMES
 from DeepRadScoreLib.study.results.study import Explanation, FoldOutcome, Study
@@ -127,8 +118,8 @@ def shap_figure(study: Study, protocol: Protocol, key: str) -> Figure:
     folds = study.folds[protocol]
     used = _with_signal(folds, key)
     rows = shap_rows(used)
-    page = new_page(
-        f"{endpoint_name(key)}: SHAP of Deep-RadScore, {PROTOCOL_TITLES[protocol]}",
+    page = canvas.new_page(
+        f"{endpoint_name(key)}: SHAP of Deep-RadScore, {canvas.PROTOCOL_TITLES[protocol]}",
         _caption(rows, used, len(folds)),
         ROW_MM * len(rows) + 10,
         label=study.label,
@@ -164,13 +155,13 @@ def _caption(rows: Sequence[ShapRow], used: Sequence[Explanation], parts_in_all:
 
 def _draw_swarm(axes: Axes, rows: Sequence[ShapRow]) -> None:
     limit = 1.05 * max(float(np.abs(row.shap).max()) for row in rows)
-    axes.axvline(0, color=GREY, linewidth=0.6, zorder=1)
+    axes.axvline(0, color=canvas.GREY, linewidth=0.6, zorder=1)
     style: dict[str, Any] = {"s": 5, "linewidths": 0, "rasterized": True, "zorder": 3}
     for number, row in enumerate(rows):
-        axes.axhline(number, color=PALE, linewidth=0.4, zorder=0)
+        axes.axhline(number, color=canvas.PALE, linewidth=0.4, zorder=0)
         y = number + 0.4 * swarm(row.shap, 2 * limit)
         if row.values is None:
-            axes.scatter(row.shap, y, color=GREY, gid=row.name, **style)
+            axes.scatter(row.shap, y, color=canvas.GREY, gid=row.name, **style)
         else:
             axes.scatter(
                 row.shap, y, c=row.values, cmap=VALUE_MAP, vmin=-VALUE_LIMIT, vmax=VALUE_LIMIT, gid=row.name, **style
@@ -183,14 +174,14 @@ def _draw_swarm(axes: Axes, rows: Sequence[ShapRow]) -> None:
     axes.set_xlabel("SHAP value (scaled)")
 
 
-def _draw_signs(page: Page, axes: Axes, rows: Sequence[ShapRow], parts: int) -> None:
+def _draw_signs(page: canvas.Page, axes: Axes, rows: Sequence[ShapRow], parts: int) -> None:
     axes.set_xlim(0, 1.05 * max(row.size for row in rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks([])
     axes.set_xlabel("Mean |SHAP|")
     for number, row in enumerate(rows):
         sign = int(np.sign(row.rising - row.falling))
-        colour = {1: VERMILION, 0: GREY, -1: BLUE}[sign]
+        colour = {1: canvas.VERMILION, 0: canvas.GREY, -1: canvas.BLUE}[sign]
         axes.barh(number, row.size, height=0.5, color=colour, hatch="/////" if sign < 0 else "", edgecolor="white")
         axes.patches[-1].set_linewidth(0)
         where = 1 + ROW_MM * (number + 0.5)
@@ -205,10 +196,10 @@ def _sign_text(row: ShapRow, sign: int, parts: int) -> str:
     return f"{row.size:.2f}   {mark}" + (f"  ({agreeing} of {parts})" if parts > 1 else "")
 
 
-def _colour_bar(page: Page, height: float) -> None:
+def _colour_bar(page: canvas.Page, height: float) -> None:
     from matplotlib import colormaps
 
-    bar = page.axes(FULL_WIDTH - 13, 3, 2.2, min(height - 5, 34))
+    bar = page.axes(canvas.FULL_WIDTH - 13, 3, 2.2, min(height - 5, 34))
     mappable = ScalarMappable(Normalize(-VALUE_LIMIT, VALUE_LIMIT), colormaps[VALUE_MAP])
     page.figure.colorbar(mappable, cax=bar, ticks=(-2, 0, 2))
     bar.set_yticklabels(["−2 SD", "mean", "+2 SD"])

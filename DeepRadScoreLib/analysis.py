@@ -1,4 +1,4 @@
-"""One case in, one molecular profile out: as short steps that can be shown and cancelled. Writes nothing."""
+"""The analysis of one case in short steps that can be shown and cancelled; its value is a profile. Writes nothing."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.deepct.outputs import NetworkOutputs
     from DeepRadScoreLib.manifest import EndpointCard
 
-SHOWN_APART = 0.01
-"""Probabilities are shown in whole percents: what is nearer than one looks the same."""
+MIN_VISIBLE = 0.01
+"""Probabilities are shown in whole percents: smaller differences do not show."""
 
 
 @dataclass(frozen=True)
 class Validation:
-    """One endpoint's model on patients it never saw: AUC, 95 % interval, patients, positives."""
+    """One endpoint's model on held-out patients: AUC, 95 % interval, number of patients and of positives."""
 
     auc: float | None
     auc_ci: tuple[float, float] | None
@@ -43,9 +43,9 @@ class Finding:
 
     Attributes
     ----------
-    decision: the endpoint's own word for positive or negative at the model's threshold.
+    decision: the endpoint's word for positive or negative at the model's threshold.
     spread: lowest and highest probability over the fold models (not a confidence interval). Where `probability`, that
-        of the model refitted on all training patients, lies outside it by more than `SHOWN_APART`, the flag
+        of the model refitted on all training patients, lies outside it by more than `MIN_VISIBLE`, the flag
         `outside_spread` says so.
     shap: column of the fused model -> contribution to the model's output; they add up to output minus `shap_base`.
     drivers: for each region, the features of its RadScore by size of contribution (z-score times coefficient).
@@ -109,11 +109,11 @@ class MolecularProfile:
 
     @property
     def label(self) -> str | None:
-        """The text that stands beside every number of this profile, or None: its model or its case is synthetic."""
+        """The synthetic label if the model or the case is synthetic, else None."""
         return synthetic_label(self.synthetic_case or (self.model is not None and self.model.synthetic))
 
     def heat_map(self, endpoint: str) -> sitk.Image:
-        """The Grad-CAM of an endpoint at its true place: 160 x 160 x 1, float32."""
+        """The Grad-CAM of an endpoint at its position in the CT: 160 x 160 x 1, float32."""
         image = sitk.GetImageFromArray(np.asarray(self.gradcam[endpoint], dtype=np.float32)[None])
         image.CopyInformation(self.prepared.patch.image)
         return image
@@ -166,15 +166,15 @@ def steps(
 
 
 def _with_lung_note(case: Case, bundle: Bundle) -> Case:
-    """Say so if the shell is confined to a lung mask in this case and was not in the training cases, or the reverse."""
+    """Add a note if this case has a lung mask and the training cases had none, or the reverse."""
     trained = bundle.manifest.trained_on.get("lung_masks", 0) > 0
     if trained == (case.lung is not None):
         return case
-    told = "with lung masks" if trained else "without lung masks"
+    training = "with lung masks" if trained else "without lung masks"
     note = QualityNote(
         "lung_mask_differs",
         "warning",
-        f"The model was trained {told}, this case is not: its peritumoral RadScore is of another region.",
+        f"The model was trained {training}, this case is not: its peritumoral RadScore is of another region.",
     )
     return replace(case, notes=(*case.notes, note))
 
@@ -243,7 +243,12 @@ def _heat_map_steps(bundle: Bundle, hu: np.ndarray) -> Generator[str, None, tupl
                 each.append(coarse_maps(member[name], hu, keys, readouts or None))
         maps |= draw(each, hu.shape)
         rows, columns = each[0][keys[0]].shape
-        note = _map_note(f"{rows} x {columns}", len(each), bool(readouts))
+        note = f"The map has {rows} x {columns} cells, drawn smoothly over the 160 x 160 patch"
+        if len(each) > 1:
+            note += f"; it is the mean of the maps of {len(each)} fold networks"
+        if readouts:
+            note += "; a logistic read-out on the pooled features stands for the logit of the untrained network"
+        note += "."
     return maps, note
 
 
@@ -252,27 +257,19 @@ def _network_label(what: str, name: str, number: int, folds: int) -> str:
     return f"{what}{whose}, network {number} of {folds}"
 
 
-def _map_note(cells: str, networks: int, readout: bool) -> str:
-    note = f"The map has {cells} cells, drawn smoothly over the 160 x 160 patch"
-    if networks > 1:
-        note += f"; it is the mean of the maps of {networks} fold networks"
-    if readout:
-        note += "; a logistic read-out on the pooled features stands for the logit of the untrained network"
-    return note + "."
-
-
 def _finding(
     model: EndpointModel, card: EndpointCard, features: pd.DataFrame, outputs: list[NetworkOutputs]
 ) -> Generator[str, None, Finding]:
-    """The step of that name has begun; the SHAP values are a step of their own."""
+    """One endpoint's finding; the caller has yielded the label of the first step, SHAP values are the others."""
     raw = model.regions.raw(features)[0]
+    held_out = card.validation.get(Model.FUSED)
     known = Finding(
         model.key,
         flags=_flags(model, card),
         radscore_tumour=float(raw[0]),
         radscore_peritumoral=float(raw[1]),
         drivers=_drivers(model, features),
-        validation=_validation(card),
+        validation=None if held_out is None else Validation(**held_out.model_dump(exclude={"flag"})),
     )
     if model.fusion.no_signal_:
         return known
@@ -285,10 +282,10 @@ def _finding(
     from DeepRadScoreLib.fusion.explain import explain_steps
 
     shap = yield from map_steps(
-        explain_steps(model.fusion, model.background, columns), lambda part: f"SHAP values: {endpoint.name}, {part}"
+        explain_steps(model.fusion, model.background, columns), lambda detail: f"SHAP values: {endpoint.name}, {detail}"
     )
     spread = None if folds is None else (float(folds.min()), float(folds.max()))
-    outside = spread is not None and not spread[0] - SHOWN_APART <= probability <= spread[1] + SHOWN_APART
+    outside = spread is not None and not spread[0] - MIN_VISIBLE <= probability <= spread[1] + MIN_VISIBLE
     return replace(
         known,
         probability=probability,
@@ -296,7 +293,7 @@ def _finding(
         decision=endpoint.positive if probability >= threshold else endpoint.negative,
         spread=spread,
         flags=(*known.flags, Flag.OUTSIDE_SPREAD) if outside else known.flags,
-        shap={name: float(value) for name, value in zip(model.names, shap.values[0], strict=True)},
+        shap=dict(zip(model.names, shap.values[0].tolist(), strict=True)),
         shap_base=float(shap.base),
     )
 
@@ -322,18 +319,13 @@ def _drivers(model: EndpointModel, features: pd.DataFrame) -> dict[str, tuple[tu
     for region in REGIONS:
         radscore = model.regions.radscores[region]
         values = radscore.contributions(features[list(region_columns(region))])[0]
-        named = zip(radscore.selected_names, (float(value) for value in values), strict=True)
+        named = zip(radscore.selected_names, values.tolist(), strict=True)
         drivers[region] = tuple(sorted(named, key=lambda pair: (-abs(pair[1]), pair[0])))
     return drivers
 
 
-def _validation(card: EndpointCard) -> Validation | None:
-    found = card.validation.get(Model.FUSED)
-    return None if found is None else Validation(found.auc, found.auc_ci, found.n, found.positives)
-
-
 def _card(bundle: Bundle) -> ModelCard:
-    """Plain text: the card's `repr` is part of what the UIDs of DICOM objects are made of."""
+    """The bundle's card, in plain text: the UIDs of DICOM objects depend on its `repr`."""
     manifest = bundle.manifest
     trained = manifest.trained_on
     return ModelCard(

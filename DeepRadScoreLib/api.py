@@ -1,15 +1,17 @@
-"""The method in Python, one function for each step; the command line calls the same ones.
+"""The method in Python, one function for each step; the command line calls the same functions.
 
-Whatever takes long has `progress`: True shows a bar in a terminal or notebook; a function is called with every
-`Progress` event, in the thread of the caller, and what it raises ends the work and reaches the caller. That is the way
-to cancel; Ctrl-C and a notebook's stop button end it by KeyboardInterrupt.
+Each has `progress`: True shows a bar in a terminal or notebook; a function is called with every `Progress` event in the
+caller's thread. To cancel, raise an exception in it, which ends the work and reaches the caller; Ctrl-C and a
+notebook's stop button end the work with KeyboardInterrupt.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from DeepRadScoreLib.analysis import steps
@@ -45,9 +47,9 @@ def analyze(
 
     Parameters
     ----------
-    case: as `read_case` gives it.
+    case: from `read_case`.
     model: a bundle or its path; None: no findings.
-    preprocessing: "canonical" or "pyradiomics"; a bundle brings its own.
+    preprocessing: "canonical" or "pyradiomics"; with a model, that of its training is used.
     shell_mm: thickness of the peritumoral shell in mm.
 
     Raises
@@ -66,10 +68,11 @@ def analyze(
             where="--shell-mm",
             mend="leave the option out",
         )
-    way = chosen(Preprocessing, preprocessing, "preprocessing")
+    analysis = steps(
+        case, bundle, preprocessing=chosen(Preprocessing, preprocessing, "preprocessing"), shell_mm=shell_mm
+    )
     with reporting(progress) as report:
-        found = run_to_end(steps(case, bundle, preprocessing=way, shell_mm=shell_mm), report)
-    return Profile(**vars(found))
+        return Profile(**vars(run_to_end(analysis, report)))
 
 
 def extract(
@@ -82,15 +85,16 @@ def extract(
     scheduler: str | None = None,
     progress: Report | bool = False,
 ) -> pd.DataFrame:
-    """The 2 x 851 features of every case of a cohort, float64, index case_id; an interrupted call resumes.
+    """The 2 x 851 features of every case of a cohort, float64, index case_id. An interrupted call resumes.
 
     `.attrs` has "left_out" (case_id -> why it could not be computed) and "label" (the synthetic one, or None).
 
     Parameters
     ----------
-    cohort: a table with case_id, ct and mask: a CSV file, a DataFrame, or what `read_cohort` gives.
-    out: a feature table to write too, .csv or .parquet.
-    jobs: processes; None: one for each core. `scheduler`: that of a Dask cluster, or "local".
+    cohort: a table with case_id, ct and mask: a CSV file, a DataFrame or a `Cohort`.
+    out: a file to which the feature table is written too, .csv or .parquet.
+    jobs: number of processes; None: one for each core.
+    scheduler: address or file of a Dask scheduler, or "local" for one on this machine.
 
     Raises
     ------
@@ -102,13 +106,11 @@ def extract(
     from DeepRadScoreLib.cohort.table import read_cohort
     from DeepRadScoreLib.computing.extraction import extract_cohort
 
-    target = None if out is None else as_path(out, "out")
-    if target is not None:
-        check_feature_file(target)
-    way = chosen(Preprocessing, preprocessing, "preprocessing")
+    target = _target(out, check_feature_file)
+    chosen_preprocessing = chosen(Preprocessing, preprocessing, "preprocessing")
     with cohort_file(cohort) as path, _run(jobs, scheduler, progress) as run:
         table = read_cohort(path, needs=("ct", "mask"))
-        found = extract_cohort(table, run, preprocessing=way, shell_mm=shell_mm, wants="features")
+        found = extract_cohort(table, run, preprocessing=chosen_preprocessing, shell_mm=shell_mm, wants="features")
     if target is not None:
         write_feature_table(found.features, target)
     found.features.attrs |= {"left_out": found.failed, "label": synthetic_label(found.synthetic)}
@@ -136,7 +138,7 @@ def train(
     scheduler: str | None = None,
     progress: Report | bool = False,
 ) -> TrainingResult:
-    """Train a bundle on a cohort and judge it on its held-out part; an interrupted call resumes.
+    """Train a bundle on a cohort and judge it on held-out patients. An interrupted call resumes.
 
     Parameters
     ----------
@@ -144,10 +146,15 @@ def train(
     out: a file to which the bundle is written too.
     protocol: "strict" (out of fold) or "paper" (as published).
     network: "shared" (one trunk), "per-endpoint" or "frozen" (no fine-tuning).
-    weights: "imagenet", which needs the network once, "none", or a file, whose SHA-256 may be given.
-    epochs: at most; `pixels`: to which the 160 x 160 patch is averaged.
-    folds: for the out-of-fold scores; `repeats`: of the classifiers' cross-validation.
+    weights: "imagenet" (downloaded once), "none", or a file.
+    weights_sha256: SHA-256 that a weight file must have.
+    epochs: at most so many for each network.
+    pixels: to which the sides of the 160 x 160 patch are averaged.
+    folds: for the out-of-fold scores.
+    repeats: of the classifiers' cross-validation.
     cd8a_cut: CD8A above it counts as PD-1/PD-L1 expressed; None: the median.
+    seed: the same seed gives the same bundle.
+    device: "auto", "cpu" or "cuda", for the networks.
     jobs, scheduler: see `extract`.
 
     Raises
@@ -160,23 +167,11 @@ def train(
     from DeepRadScoreLib.study.training.train import train_from_table
     from DeepRadScoreLib.writing import check_file
 
-    target = None if out is None else as_path(out, "out")
-    if target is not None:
-        check_file(target)
+    target = _target(out, check_file)
     plan = training_plan(
-        protocol,
-        preprocessing,
-        network,
-        backbone,
-        weights,
-        weights_sha256,
-        epochs,
-        pixels,
-        folds,
-        repeats,
-        seed,
-        device,
+        preprocessing, network, backbone, weights, weights_sha256, epochs, pixels, folds, repeats, seed, device
     )
+    plan = replace(plan, protocol=chosen(Protocol, protocol, "protocol"))
     with cohort_file(cohort) as path, _run(jobs, scheduler, progress) as run:
         return train_from_table(path, target, plan, run, cd8a_cut=cd8a_cut)
 
@@ -210,20 +205,22 @@ def evaluate(
     scheduler: str | None = None,
     progress: Report | bool = False,
 ) -> StudyReport:
-    """Train and judge the method on a cohort, with baselines; an interrupted call resumes.
+    """Train and judge the method on a cohort, with baselines. An interrupted call resumes.
 
     Parameters
     ----------
     cohort: a table with case_id, patient_id and labels, and ct and mask unless `features` are given; see `extract`.
     out: a folder to which the whole report is written too.
-    features: a feature table from elsewhere (file or DataFrame); its case column, if it is not case_id, and the
-        prefixes of its regions' columns ("" for none), see `read_feature_table`.
-    endpoints: endpoint keys or other 0/1 columns; none: the endpoint keys that the table has.
-    covariates: columns of the clinical baseline. Both are sequences, or text separated by commas.
+    features: a feature table from elsewhere (file or DataFrame), see `read_feature_table`.
+    case_column: its case column, if it is not case_id.
+    tumour_prefix, peritumoral_prefix: of its regions' columns; "" for none.
+    endpoints: endpoint keys or other 0/1 columns, a sequence or separated by commas; none: the endpoint keys that the
+        table has.
+    covariates: columns of the clinical baseline, a sequence or separated by commas.
     protocol: "strict" (nested), "paper" (as published) or "both".
     split: "cv" (outer folds), "column" (the table's split) or "site" (each left out).
     backbones: "all": also compare the five on the first endpoint.
-    preprocessing, network ...: see `train`.
+    preprocessing, network, ...: see `train`.
 
     Raises
     ------
@@ -239,9 +236,7 @@ def evaluate(
     from DeepRadScoreLib.study.plans import EvaluationPlan, training_plan
     from DeepRadScoreLib.writing import check_folder
 
-    target = None if out is None else as_path(out, "out")
-    if target is not None:
-        check_folder(target.absolute())
+    target = _target(out, check_folder)
     prefixes = {"tumour": tumour_prefix, "peritumoral": peritumoral_prefix}
     given = {region: prefix for region, prefix in prefixes.items() if prefix is not None}
     if features is None and (given or case_column is not None):
@@ -250,40 +245,32 @@ def evaluate(
         )
     protocols = tuple(Protocol) if protocol == "both" else (chosen(Protocol, protocol, "protocol"),)
     training = training_plan(
-        Protocol.STRICT,
-        preprocessing,
-        network,
-        backbone,
-        weights,
-        weights_sha256,
-        epochs,
-        pixels,
-        folds,
-        repeats,
-        seed,
-        device,
+        preprocessing, network, backbone, weights, weights_sha256, epochs, pixels, folds, repeats, seed, device
     )
     plan = EvaluationPlan(protocols, training, chosen(Split, split, "split"), folds)
+    compared = tuple(BACKBONES) if backbones else ()
     with (
         cohort_file(cohort) as table,
         nullcontext() if features is None else feature_file(features) as others,
         _run(jobs, scheduler, progress) as run,
     ):
         inputs = StudyInputs(
-            table,
-            others,
-            case_column,
-            given or None,
-            _names(endpoints),
-            _names(covariates),
-            cd8a_cut,
-            tuple(BACKBONES) if backbones else (),
+            table, others, case_column, given or None, _names(endpoints), _names(covariates), cd8a_cut, compared
         )
         found = evaluate_from_table(inputs, plan, run)
         if target is not None:
             write_study(found.study, target, run.report)
     shutil.rmtree(found.work)
     return StudyReport(**vars(found.study))
+
+
+def _target(out: AnyPath | None, check: Callable[[Path], None]) -> Path | None:
+    """The path to write to, checked, or None."""
+    if out is None:
+        return None
+    path = as_path(out, "out")
+    check(path)
+    return path
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A trained model on disk: one zip of readable JSON, safetensors and skops, every part under its hash. No pickle."""
+"""A trained model on disk: one zip of readable JSON, safetensors and skops files, each with its hash. No pickle."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,13 +37,13 @@ FIRST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class EndpointModel:
-    """Everything that turns the features and networks' outputs of a case into one endpoint's probability.
+    """One endpoint's model: from a case's features and networks' outputs to a probability.
 
     Attributes
     ----------
     regions: the RadScores refitted on all training patients.
-    fold_regions: those of each fold, for the spread; empty where the protocol has none.
-    background: rows of the fused columns from the training part, for SHAP.
+    fold_regions: the RadScores of each fold, for the spread; empty where the protocol has none.
+    background: (m, d) training rows of the fused columns, for SHAP.
     """
 
     key: str
@@ -52,8 +53,30 @@ class EndpointModel:
     fusion: FusionModel
     background: np.ndarray
 
+    @classmethod
+    def from_dict(cls, key: str, stored: dict[str, Any], fusion: FusionModel) -> EndpointModel:
+        """The endpoint's model from the values of `to_dict` and its fused model."""
+        return cls(
+            key,
+            regions=RegionScores.from_dict(stored["regions"]),
+            fold_regions=tuple(RegionScores.from_dict(regions) for regions in stored["fold_regions"]),
+            deep=DeepColumns.from_dict(stored["deep"]),
+            fusion=fusion,
+            background=np.array(stored["background"]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the fused model, as values that JSON has."""
+        return {
+            "regions": self.regions.to_dict(),
+            "fold_regions": [regions.to_dict() for regions in self.fold_regions],
+            "deep": self.deep.to_dict(),
+            "background": self.background.tolist(),
+        }
+
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the fused model's columns."""
         return (*self.deep.names, *self.regions.names)
 
     def columns(self, features: pd.DataFrame, outputs: Sequence[NetworkOutputs]) -> np.ndarray:
@@ -65,7 +88,7 @@ class EndpointModel:
         return self.fusion.predict_proba(columns)[:, 1]
 
     def fold_probabilities(self, features: pd.DataFrame, outputs: Sequence[NetworkOutputs]) -> np.ndarray:
-        """The same with each fold's own RadScores and network, (folds, n)."""
+        """Calibrated probability by each fold's RadScores and network, (folds, n)."""
         rows = [
             self.probability(np.hstack([self.deep.of_network(outputs, self.key, fold), regions.columns(features)]))
             for fold, regions in enumerate(self.fold_regions)
@@ -75,7 +98,7 @@ class EndpointModel:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A trained model. `networks` holds one dictionary per fold: "shared" or an endpoint key -> network."""
+    """A trained model; `networks` has one dictionary per fold: "shared" or an endpoint key -> network."""
 
     manifest: Manifest
     networks: tuple[dict[str, DeepCT], ...]
@@ -96,7 +119,7 @@ class Bundle:
         """Probability of each endpoint's positive class (cases x endpoints), as `analyze` gives it case by case.
 
         NaN where the model may give none: an endpoint that is not modelled, or in which training found no signal.
-        `.attrs["label"]` is that of the bundle.
+        `.attrs["label"]` is the synthetic label of the bundle, or None.
 
         Parameters
         ----------
@@ -116,8 +139,35 @@ class Bundle:
         return found
 
     def save(self, path: AnyPath) -> None:
-        """Write the bundle as one file, see `write_bundle`."""
-        write_bundle(self, path)
+        """Write the bundle as one file, whole or not at all; the same bundle gives the same bytes.
+
+        Raises
+        ------
+        OutputError: the file cannot be written.
+        """
+        path = as_path(path, "the bundle")
+        from DeepRadScoreLib.deepct.network import network_to_bytes
+
+        scores = {key: model.to_dict() for key, model in self.endpoints.items()}
+        files = {SCORES: json.dumps(scores, indent=1).encode()}
+        for number, member in enumerate(self.networks, start=1):
+            for name, network in member.items():
+                files[f"networks/{number}/{name}.safetensors"] = network_to_bytes(network)
+        for key, model in self.endpoints.items():
+            files[f"classifiers/{key}.skops"] = model.fusion.to_bytes()
+        content = {
+            "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
+            "networks": [{name: asdict(network.spec) for name, network in member.items()} for member in self.networks],
+        }
+        manifest = self.manifest.model_copy(update=content).model_dump_json(by_alias=True, indent=1)
+        try:
+            with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+                for name, data in [(MANIFEST, manifest.encode()), *sorted(files.items())]:
+                    archive.writestr(zipfile.ZipInfo(name, FIRST_ZIP_DATE), data)
+        except OSError as error:
+            raise OutputError(
+                f"the bundle cannot be written ({error.strerror})", where=path, mend="choose a place you may write to"
+            ) from error
 
     def _outputs(self, patches: np.ndarray) -> list[NetworkOutputs]:
         from DeepRadScoreLib.deepct.device import one_thread
@@ -136,46 +186,14 @@ class Bundle:
         return model.probability(model.columns(features, outputs))
 
 
-def write_bundle(bundle: Bundle, path: AnyPath) -> str:
-    """Write a bundle in a folder of its own, then move it to its place; returns the SHA-256 of its manifest.
-
-    Raises
-    ------
-    OutputError: the place cannot be written.
-    """
-    path = as_path(path, "the bundle")
-    from DeepRadScoreLib.deepct.network import network_to_bytes
-
-    parts: dict[str, bytes] = {SCORES: _scores_to_json(bundle.endpoints)}
-    specs: list[dict[str, dict[str, Any]]] = []
-    for number, networks in enumerate(bundle.networks, start=1):
-        specs.append({name: asdict(network.spec) for name, network in networks.items()})
-        for name, network in networks.items():
-            parts[f"networks/{number}/{name}.safetensors"] = network_to_bytes(network)
-    for key, model in bundle.endpoints.items():
-        parts[f"classifiers/{key}.skops"] = model.fusion.to_bytes()
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(parts.items())}
-    manifest = bundle.manifest.model_copy(update={"files": hashes, "networks": specs})
-    text = manifest.model_dump_json(by_alias=True, indent=1).encode()
-    try:
-        with replacing(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in [(MANIFEST, text), *sorted(parts.items())]:
-                archive.writestr(zipfile.ZipInfo(name, FIRST_ZIP_DATE), data)
-    except OSError as error:
-        raise OutputError(
-            f"the bundle cannot be written ({error.strerror})", where=path, mend="choose a place you may write to"
-        ) from error
-    return hashlib.sha256(text).hexdigest()
-
-
 def read_manifest(path: AnyPath) -> Manifest:
-    """The manifest of a bundle, after every part was held against its hash.
+    """The manifest of a bundle, after every file in it was compared with its hash.
 
     Raises
     ------
-    BundleError: no such file, not a bundle, another schema version, a missing or changed part (named).
+    BundleError: no such file, not a bundle, another schema version, a missing or changed file in it (named).
     """
-    return run_to_end(_part_steps(path))[0]
+    return run_to_end(_file_steps(path))[0]
 
 
 def read_bundle(path: AnyPath) -> Bundle:
@@ -188,23 +206,24 @@ def bundle_steps(path: AnyPath) -> Generator[str, None, Bundle]:
 
     Raises
     ------
-    BundleError: as `read_manifest`, before anything is made of what was read; a classifier of a foreign type.
+    BundleError: as `read_manifest`, before any content is used; a classifier of a foreign type.
     """
-    manifest, parts, sha256 = yield from _part_steps(path)
-    networks = yield from _network_steps(manifest, parts)
+    manifest, files, sha256 = yield from _file_steps(path)
+    networks = yield from _network_steps(manifest, files)
     yield "reading the RadScores"
-    scores = json.loads(parts[SCORES])
+    scores = json.loads(files[SCORES])
     yield "loading the library of stored classifiers"
     import skops.io  # noqa: F401 - reading the first one would import it
 
     endpoints = {}
     for key in scores:
         yield f"reading the model of {key}"
-        endpoints[key] = _endpoint_from_json(key, scores[key], parts[f"classifiers/{key}.skops"])
+        fusion = FusionModel.from_bytes(files[f"classifiers/{key}.skops"])
+        endpoints[key] = EndpointModel.from_dict(key, scores[key], fusion)
     return Bundle(manifest, networks, endpoints, sha256)
 
 
-def _network_steps(manifest: Manifest, parts: dict[str, bytes]) -> Generator[str, None, tuple[dict[str, DeepCT], ...]]:
+def _network_steps(manifest: Manifest, files: dict[str, bytes]) -> Generator[str, None, tuple[dict[str, DeepCT], ...]]:
     if not manifest.networks:
         return ()
     yield "loading the network library"
@@ -220,35 +239,45 @@ def _network_steps(manifest: Manifest, parts: dict[str, bytes]) -> Generator[str
         for name, spec in specs.items():
             yield f"reading network {number} of {len(manifest.networks)} ({name})"
             member[name] = network_from_bytes(
-                parts[f"networks/{number}/{name}.safetensors"],
+                files[f"networks/{number}/{name}.safetensors"],
                 NetworkSpec(**{**spec, "endpoints": tuple(spec["endpoints"])}),
             )
         networks.append(member)
     return tuple(networks)
 
 
-def _part_steps(path: AnyPath) -> Generator[str, None, tuple[Manifest, dict[str, bytes], str]]:
-    """The parts of a bundle, each read and hashed in a step, and the manifest that they were held against."""
+def _file_steps(path: AnyPath) -> Generator[str, None, tuple[Manifest, dict[str, bytes], str]]:
+    """The manifest of a bundle, its files by name, each read and hashed in a step, and the manifest's SHA-256."""
     path = as_path(path, "the bundle")
     if not path.is_file():
         what = "this is a folder" if path.is_dir() else "the file does not exist"
         raise BundleError(what, where=path, mend='give the path of a bundle made by "deepradscore train"')
-    parts: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     hashes: dict[str, str] = {}
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             for number, name in enumerate(names, start=1):
                 yield f"reading and checking the model, part {number} of {len(names)}"
-                parts[name] = archive.read(name)
-                hashes[name] = hashlib.sha256(parts[name]).hexdigest()
-        text = parts.pop(MANIFEST)
+                files[name] = archive.read(name)
+                hashes[name] = hashlib.sha256(files[name]).hexdigest()
+        text = files.pop(MANIFEST)
         raw = json.loads(text)
     except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, KeyError, ValueError, EOFError) as error:
-        changed = f" ({error})" if isinstance(error, zipfile.BadZipFile) else ""
+        reason = f" ({error})" if isinstance(error, zipfile.BadZipFile) else ""
         raise BundleError(
-            f"this is not a whole bundle{changed}", where=path, mend="copy the bundle again from its source"
+            f"this is not a whole bundle{reason}", where=path, mend="copy the bundle again from its source"
         ) from error
+    manifest = _checked_manifest(raw, path)
+    needed = {SCORES, *(f"classifiers/{key}.skops" for key, card in manifest.endpoints.items() if card.modelled)}
+    for name in sorted(set(manifest.files) | set(files) | needed):
+        if name not in files or hashes[name] != manifest.files.get(name):
+            raise BundleError(f'its part "{name}" is not what was written', where=path, mend="copy the bundle again")
+    return manifest, files, hashes[MANIFEST]
+
+
+def _checked_manifest(raw: Any, path: Path) -> Manifest:
+    """The manifest read from JSON. Raises BundleError for another schema version or a field that is not valid."""
     schema = raw.get("schema") if isinstance(raw, dict) else None
     if schema != SCHEMA:
         raise BundleError(
@@ -257,38 +286,9 @@ def _part_steps(path: AnyPath) -> Generator[str, None, tuple[Manifest, dict[str,
             mend="train it again, or use the program version that made it",
         )
     try:
-        manifest = Manifest.model_validate(raw)
+        return Manifest.model_validate(raw)
     except ValidationError as error:
-        field = ".".join(str(part) for part in error.errors()[0]["loc"])
+        field = ".".join(map(str, error.errors()[0]["loc"]))
         raise BundleError(
             f'the field "{field}" of its manifest is not valid', where=path, mend="train the model again"
         ) from error
-    needed = {SCORES, *(f"classifiers/{key}.skops" for key, card in manifest.endpoints.items() if card.modelled)}
-    for name in sorted(set(manifest.files) | set(parts) | needed):
-        if name not in parts or hashes[name] != manifest.files.get(name):
-            raise BundleError(f'its part "{name}" is not what was written', where=path, mend="copy the bundle again")
-    return manifest, parts, hashes[MANIFEST]
-
-
-def _scores_to_json(endpoints: dict[str, EndpointModel]) -> bytes:
-    return json.dumps({key: _endpoint_to_json(model) for key, model in endpoints.items()}, indent=1).encode()
-
-
-def _endpoint_to_json(model: EndpointModel) -> dict[str, Any]:
-    return {
-        "regions": model.regions.to_dict(),
-        "fold_regions": [regions.to_dict() for regions in model.fold_regions],
-        "deep": model.deep.to_dict(),
-        "background": model.background.tolist(),
-    }
-
-
-def _endpoint_from_json(key: str, stored: dict[str, Any], classifier: bytes) -> EndpointModel:
-    return EndpointModel(
-        key=key,
-        regions=RegionScores.from_dict(stored["regions"]),
-        fold_regions=tuple(RegionScores.from_dict(regions) for regions in stored["fold_regions"]),
-        deep=DeepColumns.from_dict(stored["deep"]),
-        fusion=FusionModel.from_bytes(classifier),
-        background=np.array(stored["background"]),
-    )

@@ -1,4 +1,4 @@
-"""What went wrong, where, and how to mend it: the errors that a user is meant to read."""
+"""The errors that a user is meant to read: what went wrong, where, and how to mend it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Location:
 Where = Location | Path | str
 """A file, a field in words, or both."""
 Text = str | tuple[str | Path, ...]
-"""Words without a path; or the pieces of a text, in which a path stands as what it is."""
+"""Words; or the pieces of a text, in which each path is a `Path`."""
 
 
 class DeepRadScoreError(Exception):
@@ -61,11 +61,20 @@ class DeepRadScoreError(Exception):
         return _joined(self._mend, str)
 
     def sentence(self, name: Callable[[Path], str] = str) -> str:
-        """The whole sentence; `name` says what stands for each path in it."""
+        """The whole sentence; `name` gives the text for each path in it."""
         named = "" if self.path is None else name(self.path)
         where = ", ".join(part for part in (named, self.field) if part)
         mend = _joined(self._mend, name)
         return (f"{where}: " if where else "") + _joined(self._what, name) + (f"; {mend}" if mend else "") + "."
+
+    def renamed(self, path: Path, name: str) -> Self:
+        """The same error with `name` in place of a path."""
+
+        def rename(text: Text) -> Text:
+            return text if isinstance(text, str) else tuple(Path(name) if piece == path else piece for piece in text)
+
+        where = Location(Path(name), self.field) if self.path == path else self._location
+        return type(self)(rename(self._what), where=where, mend=rename(self._mend))
 
     def __str__(self) -> str:
         return self.sentence()
@@ -115,14 +124,14 @@ class TooFewPositivesError(DeepRadScoreError):
 
 
 def case_sentence(error: Exception, files: Mapping[str, str]) -> str:
-    """The sentence on an error in one case, in which no path of the case stands: paths may name the patient.
+    """The sentence on an error in one case, without the paths of the case, which may name the patient.
 
-    An error that was not foreseen is named by its type and line alone, since its text may hold anything; all of it is
-    printed to the standard error stream.
+    An unforeseen error is described by its type and line alone, since its text may hold anything; its traceback goes
+    to the standard error stream.
 
     Parameters
     ----------
-    files: column -> path of a file or folder of the case, or ""; the column stands for it and for what lies in it.
+    files: column -> path of a file or folder of the case, or ""; the column's name replaces it and all paths below it.
     """
     if isinstance(error, DeepRadScoreError):
         return error.sentence(partial(_column_or_path, files))
@@ -133,12 +142,12 @@ def case_sentence(error: Exception, files: Mapping[str, str]) -> str:
 
 
 def file_of(error: OSError) -> Path | str:
-    """The file that the system refused, for `where`."""
+    """The file that an OSError is about, for `where`."""
     return Path(str(error.filename)) if error.filename else "a file"
 
 
 def _column_or_path(files: Mapping[str, str], path: Path) -> str:
-    """A bare name, without a folder, is that of a file inside of one of the case's folders."""
+    """The column of a path, else the path; a name without a folder is that of a file in one of the case's folders."""
     for column, given in sorted(files.items(), key=lambda item: -len(item[1])):
         if given and (path.is_relative_to(given) or path.resolve().is_relative_to(Path(given).resolve())):
             return column

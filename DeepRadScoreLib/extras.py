@@ -1,4 +1,4 @@
-"""Packages that the plain installation leaves out: which extra brings them, and what needs them."""
+"""Packages that the plain installation leaves out, by the extra that installs them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Extra:
 
     Attributes
     ----------
-    purpose: what it is for: commands, options and kinds of files.
+    purpose: the commands, options and kinds of files that need it.
     modules: distribution -> the module that it is imported as.
     """
 
@@ -40,7 +40,7 @@ EXTRAS = {
     ),
 }
 LEARNING = ("iterative-stratification", "statsmodels")
-"""What a study needs of its extra whatever its tables are."""
+"""Packages of the extra `study` that every study needs; the others are for kinds of tables."""
 
 
 def install_line(extra: str) -> str:
@@ -49,12 +49,12 @@ def install_line(extra: str) -> str:
 
 
 def require(extra: str, purpose: str, *distributions: str) -> None:
-    """Refuse to begin where packages of an extra are missing.
+    """Check that packages of an extra are installed.
 
     Parameters
     ----------
     purpose: what is to be done, as the error names it ("training").
-    distributions: those of the extra that it needs; none: all of them.
+    distributions: the packages of the extra that it needs; none: all of them.
 
     Raises
     ------

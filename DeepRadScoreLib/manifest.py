@@ -1,4 +1,4 @@
-"""What a bundle says of itself, as it stands in its `manifest.json`."""
+"""The `manifest.json` of a bundle: what the model is, what it was trained on, how good it was."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCHEMA = "deepradscore.bundle/1"
 
 
 class ValidationCard(BaseModel):
-    """A model on the held-out patients; AUC and interval are null with a flag where they cannot be given."""
+    """A model's AUC on the held-out patients; AUC and interval are null where `flag` says why."""
 
     auc: float | None = None
     auc_ci: tuple[float, float] | None = None
@@ -37,7 +37,7 @@ class EndpointCard(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a bundle says of itself."""
+    """The content of `manifest.json`."""
 
     model_config = ConfigDict(populate_by_name=True)
     schema_: str = Field(SCHEMA, alias="schema")

@@ -1,4 +1,4 @@
-"""Names that stand in files, tables and options: models, baselines, protocols, networks, preparation, flags."""
+"""Names used in files, tables and options: models, baselines, protocols, networks, preprocessing, flags."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Model(StrEnum):
 
 
 class Baseline(StrEnum):
-    """What the models are compared with."""
+    """Baselines that the models are compared with."""
 
     VOLUME = "volume"
     CLINICAL = "clinical"
@@ -35,14 +35,14 @@ DEEP_MODELS: tuple[Model, ...] = (Model.DEEP, Model.FUSED)
 
 
 class Protocol(StrEnum):
-    """How later stages are trained: on out-of-fold scores, or on the training patients' own as the paper does."""
+    """How later stages are trained: on out-of-fold scores, or on in-sample scores as in the paper."""
 
     STRICT = "strict"
     PAPER = "paper"
 
 
 class Split(StrEnum):
-    """Outer folds of an evaluation: stratified folds, the table's column `split`, or each site left out."""
+    """Outer folds of an evaluation: stratified ones, the table's column `split`, or each site left out."""
 
     CV = "cv"
     COLUMN = "column"
@@ -97,7 +97,7 @@ def better_than_chance(auc_ci: tuple[float, float]) -> bool:
 
 
 def flags_with_chance(flags: tuple[str, ...], auc_ci: tuple[float, float] | None) -> tuple[str, ...]:
-    """The flags of a finding, with `NOT_BETTER_THAN_CHANCE` wherever the interval of its validated AUC calls for it."""
+    """The flags of a finding, with `NOT_BETTER_THAN_CHANCE` where its validated AUC is not."""
     if auc_ci is None or better_than_chance(auc_ci) or Flag.NOT_BETTER_THAN_CHANCE in flags:
         return flags
     return (*flags, Flag.NOT_BETTER_THAN_CHANCE)

@@ -1,4 +1,4 @@
-"""What a result comes from beside its settings: versions of packages, the library's own code, what files hold."""
+"""What decides a result besides its settings: versions of packages, the library's code, the content of files."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def content_digest(path: Path) -> bytes:
-    """SHA-256 of a file; of a folder, of what its files hold, whatever they are called."""
+    """SHA-256 of a file's content; of a folder, from the contents of its files without their names."""
     if path.is_dir():
         each = sorted(content_digest(inner) for inner in path.rglob("*") if inner.is_file())
         return hashlib.sha256(b"".join(each)).digest()
@@ -68,7 +68,7 @@ def content_digest(path: Path) -> bytes:
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of the library's own code, which stored results of another version do not match."""
+    """SHA-256 of the library's code, by which stored results of another version are recognised."""
     root = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):

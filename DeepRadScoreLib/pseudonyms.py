@@ -1,4 +1,4 @@
-"""Keyed hashes in place of what identifies: the same on one machine every time, of no use to whoever lacks its key."""
+"""Keyed hashes in place of names and UIDs: always the same for one key, and not reversible without it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ KEY_BYTES = 32
 
 
 def key_file() -> Path:
-    """Where the key is kept: $DEEPRADSCORE_KEY, or `.deepradscore/pseudonym.key` in the user's home.
+    """Path of the key: $DEEPRADSCORE_KEY, or `.deepradscore/pseudonym.key` in the user's home.
 
-    Found without any package, so that Slicer names a case the same before and after its packages are there.
+    Needs no package, so that Slicer names a case alike before and after packages are installed.
     """
     return Path(os.environ.get("DEEPRADSCORE_KEY") or Path("~/.deepradscore/pseudonym.key").expanduser())
 
 
 def pseudonym_key() -> bytes:
-    """The key of this user on this machine, made at its first use.
+    """The key of this user on this machine, made at the first call.
 
     Raises
     ------
@@ -57,23 +57,23 @@ def pseudonym_key() -> bytes:
 
 
 class Pseudonyms:
-    """Names and UIDs by keyed hash (HMAC-SHA-256): one and the same value gets one and the same pseudonym."""
+    """Pseudonyms by keyed hash (HMAC-SHA-256): equal values get equal pseudonyms."""
 
     def __init__(self, key: bytes) -> None:
         self.key = key
 
     def uid(self, original: str) -> UID:
-        """In place of a UID."""
+        """A UID in place of another."""
         from pydicom.uid import generate_uid
 
         return generate_uid(entropy_srcs=[self._hash("uid", original)])
 
     def patient(self, original: str) -> str:
-        """In place of a patient's ID and name: "ANON-" and sixteen characters."""
+        """A name in place of a patient's ID and name: "ANON-" and sixteen characters."""
         return f"ANON-{self._hash('patient', original)[:16].upper()}"
 
     def case(self, original: str) -> str:
-        """In place of what identifies a CT, as its SeriesInstanceUID: "case-" and twelve digits."""
+        """A name in place of what identifies a CT, such as its SeriesInstanceUID: "case-" and twelve digits."""
         return f"case-{self._hash('case', original)[:12]}"
 
     def _hash(self, kind: str, value: str) -> str:

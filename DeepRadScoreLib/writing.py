@@ -18,48 +18,48 @@ from uuid import uuid4
 from DeepRadScoreLib.errors import OutputError
 
 MEND = "choose a folder that you may write to, with space left"
-_parts: set[Path] = set()
+MAX_KILL_S = 0.2
+_unfinished: set[Path] = set()
 _processes: set[subprocess.Popen[bytes]] = set()
 _moving = threading.Lock()
-KILLED_WITHIN_S = 0.2
 
 
 @contextmanager
-def unfinished(part: Path) -> Iterator[None]:
-    """Within it a file or folder is made; it is removed at the end if it is still there, also by `give_up`."""
-    _parts.add(part)
+def unfinished(path: Path) -> Iterator[None]:
+    """Remove a file or folder at the end of the block if it still exists; `clean_up` removes it too."""
+    _unfinished.add(path)
     try:
         yield
     finally:
-        _remove(part)
-        _parts.discard(part)
+        _remove(path)
+        _unfinished.discard(path)
 
 
-def _remove(part: Path) -> None:
-    shutil.rmtree(part, ignore_errors=True)
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
     with suppress(OSError):
-        part.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """The temporary name, beside `path` and with its endings, of a file to be written; it is renamed at the end.
+    """A temporary path beside `path` and with its endings, for a file that is renamed to `path` at the end.
 
     Raises
     ------
-    OSError: it cannot be written; what was there before is untouched.
+    OSError: it cannot be written; an earlier file is untouched.
     """
-    part = path.with_name(f".{uuid4().hex}.part{''.join(path.suffixes)[-9:]}")
+    temporary = path.with_name(f".{uuid4().hex}.part{''.join(path.suffixes)[-9:]}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with unfinished(part):
-        yield part
-        with in_one_go():
-            part.replace(path)
+    with unfinished(temporary):
+        yield temporary
+        with _moving:
+            temporary.replace(path)
 
 
 @contextmanager
 def ends_with_program(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Within it another program is at work; it is killed at the end if it still runs, also by `give_up`."""
+    """Kill another program at the end of the block if it still runs; `clean_up` kills it too."""
     _processes.add(process)
     try:
         yield
@@ -69,46 +69,41 @@ def ends_with_program(process: subprocess.Popen[bytes]) -> Iterator[None]:
         _processes.discard(process)
 
 
-@contextmanager
-def in_one_go() -> Iterator[None]:
-    """Within it finished files get their names: `give_up` waits for the end."""
-    with _moving:
-        yield
-
-
 def is_moving() -> bool:
-    """Whether finished files are getting their names."""
+    """Whether finished files are being renamed."""
     return _moving.locked()
 
 
-def give_up(patience_s: float) -> None:
-    """For the end of the program: kill the programs it started, wait so long for moves that have begun, then remove
-    what is unfinished."""
+def clean_up(patience_s: float) -> None:
+    """Kill the programs that this one started and remove unfinished files, before the process ends.
+
+    Files that are being renamed get up to `patience_s` seconds.
+    """
     for process in list(_processes):
         process.kill()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(KILLED_WITHIN_S)
+            process.wait(MAX_KILL_S)
     _moving.acquire(timeout=patience_s)
-    for part in list(_parts):
-        _remove(part)
+    for path in list(_unfinished):
+        _remove(path)
 
 
 def check_folder(folder: Path) -> None:
-    """Look, before the work begins, whether results can be written to a folder; creates nothing.
+    """Check, before work begins, that results can be written to a folder; creates nothing.
 
     Raises
     ------
-    OutputError: it, or the nearest of its parents that exists, is a file or may not be written.
+    OutputError: it, or its nearest existing parent, is a file or may not be written to.
     """
-    place = _existing(folder.absolute())
-    if not place.is_dir():
-        raise OutputError("this is a file, not a folder", where=place, mend="choose another folder for the results")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise OutputError("nothing may be written in this folder", where=place, mend=MEND)
+    existing = _existing(folder.absolute())
+    if not existing.is_dir():
+        raise OutputError("this is a file, not a folder", where=existing, mend="choose another folder for the results")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError("nothing may be written in this folder", where=existing, mend=MEND)
 
 
 def check_file(path: Path) -> None:
-    """Look, before the work begins, whether a file can be written; creates nothing.
+    """Check, before work begins, that a file can be written; creates nothing.
 
     Raises
     ------
@@ -120,26 +115,21 @@ def check_file(path: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write a file as `written_atomically` does. Text is written as UTF-8.
-
-    Raises
-    ------
-    OutputError: it cannot be written; what was there before is untouched.
-    """
+    """Write a file whole or not at all; text as UTF-8. Raises as `written_atomically` does."""
     with written_atomically(path) as stream:
         stream.write(data.encode() if isinstance(data, str) else data)
 
 
 @contextmanager
 def written_atomically(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into, see `replacing`.
+    """A stream into a file that is written whole or not at all.
 
     Raises
     ------
-    OutputError: it cannot be written; what was there before is untouched.
+    OutputError: it cannot be written; an earlier file is untouched.
     """
     try:
-        with replacing(path) as part, part.open("xb") as stream:
+        with replacing(path) as temporary, temporary.open("xb") as stream:
             yield stream
     except OSError as error:
         raise OutputError(
@@ -155,15 +145,15 @@ def write_folder(
     outdated: Callable[[Path, set[str]], Iterable[str]],
     last: Sequence[str] = (),
 ) -> list[str]:
-    """Leave what `write` writes in a folder: all of it, or what was there before.
+    """Write files into a folder: all of them, or none.
 
-    All is made in a temporary folder beside it (or in it, if it is there). A new folder then comes with one move; into
-    an old one the files are moved one by one, undone if one of the moves fails. Files with other names stay.
+    They are written to a temporary folder beside it (or in it, if it exists). A new folder is then made by one move;
+    into an old one the files are moved one by one, undone if a move fails. Files with other names stay.
 
     Parameters
     ----------
-    write: fills the empty folder that it is given.
-    outdated: (old folder, names of the new files) -> names of the files to be removed from it.
+    write: called with an empty folder, which it fills.
+    outdated: (old folder, names of the new files) -> names of the files to remove from it.
     last: names of files that are moved last, in this order.
 
     Returns
@@ -176,27 +166,27 @@ def write_folder(
     """
     check_folder(folder)
     target = folder.absolute()
-    part = _existing(target) / f".deepradscore.{uuid4().hex}.part"
+    temporary = _existing(target) / f".deepradscore.{uuid4().hex}.part"
     try:
-        with unfinished(part):
-            fresh = part / "new"
+        with unfinished(temporary):
+            fresh = temporary / "new"
             fresh.mkdir(parents=True)
             write(fresh)
             found = [path.relative_to(fresh).as_posix() for path in fresh.rglob("*") if path.is_file()]
             names = [*sorted(set(found) - set(last)), *(name for name in last if name in found)]
-            with in_one_go():
+            with _moving:
                 if target.exists():
-                    _exchange(fresh, target, part / "old", names, list(outdated(target, set(names))))
+                    _move_files(fresh, target, temporary / "old", names, list(outdated(target, set(names))))
                 else:
-                    _place(fresh, target)
+                    _move_folder(fresh, target)
     except OSError as error:
         raise OutputError(f"the results cannot be written ({error.strerror})", where=folder, mend=MEND) from error
     return names
 
 
-def _place(fresh: Path, target: Path) -> None:
-    """Make `fresh` the folder `target`, which is not there; parents made for it go again if that fails."""
-    made = [place for place in reversed(target.parents) if not place.exists()]
+def _move_folder(fresh: Path, target: Path) -> None:
+    """Rename `fresh` to `target`, which does not exist; parents made for it are removed if that fails."""
+    made = [parent for parent in reversed(target.parents) if not parent.exists()]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh.replace(target)
@@ -205,11 +195,11 @@ def _place(fresh: Path, target: Path) -> None:
         raise
 
 
-def _exchange(fresh: Path, target: Path, old: Path, names: list[str], outdated: list[str]) -> None:
+def _move_files(fresh: Path, target: Path, old: Path, names: list[str], outdated: list[str]) -> None:
     """Move every file of `fresh` into `target`, outdated ones out of it; undone if one of the moves fails."""
     saved: list[str] = []
-    placed: list[str] = []
-    made = [place for place in dict.fromkeys((target / name).parent for name in names) if not place.exists()]
+    moved: list[str] = []
+    made = [parent for parent in dict.fromkeys((target / name).parent for name in names) if not parent.exists()]
     try:
         for name in outdated:
             _move(target / name, old / name)
@@ -219,13 +209,12 @@ def _exchange(fresh: Path, target: Path, old: Path, names: list[str], outdated: 
                 _copy(target / name, old / name)
                 saved.append(name)
             _move(fresh / name, target / name)
-            placed.append(name)
+            moved.append(name)
     except BaseException:
         for name in saved:
             _move(old / name, target / name)
-        for name in placed:
-            if name not in saved:
-                (target / name).unlink()
+        for name in set(moved) - set(saved):
+            (target / name).unlink()
         _remove_empty(made)
         raise
 
@@ -240,13 +229,13 @@ def _move(source: Path, destination: Path) -> None:
     source.replace(destination)
 
 
-def _remove_empty(places: list[Path]) -> None:
-    """Remove those of these folders that are there and empty, the last one first."""
-    for place in reversed(places):
-        if place.is_dir() and not any(place.iterdir()):
-            place.rmdir()
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove the folders that exist and are empty, the last one first."""
+    for folder in reversed(folders):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _existing(path: Path) -> Path:
-    """The path itself, or the nearest of its parents that exists."""
-    return next(place for place in (path, *path.parents) if place.exists())
+    """The path, or its nearest existing parent."""
+    return next(candidate for candidate in (path, *path.parents) if candidate.exists())

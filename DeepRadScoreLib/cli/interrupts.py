@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from DeepRadScoreLib.writing import give_up, is_moving
+from DeepRadScoreLib.writing import clean_up, is_moving
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -65,7 +65,7 @@ def _end(reader: socket.socket, writer: socket.socket, begun: threading.Event) -
         _kill_workers()
         with suppress(OSError):
             os.write(STDERR, ((NEW_LINE_AND_CURSOR if os.isatty(STDERR) else "") + SENTENCE).encode())
-        give_up(MAX_MOVES_S)
+        clean_up(MAX_MOVES_S)
     finally:
         os._exit(COULD_NOT)
 

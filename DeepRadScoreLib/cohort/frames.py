@@ -12,6 +12,7 @@ import pandas as pd
 
 from DeepRadScoreLib.cohort.table import FILE_COLUMNS, Cohort
 from DeepRadScoreLib.cohort.text_table import check_columns
+from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreLib.extras import require
 from DeepRadScoreLib.paths import AnyPath, as_path
 
@@ -30,8 +31,7 @@ def cohort_file(cohort: TableLike | Cohort) -> Iterator[Path]:
     if isinstance(cohort, Cohort):
         yield cohort.path
     elif isinstance(cohort, pd.DataFrame):
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "cohort DataFrame.csv"
+        with _temporary("cohort DataFrame.csv") as path:
             table = _plain(cohort, path)
             for column in set(FILE_COLUMNS) & set(table):
                 table[column] = [str(Path(cell).absolute()) if cell else "" for cell in table[column].fillna("")]
@@ -52,12 +52,22 @@ def feature_file(features: TableLike) -> Iterator[Path]:
     """
     if isinstance(features, pd.DataFrame):
         require("study", "a DataFrame of features", "pyarrow")
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / "features DataFrame.parquet"
+        with _temporary("features DataFrame.parquet") as path:
             _plain(features, path).to_parquet(path, index=False)
             yield path
     else:
         yield as_path(features, "features", "a DataFrame")
+
+
+@contextmanager
+def _temporary(name: str) -> Iterator[Path]:
+    """Path of a temporary file, removed at the end; an error about it gives its name without the folder."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        try:
+            yield path
+        except DeepRadScoreError as error:
+            raise error.renamed(path, name).with_traceback(error.__traceback__) from error.__cause__
 
 
 def _plain(table: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Augmentation of training patches: flips, +-15 degrees, +-8 pixels of 160, +-10 % scale, by a generator of its own."""
+"""Augmentation of training patches: flips, +-15 degrees, +-8 pixels of 160, +-10 % scale, from a given generator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_DEGREES, MAX_SHIFT_SHARE, MAX_SCALE = 15.0, 8.0 / 160.0, 0.1
 
 
 def augment(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Each image of (n, channels, rows, columns) under a random similarity of its own; its border goes on outside."""
+    """Transform each image of (n, channels, rows, columns) by another random similarity; its border is repeated."""
     n = len(x)
 
     def uniform(limit: float) -> Tensor:

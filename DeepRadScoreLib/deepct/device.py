@@ -1,4 +1,4 @@
-"""Where networks run, and how they are made to give the same result every time."""
+"""The device that networks run on, and settings of torch for reproducible results."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def device_of(name: str) -> torch.device:
 
 
 @contextlib.contextmanager
-def deterministic(place: torch.device) -> Iterator[None]:
-    """Within it the same numbers come out every time; on CUDA in full float32, and what cannot be so is warned of."""
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Compute reproducibly within the block; on CUDA in full float32, with a warning where that is not possible."""
     before = torch.are_deterministic_algorithms_enabled()
     warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    if place.type == "cuda":
+    if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=place.type == "cuda")
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             yield
@@ -44,7 +44,7 @@ def deterministic(place: torch.device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Within it torch computes in one thread: sums come out the same on every number of cores."""
+    """Compute in one thread within the block: sums are the same on every number of cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

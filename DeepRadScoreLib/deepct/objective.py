@@ -1,4 +1,4 @@
-"""What training makes small, and what it stops by: masked weighted cross-entropy, and the mean AUC."""
+"""The loss of training, a masked weighted cross-entropy, and the criterion of its end, the mean AUC."""
 
 from __future__ import annotations
 

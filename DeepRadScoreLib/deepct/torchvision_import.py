@@ -1,4 +1,4 @@
-"""torchvision, also beside a torch that it was not compiled for.
+"""Import of torchvision, also beside a torch that it was not compiled for.
 
 A CUDA build of torchvision on a CPU build of torch cannot load its compiled operators, and its import ends in
 `RuntimeError: operator torchvision::nms does not exist`. The network definitions are plain Python and need no operator.
@@ -15,12 +15,12 @@ _declared: list[Any] = []
 
 
 def import_torchvision() -> ModuleType:
-    """Import torchvision; only where exactly that fault comes up, declare the operators it insists on and try again.
+    """Import torchvision; where exactly that error occurs, declare the missing operators and import it again.
 
     Raises
     ------
     ImportError: torchvision or torch is not installed.
-    RuntimeError: any other fault of its import.
+    RuntimeError: any other error of its import.
     """
     try:
         return importlib.import_module("torchvision")

@@ -29,7 +29,7 @@ class TrainingSettings:
     ----------
     weights: "none", "imagenet" or a file; with "none" nothing is frozen and batch norm trains, else the first blocks
         are frozen and batch norm stays in eval mode.
-    patience: epochs without a better validation AUC after which training ends; the best epoch is kept.
+    patience: epochs without a better validation AUC after which training ends; the best epoch is used.
     """
 
     epochs: int = 60
@@ -62,7 +62,7 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """The network of the best epoch, the course of training, and where its weights started from."""
+    """The network of the best epoch, all epochs, and the source of its initial weights."""
 
     network: DeepCT
     history: tuple[EpochReport, ...]
@@ -70,15 +70,21 @@ class TrainedNetwork:
 
 
 @dataclass
-class _Part:
+class _Cases:
+    """Input (n, 3, pixels, pixels), labels (n, endpoints) and RadScores (n, endpoints, 2) on the device."""
+
     x: Tensor
     labels: Tensor
     radscores: Tensor | None
 
+    def rows(self, rows: Tensor | slice) -> tuple[Tensor, Tensor | None]:
+        """Input and RadScores of some cases."""
+        return self.x[rows], None if self.radscores is None else self.radscores[rows]
+
 
 @dataclass
 class _Course:
-    """What changes from epoch to epoch, and is all that a checkpoint holds."""
+    """The state of a training that changes from epoch to epoch; a checkpoint holds all of it."""
 
     network: DeepCT
     optimizer: torch.optim.Optimizer
@@ -133,36 +139,36 @@ def train_network(
     hu, validation_hu: patches (n, 160, 160) in HU.
     labels, validation_labels: (n, endpoints) in the order of `spec.endpoints`; NaN where a label is missing.
     radscores, validation_radscores: (n, endpoints, 2) for a joint head.
-    checkpoint: written after every epoch; if it is there, of the same data, settings and seed, training goes on from it
-        and ends as an unbroken run would; that of another run is written over.
-    title: what the network is called in the events.
-    report: called after every epoch; what it raises ends the training with the checkpoint in place.
+    checkpoint: a file written after every epoch. If it exists and is of the same data, settings and seed, training
+        resumes from it and ends as an uninterrupted one would; another one is overwritten.
+    title: name of the network in the events.
+    report: called after every epoch; an exception that it raises ends the training and leaves the checkpoint.
 
     Raises
     ------
     InputError: weights that cannot be loaded, a checkpoint that cannot be read, a device that is not there.
     ValueError: RadScores without a joint head, or a joint head without RadScores.
     """
-    place = device_of(device)
+    torch_device = device_of(device)
     trunk, described = build_trunk(spec.backbone, settings.weights, sha256=settings.weights_sha256, seed=seed)
     random = settings.weights == "none"
     if not random:
         freeze(trunk)
-    network = DeepCT(spec, trunk, seed).to(place)
-    training = _part(hu, labels, radscores, spec, place)
-    validation = _part(validation_hu, validation_labels, validation_radscores, spec, place)
+    network = DeepCT(spec, trunk, seed).to(torch_device)
+    training = _cases(hu, labels, radscores, spec, torch_device)
+    validation = _cases(validation_hu, validation_labels, validation_radscores, spec, torch_device)
     course = _start(network, settings, random, len(_full_batches(torch.arange(len(hu)), settings.batch)), seed)
-    of = "" if checkpoint is None else _fingerprint(spec, settings, seed, described, training, validation)
+    fingerprint = "" if checkpoint is None else _fingerprint(spec, settings, seed, described, training, validation)
     if checkpoint is not None and checkpoint.is_file():
-        _load(course, checkpoint, of, place)
+        _load(course, checkpoint, fingerprint, torch_device)
     weights = class_weights(training.labels)
-    with deterministic(place):
+    with deterministic(torch_device):
         while len(course.history) < settings.epochs and len(course.history) - course.best_epoch < settings.patience:
-            loss = _one_epoch(course, training, weights, settings, seed, batch_norm_trains=random)
+            loss = _one_epoch(course, training, weights, settings, seed, train_batch_norm=random)
             validation_loss, auc = _validate(network, validation, weights)
             _add_epoch(course, EpochReport(len(course.history) + 1, settings.epochs, loss, validation_loss, auc))
             if checkpoint is not None:
-                _save({"of": of, **course.state()}, checkpoint)
+                _save({"of": fingerprint, **course.state()}, checkpoint)
             report(course.history[-1].event(title))
     network.load_state_dict(course.best_state)
     return TrainedNetwork(network.to("cpu").eval(), tuple(course.history), described)
@@ -173,33 +179,33 @@ def frozen_network(
 ) -> tuple[DeepCT, str]:
     """A network that is not trained; of random weights only the batch-norm statistics are estimated, once, on `hu`."""
     trunk, described = build_trunk(spec.backbone, weights, sha256=sha256, seed=seed)
-    place = device_of(device)
+    torch_device = device_of(device)
     if weights == "none":
-        _estimate_batch_norm(trunk.to(place), network_input(hu, spec.pixels).to(place))
+        _estimate_batch_norm(trunk.to(torch_device), network_input(hu, spec.pixels).to(torch_device))
     return DeepCT(spec, trunk.to("cpu"), seed).eval(), described
 
 
-def _estimate_batch_norm(trunk: Trunk, x: Tensor, batch: int = 32) -> None:
+def _estimate_batch_norm(trunk: Trunk, x: Tensor) -> None:
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
             module.momentum = None
     trunk.train()
     with torch.no_grad():
-        for part in _full_batches(torch.arange(len(x)), batch):
-            trunk(x[part])
+        for rows in _full_batches(torch.arange(len(x)), 32):
+            trunk(x[rows])
     trunk.eval()
 
 
-def _part(
-    hu: np.ndarray, labels: np.ndarray, radscores: np.ndarray | None, spec: NetworkSpec, place: torch.device
-) -> _Part:
+def _cases(
+    hu: np.ndarray, labels: np.ndarray, radscores: np.ndarray | None, spec: NetworkSpec, device: torch.device
+) -> _Cases:
     if (radscores is None) != (spec.n_radscores == 0):
         raise ValueError(f"the head takes {spec.n_radscores} RadScores; give them exactly if it takes any")
-    scores = None if radscores is None else torch.from_numpy(np.asarray(radscores, dtype=np.float32)).to(place)
-    return _Part(
-        network_input(hu, spec.pixels).to(place),
-        torch.from_numpy(np.asarray(labels, dtype=np.float32)).to(place),
+    scores = None if radscores is None else torch.from_numpy(np.asarray(radscores, dtype=np.float32)).to(device)
+    return _Cases(
+        network_input(hu, spec.pixels).to(device),
+        torch.from_numpy(np.asarray(labels, dtype=np.float32)).to(device),
         scores,
     )
 
@@ -223,10 +229,16 @@ def _start(network: DeepCT, settings: TrainingSettings, random: bool, steps: int
 
 
 def _one_epoch(
-    course: _Course, training: _Part, weights: Tensor, settings: TrainingSettings, seed: int, *, batch_norm_trains: bool
+    course: _Course,
+    training: _Cases,
+    weights: Tensor,
+    settings: TrainingSettings,
+    seed: int,
+    *,
+    train_batch_norm: bool,
 ) -> float:
     course.network.train()
-    if not batch_norm_trains:
+    if not train_batch_norm:
         for module in course.network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
@@ -235,14 +247,13 @@ def _one_epoch(
         return _batches_of_one_epoch(course, training, weights, settings)
 
 
-def _batches_of_one_epoch(course: _Course, training: _Part, weights: Tensor, settings: TrainingSettings) -> float:
+def _batches_of_one_epoch(course: _Course, training: _Cases, weights: Tensor, settings: TrainingSettings) -> float:
     total = 0.0
-    order = torch.randperm(len(training.x), generator=course.generator)
-    batches = _full_batches(order, settings.batch)
+    batches = _full_batches(torch.randperm(len(training.x), generator=course.generator), settings.batch)
     for rows in batches:
-        x = augment(training.x[rows], course.generator)
-        radscores = None if training.radscores is None else training.radscores[rows]
-        loss = masked_cross_entropy(course.network(x, radscores), training.labels[rows], weights)
+        x, radscores = training.rows(rows)
+        logits = course.network(augment(x, course.generator), radscores)
+        loss = masked_cross_entropy(logits, training.labels[rows], weights)
         course.optimizer.zero_grad()
         loss.backward()
         course.optimizer.step()
@@ -251,18 +262,13 @@ def _batches_of_one_epoch(course: _Course, training: _Part, weights: Tensor, set
     return total / len(batches)
 
 
-def _validate(network: DeepCT, part: _Part, weights: Tensor, batch: int = 64) -> tuple[float, float]:
+def _validate(network: DeepCT, cases: _Cases, weights: Tensor) -> tuple[float, float]:
     network.eval()
     with torch.inference_mode():
-        logits = torch.cat(
-            [
-                network(part.x[i : i + batch], None if part.radscores is None else part.radscores[i : i + batch])
-                for i in range(0, len(part.x), batch)
-            ]
-        )
-        loss = float(masked_cross_entropy(logits, part.labels, weights))
+        logits = torch.cat([network(*cases.rows(slice(i, i + 64))) for i in range(0, len(cases.x), 64)])
+        loss = float(masked_cross_entropy(logits, cases.labels, weights))
     scores = (logits[..., 1] - logits[..., 0]).cpu().numpy()
-    return loss, mean_auc(part.labels.cpu().numpy(), scores)
+    return loss, mean_auc(cases.labels.cpu().numpy(), scores)
 
 
 def _add_epoch(course: _Course, report: EpochReport) -> None:
@@ -279,28 +285,27 @@ def _copy(network: DeepCT) -> dict[str, Tensor]:
 
 def _full_batches(order: Tensor, batch: int) -> list[Tensor]:
     """Batches of about the same size, none of a single case (batch norm needs two)."""
-    count = max(round(len(order) / batch), 1)
-    return list(torch.tensor_split(order, count))
+    return list(torch.tensor_split(order, max(round(len(order) / batch), 1)))
 
 
 def _save(state: dict, path: Path) -> None:
-    with replacing(path) as part:
-        torch.save(state, part)
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
 
 
-def _load(course: _Course, checkpoint: Path, of: str, place: torch.device) -> None:
+def _load(course: _Course, checkpoint: Path, fingerprint: str, device: torch.device) -> None:
     try:
-        state = torch.load(checkpoint, map_location=place, weights_only=True)
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
     except UNREADABLE as error:
         raise InputError("the checkpoint cannot be read", where=checkpoint, mend="delete it and train again") from error
-    if state.get("of") == of:
+    if state.get("of") == fingerprint:
         course.load(state)
 
 
-def _fingerprint(spec: NetworkSpec, settings: TrainingSettings, seed: int, weights: str, *parts: _Part) -> str:
+def _fingerprint(spec: NetworkSpec, settings: TrainingSettings, seed: int, weights: str, *each: _Cases) -> str:
     """SHA-256 of all that decides the course of a training."""
     digest = hashlib.sha256(repr((spec, settings, seed, weights)).encode())
-    for part in parts:
-        for values in (part.x, part.labels, part.radscores):
+    for cases in each:
+        for values in (cases.x, cases.labels, cases.radscores):
             digest.update(b"none" if values is None else np.ascontiguousarray(values.cpu().numpy()).data)
     return digest.hexdigest()

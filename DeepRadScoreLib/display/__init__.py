@@ -1,1 +1,1 @@
-"""What a user at a terminal or in a notebook sees: progress bars and tables."""
+"""Progress bars and tables, in a terminal or a notebook."""

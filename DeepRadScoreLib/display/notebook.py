@@ -13,7 +13,7 @@ BAND = "background:#7a1f1f;color:#fff;font-weight:bold;padding:4px 8px"
 
 
 def table_html(title: str, table: pd.DataFrame, *, label: str | None = None, notes: Iterable[str] = ()) -> str:
-    """Title, notes and table, all escaped; `label` stands in a band above them, none where it is None."""
+    """Title, notes and table, all escaped; below a band with `label` unless it is None."""
     band = "" if label is None else f'<div style="{BAND}">{escape(label)}</div>'
     lines = "".join(f"<div>{escape(note)}</div>" for note in notes)
     return f"<div>{band}<strong>{escape(title)}</strong>{lines}{table.to_html(border=0, na_rep='', escape=True)}</div>"

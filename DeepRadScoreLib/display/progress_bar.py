@@ -24,17 +24,17 @@ from rich.text import Text
 
 from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 
-SHOWN_FROM_S = 5.0
+MIN_SHOWN_S = 5.0
 
 
 def time_left(elapsed_s: float, done: float, total: float) -> str:
-    """In words what a stage still takes if it goes on as it did; empty where that is unknown or a few seconds."""
+    """The time left of a stage in words, extrapolated; empty if it is unknown or under 5 s."""
     seconds = elapsed_s * (total - done) / done if done else 0.0
-    return f"about {timedelta(seconds=round(seconds))} left" if seconds >= SHOWN_FROM_S else ""
+    return f"about {timedelta(seconds=round(seconds))} left" if seconds >= MIN_SHOWN_S else ""
 
 
 class _TimeLeft(ProgressColumn):
-    """Of the whole stage; rich's own column knows nothing of steps that take over half a minute."""
+    """Time left of the whole stage; rich's column shows none where steps take over half a minute."""
 
     max_refresh = 0.5
 
@@ -44,7 +44,7 @@ class _TimeLeft(ProgressColumn):
 
 @contextmanager
 def shown_progress() -> Iterator[Report]:
-    """Gives the report that shows each stage by a bar, or by lines where there is neither terminal nor notebook.
+    """A report that shows each stage as a bar, or as lines where there is neither terminal nor notebook.
 
     In a notebook rich draws with ipywidgets; without that package lines are shown there too.
     """
@@ -74,7 +74,7 @@ def shown_progress() -> Iterator[Report]:
 
 @contextmanager
 def reporting(progress: Report | bool) -> Iterator[Report]:
-    """Gives the report that a caller asked for: their own function, the bar (True) or none (False)."""
+    """The report that a caller asked for: a function, the bar (True) or none (False)."""
     if callable(progress):
         yield progress
     elif progress:
@@ -89,7 +89,7 @@ def _draws_in_notebook() -> bool:
 
 
 def _plain_lines(console: Console) -> Report:
-    """A line for every tenth of a stage, with the time left reckoned from what it took so far."""
+    """A line for every tenth of a stage, with the time left."""
     last: dict[Stage, int] = {}
     begun: dict[Stage, float] = {}
 

@@ -1,4 +1,4 @@
-"""What a model is given to predict from, checked."""
+"""Checks of the features and patches that a model predicts from."""
 
 from __future__ import annotations
 

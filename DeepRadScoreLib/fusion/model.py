@@ -60,7 +60,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
     slope_, intercept_: of the calibration.
     no_signal_: the out-of-fold scores do not rise with the label (slope <= 0): the model knows nothing, every
         probability is the prevalence, and the threshold is 0.5.
-    prevalence_: share of positives in the training part.
+    prevalence_: share of positives in training.
     oof_score_: (n,) calibrated out-of-fold probability of each training case, mean over the repeats.
     threshold_: "positive" from this probability on; from the out-of-fold probabilities of all repeats.
     """
@@ -84,7 +84,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
     def fit(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> FusionModel:
         """Fit on columns X (n, d), labels y (n,) of two classes and the patient of each case, groups (n,).
 
-        Without `groups` every case is a patient of its own.
+        Without `groups` every case is another patient.
 
         Raises
         ------
@@ -175,11 +175,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
         return {parameter: sizes[int(np.mean(aucs, axis=0).argmax())]}
 
     def _compare(
-        self,
-        pipeline: Pipeline,
-        X: np.ndarray,
-        y: np.ndarray,
-        repeats: list[list[Fold]],
+        self, pipeline: Pipeline, X: np.ndarray, y: np.ndarray, repeats: list[list[Fold]]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Out-of-fold scores (repeats, n) and the AUC of each fold, (repeats x folds,)."""
         folds = [(repeat, *fold) for repeat, folds in enumerate(repeats) for fold in folds]
@@ -214,7 +210,7 @@ def grouped_folds(y: np.ndarray, groups: np.ndarray, n_splits: int, seed: tuple[
     Parameters
     ----------
     y: 0 or 1, (n,).
-    groups: patient of each case, (n,); no patient stands on both sides of a fold.
+    groups: patient of each case, (n,); no patient is in both train and test.
     seed: the same numbers give the same folds.
 
     Raises
@@ -229,7 +225,7 @@ def grouped_folds(y: np.ndarray, groups: np.ndarray, n_splits: int, seed: tuple[
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "The least populated class", UserWarning)
                 folds = list(splitter.split(np.zeros(len(y)), y, groups))
-            if all(len(np.unique(y[part])) == 2 for fold in folds for part in fold):
+            if all(len(np.unique(y[rows])) == 2 for fold in folds for rows in fold):
                 return folds
     raise TooFewPositivesError(
         f"the rarer class has {rarest} patient(s), too few for two folds with both classes",

@@ -1,6 +1,6 @@
-"""A fitted model as bytes that hold no code: skops, and a closed list of the types that may stand in them.
+"""A fitted model as bytes without code: a skops archive with a closed list of types.
 
-skops is imported late: it looks through all of scikit-learn, which in turn loads torch.
+skops is imported late: it imports all of scikit-learn, which loads torch.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def to_skops(model: Any) -> bytes:
 
 
 def from_skops(data: bytes) -> Any:
-    """The model in a skops archive, once every type in it was found in `TRUSTED_TYPES`.
+    """The model in a skops archive, if all its types are in `TRUSTED_TYPES`.
 
     Raises
     ------
-    BundleError: the archive is damaged, or it holds another type (named); nothing of it has been built then.
+    BundleError: the archive is damaged, or it holds another type (named). Nothing is built then.
     """
     import skops.io
 
@@ -88,15 +88,12 @@ def _schema(data: bytes) -> Any:
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:
-    """Every dictionary of the schema that names a type, in the order in which they stand."""
-    if isinstance(value, dict):
-        if value.keys() & {"__module__", "__class__", "__loader__"}:
-            yield value
-        for part in value.values():
-            yield from _nodes(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _nodes(part)
+    """Every dictionary of the schema that names a type, in document order."""
+    if isinstance(value, dict) and value.keys() & {"__module__", "__class__", "__loader__"}:
+        yield value
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _nodes(inner)
 
 
 def _refuse_foreign_types(data: bytes) -> None:

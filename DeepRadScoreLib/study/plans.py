@@ -82,7 +82,6 @@ class EvaluationPlan:
 
 
 def training_plan(
-    protocol: Protocol | str,
     preprocessing: Preprocessing | str,
     network: NetworkForm | str,
     backbone: str,
@@ -95,7 +94,7 @@ def training_plan(
     seed: int,
     device: str,
 ) -> TrainingPlan:
-    """The plan of a caller who names its settings, checked.
+    """The plan, of the strict protocol, of a caller who names its settings, checked.
 
     Raises
     ------
@@ -105,7 +104,6 @@ def training_plan(
     _check_whole(folds=(folds, 2), repeats=(repeats, 1), seed=(seed, 0), epochs=(epochs, 1))
     form = chosen(NetworkForm, network, "network")
     return TrainingPlan(
-        protocol=chosen(Protocol, protocol, "protocol"),
         preprocessing=chosen(Preprocessing, preprocessing, "preprocessing"),
         network=NetworkPlan(form, backbone, os.fspath(weights), weights_sha256, pixels, epochs, device=device),
         folds=folds,

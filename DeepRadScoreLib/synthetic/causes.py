@@ -1,4 +1,4 @@
-"""What is planted: latent causes, where in the image each of them shows, and what they do to the endpoints."""
+"""The planted effects: latent causes, the zone of the image where each shows, and their effect on the endpoints."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from scipy.special import expit
-from scipy.stats import rankdata
+from sklearn.metrics import roc_auc_score
 
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.models import DEEP_MODELS, MODELS, Model
 
-Place = Literal["tumour", "shell", "beyond the shell"]
-PLACES: tuple[Place, ...] = ("tumour", "shell", "beyond the shell")
+Zone = Literal["tumour", "shell", "beyond the shell"]
+ZONES: tuple[Zone, ...] = ("tumour", "shell", "beyond the shell")
 
 
 @dataclass(frozen=True)
 class Latent:
-    """One cause, standard normal in every case: the one `place` where it shows, and how."""
+    """One cause, standard normal in every case: the one `zone` where it shows, and how."""
 
-    place: Place
+    zone: Zone
     shows_as: str
 
 
@@ -47,14 +47,14 @@ class Planted:
     intercept: float
 
     @property
-    def places(self) -> frozenset[Place]:
-        """Where in the image the endpoint has a cause."""
-        return frozenset(LATENTS[name].place for name in self.coefficients)
+    def zones(self) -> frozenset[Zone]:
+        """The zones of the image in which the endpoint has a cause."""
+        return frozenset(LATENTS[name].zone for name in self.coefficients)
 
     @property
     def where(self) -> str:
-        """The same in words: "tumour", "shell", "beyond the shell", several joined by " + ", or "nowhere"."""
-        return " + ".join(place for place in PLACES if place in self.places) or "nowhere"
+        """The zones in words: "tumour", "shell", "beyond the shell", several joined by " + ", or "nowhere"."""
+        return " + ".join(zone for zone in ZONES if zone in self.zones) or "nowhere"
 
 
 PLANTED: Mapping[str, Planted] = MappingProxyType(
@@ -78,7 +78,7 @@ def seen_by(key: str) -> frozenset[Model]:
     planted = PLANTED[key]
     if not planted.coefficients:
         return frozenset()
-    if planted.places == {"beyond the shell"}:
+    if planted.zones == {"beyond the shell"}:
         return frozenset(DEEP_MODELS)
     return frozenset(MODELS)
 
@@ -89,12 +89,12 @@ def draw_latents(n: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(values, columns=list(LATENTS))
 
 
-def log_odds(latents: pd.DataFrame, key: str, visible: Collection[Place] = PLACES) -> np.ndarray:
-    """(n,) true log-odds of an endpoint, counting only the causes in the places that are `visible`."""
+def log_odds(latents: pd.DataFrame, key: str, visible: Collection[Zone] = ZONES) -> np.ndarray:
+    """(n,) true log-odds of an endpoint, from the causes in the `visible` zones alone."""
     planted = PLANTED[key]
     total = np.full(len(latents), planted.intercept)
     for name, coefficient in planted.coefficients.items():
-        if LATENTS[name].place in visible:
+        if LATENTS[name].zone in visible:
             total += coefficient * latents[name].to_numpy()
     return total
 
@@ -106,18 +106,12 @@ def draw_labels(latents: pd.DataFrame, seed: int) -> pd.DataFrame:
     return pd.DataFrame((chance < probability).astype(int), columns=list(KEYS))
 
 
-def reachable_auc(seed: int = 0, n: int = 200_000, *, visible: Collection[Place] = PLACES) -> dict[str, float]:
-    """Endpoint -> the AUC of one who knows every cause in the places that are `visible`: nobody can do better.
+def reachable_auc(seed: int = 0, n: int = 200_000, *, visible: Collection[Zone] = ZONES) -> dict[str, float]:
+    """Endpoint -> the highest AUC that can be reached by knowing every cause in the `visible` zones.
 
     By drawing n cases from the latent model; the AUC is the Mann-Whitney statistic of the true log-odds (with causes
     that are not visible, the sum of the others orders the cases as their true probability does).
     """
     latents = draw_latents(n, seed)
     labels = draw_labels(latents, seed)
-    return {key: _auc(labels[key].to_numpy(), log_odds(latents, key, visible)) for key in KEYS}
-
-
-def _auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    positives = int(labels.sum())
-    ranks = rankdata(scores)[labels == 1].sum()
-    return float((ranks - positives * (positives + 1) / 2) / (positives * (len(labels) - positives)))
+    return {key: float(roc_auc_score(labels[key], log_odds(latents, key, visible))) for key in KEYS}

@@ -21,6 +21,7 @@ from DeepRadScoreLib.synthetic import anatomy, phantom, tumour
 from DeepRadScoreLib.synthetic.anatomy import SITES
 from DeepRadScoreLib.synthetic.causes import PLANTED, draw_labels, draw_latents
 from DeepRadScoreLib.synthetic.phantom import make_case
+from DeepRadScoreLib.writing import check_folder, write_atomically
 
 SPLITS = ("train", "test")
 MISSING_SHARE = 0.03
@@ -28,20 +29,13 @@ RECIPE_KEY = "DeepRadScore_recipe"
 """Metadata key of a synthetic CT: the hash of all that it was made from."""
 
 
-def write_cohort(
-    folder: Path,
-    n_train: int,
-    n_test: int,
-    seed: int,
-    workers: Workers,
-    report: Report = ignore,
-) -> Path:
+def write_cohort(folder: Path, n_train: int, n_test: int, seed: int, workers: Workers, report: Report = ignore) -> Path:
     """Write `n_train` + `n_test` synthetic cases and their table below `folder`.
 
     `images/<case>_ct.nrrd` and `images/<case>_tumour.nrrd`; `cohort.csv`, where about 3 % of the labels are empty; and
-    `synthetic.json`, the truth: coefficients per endpoint, latents per case. The test cases are drawn from streams
-    of their own and do not depend on `n_train`. A case that is there already and was made from the same is kept, so
-    that a run which was ended goes on.
+    `synthetic.json`, the truth: coefficients per endpoint, latents per case. The test cases are drawn from separate
+    streams and do not depend on `n_train`. A case that exists and was made from the same recipe is not made again, so
+    that an interrupted run resumes.
 
     Parameters
     ----------
@@ -54,12 +48,10 @@ def write_cohort(
 
     Raises
     ------
-    InputError: fewer than one case in a part.
+    InputError: fewer than one case in either split.
     OutputError: the folder cannot be written.
     WorkersError: a case could not be made.
     """
-    from DeepRadScoreLib.writing import check_folder, write_atomically
-
     if n_train < 1 or n_test < 1:
         raise InputError(
             f"{n_train} training and {n_test} test cases are no cohort",
@@ -67,8 +59,8 @@ def write_cohort(
             mend="ask for at least one of each",
         )
     check_folder(folder)
-    parts = [_draw(split, n, seed) for split, n in zip(SPLITS, (n_train, n_test), strict=True)]
-    table, latents = (pd.concat([part[i] for part in parts], ignore_index=True) for i in (0, 1))
+    drawn = [_draw(split, n, seed) for split, n in zip(SPLITS, (n_train, n_test), strict=True)]
+    table, latents = (pd.concat(frames, ignore_index=True) for frames in zip(*drawn, strict=True))
     _write_images(folder, table, latents, workers, report)
     path = folder / "cohort.csv"
     write_atomically(folder / "synthetic.json", _truth(table, latents, seed))
@@ -109,13 +101,7 @@ def _truth(table: pd.DataFrame, latents: pd.DataFrame, seed: int) -> str:
     return json.dumps({"label": SYNTHETIC_LABEL, "seed": seed, "endpoints": endpoints, "latents": cases}, indent=1)
 
 
-def _write_images(
-    folder: Path,
-    table: pd.DataFrame,
-    latents: pd.DataFrame,
-    workers: Workers,
-    report: Report,
-) -> None:
+def _write_images(folder: Path, table: pd.DataFrame, latents: pd.DataFrame, workers: Workers, report: Report) -> None:
     program = "".join(Path(str(module.__file__)).read_text(encoding="utf-8") for module in (anatomy, tumour, phantom))
     tasks = [
         {

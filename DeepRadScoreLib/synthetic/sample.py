@@ -11,14 +11,14 @@ from DeepRadScoreLib.models import NetworkForm
 from DeepRadScoreLib.progress import Report, ignore
 
 TRAIN, TEST, SEED = 28, 12, 120
-"""So few cases that they are made and trained on in about a minute; with this seed every endpoint has the ten patients
-of either class that a model needs."""
+"""Few enough cases for about a minute; with this seed every endpoint has the ten patients of either class that a model
+needs."""
 CT, MASK, BUNDLE, NOTICE = "synthetic_ct.nrrd", "synthetic_tumour.nrrd", "synthetic_model.zip", "READ_ME.txt"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Where the sample lies: a CT and its tumour mask (NRRD), and a bundle that never saw this case."""
+    """Paths of the sample: a CT and its tumour mask (NRRD), and a bundle trained on other cases."""
 
     ct: Path
     mask: Path
@@ -26,17 +26,18 @@ class Sample:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Sample:
+        """The paths of a sample in that folder."""
         return cls(folder / CT, folder / MASK, folder / BUNDLE)
 
     def complete(self) -> bool:
-        """Whether all of it is there; a folder that was made by `write_sample` holds all of it or does not exist."""
+        """Whether all files exist; `write_sample` writes all of them or none."""
         return all(path.is_file() for path in (self.ct, self.mask, self.bundle))
 
 
 def write_sample(folder: Path, report: Report = ignore) -> Sample:
-    """Make the sample in a folder that does not exist yet: all of it, or nothing. The same on every run.
+    """Make the sample in a folder that does not exist yet, all of it or nothing; the same on every run.
 
-    The cases' features are kept in the cache, as of any cohort.
+    The features of its cases are cached, as those of any cohort.
 
     Raises
     ------
@@ -64,9 +65,9 @@ def _make(fresh: Path, work: Path, report: Report) -> None:
     plan = TrainingPlan(network=network, folds=2, repeats=1, search="quick", seed=SEED)
     train_from_table(table, fresh / BUNDLE, plan, run)
     cases = read_cohort(table, needs=("case_id", "ct", "mask"), endpoints=()).table
-    shown = cases[cases["split"] == "test"].iloc[0]
-    shutil.copyfile(shown["ct"], fresh / CT)
-    shutil.copyfile(shown["mask"], fresh / MASK)
+    case = cases[cases["split"] == "test"].iloc[0]
+    shutil.copyfile(case["ct"], fresh / CT)
+    shutil.copyfile(case["mask"], fresh / MASK)
     (fresh / NOTICE).write_text(
         f"{SYNTHETIC_LABEL}\n\nA made-up case and a model trained on {TRAIN} made-up cases, to try the program with.\n"
         "This folder can be deleted; it is made anew when it is needed.\n",

@@ -395,5 +395,9 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(name, files, case, tmp_pat
         given["bundle"] = read_bundle(files["model"])
     with pytest.raises(kind) as caught:
         call(given)
-    assert words in str(caught.value)
+    sentence = str(caught.value)
+    assert words in sentence
+    assert " DataFrame." not in sentence or sentence.startswith(
+        ("cohort DataFrame.csv: ", "features DataFrame.parquet: ")
+    )
     assert kind is TypeError or isinstance(caught.value, ValueError)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from DeepRadScoreLib.analysis import _card, _explained_findings, _finding
-from DeepRadScoreLib.bundle import MANIFEST, EndpointModel, bundle_steps, read_bundle, read_manifest, write_bundle
+from DeepRadScoreLib.bundle import MANIFEST, EndpointModel, bundle_steps, read_bundle, read_manifest
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.deepct.network import deep_outputs
 from DeepRadScoreLib.deepct.outputs import merge_outputs
@@ -32,7 +32,7 @@ def written(tmp_path_factory):
     cohort, computed = small_study(70)
     plan = small_plan(form="shared")
     bundle = train_bundle(cohort, computed, plan, Run(folder / "work")).bundle
-    write_bundle(bundle, folder / "model.zip")
+    bundle.save(folder / "model.zip")
     return bundle, folder / "model.zip", computed
 
 
@@ -150,7 +150,7 @@ def test_a_profile_says_of_its_model_the_same_text_whatever_holds_the_names(writ
 
 def test_written_twice_it_is_the_same_file(written, tmp_path):
     bundle, path, _ = written
-    write_bundle(bundle, tmp_path / "again.zip")
+    bundle.save(tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == path.read_bytes()
 
 
@@ -191,32 +191,32 @@ def test_another_schema_version_is_refused(written, tmp_path):
 def test_a_place_that_cannot_be_written_leaves_nothing(written, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
-        write_bundle(written[0], tmp_path / "file" / "model.zip")
+        written[0].save(tmp_path / "file" / "model.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 STOPPED = """
     import os, sys, zipfile
     from pathlib import Path
-    from DeepRadScoreLib.bundle import Bundle, write_bundle
+    from DeepRadScoreLib.bundle import Bundle
     from DeepRadScoreLib.manifest import Manifest
-    from DeepRadScoreLib.writing import give_up
+    from DeepRadScoreLib.writing import clean_up
 
     names = {"name": "m", "label": None, "protocol": "strict", "network": "shared", "backbone": "b", "weights": "none"}
     more = {"pixels": 32, "preprocessing": "canonical", "shell_mm": 3, "seed": 0, "synthetic": True}
     empty = {name: {} for name in ("settings", "trained_on", "endpoints", "versions")}
     folder = Path(sys.argv[1])
     bundle = Bundle(Manifest(**names, **more, **empty), (), {})
-    write_bundle(bundle, folder / "model.zip")
+    bundle.save(folder / "model.zip")
     (folder / "model.zip").rename(folder / "whole.zip")
 
     def stopped(*_):
         assert len(list(folder.iterdir())) == 2
-        give_up(0.1)
+        clean_up(0.1)
         os._exit(7)
 
     zipfile.ZipFile.writestr = stopped
-    write_bundle(bundle, folder / "model.zip")
+    bundle.save(folder / "model.zip")
 """
 
 

@@ -58,7 +58,6 @@ def timed(work: Callable[[], object]) -> Took:
 def made_up_model(path: Path, network: str) -> None:
     """A bundle of ten endpoints, each with a planted signal; it takes a minute or two."""
     sys.path.insert(0, str(ROOT / "Testing"))
-    from DeepRadScoreLib.bundle import write_bundle
     from DeepRadScoreLib.computing.run import Run
     from DeepRadScoreLib.deepct.backbones import build_trunk
     from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec
@@ -88,7 +87,7 @@ def made_up_model(path: Path, network: str) -> None:
                 {"shared": DeepCT(spec, build_trunk("densenet121", seed=fold)[0], seed=fold)} for fold in range(FOLDS)
             ),
         )
-    write_bundle(bundle, path)
+    bundle.save(path)
 
 
 def stepped(running: Generator[Any, None, Any]) -> list[tuple[str, Took]]:

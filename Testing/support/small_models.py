@@ -10,7 +10,6 @@ from support.small_study import small_plan, small_study
 
 def trained(folder: Path, seed: int, keys: tuple[str, ...] = ("EGFR", "KRAS")) -> Path:
     """The file of a bundle that was trained on 60 made-up patients; it is said to be synthetic."""
-    from DeepRadScoreLib.bundle import write_bundle
     from DeepRadScoreLib.computing.run import Run
     from DeepRadScoreLib.study.training.train import train_bundle
 
@@ -18,5 +17,5 @@ def trained(folder: Path, seed: int, keys: tuple[str, ...] = ("EGFR", "KRAS")) -
     plan = small_plan()
     plan = replace(plan, network=replace(plan.network, backbone="densenet121"))
     done = train_bundle(cohort, replace(computed, synthetic=True), plan, Run(folder / f"work{seed}"))
-    write_bundle(done.bundle, folder / f"model{seed}.zip")
+    done.bundle.save(folder / f"model{seed}.zip")
     return folder / f"model{seed}.zip"

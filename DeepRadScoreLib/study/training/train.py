@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from DeepRadScoreLib.bundle import Bundle, EndpointModel, write_bundle
+from DeepRadScoreLib.bundle import Bundle, EndpointModel
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures
 from DeepRadScoreLib.computing.run import Run
@@ -74,7 +74,7 @@ def train_from_table(
     run = run.within("runs").within(_work_key(cohort, computed, plan))
     result = train_bundle(cohort, computed, plan, run)
     if out is not None:
-        write_bundle(result.bundle, out)
+        result.bundle.save(out)
     shutil.rmtree(run.folder)
     return result
 

@@ -53,7 +53,7 @@ def integral_auc(intercept: float, seen_sd: float, unseen_sd: float = 0.0) -> fl
 
 
 def planted_sd(key: str, places) -> float:
-    return float(np.sqrt(sum(b**2 for name, b in PLANTED[key].coefficients.items() if LATENTS[name].place in places)))
+    return float(np.sqrt(sum(b**2 for name, b in PLANTED[key].coefficients.items() if LATENTS[name].zone in places)))
 
 
 EVERYWHERE, RADIOMICS = ("tumour", "shell", "beyond the shell"), ("tumour", "shell")
@@ -134,7 +134,7 @@ def test_a_cause_in_the_shell_stays_there(flips):
     assert np.abs(change[mask & (distance < -1.6)]).max() < 60
 
 
-@pytest.mark.parametrize("name", [name for name, latent in LATENTS.items() if latent.place == "beyond the shell"])
+@pytest.mark.parametrize("name", [name for name, latent in LATENTS.items() if latent.zone == "beyond the shell"])
 def test_causes_beyond_the_shell_leave_tumour_and_shell_alone(flips, name):
     changes, distance, mask = flips
     assert not changes[name][distance <= 7.5].any()
@@ -146,7 +146,7 @@ def test_causes_beyond_the_shell_leave_tumour_and_shell_alone(flips, name):
 def test_no_radiomic_feature_knows_of_what_lies_beyond_the_shell(site, seed):
     tables = []
     for value in (LOW, HIGH):
-        beyond = {name: value for name, latent in LATENTS.items() if latent.place == "beyond the shell"}
+        beyond = {name: value for name, latent in LATENTS.items() if latent.zone == "beyond the shell"}
         ct, mask = make_case({**NEUTRAL, **beyond}, site, seed)
         tables.append(pd.Series(extract_features(prepare(Case("", ct, mask)))))
     assert len(tables[0]) == 2 * 851

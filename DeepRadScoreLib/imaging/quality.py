@@ -19,6 +19,8 @@
 | `uniform_tumour` | warning | the tumour has one HU value only |
 | `metal_in_region` | warning | a voxel of a region over 3000 HU |
 | `padding_in_region` | warning | a voxel of a region under -1500 HU (outside the scanner's field of view) |
+
+Codes about DICOM files stand where these are read, in `imaging/dicom`; `lung_mask_differs` stands in `analysis`.
 """
 
 from __future__ import annotations

@@ -275,8 +275,8 @@ def _target(out: AnyPath | None, check: Callable[[Path], None]) -> Path | None:
 
 @contextmanager
 def _run(jobs: int | None, scheduler: str | None, progress: Report | bool) -> Iterator[Run]:
+    from DeepRadScoreLib.computing.cluster import chosen_workers
     from DeepRadScoreLib.computing.run import Run
-    from DeepRadScoreLib.computing.workers import chosen_workers
 
     with chosen_workers(jobs, scheduler) as workers, reporting(progress) as report:
         yield Run(workers=workers, report=report)

@@ -54,7 +54,7 @@ def demo(
 
     Example: `deepradscore demo --out demo-out`
     """
-    from DeepRadScoreLib.computing.workers import chosen_workers
+    from DeepRadScoreLib.computing.cluster import chosen_workers
     from DeepRadScoreLib.extras import LEARNING, require
     from DeepRadScoreLib.writing import check_folder
 

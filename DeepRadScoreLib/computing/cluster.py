@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from DeepRadScoreLib.computing.workers import TRIES, Crashed, Result
-from DeepRadScoreLib.errors import WorkersError
+from DeepRadScoreLib.computing.workers import TRIES, Crashed, Processes, Result, Workers
+from DeepRadScoreLib.errors import InputError, WorkersError
 from DeepRadScoreLib.extras import require
 from DeepRadScoreLib.provenance import code_digest
 
@@ -123,6 +123,32 @@ class Cluster:
     def _error(self, what: str, mend: str) -> WorkersError:
         mend += "; the same command goes on from what is finished"
         return WorkersError(what, where=f"--scheduler {self.scheduler}", mend=mend)
+
+
+@contextmanager
+def chosen_workers(jobs: int | None, scheduler: str | None) -> Iterator[Workers]:
+    """Processes of this machine, or the cluster of a scheduler, while the context lasts.
+
+    Parameters
+    ----------
+    jobs: number of processes; None or -1: one for each core.
+
+    Raises
+    ------
+    InputError: `jobs` is 0, or given for a cluster that is running already.
+    """
+    if jobs == 0:
+        mend = "give a number from 1 on, or -1 for every core"
+        raise InputError("no process cannot do it", where="--jobs 0", mend=mend)
+    number = -1 if jobs is None else jobs
+    if scheduler is None:
+        yield Processes(number)
+        return
+    if jobs is not None and scheduler != LOCAL:
+        what = "a cluster that runs has its own number of processes"
+        raise InputError(what, where=f"--jobs {jobs}", mend="leave this option out")
+    with cluster(scheduler, number) as workers:
+        yield workers
 
 
 @contextmanager

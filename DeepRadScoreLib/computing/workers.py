@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import Pipe
@@ -22,8 +22,6 @@ from typing import Any, Protocol, TypeVar
 
 import joblib
 from joblib.externals.loky import ProcessPoolExecutor
-
-from DeepRadScoreLib.errors import InputError
 
 Result = TypeVar("Result")
 TRIES = 3
@@ -142,31 +140,3 @@ def _end_after(pipe: Connection) -> None:
     with suppress(EOFError, OSError):
         pipe.recv_bytes()
     os._exit(1)
-
-
-@contextmanager
-def chosen_workers(jobs: int | None, scheduler: str | None) -> Iterator[Workers]:
-    """Processes of this machine, or the cluster of a scheduler, while the context lasts.
-
-    Parameters
-    ----------
-    jobs: number of processes; None or -1: one for each core.
-
-    Raises
-    ------
-    InputError: `jobs` is 0, or given for a cluster that is running already.
-    """
-    if jobs == 0:
-        mend = "give a number from 1 on, or -1 for every core"
-        raise InputError("no process cannot do it", where="--jobs 0", mend=mend)
-    number = -1 if jobs is None else jobs
-    if scheduler is None:
-        yield Processes(number)
-        return
-    from DeepRadScoreLib.computing.cluster import LOCAL, cluster
-
-    if jobs is not None and scheduler != LOCAL:
-        what = "a cluster that runs has its own number of processes"
-        raise InputError(what, where=f"--jobs {jobs}", mend="leave this option out")
-    with cluster(scheduler, number) as workers:
-        yield workers

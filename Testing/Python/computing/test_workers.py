@@ -18,10 +18,10 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing import cluster as cluster_module
-from DeepRadScoreLib.computing.cluster import Cluster, cluster
+from DeepRadScoreLib.computing.cluster import Cluster, chosen_workers, cluster
 from DeepRadScoreLib.computing.extraction import extract_cohort
 from DeepRadScoreLib.computing.run import Run
-from DeepRadScoreLib.computing.workers import TRIES, Crashed, Processes, chosen_workers
+from DeepRadScoreLib.computing.workers import TRIES, Crashed, Processes
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, RegionError, WorkersError
 from DeepRadScoreLib.progress import Stage

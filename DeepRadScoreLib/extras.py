@@ -39,8 +39,9 @@ EXTRAS = {
         {"idc-index": "idc_index", "idc-index-data": "idc_index_data", "pyarrow": "pyarrow"},
     ),
 }
-LEARNING = ("iterative-stratification", "statsmodels")
-"""Packages of the extra `study` that every study needs; the others are for kinds of tables."""
+TRAINING = ("iterative-stratification",)
+EVALUATION = (*TRAINING, "statsmodels")
+"""Packages of the extra `study` that either always needs; the others are for kinds of tables."""
 
 
 def install_line(extra: str) -> str:

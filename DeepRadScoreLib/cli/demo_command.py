@@ -55,10 +55,10 @@ def demo(
     Example: `deepradscore demo --out demo-out`
     """
     from DeepRadScoreLib.computing.cluster import chosen_workers
-    from DeepRadScoreLib.extras import LEARNING, require
+    from DeepRadScoreLib.extras import TRAINING, require
     from DeepRadScoreLib.writing import check_folder
 
-    require("study", "the demonstration", *LEARNING)
+    require("study", "the demonstration", *TRAINING)
     check_folder(out)
     size = QUICK if quick else FULL
     with chosen_workers(jobs, None) as workers, shown_progress() as report:

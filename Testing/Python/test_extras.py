@@ -83,8 +83,8 @@ def test_one_case_is_analysed_and_inspected_without_the_extras(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "extra", "named"),
     [
-        (("demo", "--out", "OUT"), "study", "iterative-stratification, statsmodels"),
-        (("train", "TABLE", "--out", "OUT"), "study", "iterative-stratification, statsmodels"),
+        (("demo", "--out", "OUT"), "study", "iterative-stratification"),
+        (("train", "TABLE", "--out", "OUT"), "study", "iterative-stratification"),
         (("evaluate", "TABLE", "--out", "OUT"), "study", "iterative-stratification, statsmodels"),
         (("extract", "TABLE", "--out", "OUT.parquet"), "study", "pyarrow"),
         (("extract", "TABLE", "--out", "OUT.csv", "--scheduler", "local"), "cluster", "distributed"),

@@ -29,7 +29,7 @@ BUNDLED = {"numpy", "scipy", "simpleitk", "pillow", "packaging"}
 BUNDLED_LATER = {"pydicom", "highdicom"}
 """Slicer 5.12 brings pydicom 3 and highdicom; 5.10 has pydicom 2.4: only the library's DICOM reader is closed."""
 BY_EXTENSION = {"torch", "torchvision", "pyradiomics-bhklab"}
-COMMAND_LINE = {"openpyxl", "pyarrow", "python-gdcm", "rich", "typer"}
+COMMAND_LINE = {"openpyxl", "pyarrow", "python-gdcm", "rich", "statsmodels", "typer"}
 """Used by commands only: no road of the module leads to them."""
 ENTRIES = ("analysis", "bundle", "imaging", "report.writing", "cohort.table", "computing.one_case", "synthetic")
 

@@ -12,7 +12,7 @@ import pandas as pd
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
-from DeepRadScoreLib.extras import LEARNING, require
+from DeepRadScoreLib.extras import EVALUATION, require
 from DeepRadScoreLib.models import Protocol, Split
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.provenance import LEARNING_PACKAGES, STUDY_PACKAGES, code_digest, content_digest, versions
@@ -58,7 +58,7 @@ def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, run: Run) -> 
     CohortError: the tables cannot be used, or no endpoint can be evaluated.
     InputError: settings that cannot work (see `TrainingPlan.check`).
     """
-    require("study", "a study", *LEARNING)
+    require("study", "a study", *EVALUATION)
     cohort = read_study_cohort(inputs)
     _check_settings(inputs, plan, cohort)
     gathered = gather(inputs, cohort, plan.training, run)

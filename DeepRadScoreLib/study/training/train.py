@@ -17,7 +17,7 @@ from DeepRadScoreLib.computing.extraction import CohortFeatures
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError
-from DeepRadScoreLib.extras import LEARNING, require
+from DeepRadScoreLib.extras import TRAINING, require
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.imaging.origin import synthetic_label
 from DeepRadScoreLib.manifest import SCHEMA, EndpointCard, Manifest, ValidationCard
@@ -67,7 +67,7 @@ def train_from_table(
     CohortError: the table cannot be used, or what `train_bundle` raises.
     InputError: settings that cannot work (see `TrainingPlan.check`).
     """
-    require("study", "training", *LEARNING)
+    require("study", "training", *TRAINING)
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
     plan.check()
     computed = extract_planned(cohort, plan, "both", run)

@@ -19,7 +19,9 @@ from DeepRadScoreLib.study.results.study import Study
 
 ROWS = (*MODELS, Baseline.VOLUME)
 NAMES_MM, PLOT_MM = 32.0, 76.0
-HEAD_MM, TITLE_MM, ROW_MM = 7.0, 4.4, 3.5
+HEAD_MM, TITLE_MM, GAP_MM, FOOT_MM = 7.0, 4.4, 1.2, 9.0
+MIN_ROW_MM, MAX_ROW_MM, MAX_BODY_MM = 2.6, 3.5, 212.5
+"""Rows are lower where there are so many endpoints that the figure would be higher than a page."""
 GAP_COLOUR = "#a0a0a0"
 
 
@@ -27,7 +29,9 @@ def auc_overview(study: Study) -> Figure:
     """Test AUC with interval of each endpoint and model; with both protocols also inner AUC and the optimism gap."""
     protocols = [name for name in Protocol if name in study.protocols]
     keys = [k for k in study.flow if any(k in study.protocols[p].endpoints for p in protocols)]
-    body = HEAD_MM + len(keys) * (TITLE_MM + len(ROWS) * ROW_MM + 1.2) + 9
+    free = (MAX_BODY_MM - HEAD_MM - FOOT_MM) / max(len(keys), 1) - TITLE_MM - GAP_MM
+    row = min(max(free / len(ROWS), MIN_ROW_MM), MAX_ROW_MM)
+    body = HEAD_MM + len(keys) * (TITLE_MM + len(ROWS) * row + GAP_MM) + FOOT_MM
     page = canvas.new_page(
         "AUC of every endpoint and model",
         _caption(study, protocols),
@@ -46,9 +50,9 @@ def auc_overview(study: Study) -> Figure:
         canvas.draw_heading(page, 2, y + 0.7, key, canvas.FULL_WIDTH - 4)
         y += TITLE_MM
         for model in ROWS:
-            _row(page, axes, study, protocols, key, model, y + ROW_MM / 2, [x for x, _ in columns])
-            y += ROW_MM
-        y += 1.2
+            _row(page, axes, study, protocols, key, model, y + row / 2, [x for x, _ in columns])
+            y += row
+        y += GAP_MM
     return page.figure
 
 

@@ -24,6 +24,7 @@ from DeepRadScoreLib.publication.figures.discrimination import average_roc
 from DeepRadScoreLib.publication.figures.explain import mean_absolute
 from DeepRadScoreLib.publication.figures.figure_list import figure_names, study_figures, to_png, to_svg
 from DeepRadScoreLib.publication.figures.gradcam import cam_pairs
+from DeepRadScoreLib.publication.figures.overview import auc_overview
 from DeepRadScoreLib.publication.figures.shap import shap_rows, swarm
 from DeepRadScoreLib.study.results.document import ModelCard
 from DeepRadScoreLib.study.results.study import CamExample, FoldOutcome, Study
@@ -344,6 +345,15 @@ def test_no_text_overlaps_or_leaves_the_page(endpoints: tuple[str, ...], protoco
         assert overlapping(figure) == [], name
         assert figure.get_figheight() * 25.4 < 250
         assert min(text.get_fontsize() for text in shown_texts(figure)) >= 7
+
+
+@pytest.mark.parametrize("count", [11, 12])
+def test_the_overview_of_more_endpoints_has_lower_rows_and_fits_a_page(count: int) -> None:
+    study = made_up_study(n=80, endpoints=tuple(f"finding_{number}" for number in range(count)), synthetic=True)
+    with mpl.style.context(STYLE, after_reset=True):
+        figure = auc_overview(study)
+    assert overlapping(figure) == []
+    assert figure.get_figheight() * 25.4 < 250
 
 
 def without(study: Study, change: Callable[[str, ModelCard], ModelCard]) -> Study:

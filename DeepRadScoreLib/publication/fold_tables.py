@@ -15,12 +15,12 @@ FOLD_PREFIX = "coefficient_fold_"
 def coefficients(study: Study) -> pd.DataFrame:
     """One row per protocol, fold, endpoint, region and feature: coefficient of the z-score, training mean, SD, rule."""
     header = ["protocol", "fold", "endpoint", "region", "feature", "coefficient", "mean", "sd", "rule"]
-    parts = [
+    tables = [
         fold.selected.assign(protocol=protocol, fold=fold.name)
         for protocol, fold in study.each_fold()
         if len(fold.selected)
     ]
-    return pd.concat(parts, ignore_index=True)[header] if parts else pd.DataFrame(columns=header)
+    return pd.concat(tables, ignore_index=True)[header] if tables else pd.DataFrame(columns=header)
 
 
 def selected_features(study: Study) -> pd.DataFrame:
@@ -60,12 +60,12 @@ def inner_auc(study: Study) -> pd.DataFrame:
                 chosen[key] = chosen.get(key, 0) + int(fit.classifier == classifier)
     header = [*IDENTITY, "model", "classifier"]
     rows = []
-    for key, parts in aucs.items():
-        values = pd.Series(np.concatenate(parts)).dropna()
+    for key, by_fold in aucs.items():
+        values = pd.Series(np.concatenate(by_fold)).dropna()
         rows.append(
             dict(zip(header, key, strict=True))
             | {
-                "folds": len(parts),
+                "folds": len(by_fold),
                 "chosen": chosen[key],
                 "aucs": len(values),
                 "mean": values.mean(),

@@ -45,7 +45,7 @@ SECTIONS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class ShownTable:
+class PageTable:
     """A table of the page: name of its file without ending, title, headings, rows of text."""
 
     name: str
@@ -55,10 +55,10 @@ class ShownTable:
 
 
 @dataclass(frozen=True)
-class ShownChecklist:
+class PageChecklist:
     """A checklist: its table, how many items have which status, and a sentence on its score if it has one."""
 
-    table: ShownTable
+    table: PageTable
     counts: dict[str, int]
     remark: str
 
@@ -113,15 +113,15 @@ def _content(study: Study, tables: Mapping[str, pd.DataFrame], figures: Mapping[
     }
 
 
-def _characteristics(tables: Mapping[str, pd.DataFrame]) -> ShownTable | None:
+def _characteristics(tables: Mapping[str, pd.DataFrame]) -> PageTable | None:
     if TABLE_1 not in tables:
         return None
     patients = int(tables[TABLE_1][f"{ALL}: count"].iloc[0])
     title = f"Table 1. Characteristics of the patients used, n = {patients}"
-    return _shown(TABLE_1, formatted_table_one(tables[TABLE_1]), title)
+    return _page_table(TABLE_1, formatted_table_one(tables[TABLE_1]), title)
 
 
-def _backbones(tables: Mapping[str, pd.DataFrame]) -> ShownTable | None:
+def _backbones(tables: Mapping[str, pd.DataFrame]) -> PageTable | None:
     """Table 2 over all folds, without what the sentences above it say."""
     if TABLE_2 not in tables:
         return None
@@ -131,21 +131,21 @@ def _backbones(tables: Mapping[str, pd.DataFrame]) -> ShownTable | None:
     title = "Table 2. Deep-CT with each backbone"
     if table["weights"].nunique() == 1:
         title += f"; starting weights: {table.pop('weights').iloc[0]}"
-    shown = formatted(table).replace(", ", ",\u00a0", regex=True).rename(columns=page_rows.METRIC_NAMES)
+    texts = formatted(table).replace(", ", ",\u00a0", regex=True).rename(columns=page_rows.METRIC_NAMES)
     if remarks.any():
         title += f". †: {'; '.join(dict.fromkeys(remarks[remarks != '']))}"
-        shown["AUC"] += ["†" if remark else "" for remark in remarks]
-    return _shown(TABLE_2, shown, title)
+        texts["AUC"] += ["†" if remark else "" for remark in remarks]
+    return _page_table(TABLE_2, texts, title)
 
 
-def _checklists(tables: Mapping[str, pd.DataFrame]) -> list[ShownChecklist]:
+def _checklists(tables: Mapping[str, pd.DataFrame]) -> list[PageChecklist]:
     found = []
     for title, stem in CHECKLISTS.items():
         name = CHECKLIST_PREFIX + stem
         if name in tables:
             counts = tables[name]["status"].value_counts(sort=False).to_dict()
             remark = metrics_sentence(tables[name]) if "weight" in tables[name] else ""
-            found.append(ShownChecklist(_shown(name, _as_text(tables[name]), title), counts, remark))
+            found.append(PageChecklist(_page_table(name, _as_text(tables[name]), title), counts, remark))
     return found
 
 
@@ -156,8 +156,8 @@ def _as_text(checklist: pd.DataFrame) -> pd.DataFrame:
     return checklist.assign(weight=[decimals(weight, 3) for weight in checklist["weight"]])
 
 
-def _shown(name: str, table: pd.DataFrame, title: str) -> ShownTable:
-    return ShownTable(
+def _page_table(name: str, table: pd.DataFrame, title: str) -> PageTable:
+    return PageTable(
         name,
         title,
         [_heading(str(column)) for column in table.columns],

@@ -156,12 +156,12 @@ def _rest(name: str, stem: str) -> str:
 
 def _title(name: str, stem: str) -> str:
     protocol, _, rest = _rest(name, stem).partition("_")
-    parts = [FIGURE_TITLES[stem]]
+    words = [FIGURE_TITLES[stem]]
     if rest:
-        parts.append(endpoint_name(rest) if stem == "shap" else f"part {rest}")
+        words.append(endpoint_name(rest) if stem == "shap" else f"part {rest}")
     if protocol:
-        parts.append(f"{protocol} protocol")
-    return ", ".join(parts)
+        words.append(f"{protocol} protocol")
+    return ", ".join(words)
 
 
 def models_of(protocol: ProtocolResult) -> list[str]:

@@ -30,15 +30,15 @@ def study_tables(study: Study) -> dict[str, pd.DataFrame]:
 
     Intervals stand in two columns, `X_low` and `X_high`, beside `X`. Missing figures are NaN, missing texts "".
 
-    table1_cohort: the patients of the study's `cohort_table`, see `table_one`. Where there is one held-out part its
-        groups are "held out" and "not held out"; in a part drawn by seed only patients with a label of an evaluated
+    table1_cohort: the patients of the study's `cohort_table`, see `table_one`. Where there is one test set its
+        groups are "held out" and "not held out"; in a set drawn by seed only patients with a label of an evaluated
         endpoint are known to be held out, so the others belong to no group if the strict protocol says who they are,
         else the second group is "not held out, or without a label". Elsewhere the groups are the sites (2 to 6 of
         them), or none.
     table3_models: one row per protocol, endpoint and model or baseline; `classifiers` says how many folds chose which;
         `difference` is the AUC of `compared_with` (Deep-RadScore if it ran) less that of the row, with `p`, `p_holm`.
-        `n`, `positives`, `tp`, `fp`, `tn`, `fn` are patients of all test parts at the frozen thresholds.
-    training_metrics: the training parts' out-of-fold probabilities at the same thresholds.
+        `n`, `positives`, `tp`, `fp`, `tn`, `fn` are patients of all test sets at the frozen thresholds.
+    training_metrics: the training sets' out-of-fold probabilities at the same thresholds.
     selected_features: in how many of the endpoint's folds a feature was chosen; mean and SD (n - 1) of its coefficients
         over the folds that chose it, and each fold's coefficient; coefficients are of z-scores.
     coefficients: one row per fold and feature with the training mean and SD: what a RadScore is computed from.
@@ -46,7 +46,7 @@ def study_tables(study: Study) -> dict[str, pd.DataFrame]:
     optimism: the paper protocol's inner and test AUC, the strict AUC, and the gap (inner less strict).
     flow, events_per_variable, models_not_run, left_out: who and what was left out, and why.
     columns_left_out: columns of a feature table from elsewhere that could not be used, if there are any.
-    table2_backbones: where backbones were compared, AUC and decisions of each in training, validation and test part.
+    table2_backbones: where backbones were compared, AUC and decisions of each in training, validation and test set.
     correlation: |r| of RadScores with deep features. contributions: share of each source in the SHAP values.
     """
     tables = {
@@ -118,7 +118,7 @@ def _groups(study: Study) -> pd.Series | None:
 
 
 def _held_out(study: Study, fold: FoldOutcome) -> pd.Series:
-    """The group of each case where there is one held-out part; "" where it is not known."""
+    """The group of each case where there is one test set; "" where it is not known."""
     patients = study.cohort_table["patient_id"]
     if study.settings.get("split") == Split.COLUMN:
         return pd.Series(np.where(study.cohort_table["split"] == "test", HELD_OUT, NOT_HELD_OUT), index=patients.index)

@@ -38,7 +38,7 @@ def write_study(study: Study, folder: Path, report: Report = ignore) -> None:
 
     Parameters
     ----------
-    report: called after each figure, the slow part.
+    report: called after each figure; drawing takes most of the time.
 
     Raises
     ------
@@ -104,8 +104,8 @@ def _outdated(target: Path, names: set[str]) -> list[str]:
     lines = listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else []
     found = []
     for digest, name in (line.split("  ", 1) for line in lines if "  " in line):
-        parts = PurePosixPath(name).parts
-        ours = len(parts) == 2 and parts[0] in LISTED_FOLDERS and parts[1] != ".."
+        components = PurePosixPath(name).parts
+        ours = len(components) == 2 and components[0] in LISTED_FOLDERS and components[1] != ".."
         if ours and name not in names and (target / name).is_file() and content_digest(target / name).hex() == digest:
             found.append(name)
     return found

@@ -143,7 +143,7 @@ def from_profile_json(text: str, *, where: Where = "profile.json") -> ProfileDoc
         return ProfileDocument.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        field = ".".join(str(name) for name in first["loc"]) or "the file"
         reason = first["msg"].removeprefix("Value error, ").rstrip(".")
         raise InputError(
             f'"{field}" is not valid ({reason[:1].lower()}{reason[1:]})',

@@ -47,7 +47,7 @@ BLUE, SKY, GREEN, ORANGE, VERMILION, PURPLE = "#0072b2", "#56b4e9", "#009e73", "
 FULL_WIDTH, HALF_WIDTH = 180.0, 88.0
 """Two columns and one column of a journal's page, mm."""
 MAX_BODY = 212.0
-"""Height that leaves room for heading and caption on a page of 247 mm, mm."""
+"""Maximum height of the body with heading and caption on a page of 247 mm, mm."""
 LINE_MM = 3.4
 MM_PER_INCH, POINTS_PER_INCH = 25.4, 72.0
 
@@ -109,7 +109,7 @@ def new_page(
     width: float = FULL_WIDTH,
     legend: Sequence[Artist] = (),
 ) -> Page:
-    """A page with room for a body of `body` mm height; the heading holds the title, the label and the legend."""
+    """A page whose body is `body` mm high; the heading holds the title, the label and the legend."""
     above = wrapped(title, width - 4, LARGE, bold=True)
     below = wrapped(caption, width - 4, SMALL)
     columns = _legend_columns(legend, width - 4)
@@ -208,9 +208,8 @@ def interval_methods(cards: Iterable[ModelCard]) -> str:
     return "; ".join(dict.fromkeys(card.auc_method for card in cards if card.auc_method))
 
 
-def absence(model: str, card: ModelCard | None) -> str | None:
-    """Why a model is not drawn, in three words; None if it can be."""
-    name = LOOKS[model].name
+def absence(card: ModelCard | None) -> str | None:
+    """Why a model is not drawn, in two words; None if it can be."""
     if card is None or card.not_run is not None:
-        return f"{name}: not run"
-    return f"{name}: no AUC" if card.auc is None else None
+        return "not run"
+    return "no AUC" if card.auc is None else None

@@ -18,7 +18,7 @@ from sklearn.metrics import roc_curve
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS
 from DeepRadScoreLib.models import MODELS, Baseline, Model, Protocol
 from DeepRadScoreLib.publication.figures import canvas
-from DeepRadScoreLib.publication.figures.panels import NO_LINE, panel_page, unit_square, value_legend
+from DeepRadScoreLib.publication.figures.panels import NO_LINE, drawn_or_reason, panel_page, unit_square, value_legend
 from DeepRadScoreLib.report.number_text import with_interval
 from DeepRadScoreLib.study.results.document import EndpointResult, ModelCard
 from DeepRadScoreLib.study.results.study import FoldOutcome, Study
@@ -26,19 +26,19 @@ from DeepRadScoreLib.study.results.study import FoldOutcome, Study
 SPECIFICITY_GRID = np.linspace(0.0, 1.0, 201)
 
 
-def average_roc(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def average_roc(folds: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """ROC curves of several folds averaged vertically (Fawcett 2006, algorithm 3).
 
     Parameters
     ----------
-    parts: (labels, scores) of each fold; a fold with one class has no curve and is passed over.
+    folds: (labels, scores) of each fold; a fold with one class has no curve and is left out.
 
     Returns
     -------
     false positive rate (201,), mean and SD (over folds, divisor n) of the true positive rate (201,), curves averaged.
     """
     curves = []
-    for labels, scores in parts:
+    for labels, scores in folds:
         if len(np.unique(labels)) < 2:
             continue
         false_positive, true_positive, _ = roc_curve(labels, scores)
@@ -53,7 +53,7 @@ def average_roc(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndar
 def roc(study: Study, protocol: Protocol) -> Figure:
     """ROC per endpoint: the three models and tumour volume, folds averaged vertically with a band of 1 SD."""
     result, folds = study.protocols[protocol], study.folds[protocol]
-    shown = (*MODELS, Baseline.VOLUME)
+    models = (*MODELS, Baseline.VOLUME)
     several = len(folds) > 1
     methods = canvas.interval_methods(c for e in result.endpoints.values() for c in e.models.values())
     how = (
@@ -62,46 +62,44 @@ def roc(study: Study, protocol: Protocol) -> Figure:
         if several
         else "ROC curves of the held-out part. Legends: AUC (95 % interval). "
     )
-    has_dagger = any(canvas.dagger(c) for e in result.endpoints.values() for m, c in e.models.items() if m in shown)
+    has_dagger = any(canvas.dagger(c) for e in result.endpoints.values() for m, c in e.models.items() if m in models)
     note = " †: this interval is not to be relied on; the table of AUCs says why." if has_dagger else ""
     page, panels = panel_page(
         "ROC",
         f"{how}{f'Method of the interval: {methods}. ' if methods else ''}Split: {result.split}.{note}",
         study,
         protocol,
-        canvas.model_legend(shown),
+        canvas.model_legend(models),
         ("1 − specificity", "Sensitivity"),
     )
     for (key, endpoint), axes in zip(result.endpoints.items(), panels, strict=True):
         axes.plot([0, 1], [0, 1], color=canvas.PALE, linewidth=0.7, zorder=1)
         handles = []
-        for model in shown:
-            card = endpoint.models.get(model)
-            missing = canvas.absence(model, card)
-            if missing or card is None:
-                handles.append(Line2D([], [], label=missing, **NO_LINE))
-                continue
-            handles.append(_draw_roc(axes, key, model, card, folds, several))
+        for model, card in drawn_or_reason(endpoint, models, lambda card: card):
+            if isinstance(card, str):
+                handles.append(Line2D([], [], label=card, **NO_LINE))
+            else:
+                handles.append(_draw_roc(axes, key, model, card, folds, several))
         unit_square(axes)
         value_legend(axes, handles, "lower right")
     return page.figure
 
 
 def _draw_roc(axes: Axes, key: str, model: str, card: ModelCard, folds: Sequence[FoldOutcome], several: bool) -> Line2D:
-    parts = [_of(fold, key, model) for fold in folds]
+    tested = [_labels_and_scores(fold, key, model) for fold in folds]
     label = with_interval(card.auc, card.auc_ci) + canvas.dagger(card)
     style, order = canvas.LOOKS[model].line_style(), 3 if model == Model.FUSED else 2
     if several:
-        x, mean, sd, _ = average_roc(parts)
+        x, mean, sd, _ = average_roc(tested)
         if model in MODELS:
             low, high = np.clip(mean - sd, 0, 1), np.clip(mean + sd, 0, 1)
             axes.fill_between(x, low, high, color=canvas.LOOKS[model].colour, alpha=0.13, linewidth=0)
     else:
-        x, mean, _ = roc_curve(*parts[0])
+        x, mean, _ = roc_curve(*tested[0])
     return axes.plot(x, mean, label=label, zorder=order, gid=model, **style)[0]
 
 
-def _of(fold: FoldOutcome, key: str, model: str) -> tuple[np.ndarray, np.ndarray]:
+def _labels_and_scores(fold: FoldOutcome, key: str, model: str) -> tuple[np.ndarray, np.ndarray]:
     table = fold.predictions
     rows = table[(table["endpoint"] == key) & (table["model"] == model)]
     return rows["label"].to_numpy(), rows["score"].to_numpy()
@@ -144,7 +142,7 @@ def inner_auc(study: Study, protocol: Protocol) -> Figure:
 def _draw_inner(axes: Axes, endpoint: EndpointResult, several: bool) -> None:
     names = [n for n in CLASSIFIERS if any(n in c.inner_aucs for m, c in endpoint.models.items() if m in MODELS)]
     lowest, highest, missing = 0.5, 0.6, []
-    for place, model in enumerate(MODELS):
+    for position, model in enumerate(MODELS):
         card = endpoint.models.get(model)
         if card is None or card.not_run is not None or not card.inner_aucs:
             missing.append(f"{canvas.LOOKS[model].name}: not run")
@@ -154,7 +152,7 @@ def _draw_inner(axes: Axes, endpoint: EndpointResult, several: bool) -> None:
             values = card.inner_aucs.get(name)
             if not values:
                 continue
-            x = number + (place - 1) * 0.29
+            x = number + (position - 1) * 0.29
             _draw_box(axes, x, values, model, name in chosen)
             whiskers = np.percentile(values, (5, 95))
             lowest, highest = min(lowest, float(whiskers[0])), max(highest, float(whiskers[1]))
@@ -166,7 +164,7 @@ def _draw_inner(axes: Axes, endpoint: EndpointResult, several: bool) -> None:
                     "color": canvas.LOOKS[model].colour,
                     "weight": "bold",
                 }
-                axes.text(x, 0.995 if place == 1 else 0.925, mark, transform=axes.get_xaxis_transform(), **style)
+                axes.text(x, 0.995 if position == 1 else 0.925, mark, transform=axes.get_xaxis_transform(), **style)
     axes.axhline(0.5, color=canvas.PALE, linewidth=0.7, zorder=0)
     axes.set_xlim(-0.6, max(len(names), 1) - 0.4)
     span = highest - lowest
@@ -200,5 +198,5 @@ def _draw_box(axes: Axes, x: float, values: list[float], model: str, chosen: boo
 def _tint(colour: str) -> tuple[float, float, float]:
     from matplotlib.colors import to_rgb
 
-    red, green, blue = (0.55 + 0.45 * part for part in to_rgb(colour))
+    red, green, blue = (0.55 + 0.45 * channel for channel in to_rgb(colour))
     return red, green, blue

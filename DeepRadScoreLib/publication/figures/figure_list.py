@@ -1,4 +1,4 @@
-"""Figures of a study: one place that says which there are, and how they become SVG and PNG.
+"""All figures of a study: their names, how each is drawn, and how they become SVG and PNG.
 
 Every figure is at its printed size (88 or 180 mm wide). Equal inputs give equal bytes.
 """
@@ -25,7 +25,7 @@ from DeepRadScoreLib.publication.figures.shap import shap_endpoints, shap_figure
 from DeepRadScoreLib.study.results.study import Study
 
 SVG_DPI = 300
-"""Resolution of the parts of an SVG that are pixels: CT patches and the points of a beeswarm."""
+"""Resolution of what is raster in an SVG: CT patches and the points of a beeswarm."""
 
 
 def study_figures(study: Study) -> Iterator[tuple[str, Figure]]:

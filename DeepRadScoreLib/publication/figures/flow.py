@@ -45,7 +45,7 @@ class Box:
 
 
 def patient_flow(study: Study) -> Figure:
-    """A diagram from the cohort table by way of those left out to every endpoint and the protocols' parts."""
+    """Flow diagram: the cohort table, who was left out, every endpoint, and the protocols' training and test sets."""
     table, left_out, used = _upper_boxes(study)
     rows = _endpoint_rows(study, used.bottom + 9)
     last = max((box.bottom for row in rows for box in row), default=used.bottom)

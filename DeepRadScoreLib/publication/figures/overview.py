@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import floor
 from typing import Any
 
@@ -41,6 +42,7 @@ def auc_overview(study: Study) -> Figure:
     )
     axes = _axes(page, body, _lowest(study, protocols))
     columns = _columns(protocols)
+    forest = _Forest(study, protocols, page, axes, [x for x, _ in columns])
     for x, words in columns:
         page.text(x, 0.3, words, weight="bold", linespacing=1.15)
     y = HEAD_MM
@@ -50,7 +52,7 @@ def auc_overview(study: Study) -> Figure:
         canvas.draw_heading(page, 2, y + 0.7, key, canvas.FULL_WIDTH - 4)
         y += TITLE_MM
         for model in ROWS:
-            _row(page, axes, study, protocols, key, model, y + row / 2, [x for x, _ in columns])
+            forest.draw_row(key, model, y + row / 2)
             y += row
         y += GAP_MM
     return page.figure
@@ -65,7 +67,7 @@ def _lowest(study: Study, protocols: Sequence[Protocol]) -> float:
 
 
 def _axes(page: canvas.Page, body: float, lowest: float) -> Axes:
-    """Axes whose y are mm of the body, so that rows and their texts share places."""
+    """Axes whose y are mm of the body, as those of the texts beside them."""
     axes = page.axes(NAMES_MM, HEAD_MM, PLOT_MM, body - HEAD_MM - 8)
     axes.set_ylim(body - 8, HEAD_MM)
     axes.set_xlim(lowest, 1.0)
@@ -90,49 +92,58 @@ def _columns(protocols: Sequence[Protocol]) -> list[tuple[float, str]]:
     ]
 
 
-def _row(
-    page: canvas.Page,
-    axes: Axes,
-    study: Study,
-    protocols: Sequence[Protocol],
-    key: str,
-    model: str,
-    y: float,
-    columns: Sequence[float],
-) -> None:
-    look, middle = canvas.LOOKS[model], {"va": "center_baseline"}
-    page.text(4, y, look.name, color=canvas.GREY if model == Baseline.VOLUME else "black", **middle)
-    cards = {p: _card(study, p, key, model) for p in protocols}
-    main = cards[protocols[0]]
-    missing = canvas.absence(model, main)
-    if missing or main is None:
-        page.text(columns[0], y, missing.split(": ")[1] if missing else "", color=canvas.GREY, **middle)
-    else:
-        _marker(axes, main, y - (0.5 if len(protocols) > 1 else 0), {"marker": "o", **_filled(look.colour)}, 1.2)
-        text = with_interval(main.auc, main.auc_ci) + canvas.dagger(main)
-        page.text(columns[0], y, text, **middle)
-    if len(protocols) == 1:
-        if main is not None and not missing:
-            page.text(columns[1], y, f"{main.n}, {main.positives}", **middle)
-        return
-    paper = cards[Protocol.PAPER]
-    if paper is not None and paper.auc is not None:
-        _marker(axes, paper, y + 0.6, {"marker": "s", **_hollow(look.colour)}, 0.7)
-        page.text(columns[1], y, decimals(paper.auc) + canvas.dagger(paper), **middle)
-    _gap(page, axes, study, key, model, y, columns)
+@dataclass(frozen=True)
+class _Forest:
+    """The plot while it is drawn: texts on `page`, markers on `axes`; y in mm of the body, `columns` are x in mm."""
 
+    study: Study
+    protocols: Sequence[Protocol]
+    page: canvas.Page
+    axes: Axes
+    columns: Sequence[float]
 
-def _gap(page: canvas.Page, axes: Axes, study: Study, key: str, model: str, y: float, columns: Sequence[float]) -> None:
-    gap = study.optimism.get(key, {}).get(model)
-    if gap is None or gap.paper_inner_auc is None:
-        return
-    page.text(columns[2], y, decimals(gap.paper_inner_auc), va="center_baseline")
-    if gap.strict_auc is not None:
-        ends = [gap.strict_auc, gap.paper_inner_auc]
-        axes.plot(ends, [y - 0.5, y - 0.5], color=GAP_COLOUR, linewidth=3.2, alpha=0.45, zorder=1, gid=f"gap {model}")
-    axes.plot([gap.paper_inner_auc], [y - 0.5], marker="x", markersize=4, color="black", markeredgewidth=0.9, zorder=4)
-    if gap.optimism_gap is not None:
-        page.text(columns[3], y, signed(gap.optimism_gap), va="center_baseline")
+    def draw_row(self, key: str, model: str, y: float) -> None:
+        """Name, markers and figures of one endpoint's model."""
+        colour, several = canvas.LOOKS[model].colour, len(self.protocols) > 1
+        self._write(4, y, canvas.LOOKS[model].name, color=canvas.GREY if model == Baseline.VOLUME else "black")
+        main = self._card(self.protocols[0], key, model)
+        reason = canvas.absence(main)
+        if main is None or reason:
+            self._write(self.columns[0], y, reason or "", color=canvas.GREY)
+        else:
+            _marker(self.axes, main, y - (0.5 if several else 0), {"marker": "o", **_filled(colour)}, 1.2)
+            self._write(self.columns[0], y, with_interval(main.auc, main.auc_ci) + canvas.dagger(main))
+            if not several:
+                self._write(self.columns[1], y, f"{main.n}, {main.positives}")
+        if several:
+            self._draw_paper(key, model, y)
+            self._draw_gap(key, model, y)
+
+    def _draw_paper(self, key: str, model: str, y: float) -> None:
+        card = self._card(Protocol.PAPER, key, model)
+        if card is not None and card.auc is not None:
+            _marker(self.axes, card, y + 0.6, {"marker": "s", **_hollow(canvas.LOOKS[model].colour)}, 0.7)
+            self._write(self.columns[1], y, decimals(card.auc) + canvas.dagger(card))
+
+    def _draw_gap(self, key: str, model: str, y: float) -> None:
+        gap = self.study.optimism.get(key, {}).get(model)
+        if gap is None or gap.paper_inner_auc is None:
+            return
+        self._write(self.columns[2], y, decimals(gap.paper_inner_auc))
+        inner, middle = gap.paper_inner_auc, y - 0.5
+        if gap.strict_auc is not None:
+            style: dict[str, Any] = {"color": GAP_COLOUR, "linewidth": 3.2, "alpha": 0.45, "zorder": 1}
+            self.axes.plot([gap.strict_auc, inner], [middle, middle], gid=f"gap {model}", **style)
+        self.axes.plot([inner], [middle], marker="x", markersize=4, color="black", markeredgewidth=0.9, zorder=4)
+        if gap.optimism_gap is not None:
+            self._write(self.columns[3], y, signed(gap.optimism_gap))
+
+    def _card(self, protocol: Protocol, key: str, model: str) -> ModelCard | None:
+        endpoint = self.study.protocols[protocol].endpoints.get(key)
+        return None if endpoint is None else endpoint.models.get(model)
+
+    def _write(self, x: float, y: float, text: str, **style: Any) -> None:
+        self.page.text(x, y, text, va="center_baseline", **style)
 
 
 def _marker(axes: Axes, card: ModelCard, y: float, style: dict[str, Any], width: float) -> None:
@@ -150,11 +161,6 @@ def _filled(colour: str) -> dict[str, Any]:
 
 def _hollow(colour: str) -> dict[str, Any]:
     return _filled(colour) | {"markerfacecolor": "white"}
-
-
-def _card(study: Study, protocol: Protocol, key: str, model: str) -> ModelCard | None:
-    endpoint = study.protocols[protocol].endpoints.get(key)
-    return None if endpoint is None else endpoint.models.get(model)
 
 
 def _legend(protocols: Sequence[Protocol]) -> list[Artist]:
@@ -182,14 +188,14 @@ def _caption(study: Study, protocols: Sequence[Protocol]) -> str:
     endpoints = [e for p in protocols for e in study.protocols[p].endpoints.values()]
     cards = [e.models[model] for e in endpoints for model in ROWS if model in e.models]
     methods = canvas.interval_methods(cards)
-    parts = ["AUC with its 95 % interval; the grey upright line is chance."]
+    sentences = ["AUC with its 95 % interval; the grey upright line is chance."]
     if methods:
-        parts.append(f"Methods of the intervals: {methods}.")
+        sentences.append(f"Methods of the intervals: {methods}.")
     if len(protocols) > 1:
-        parts.append(
+        sentences.append(
             "Optimism gap: what the paper protocol's inner cross-validation promises less what the strict one finds."
         )
     if any(map(canvas.dagger, cards)):
-        parts.append("†: this interval is not to be relied on; the table of AUCs says why.")
-    parts.extend(f"{p.capitalize()}: {study.protocols[p].split}." for p in protocols)
-    return " ".join(parts)
+        sentences.append("†: this interval is not to be relied on; the table of AUCs says why.")
+    sentences.extend(f"{p.capitalize()}: {study.protocols[p].split}." for p in protocols)
+    return " ".join(sentences)

@@ -1,10 +1,10 @@
-"""What figures with one panel per endpoint share: the grid, the unit square, the legend with values."""
+"""Figures with one panel per endpoint: the grid, the models to draw, the unit square, the legend with values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -12,9 +12,10 @@ from matplotlib.axes import Axes
 
 from DeepRadScoreLib.models import MODELS, Protocol
 from DeepRadScoreLib.publication.figures import canvas
-from DeepRadScoreLib.study.results.document import EndpointResult
+from DeepRadScoreLib.study.results.document import EndpointResult, ModelCard
 from DeepRadScoreLib.study.results.study import Study
 
+Drawn = TypeVar("Drawn")
 NO_LINE: dict[str, Any] = {"color": "none", "linestyle": "none"}
 """A legend entry that is words alone."""
 
@@ -59,9 +60,9 @@ class Grid:
             row, column = divmod(number, self.columns)
             x, y = column * (self.width / self.columns), row * self.cell_height
             axes = page.axes(x + self.LEFT, y + self.ABOVE, self.plot_width, self.plot_height)
-            room = self.plot_width + self.RIGHT
-            canvas.draw_heading(page, x + self.LEFT, y + 0.8, key, room)
-            page.text(x + self.LEFT, y + 4.4, canvas.fitted(below, room, canvas.SMALL), color=canvas.GREY)
+            available = self.plot_width + self.RIGHT
+            canvas.draw_heading(page, x + self.LEFT, y + 0.8, key, available)
+            page.text(x + self.LEFT, y + 4.4, canvas.fitted(below, available, canvas.SMALL), color=canvas.GREY)
             axes.set_ylabel(y_label if column == 0 else "")
             axes.yaxis.set_label_coords(-9.2 / self.plot_width, 0.5)
             axes.set_xlabel(x_label if number + self.columns >= len(titles) else "")
@@ -93,6 +94,17 @@ def _sizes(endpoint: EndpointResult) -> str:
     return f"{cards[0].n} patients, {cards[0].positives} positive"
 
 
+def drawn_or_reason(
+    endpoint: EndpointResult, models: Iterable[str], drawn: Callable[[ModelCard], Drawn | None]
+) -> Iterator[tuple[str, Drawn | str]]:
+    """Each model with what `drawn` takes from its card, or with its name and why nothing is drawn of it."""
+    for model in models:
+        card = endpoint.models.get(model)
+        reason = canvas.absence(card)
+        found = None if card is None or reason else drawn(card)
+        yield model, f"{canvas.LOOKS[model].name}: {reason or 'no curve'}" if found is None else found
+
+
 def unit_square(axes: Axes) -> None:
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
@@ -100,10 +112,10 @@ def unit_square(axes: Axes) -> None:
     axes.set_yticks(np.arange(0, 1.01, 0.2))
 
 
-def value_legend(axes: Axes, handles: Sequence[Artist], place: Literal["lower right", "upper left"]) -> None:
+def value_legend(axes: Axes, handles: Sequence[Artist], corner: Literal["lower right", "upper left"]) -> None:
     legend = axes.legend(
         handles=list(handles),
-        loc=place,
+        loc=corner,
         borderaxespad=0.1,
         borderpad=0.2,
         labelspacing=0.22,

@@ -1,4 +1,4 @@
-"""What the probabilities are worth: calibration and decision curves."""
+"""How good the predicted probabilities are: calibration and decision curves."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from DeepRadScoreLib.models import MODELS, Protocol
-from DeepRadScoreLib.publication.figures.canvas import BLACK, GREY, LOOKS, PALE, absence, model_legend
-from DeepRadScoreLib.publication.figures.panels import NO_LINE, panel_page, unit_square, value_legend
+from DeepRadScoreLib.publication.figures.canvas import BLACK, GREY, LOOKS, PALE, model_legend
+from DeepRadScoreLib.publication.figures.panels import NO_LINE, drawn_or_reason, panel_page, unit_square, value_legend
 from DeepRadScoreLib.report.number_text import decimals
 from DeepRadScoreLib.study.results.document import EndpointResult
 from DeepRadScoreLib.study.results.study import FoldOutcome, Study
@@ -36,14 +36,12 @@ def calibration(study: Study, protocol: Protocol) -> Figure:
     for (key, endpoint), axes in zip(study.protocols[protocol].endpoints.items(), panels, strict=True):
         axes.plot([0, 1], [0, 1], color=PALE, linewidth=0.9, zorder=1)
         handles = []
-        for model in MODELS:
-            card = endpoint.models.get(model)
-            missing = absence(model, card)
-            if missing or card is None or card.calibration is None:
-                handles.append(Line2D([], [], label=missing or f"{LOOKS[model].name}: no curve", **NO_LINE))
+        for model, card in drawn_or_reason(endpoint, MODELS, lambda card: card.calibration):
+            if isinstance(card, str):
+                handles.append(Line2D([], [], label=card, **NO_LINE))
                 continue
-            curve = np.array([point[:2] for point in card.calibration.curve]).reshape(-1, 2)
-            label = f"{decimals(card.calibration.slope)} / {decimals(card.calibration.intercept)}"
+            curve = np.array([point[:2] for point in card.curve]).reshape(-1, 2)
+            label = f"{decimals(card.slope)} / {decimals(card.intercept)}"
             style = LOOKS[model].line_style() | {"marker": LOOKS[model].marker, "markersize": 3.2}
             handles.append(axes.plot(curve[:, 0], curve[:, 1], label=label, gid=model, **style)[0])
             _draw_histogram(axes, study.folds[protocol], key, model)
@@ -88,13 +86,10 @@ def decision(study: Study, protocol: Protocol) -> Figure:
 
 def _draw_decision(axes: Axes, endpoint: EndpointResult) -> None:
     top, missing, drawn = 0.02, [], False
-    for model in MODELS:
-        card = endpoint.models.get(model)
-        absent = absence(model, card)
-        if absent or card is None or card.decision is None:
-            missing.append(absent or f"{LOOKS[model].name}: no curve")
+    for model, curve in drawn_or_reason(endpoint, MODELS, lambda card: card.decision):
+        if isinstance(curve, str):
+            missing.append(curve)
             continue
-        curve = card.decision
         if not drawn:
             axes.plot(curve.thresholds, curve.all_positive, color=BLACK, linewidth=0.8, linestyle=(0, (1, 1.2)))
             drawn = True

@@ -86,8 +86,8 @@ def shap_rows(used: Sequence[Explanation]) -> list[ShapRow]:
         if not (merged and name in numbered)
     ]
     if merged:
-        places = [names.index(name) for name in numbered]
-        rows.append(ShapRow(UNALIGNED, np.concatenate([s[:, places].sum(axis=1) for s in shap]), None, 0, 0))
+        positions = [names.index(name) for name in numbered]
+        rows.append(ShapRow(UNALIGNED, np.concatenate([s[:, positions].sum(axis=1) for s in shap]), None, 0, 0))
     return rows
 
 
@@ -98,8 +98,8 @@ def _z_scored(columns: np.ndarray) -> np.ndarray:
 
 def _row(name: str, shap: list[np.ndarray], values: list[np.ndarray]) -> ShapRow:
     signs = [float(np.sign(np.round(v @ (s - s.mean()), 12))) for s, v in zip(shap, values, strict=True)]
-    shown = COLUMN_NAMES.get(name) or ("Deep-CT logit" if name == "deep_ct" else f"Deep feature {name[5:]}")
-    return ShapRow(shown, np.concatenate(shap), np.concatenate(values), signs.count(1.0), signs.count(-1.0))
+    heading = COLUMN_NAMES.get(name) or ("Deep-CT logit" if name == "deep_ct" else f"Deep feature {name[5:]}")
+    return ShapRow(heading, np.concatenate(shap), np.concatenate(values), signs.count(1.0), signs.count(-1.0))
 
 
 def swarm(values: np.ndarray, span: float) -> np.ndarray:
@@ -130,10 +130,10 @@ def shap_figure(study: Study, protocol: Protocol, key: str) -> Figure:
     return page.figure
 
 
-def _caption(rows: Sequence[ShapRow], used: Sequence[Explanation], parts_in_all: int) -> str:
+def _caption(rows: Sequence[ShapRow], used: Sequence[Explanation], all_folds: int) -> str:
     cases, estimated = len(rows[0].shap), sum(not each.exact for each in used)
     several = len(used) > 1
-    parts = [
+    sentences = [
         f"{cases} test cases of {len(used)} outer folds, one point each." if several else f"{cases} test cases.",
         "Shapley values of the raw score, divided by their mean summed size"
         f"{' in each fold, since the folds’ classifiers score in different units' if several else ''}; right of 0 a "
@@ -141,16 +141,16 @@ def _caption(rows: Sequence[ShapRow], used: Sequence[Explanation], parts_in_all:
         "+: the score rises with the column, −: it falls (sign of Pearson's r of value and Shapley value)"
         f"{', and in how many folds' if several else ''}.",
     ]
-    if len(used) < parts_in_all:
-        parts.append(f"Left out: {parts_in_all - len(used)} of {parts_in_all} folds, without a signal.")
+    if len(used) < all_folds:
+        sentences.append(f"Left out: {all_folds - len(used)} of {all_folds} folds, without a signal.")
     if any(row.name == UNALIGNED for row in rows):
-        parts.append(
+        sentences.append(
             "Deep features of different folds' networks are not aligned: they are added up case by case, and their sum "
             "has no value of its own and no sign."
         )
     if estimated:
-        parts.append(f"In {estimated} of {len(used)} the values are estimated from random orders of the columns.")
-    return " ".join(parts)
+        sentences.append(f"In {estimated} of {len(used)} the values are estimated from random orders of the columns.")
+    return " ".join(sentences)
 
 
 def _draw_swarm(axes: Axes, rows: Sequence[ShapRow]) -> None:
@@ -174,7 +174,7 @@ def _draw_swarm(axes: Axes, rows: Sequence[ShapRow]) -> None:
     axes.set_xlabel("SHAP value (scaled)")
 
 
-def _draw_signs(page: canvas.Page, axes: Axes, rows: Sequence[ShapRow], parts: int) -> None:
+def _draw_signs(page: canvas.Page, axes: Axes, rows: Sequence[ShapRow], folds: int) -> None:
     axes.set_xlim(0, 1.05 * max(row.size for row in rows))
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks([])
@@ -185,15 +185,15 @@ def _draw_signs(page: canvas.Page, axes: Axes, rows: Sequence[ShapRow], parts: i
         axes.barh(number, row.size, height=0.5, color=colour, hatch="/////" if sign < 0 else "", edgecolor="white")
         axes.patches[-1].set_linewidth(0)
         where = 1 + ROW_MM * (number + 0.5)
-        page.text(LEFT_MM + SWARM_MM + BAR_MM + 7, where, _sign_text(row, sign, parts), va="center_baseline")
+        page.text(LEFT_MM + SWARM_MM + BAR_MM + 7, where, _sign_text(row, sign, folds), va="center_baseline")
 
 
-def _sign_text(row: ShapRow, sign: int, parts: int) -> str:
+def _sign_text(row: ShapRow, sign: int, folds: int) -> str:
     if row.values is None:
         return f"{row.size:.2f}"
     mark = {1: "+", 0: "±", -1: "−"}[sign]
     agreeing = max(row.rising, row.falling)
-    return f"{row.size:.2f}   {mark}" + (f"  ({agreeing} of {parts})" if parts > 1 else "")
+    return f"{row.size:.2f}   {mark}" + (f"  ({agreeing} of {folds})" if folds > 1 else "")
 
 
 def _colour_bar(page: canvas.Page, height: float) -> None:

@@ -70,13 +70,13 @@ def test_figures_are_drawn_one_at_a_time(drawn: Drawn) -> None:
 
 def test_average_roc_equals_scikit_learns_curves_interpolated() -> None:
     rng = np.random.default_rng(1)
-    parts = [(rng.integers(0, 2, 60), np.round(rng.normal(size=60), 1)) for _ in range(4)]
-    grid, mean, sd, count = average_roc([*parts, (np.ones(5), rng.normal(size=5))])
-    curves = np.array([np.interp(grid[1:], *roc_curve(y, s, drop_intermediate=False)[:2]) for y, s in parts])
+    folds = [(rng.integers(0, 2, 60), np.round(rng.normal(size=60), 1)) for _ in range(4)]
+    grid, mean, sd, count = average_roc([*folds, (np.ones(5), rng.normal(size=5))])
+    curves = np.array([np.interp(grid[1:], *roc_curve(y, s, drop_intermediate=False)[:2]) for y, s in folds])
     np.testing.assert_allclose(mean[1:], curves.mean(axis=0), atol=1e-12)
     np.testing.assert_allclose(sd[1:], curves.std(axis=0), atol=1e-12)
     assert (count, mean[0], mean[-1]) == (4, 0.0, 1.0)
-    area = np.mean([roc_auc_score(y, s) for y, s in parts])
+    area = np.mean([roc_auc_score(y, s) for y, s in folds])
     assert np.trapezoid(mean, grid) == pytest.approx(area, abs=0.005)
 
 

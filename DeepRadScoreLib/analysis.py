@@ -139,7 +139,7 @@ def steps(
 ) -> Generator[Progress, None, MolecularProfile]:
     """Analyse one case in short steps; each event is yielded before its work is done. The value is the profile.
 
-    A bundle brings its own preprocessing and shell thickness (mm); without one the findings are None, flag `no_model`.
+    A bundle sets preprocessing and shell thickness (mm); without one the findings are None, flag `no_model`.
     """
     if bundle is not None:
         preprocessing, shell_mm = bundle.manifest.preprocessing, bundle.manifest.shell_mm

@@ -54,7 +54,7 @@ def parse_label(value: str, *, where: Where) -> float:
 
     Raises
     ------
-    CohortError: the cell holds anything else; `where` (table, row and column) stands in the message.
+    CohortError: the cell holds anything else; the message names `where` (table, row and column).
     """
     text = value.strip()
     if text == "":

@@ -68,7 +68,7 @@ class DeepRadScoreError(Exception):
         return (f"{where}: " if where else "") + _joined(self._what, name) + (f"; {mend}" if mend else "") + "."
 
     def renamed(self, path: Path, name: str) -> Self:
-        """The same error with `name` in place of a path."""
+        """The same error with a path replaced by `name`."""
 
         def rename(text: Text) -> Text:
             return text if isinstance(text, str) else tuple(Path(name) if piece == path else piece for piece in text)

@@ -1,4 +1,4 @@
-"""Keyed hashes in place of names and UIDs: always the same for one key, and not reversible without it."""
+"""Keyed hashes that replace names and UIDs: always the same for one key, and not reversible without it."""
 
 from __future__ import annotations
 
@@ -63,17 +63,17 @@ class Pseudonyms:
         self.key = key
 
     def uid(self, original: str) -> UID:
-        """A UID in place of another."""
+        """The UID that replaces another."""
         from pydicom.uid import generate_uid
 
         return generate_uid(entropy_srcs=[self._hash("uid", original)])
 
     def patient(self, original: str) -> str:
-        """A name in place of a patient's ID and name: "ANON-" and sixteen characters."""
+        """Pseudonym of a patient, which replaces ID and name: "ANON-" and sixteen characters."""
         return f"ANON-{self._hash('patient', original)[:16].upper()}"
 
     def case(self, original: str) -> str:
-        """A name in place of what identifies a CT, such as its SeriesInstanceUID: "case-" and twelve digits."""
+        """Pseudonym of a CT, which replaces an identifier such as its SeriesInstanceUID: "case-" and twelve digits."""
         return f"case-{self._hash('case', original)[:12]}"
 
     def _hash(self, kind: str, value: str) -> str:

@@ -4,10 +4,10 @@
         --cohort cases.csv --model model.zip --out results
 
 Leaves results/<case_id>/ with the files that `deepradscore analyze` writes and results/summary.csv; prints one line per
-case. A run that was ended goes on where it was. Exit code 0, 1 (some cases failed) or 2 (it could not be done). Nothing
+case. An interrupted run resumes. Exit code 0, 1 (some cases failed) or 2 (it could not be done). Nothing
 is shown or asked. Works in Slicer's Python without the application, too.
 
-This file holds ASCII only: Slicer reads a script in the system's own encoding.
+This file holds ASCII only: Slicer reads a script in the system's encoding.
 """
 
 from __future__ import annotations

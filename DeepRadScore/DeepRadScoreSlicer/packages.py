@@ -1,6 +1,6 @@
 """Installing missing packages into Slicer: from PyPI under constraints, or by an extension.
 
-Packages come from PyPI into Slicer's own Python, under constraints: every distribution that is already there keeps the
+Packages come from PyPI into Slicer's Python, under constraints: every distribution that is already there keeps the
 version it has, and SimpleITK and torch may not come that way at all. Why not otherwise: a private folder on `sys.path`
 would hold a second numpy and scipy, or compiled packages that meet another numpy than they were built for; a skip-list
 installs each package by itself without resolving, so that a conflict is found only when something fails to import. With

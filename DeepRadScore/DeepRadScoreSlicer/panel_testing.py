@@ -59,7 +59,7 @@ class PanelTest(ScriptedLoadableModuleTest):
         return sample_making.make_sample()
 
     def open_sample(self) -> None:
-        """Put the sample under review by the panel's own button."""
+        """Open the sample by the panel's button."""
         self.sample()
         self.panel.onSample()
         self.wait(lambda: self.idle() and self.panel.review.chosen.complete)
@@ -81,7 +81,7 @@ class PanelTest(ScriptedLoadableModuleTest):
         return volume, segmentation, segment_id
 
     def draw(self, volume: Any, segmentation: Any, segment_id: str, mask: np.ndarray) -> None:
-        """Put a mask (z, y, x) in place of the segment's."""
+        """Replace the segment by a mask (z, y, x)."""
         slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, segment_id, volume)
 
     def analyze(self) -> None:

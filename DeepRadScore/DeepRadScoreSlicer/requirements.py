@@ -1,6 +1,6 @@
 """Packages that the analysis needs beside the library: which are missing, and which versions are in use.
 
-pydicom is Slicer's own: its DICOM module depends on it, and a second one cannot be imported beside it. Where it is too
+pydicom comes with Slicer: its DICOM module depends on it, and a second one cannot be imported. Where it is too
 old for the library's DICOM reader (Slicer 5.10 has 2.4), only that reader is unavailable; all else works.
 """
 

@@ -27,8 +27,8 @@ def load(sample: Sample) -> OpenedCase:
 def register() -> None:
     """Offer the sample in the module Sample Data: by its button, and to `SampleData.downloadSample`.
 
-    Sample Data knows addresses only: ours have a scheme of their own, and a rule that makes the sample and puts the
-    files' addresses in their place. Its button makes the sample in steps, without stopping the application.
+    Sample Data knows addresses only: ours have a private scheme, and a rule that makes the sample and replaces
+    them by the files' addresses. Its button makes the sample in steps, without stopping the application.
     """
     import SampleData
 

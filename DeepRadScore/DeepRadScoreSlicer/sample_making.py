@@ -100,7 +100,7 @@ def _work_folder(parent: Path) -> Path:
 
 
 def _start(work: Path, folder: Path) -> subprocess.Popen[bytes]:
-    """Start another Python with the same packages: in Slicer its own, which is called PythonSlicer."""
+    """Start another Python process with the same packages: in Slicer, PythonSlicer."""
     from DeepRadScoreLib.errors import OutputError
     from DeepRadScoreSlicer.requirements import application
 

@@ -33,7 +33,7 @@ def end_by_signals() -> None:
     """From now on Ctrl-C, SIGTERM and (Windows) Ctrl-Break end the program. To be called once, in the main thread.
 
     No KeyboardInterrupt is raised: it can come where it is swallowed, where C++ turns it into an abort (while torch is
-    imported), or late, after a long call in C; and Python's own end after it waits for threads. Instead a thread is
+    imported), or late, after a long call in C; and Python's exit after it waits for threads. Instead a thread is
     woken by each signal, kills the worker processes, removes unfinished files and ends the process. All files are
     written under another name first, so the process can be ended anywhere. A second thread ends it where the first one
     hangs. A signal that was ignored at the start stays ignored (`nohup`, jobs in the background of a script).

@@ -118,7 +118,7 @@ class DeepColumns:
     `logit`: one column, the z-scored logits of the networks averaged (`scales`, one per network).
     `units`: the 10 deep features of the only network.
     `pca`: 10 principal components (`axes`, 10 x p, about `centre`, p) of the only network's pooled features; `readout`
-    (p,) are the weights of a logistic read-out, which stands for the missing logit in Grad-CAM.
+    (p,) are the weights of a logistic read-out, used as the missing logit in Grad-CAM.
     """
 
     kind: DeepKind

@@ -11,7 +11,7 @@ from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 
 
 def checked_features(features: pd.DataFrame) -> pd.DataFrame:
-    """The 1702 columns of a feature table, float64, index case_id where it stands as index or column.
+    """The 1702 columns of a feature table, float64, indexed by case_id if it is the index or a column.
 
     Raises
     ------

@@ -110,7 +110,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
     def decision_function(self, X: np.ndarray) -> np.ndarray:
         """Raw score (n,) of the chosen classifier, higher for the positive class: what AUC and SHAP are taken of.
 
-        It is the classifier's own decision function; for KNN, RF, NB and MLP its uncalibrated probability.
+        It is the classifier's decision function; for KNN, RF, NB and MLP its uncalibrated probability.
         """
         check_is_fitted(self)
         return raw_score(self.estimator_, validate_data(self, X, reset=False, dtype=np.float64))

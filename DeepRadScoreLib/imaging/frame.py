@@ -55,7 +55,7 @@ def in_lps_order(case: Case) -> Case:
 
 
 def voxel_centres(image: sitk.Image) -> list[np.ndarray]:
-    """Positions of the voxel centres along each of the image's own axes x, y, z, in mm from the world's origin."""
+    """Positions of the voxel centres along each of the image's axes x, y, z, in mm from the world's origin."""
     start = direction_of(image).T @ np.array(image.GetOrigin())
     return [start[a] + image.GetSpacing()[a] * np.arange(image.GetSize()[a]) for a in range(3)]
 

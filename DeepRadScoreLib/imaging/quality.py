@@ -20,7 +20,7 @@
 | `metal_in_region` | warning | a voxel of a region over 3000 HU |
 | `padding_in_region` | warning | a voxel of a region under -1500 HU (outside the scanner's field of view) |
 
-Codes about DICOM files stand where these are read, in `imaging/dicom`; `lung_mask_differs` stands in `analysis`.
+Codes about DICOM files are defined where these are read, in `imaging/dicom`; `lung_mask_differs` in `analysis`.
 """
 
 from __future__ import annotations

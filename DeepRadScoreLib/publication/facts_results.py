@@ -62,7 +62,7 @@ def analysis_counts(study: Study) -> str | None:
 
 
 def _site_folds(study: Study) -> list[str]:
-    """The sites of a leave-one-site-out study: its folds have names of their own, not "test" or 1, 2, ..."""
+    """The sites of a leave-one-site-out study: its folds have other names than "test" or 1, 2, ..."""
     numbered = {str(number) for folds in study.folds.values() for number in range(1, len(folds) + 1)}
     names = dict.fromkeys(fold.name for folds in study.folds.values() for fold in folds if len(folds) > 1)
     return [] if set(names) <= numbered else list(names)

@@ -236,7 +236,7 @@ def warnings_of(study: Study) -> dict[str, list[str]]:
 
 
 def _notes(endpoint: EndpointResult) -> list[str]:
-    """What the endpoint's own warnings, which are about the judged model, do not say of the others."""
+    """Warnings about an endpoint's other models, which its list of warnings (the judged model's) lacks."""
     texts = []
     for model in order_of(endpoint.models):
         card = endpoint.models[model]

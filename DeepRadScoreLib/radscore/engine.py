@@ -181,7 +181,7 @@ def _extractor(radiomics: ModuleType, feature_class: str) -> Any:
 
 
 def _checked_region(radiomics: ModuleType, prepared: PreparedCase, name: Region) -> _Region:
-    """The region with pyradiomics' pixel type and bounding box (x, x, y, y, z, z), after pyradiomics' own checks."""
+    """The region with pyradiomics' pixel type and bounding box (x, x, y, y, z, z), after pyradiomics' checks."""
     mask: sitk.Image = getattr(prepared, name)
     indices = np.nonzero(sitk.GetArrayViewFromImage(mask))
     where = f"{prepared.case_id}, {name} region"

@@ -41,7 +41,7 @@ def write_profile(profile: MolecularProfile, folder: AnyPath) -> list[Path]:
 
 
 def features_csv(case_id: str, features: dict[str, float]) -> str:
-    """A feature table of one row: `case_id` and the 1702 columns, every digit kept; NaN is an empty cell."""
+    """A feature table of one row: `case_id` and the 1702 columns, with every digit; NaN is an empty cell."""
     table = pd.DataFrame([features], columns=FEATURE_COLUMNS)
     table.insert(0, "case_id", case_id)
     return table.to_csv(index=False, lineterminator="\n")

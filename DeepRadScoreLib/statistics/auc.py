@@ -9,12 +9,12 @@ Variance of the mean of K fold AUCs, of n cases with n_k in fold k:
 
 v_k is DeLong's variance within fold k. r_kl is there because every fold's test cases train the models of the other
 folds. Where labels mean nothing and the score is a difference of class means, fold k's AUC is to first order a sum of
-products of its own cases with all others; folds k and l share the products of k's cases with l's, and r_kl is the
+products of its cases with all others; folds k and l share the products of k's cases with l's, and r_kl is the
 share of them: exact there, too large where the models are stable. With K equal folds r is 1 / (K - 1), the ratio of
 test to training cases of Nadeau and Bengio (2003, Machine Learning 52, 239), and the variance is twice the mean of v_k
 over K. Chosen by measured coverage (Testing/benchmarks/coverage_benchmark.py): without r (LeDell, Petersen and van der
 Laan 2015 is that with divisors m_k for m_k - 1) the 95 % interval covers 83 to 85 % where labels mean nothing, with it
-94 to 95 %, and 96 to 99 % where they do mean something: there it is wider than need be. Nadeau and Bengio's own
+94 to 95 %, and 96 to 99 % where they do mean something: there it is wider than need be. Nadeau and Bengio's
 variance, from the spread of K figures, covers about as well and is 20 to 40 % wider.
 """
 
@@ -42,7 +42,7 @@ CORRECTED: dict[str, IntervalMethod] = {
 
 @dataclass(frozen=True)
 class AucEstimate:
-    """An AUC with its confidence interval, the cases and positives it stands on, and how the interval was made.
+    """An AUC with its confidence interval, the numbers of cases and positives, and the interval's method.
 
     `note` says what speaks against the interval; None where nothing does.
     """
@@ -106,7 +106,7 @@ def _interval(auc: float, variance: float, pairs: int, level: float) -> tuple[fl
 
     Scores that do not vary have no variance and say nothing: 0 to 1.
 
-    pairs: cases of the rarer class, each of which can be paired with a case of its own of the other class.
+    pairs: cases of the rarer class, each of which can be paired with a different case of the other class.
     """
     if variance <= ROUNDING and 0.0 < auc < 1.0:
         return 0.0, 1.0, "delong"

@@ -28,7 +28,7 @@ class Estimate:
 class Calibration:
     """Slope of the logistic recalibration, calibration-in-the-large, and the curve: mean predicted, share observed, n.
 
-    Over several folds the test patients are pooled: each has a probability of its own fold's calibrated model.
+    Over several folds the test patients are pooled: each has a probability from the fold that tested it, calibrated.
     """
 
     slope: float | None
@@ -123,7 +123,7 @@ def calibration(y: np.ndarray, probability: np.ndarray, bins: int = 10) -> Calib
     curve: (mean probability, share of positives, cases) of groups between quantiles of the probability, equal ones
     together, so that there may be fewer than `bins`.
 
-    Probabilities are kept 1e-8 away from 0 and 1 for the two fits.
+    Probabilities are clipped to 1e-8 from 0 and 1 for the two fits.
     """
     y, probability = np.asarray(y, dtype=int), np.asarray(probability, dtype=float)
     x = logit(np.clip(probability, MIN_PROBABILITY, 1 - MIN_PROBABILITY))
@@ -183,7 +183,7 @@ def decision_curve(y: np.ndarray, probability: np.ndarray, thresholds: Sequence[
 def bootstrap_auc(y: np.ndarray, score: np.ndarray, seed: int, n: int = 2000) -> tuple[float, float]:
     """95 % percentile interval of the AUC over n stratified bootstrap samples, the cross-check of DeLong's.
 
-    Positives and negatives are drawn with replacement in their own numbers. y: 0 or 1, (cases,), both present; score
+    Positives and negatives are drawn with replacement, separately. y: 0 or 1, (cases,), both present; score
     (cases,). O(n cases); exact sums, so that the same seed gives the same bits. Raises ValueError for one class.
     """
     y, score = np.asarray(y) == 1, np.asarray(score, dtype=float)

@@ -187,7 +187,7 @@ class Gathered:
 
 
 def read_study_cohort(inputs: StudyInputs) -> Cohort:
-    """The cohort table with the endpoints asked for; a label that cannot be read stops its own endpoint alone.
+    """The cohort table with the endpoints asked for; a label that cannot be read stops its endpoint alone.
 
     Raises
     ------

@@ -71,8 +71,8 @@ class TrainingPlan:
 class EvaluationPlan:
     """What an evaluation does; `training` holds the settings of each training set (its protocol is ignored).
 
-    `split`: `cv` (folds, stratified, grouped by patient), `column` (the table's own `split`), `site` (each left out).
-    The paper protocol has one held-out part: the column's, else 30 % of the patients.
+    `split`: `cv` (folds, stratified, grouped by patient), `column` (the table's `split`), `site` (each left out).
+    The paper protocol has one test set: the column's, else 30 % of the patients.
     """
 
     protocols: tuple[Protocol, ...] = (Protocol.STRICT,)

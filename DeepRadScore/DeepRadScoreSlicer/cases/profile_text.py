@@ -2,7 +2,7 @@
 
 All functions take `profile.json` as parsed and return the subset of HTML that `QLabel` draws. Every number carries the
 profile's label ("synthetic: not for patients") where it has one, and is struck out where the profile is out of date.
-Text on the panel's own background has no colour of its own, so that it can be read in light and dark themes.
+Text on the panel's background sets no colour, so that it can be read in light and dark themes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Numbers:
         return f'<span style="white-space:nowrap"><b>{shown}</b></span>'
 
     def label_tag(self) -> str:
-        """The label in its own colours; "" where there is none."""
+        """The label as coloured text; "" where there is none."""
         if self.label is None:
             return ""
         words = escape(self.label).replace(" ", "&nbsp;")

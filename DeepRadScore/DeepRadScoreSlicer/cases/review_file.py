@@ -17,8 +17,8 @@ MEND = "choose a list in a folder that you may write to, with space left"
 class ReviewFile:
     """One JSON file with an entry for each case that a reader has opened.
 
-    Each change reads the file again, alters the one entry and writes the whole under another name before it takes the
-    old one's place, so that neither a crash nor a second session on the same list loses what others wrote.
+    Each change reads the file again, alters the one entry and writes the whole under another name before it replaces
+    the old one, so that neither a crash nor a second session on the same list loses what others wrote.
 
     Attributes
     ----------

@@ -76,7 +76,7 @@ class Worklist:
 
         Raises
         ------
-        InputError: there is no case, or a case stands twice.
+        InputError: there is no case, or a case is listed twice.
         """
         self.cases = tuple(cases)
         if not self.cases:
@@ -102,7 +102,7 @@ class Worklist:
         Raises
         ------
         CohortError: the table cannot be used, the column `case_id` or `ct` is missing or has an empty cell, a case
-            stands twice.
+            is listed twice.
         """
         path = Path(path).absolute()
         cases = [_listed(row, path.parent) for row in read_cohort_text(path, needs=("ct",)).rows]

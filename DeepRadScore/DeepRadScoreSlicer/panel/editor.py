@@ -14,9 +14,9 @@ EFFECTS = [
 
 
 class Editor:
-    """A `qMRMLSegmentEditorWidget` with its own parameter node, apart from that of Slicer's Segment Editor.
+    """A `qMRMLSegmentEditorWidget` with another parameter node than Slicer's Segment Editor.
 
-    The nodes are chosen by the panel, so the editor's own selectors are hidden. Outside Slicer's application, where
+    The nodes are chosen by the panel, so the editor's selectors are hidden. Outside Slicer's application, where
     there is no such widget, the panel works without it.
     """
 
@@ -72,7 +72,7 @@ class Editor:
         self._widget.removeViewObservations()
 
     def _choose_node(self) -> None:
-        """The editor's own parameter node: made where the scene has none (first use, or after it was closed)."""
+        """Set the editor's parameter node: made where the scene has none (first use, or after it was closed)."""
         node = slicer.mrmlScene.GetSingletonNode(TAG, "vtkMRMLSegmentEditorNode")
         if node is None:
             node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")

@@ -21,7 +21,7 @@ class Messages:
         self._label = label
 
     def say(self, text: str) -> None:
-        """Show a sentence in place of the one before; "" for none."""
+        """Replace the sentence shown; "" hides it."""
         self._label.text = text
         self._label.visible = bool(text)
         if text:

@@ -38,7 +38,7 @@ class ReviewWatch:
         self._timer.connect("timeout()", on_pause)
 
     def follow(self, volume: Any | None, segmentation: Any | None) -> None:
-        """Observe a CT and a segmentation in place of those before."""
+        """Observe a CT and a segmentation, and no longer those observed before."""
         if volume == self._volume and segmentation == self._segmentation:
             return
         self.stop()

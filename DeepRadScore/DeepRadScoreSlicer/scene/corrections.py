@@ -1,4 +1,4 @@
-"""Corrections of a mask: the original as a node of its own, and the corrected mask as a file."""
+"""Corrections of a mask: the original as a second node, and the corrected mask as a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROLE = "original_mask"
 
 
 def keep_original(volume: Any, segmentation: Any, case_id: str) -> None:
-    """Copy the segmentation into a node of its own, unless its copy is already there.
+    """Copy the segmentation into a second node, unless its copy is already there.
 
     It is not shown in the views and cannot be picked there; it is saved with the scene.
     """

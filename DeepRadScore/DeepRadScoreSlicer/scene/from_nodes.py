@@ -70,7 +70,7 @@ def _image(volume: Any) -> sitk.Image:
 
 
 def segment_image(segmentation: Any, segment_id: str) -> sitk.Image:
-    """One segment as a uint8 image of 0 and 1 on the segmentation's own grid, in LPS, as it would be saved.
+    """One segment as a uint8 image of 0 and 1 on the segmentation's grid, in LPS, as it would be saved.
 
     Raises
     ------

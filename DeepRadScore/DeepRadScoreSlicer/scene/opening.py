@@ -35,7 +35,7 @@ class OpenedCase:
 
 
 def open_case(case: ListedCase, mask: Path | None) -> OpenedCase:
-    """Load CT and mask with Slicer's own readers.
+    """Load CT and mask with Slicer's readers.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The peritumoral shell in the scene: a segmentation node of its own, on the 1 mm lattice."""
+"""The peritumoral shell in the scene: a separate segmentation node on the 1 mm lattice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILL_2D, OPACITY_3D = 0.15, 0.35
 def update_shell(
     volume: Any, segmentation: Any, segment_id: str, case_id: str, shell_mm: float, lung: sitk.Image | None = None
 ) -> Any:
-    """Compute the shell of the tumour as drawn now, and show it in place of the one before.
+    """Compute the shell of the tumour as drawn now, and replace the one shown before.
 
     Parameters
     ----------

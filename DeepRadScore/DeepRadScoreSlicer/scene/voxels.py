@@ -102,7 +102,7 @@ def image_to_volume(image: sitk.Image, name: str) -> Any:
 
 
 def image_to_segmentation(image: sitk.Image, name: str, segment_name: str, color: Sequence[float]) -> Any:
-    """A new segmentation node with one segment: what is not 0 in an image, on the image's own grid."""
+    """A new segmentation node with one segment: what is not 0 in an image, on the image's grid."""
     segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     segmentation.CreateDefaultDisplayNodes()
     fill_segmentation(segmentation, image, segment_name, color)

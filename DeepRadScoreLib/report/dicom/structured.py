@@ -148,7 +148,7 @@ def _numbers(entry: EndpointEntry) -> list[tuple[Code, float | None]]:
 def _measurement(
     origin: Origin, name: Code, value: float, unit: Code = codes.NO_UNITS, method: Code | None = None
 ) -> sr.Measurement:
-    """A number; the synthetic label, where there is one, stands as its method."""
+    """A number; the synthetic label, where there is one, is its method."""
     method = method if origin.label is None else codes.SYNTHETIC
     return sr.Measurement(name=name, value=float(value), unit=unit, method=method)
 

@@ -80,12 +80,12 @@ def compare_backbones(
     backbones: Sequence[str],
     run: Run,
 ) -> pd.DataFrame:
-    """Deep-CT (image only, this endpoint alone) with each backbone on the same splits, validation parts and seeds.
+    """Deep-CT (image only, this endpoint alone) with each backbone on the same splits, validation sets and seeds.
 
-    Within a fold 25 % of the training patients are the validation part: the network is fitted on the others, the best
-    epoch and the threshold (Youden) are chosen on the validation part, and test is judged once with both frozen. So the
+    Within a fold 25 % of the training patients are the validation set: the network is fitted on the others, the best
+    epoch and the threshold (Youden) are chosen on the validation set, and test is judged once with both frozen. So the
     validation figures are those of the best epoch and the best cut, and are on the high side. `plan.network.form`
-    "frozen" fits a logistic read-out of ten principal components in place of the network.
+    "frozen" fits a logistic read-out of ten principal components, not the network.
 
     Parameters
     ----------
@@ -94,16 +94,16 @@ def compare_backbones(
 
     Returns
     -------
-    Rows of `BACKBONE_COLUMNS`, one for each backbone and part with `fold` "all", and where there are several folds one
+    Rows of `BACKBONE_COLUMNS`: one for each backbone and subset with `fold` "all", and with several folds one
     for each of them too, named "1", "2" ... On test the AUC of all folds is the mean over folds and decisions are
     pooled. For training and validation, and on test where folds share cases (repeats), this would count cases anew:
     there n, positives, figures and bounds are means over folds, which makes the interval as wide as one fold's, not
-    narrower. NaN where a part has too few cases of a class.
+    narrower. NaN where a subset has too few cases of a class.
 
     Raises
     ------
-    CohortError: no images, or a validation part with one class.
-    TooFewPositivesError: a training part with under ten patients of either class.
+    CohortError: no images, or a validation set with one class.
+    TooFewPositivesError: a training set with under ten patients of either class.
     InputError: an unknown backbone, too few pixels for one, weights that do not load, one file for several backbones.
     """
     backbones = list(dict.fromkeys(backbones))

@@ -22,13 +22,13 @@ SELECTED_COLUMNS: tuple[str, ...] = ("endpoint", "region", "feature", "coefficie
 
 @dataclass(frozen=True)
 class Fit:
-    """One endpoint and model fitted on the training part of one outer fold.
+    """One endpoint and model fitted on the training set of one outer fold.
 
     Attributes
     ----------
     classifier: the chosen one.
     cv_auc: classifier -> AUC of each inner fold of each repeat, (repeats x folds,).
-    threshold: a case is called positive from this probability on; frozen before the test part is seen.
+    threshold: a case is called positive from this probability on; frozen before the test set is seen.
     no_signal: the training scores do not rise with the label.
     labels, probability: (n,) of the training patients; the probabilities are inner out-of-fold ones.
     columns: how many columns the classifier has.
@@ -89,11 +89,11 @@ class FoldOutcome:
 
     Attributes
     ----------
-    name: "1" to "5", "test" for a single held-out part, or the site that was left out.
+    name: "1" to "5", "test" for a single test set, or the site that was left out.
     predictions: one row per test patient, endpoint and model, `PREDICTION_COLUMNS` without protocol and fold; a patient
         with several cases has their mean score and probability, and their names joined in `case_id`.
-    selected: features of the RadScores fitted on the training part, `SELECTED_COLUMNS`.
-    refused: (endpoint, baseline) -> why the training part did not allow it to be fitted.
+    selected: features of the RadScores fitted on the training set, `SELECTED_COLUMNS`.
+    refused: (endpoint, baseline) -> why it could not be fitted on the training set.
     """
 
     name: str
@@ -146,7 +146,7 @@ class Study:
 
     @property
     def label(self) -> str | None:
-        """The text that stands beside every number of a synthetic study, else None."""
+        """The text printed beside every number of a synthetic study, else None."""
         return synthetic_label(self.synthetic)
 
     @property

@@ -96,7 +96,7 @@ class FittedModels:
     def columns(
         self, cases: StudyData, outputs: tuple[list[NetworkOutputs], list[NetworkOutputs]]
     ) -> dict[str, dict[str, np.ndarray]]:
-        """Endpoint -> model -> the classifier's columns (n, d) of cases that took no part in the training."""
+        """Endpoint -> model -> the classifier's columns (n, d) of cases not trained on."""
         joint, image_only = outputs
         return {
             stage.key: _columns_of_models(

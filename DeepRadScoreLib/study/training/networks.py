@@ -66,7 +66,7 @@ def fit_fold_networks(
     seed: int,
     run: Run,
 ) -> Networks:
-    """One network (or one per endpoint) for each fold; each case's out-of-fold logit is z-scored by its own fold.
+    """One network (or one per endpoint) for each fold; out-of-fold logits are z-scored by the fold's training cases.
 
     The frozen form has one network for all folds, since it is not trained.
 

@@ -80,13 +80,13 @@ def train_from_table(
 
 
 def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, run: Run) -> TrainingResult:
-    """Train on the cohort, judge on its held-out part, and return the bundle.
+    """Train on the cohort, judge on its test set, and return the bundle.
 
     The plan is one that its `check` lets pass.
 
     Raises
     ------
-    CohortError: no endpoint has enough patients or can be fitted, or the training or the held-out part is empty.
+    CohortError: no endpoint has enough patients or can be fitted, or the training or the test set is empty.
     """
     data = StudyData.of(cohort, computed)
     test = _held_out(cohort, data, plan)

@@ -48,7 +48,7 @@ class CasesSection:
         ui.closeCaseButton.connect("clicked(bool)", self._on_close)
 
     def open_case(self, case: ListedCase) -> bool:
-        """Open a case of the list in place of the one that is open; False where that one stays."""
+        """Close the open case and open another of the list; False where the open one is not closed."""
         if not self.close_case():
             return False
         self._messages.guarded(lambda: self._open(case))

@@ -67,7 +67,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a reader must know of the model that was used."""
+    """Identity and validity of the model that was used."""
 
     name: str
     sha256: str

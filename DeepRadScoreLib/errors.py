@@ -12,7 +12,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Location:
-    """What an error is about: a file or folder; a field, such as a table's cell, an option or a region; or both."""
+    """Subject of an error: a file or folder; a field, such as a table's cell, an option or a region; or both."""
 
     path: Path | None = None
     field: str = ""
@@ -63,7 +63,7 @@ class DeepRadScoreError(Exception):
     def sentence(self, name: Callable[[Path], str] = str) -> str:
         """The whole sentence; `name` gives the text for each path in it."""
         named = "" if self.path is None else name(self.path)
-        where = ", ".join(part for part in (named, self.field) if part)
+        where = ", ".join(filter(None, (named, self.field)))
         mend = _joined(self._mend, name)
         return (f"{where}: " if where else "") + _joined(self._what, name) + (f"; {mend}" if mend else "") + "."
 
@@ -84,7 +84,9 @@ class DeepRadScoreError(Exception):
 
 
 def _joined(text: Text, name: Callable[[Path], str]) -> str:
-    return text if isinstance(text, str) else "".join(name(part) if isinstance(part, Path) else part for part in text)
+    return (
+        text if isinstance(text, str) else "".join(name(piece) if isinstance(piece, Path) else piece for piece in text)
+    )
 
 
 class InputError(DeepRadScoreError, ValueError):

@@ -1,4 +1,4 @@
-"""Long work as a generator of short steps, and one event that says how far any work is."""
+"""Long work as a generator of short steps, and the event that reports its progress."""
 
 from __future__ import annotations
 

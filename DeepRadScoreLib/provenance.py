@@ -1,4 +1,4 @@
-"""What decides a result besides its settings: versions of packages, the library's code, the content of files."""
+"""Provenance of a result besides its settings: versions of packages, the library's code, the content of files."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Missing:
 
     @property
     def sentence(self) -> str:
-        """What is missing or too old, in one line."""
+        """Packages that are missing or too old, in one line."""
         if self.found is None:
             return f"{self.name}: {self.needed_for} ({self.source})"
         bare, _, floor = self.name.partition(">=")
@@ -89,7 +89,7 @@ def information() -> str:
 
     from DeepRadScoreLib import __version__
 
-    parts = [
+    versions = [
         f"DeepRadScore {__version__}",
         f"Slicer {slicer.app.applicationVersion} (revision {slicer.app.revision})",
         f"Python {platform.python_version()}",
@@ -97,7 +97,7 @@ def information() -> str:
         *(f"{name} {installed_version(name) or 'absent'}" for name in REPORTED),
         f"radiomics {_radiomics_version()}",
     ]
-    return " · ".join(parts)
+    return " · ".join(versions)
 
 
 def _there(requirement: str) -> bool:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from DeepRadScoreLib.display.progress_bar import shown_progress
+from DeepRadScoreLib.display.progress_bar import show_progress
 from DeepRadScoreLib.endpoints import BY_KEY
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.models import Preprocessing
@@ -62,7 +62,7 @@ def analyze(
     _check_dicom_options(ct, dicom_out, anonymous)
     check_folder(out)
     bundle = None if model is None else read_bundle(model)
-    with shown_progress() as report:
+    with show_progress() as report:
         report(Progress(Stage.READING))
         case = read_case(
             ct, mask, case_id=case_id or "", segment=segment, label=label, lung_mask=lung_mask, series=series

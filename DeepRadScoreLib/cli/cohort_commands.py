@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from DeepRadScoreLib.display.progress_bar import shown_progress
+from DeepRadScoreLib.display.progress_bar import show_progress
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.progress import Stage
 
@@ -54,7 +54,7 @@ def dicom(
     if labels is not None and out.resolve() == labels.resolve():
         raise InputError("this is the table of labels", where=out, mend="choose another name for the cohort table")
     given = None if labels is None else read_labels(labels, names)
-    with shown_progress() as report:
+    with show_progress() as report:
         found = search_folder(folder, report)
     made = cohort_table(found, out, labels=given, keep_paths=keep_paths)
     write_atomically(out, made.table.to_csv(index=False, lineterminator="\n"))
@@ -112,7 +112,7 @@ def nsclc_radiogenomics(
     found.write(out)
     failed: dict[str, str] = {}
     if download and _agreed(found, downloads, yes):
-        with shown_progress() as report:
+        with show_progress() as report:
             failed = downloads.fetch(found.series("seg"), Stage.FETCHING_SEGMENTATIONS, report)
             found = public_cohort(labels, pairs, downloads, limit)
             failed |= downloads.fetch(found.series("ct"), Stage.FETCHING_CTS, report)

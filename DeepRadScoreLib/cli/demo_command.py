@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from DeepRadScoreLib.cli.study_commands import Jobs
-from DeepRadScoreLib.display.progress_bar import shown_progress
+from DeepRadScoreLib.display.progress_bar import show_progress
 from DeepRadScoreLib.endpoints import ENDPOINTS
 from DeepRadScoreLib.models import MODELS
 from DeepRadScoreLib.progress import Report
@@ -61,7 +61,7 @@ def demo(
     require("study", "the demonstration", *TRAINING)
     check_folder(out)
     size = QUICK if quick else FULL
-    with chosen_workers(jobs, None) as workers, shown_progress() as report:
+    with chosen_workers(jobs, None) as workers, show_progress() as report:
         result, case = run_demo(out, size, seed, workers, report)
     _print_table(result.held_out, size)
     typer.echo(f"bundle: {out / 'model.zip'}")

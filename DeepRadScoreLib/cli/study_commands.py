@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from DeepRadScoreLib.cli.case_commands import print_manifest
-from DeepRadScoreLib.display.progress_bar import shown_progress
+from DeepRadScoreLib.display.progress_bar import show_progress
 from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol, Split
 from DeepRadScoreLib.progress import Progress, Report
 
@@ -46,7 +46,7 @@ def extract(
     options = locals().copy()
     from DeepRadScoreLib import api
 
-    with shown_progress() as report:
+    with show_progress() as report:
         features = api.extract(progress=_showing_failures(report), **options)
     typer.echo(f"{len(features)} cases x {features.shape[1]} features: {out}")
     _exit_if_failed(features.attrs["left_out"])
@@ -79,9 +79,9 @@ def train(
     from DeepRadScoreLib import api
 
     if network == NetworkForm.PER_ENDPOINT:
-        parts = folds if protocol == "strict" else 2
-        typer.echo(f"a network ({backbone}) for each endpoint in each of {parts} parts", err=True)
-    with shown_progress() as report:
+        splits = folds if protocol == "strict" else 2
+        typer.echo(f"a network ({backbone}) for each endpoint in each of {splits} parts", err=True)
+    with show_progress() as report:
         result = api.train(progress=report, **options)
     print_manifest(result.bundle.manifest)
     for key, card in result.bundle.manifest.endpoints.items():
@@ -135,7 +135,7 @@ def evaluate(
     options = locals().copy()
     from DeepRadScoreLib import api
 
-    with shown_progress() as report:
+    with show_progress() as report:
         study = api.evaluate(progress=report, **options)
     _print_results(study)
     for case_id in study.failed:

@@ -1,4 +1,4 @@
-"""Feature tables as CSV, Parquet or Excel: those that this library writes, and those of other programs."""
+"""Feature tables as CSV, Parquet or Excel, written by this library or by other programs."""
 
 from __future__ import annotations
 

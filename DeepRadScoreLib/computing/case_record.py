@@ -58,7 +58,7 @@ class CaseTask:
         return {column: content_digest(existing[column]) if column in existing else b"" for column in self.files}
 
     def record_path(self, digests: dict[str, bytes], cache: Path) -> Path:
-        """Cache path of the record, derived from every input and setting that affects it, and from nothing else."""
+        """Cache path of the record, derived from every input and setting that affects it."""
         settings = {
             "segment": self.segment,
             "preprocessing": self.preprocessing,

@@ -22,7 +22,7 @@ IMAGENET_SD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """What a network is built from: backbone, endpoints with a head each, RadScores in the head (0 or 2), pixels.
+    """Architecture of a network: backbone, endpoints with a head each, RadScores in the head (0 or 2), pixels.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the networks of Deep-CT give for patches; importable without torch."""
+"""Outputs of the Deep-CT networks for patches; importable without torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ N_DEEP = 10
 
 @dataclass(frozen=True)
 class NetworkOutputs:
-    """What one network, or several for different endpoints, give for n patches.
+    """Outputs of one network, or of several for different endpoints, for n patches.
 
     Attributes
     ----------

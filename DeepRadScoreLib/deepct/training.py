@@ -303,7 +303,7 @@ def _load(course: _Course, checkpoint: Path, fingerprint: str, device: torch.dev
 
 
 def _fingerprint(spec: NetworkSpec, settings: TrainingSettings, seed: int, weights: str, *each: _Cases) -> str:
-    """SHA-256 of all that decides the course of a training."""
+    """SHA-256 of every input and setting that affects a training."""
     digest = hashlib.sha256(repr((spec, settings, seed, weights)).encode())
     for cases in each:
         for values in (cases.x, cases.labels, cases.radscores):

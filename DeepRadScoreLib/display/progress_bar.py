@@ -43,8 +43,8 @@ class _TimeLeft(ProgressColumn):
 
 
 @contextmanager
-def shown_progress() -> Iterator[Report]:
-    """A report that shows each stage as a bar, or as lines where there is neither terminal nor notebook.
+def show_progress() -> Iterator[Report]:
+    """Context of a report that shows each stage as a bar, or as lines where there is neither terminal nor notebook.
 
     In a notebook rich draws with ipywidgets; without that package lines are shown there too.
     """
@@ -78,7 +78,7 @@ def reporting(progress: Report | bool) -> Iterator[Report]:
     if callable(progress):
         yield progress
     elif progress:
-        with shown_progress() as report:
+        with show_progress() as report:
             yield report
     else:
         yield ignore

@@ -166,7 +166,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
     def _tune_forest(
         self, pipeline: Pipeline, grid: dict[str, list[int]], X: np.ndarray, y: np.ndarray, folds: list[Fold]
     ) -> dict[str, int]:
-        """What `GridSearchCV` finds, from one forest per fold: the smaller ones are its beginnings."""
+        """The result of `GridSearchCV`, from one forest per fold: a smaller forest is its first trees."""
         ((parameter, sizes),) = grid.items()
         scores = Parallel(n_jobs=self.n_jobs)(
             delayed(scores_of_forests)(clone(pipeline), X, y, train, test, sizes) for train, test in folds

@@ -14,5 +14,5 @@ def is_synthetic(image: sitk.Image) -> bool:
 
 
 def synthetic_label(synthetic: bool) -> str | None:
-    """The label of results that rest on synthetic cases; None for those of patients."""
+    """The label of results from synthetic cases; None for results from patients."""
     return SYNTHETIC_LABEL if synthetic else None

@@ -156,7 +156,7 @@ def anonymous_case_id(identity: str) -> str:
 
 
 def lung_on_grid(mask: sitk.Image, ct: sitk.Image, where: Where) -> sitk.Image:
-    """A lung mask, all that is not 0, on the CT's grid: uint8, 0 and 1.
+    """The non-zero voxels of a lung mask on the CT's grid: uint8, 0 and 1.
 
     Raises
     ------

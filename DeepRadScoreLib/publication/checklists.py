@@ -1,4 +1,4 @@
-"""TRIPOD+AI, CLEAR and METRICS, filled where the program knows the answer and open where it does not.
+"""TRIPOD+AI, CLEAR and METRICS, filled in where the program knows the answer, else open.
 
 Items and numbers: TRIPOD+AI, Collins et al., BMJ 2024;385:e078378 (27 items, 52 with their parts); CLEAR,
 Kocak et al., Insights into Imaging 2023;14:75 (58 items); METRICS, Kocak et al., Insights into Imaging 2024;15:8
@@ -65,7 +65,7 @@ def metrics_score(table: pd.DataFrame) -> float:
 
 
 def metrics_sentence(table: pd.DataFrame) -> str:
-    """What of the METRICS score is established, in one sentence."""
+    """The METRICS score as far as it is established, in one sentence."""
     counts = table["status"].value_counts()
     return (
         f"METRICS: {100 * metrics_score(table):.1f} of 100 % are established by the program "

@@ -122,7 +122,7 @@ def _characteristics(tables: Mapping[str, pd.DataFrame]) -> PageTable | None:
 
 
 def _backbones(tables: Mapping[str, pd.DataFrame]) -> PageTable | None:
-    """Table 2 over all folds, without what the sentences above it say."""
+    """Table 2 over all folds, without the columns that the sentences above it repeat."""
     if TABLE_2 not in tables:
         return None
     table = tables[TABLE_2]
@@ -150,7 +150,7 @@ def _checklists(tables: Mapping[str, pd.DataFrame]) -> list[PageChecklist]:
 
 
 def _as_text(checklist: pd.DataFrame) -> pd.DataFrame:
-    """Weights with three decimals; all else is text."""
+    """The checklist with weights as text of three decimals."""
     if "weight" not in checklist:
         return checklist
     return checklist.assign(weight=[decimals(weight, 3) for weight in checklist["weight"]])

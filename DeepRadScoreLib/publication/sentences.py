@@ -177,7 +177,7 @@ def optimism_sentence(study: Study) -> str:
 
 
 def backbone_sentences(study: Study) -> list[str]:
-    """What Table 2 compares, and how its figures are to be read."""
+    """Sentences on what Table 2 compares and how to read it."""
     if study.backbones is None:
         return []
     endpoint = _listed([endpoint_name(str(key)) for key in study.backbones["endpoint"].unique()])

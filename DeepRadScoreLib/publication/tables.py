@@ -26,7 +26,7 @@ SIZES = ("n", "positives")
 
 
 def study_tables(study: Study) -> dict[str, pd.DataFrame]:
-    """Every table of the report, name -> table; a table with nothing to say has its columns and no rows.
+    """Every table of the report, name -> table; an empty table has its columns and no rows.
 
     Intervals stand in two columns, `X_low` and `X_high`, beside `X`. Missing figures are NaN, missing texts "".
 

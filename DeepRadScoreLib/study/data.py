@@ -26,7 +26,7 @@ VOLUME_COLUMNS = ("tumour_original_shape_VoxelVolume", "tumour_original_shape_Me
 
 @dataclass(frozen=True)
 class StudyInputs:
-    """Where a study's cases come from.
+    """Inputs of a study: its tables, and what is read from them.
 
     Attributes
     ----------

@@ -69,7 +69,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """What an evaluation does; `training` holds the settings of each training set (its protocol is ignored).
+    """Settings of an evaluation; `training` holds the settings of each training set (its protocol is ignored).
 
     `split`: `cv` (folds, stratified, grouped by patient), `column` (the table's `split`), `site` (each left out).
     The paper protocol has one test set: the column's, else 30 % of the patients.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from DeepRadScoreLib.display.progress_bar import shown_progress
+from DeepRadScoreLib.display.progress_bar import show_progress
 from DeepRadScoreLib.progress import Progress, Stage, in_stage, run_to_end
 
 
@@ -30,7 +30,7 @@ def test_steps_become_percent_of_a_stage_and_wait_at_its_end():
 
 
 def test_where_stderr_is_no_terminal_each_tenth_of_a_stage_is_one_line(capsys):
-    with shown_progress() as report:
+    with show_progress() as report:
         for done in range(1, 41):
             report(Progress(Stage.FEATURES, f"case {done}", done, 40))
         report(Progress(Stage.FEATURES, "again", 1, 40))

@@ -32,8 +32,8 @@ class Numbers:
 
     def plain(self, text: str) -> str:
         """A number without the label, for a line of several that ends with it."""
-        shown = f"<s>{escape(text)}</s>" if self.stale else escape(text)
-        return f'<span style="white-space:nowrap"><b>{shown}</b></span>'
+        number = f"<s>{escape(text)}</s>" if self.stale else escape(text)
+        return f'<span style="white-space:nowrap"><b>{number}</b></span>'
 
     def label_tag(self) -> str:
         """The label as coloured text; "" where there is none."""
@@ -53,26 +53,26 @@ def banner(text: str, background: str, ink: str) -> str:
 
 def head_text(document: dict[str, Any], stale: bool) -> str:
     """Case, model and validity of the profile."""
-    parts = []
+    html = []
     if stale:
-        parts.append(
+        html.append(
             banner(
                 f"{OUT_OF_DATE}: the mask, the CT or the shell has changed since. Analyze again.", "#8a1c00", "#ffffff"
             )
         )
     if document["label"] is not None:
-        parts.append(banner(document["label"], "#ffd166", "#2b1d00"))
+        html.append(banner(document["label"], "#ffd166", "#2b1d00"))
     case = f"<b>{escape(document['case_id'])}</b>."
     if document["model"] is None:
-        parts.append(f"<p>{case} No trained model was given: regions, features and quality only.</p>")
+        html.append(f"<p>{case} No trained model was given: regions, features and quality only.</p>")
     else:
-        parts.append(
+        html.append(
             f"<p>{case} Findings by the model <b>{escape(document['model']['name'])}</b>. "
             "Each is a statistical estimate from the image, not a test of tissue or blood. Not a medical device.</p>"
             "<p>The bar is the probability, the tick on it the model's threshold, the line below it the range over the "
             "fold models: not a confidence interval; there is no interval yet. An AUC of 0.5 is chance.</p>"
         )
-    return "".join(parts)
+    return "".join(html)
 
 
 def regions_text(document: dict[str, Any], numbers: Numbers) -> str:
@@ -156,23 +156,23 @@ def _validation(entry: dict[str, Any], numbers: Numbers) -> str:
 def evidence_text(positive: str, negative: str, entry: dict[str, Any], numbers: Numbers) -> str:
     """SHAP values by source as bars to either side of zero, and the two RadScores."""
     shap = grouped_shap(entry["shap"] or {})
-    parts = ["<p><b>What the model weighed (SHAP)</b></p>"]
+    html = ["<p><b>What the model weighed (SHAP)</b></p>"]
     if shap:
-        parts.append(
+        html.append(
             f'<table width="100%" cellspacing="0"><tr><td>◀ towards {escape(negative)}</td>'
             f'<td align="right">towards {escape(positive)} ▶</td></tr></table>'
         )
         largest = max(abs(value) for value in shap.values()) or 1.0
         for name, value in shap.items():
-            parts.append(f"{escape(name)} {numbers.labelled(signed(value))}{diverging_bar(value / largest)}")
+            html.append(f"{escape(name)} {numbers.labelled(signed(value))}{diverging_bar(value / largest)}")
         base = "" if entry["shap_base"] is None else f" ({numbers.labelled(signed(entry['shap_base']))})"
-        parts.append(f"Added to the model's base{base}, these give its score for this case before calibration.")
+        html.append(f"Added to the model's base{base}, these give its score for this case before calibration.")
     else:
-        parts.append("Not available.")
+        html.append("Not available.")
     for region, name in (("radscore_tumour", "Tumour RadScore"), ("radscore_peritumoral", "Peritumoral RadScore")):
         if entry[region] is not None:
-            parts.append(f"<br>{name}: {numbers.labelled(signed(entry[region]))}")
-    return "".join(parts)
+            html.append(f"<br>{name}: {numbers.labelled(signed(entry[region]))}")
+    return "".join(html)
 
 
 def probability_bar(

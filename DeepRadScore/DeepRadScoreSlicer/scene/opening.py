@@ -61,7 +61,7 @@ def open_case(case: ListedCase, mask: Path | None) -> OpenedCase:
 
 
 def close_case(opened: OpenedCase) -> None:
-    """Remove what was loaded for a case and all that was made for it."""
+    """Remove all nodes that were loaded or made for a case."""
     volume = slicer.mrmlScene.GetNodeByID(opened.volume_id)
     made = [] if volume is None else [node.GetID() for node in ownership.ours(None, volume)]
     remove_with_folders([*made, *opened.nodes])

@@ -102,7 +102,7 @@ def image_to_volume(image: sitk.Image, name: str) -> Any:
 
 
 def image_to_segmentation(image: sitk.Image, name: str, segment_name: str, color: Sequence[float]) -> Any:
-    """A new segmentation node with one segment: what is not 0 in an image, on the image's grid."""
+    """A new segmentation node with one segment, the non-zero voxels of an image, on the image's grid."""
     segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     segmentation.CreateDefaultDisplayNodes()
     fill_segmentation(segmentation, image, segment_name, color)
@@ -110,7 +110,7 @@ def image_to_segmentation(image: sitk.Image, name: str, segment_name: str, color
 
 
 def fill_segmentation(segmentation: Any, image: sitk.Image, segment_name: str, color: Sequence[float]) -> None:
-    """Make what is not 0 in an image the only segment of a segmentation node, which takes over the image's grid."""
+    """Make the non-zero voxels of an image the only segment of a segmentation node, on the image's grid."""
     labelmap = labelmap_of(image)
     content = segmentation.GetSegmentation()
     modifying = segmentation.StartModify()

@@ -114,7 +114,7 @@ def feature_table(xlsx: Path) -> pd.DataFrame:
 
 
 def absent_features(table: pd.DataFrame) -> tuple[str, ...]:
-    """Names (as in pyradiomics) of those of the 851 features that a tumour feature table lacks."""
+    """Names (as in pyradiomics) of the tumour features, of 851, that a feature table lacks."""
     return tuple(name for name in FEATURE_NAMES if f"tumour_{name}" not in table)
 
 

@@ -163,7 +163,7 @@ def dicom_date(dataset: Dataset, keyword: str) -> date | None:
 
 
 def patient_identity(dataset: Dataset, *, issuer: str = "") -> str:
-    """What identifies the patient, to be hashed and never shown: PatientID with its issuer, else the study's UID.
+    """The patient's identifier, to be hashed and never shown: PatientID with its issuer, else the study's UID.
 
     Parameters
     ----------

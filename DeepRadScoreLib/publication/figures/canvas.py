@@ -1,4 +1,4 @@
-"""What all figures of a study share: page with heading and caption, sizes in mm as printed, colours, line styles."""
+"""Shared by all figures of a study: page with heading and caption, sizes in mm as printed, colours, line styles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the fused models rest on: RadScores against deep features (Fig. 4a) and their shares (Fig. 4b)."""
+"""Inputs of the fused models: RadScores against deep features (Fig. 4a) and their shares (Fig. 4b)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All AUCs at one glance: a forest plot of every endpoint, model and protocol, with the optimism gap."""
+"""All AUCs in one figure: a forest plot of every endpoint, model and protocol, with the optimism gap."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def auc_overview(study: Study) -> Figure:
 
 
 def _lowest(study: Study, protocols: Sequence[Protocol]) -> float:
-    """Where the AUC axis begins: a tenth that lies below all that is drawn, 0.4 at most."""
+    """Lower limit of the AUC axis: a multiple of 0.1 below all that is drawn, 0.4 at most."""
     endpoints = [e for p in protocols for e in study.protocols[p].endpoints.values()]
     cards = [card for e in endpoints for model in ROWS if (card := e.models.get(model))]
     drawn = [c.auc_ci[0] for c in cards if c.auc_ci] + [a for c in cards for a in (c.auc, c.inner_auc) if a is not None]

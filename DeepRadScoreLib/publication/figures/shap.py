@@ -54,7 +54,7 @@ def shap_endpoints(folds: Sequence[FoldOutcome]) -> list[str]:
 
 
 def _with_signal(folds: Sequence[FoldOutcome], key: str) -> list[Explanation]:
-    """One endpoint's explanations, less those of folds whose Deep-RadScore found no signal and those that are all 0."""
+    """One endpoint's explanations that are not all 0, of folds whose Deep-RadScore found a signal."""
     silent = {
         fold.name
         for fold in folds

@@ -1,4 +1,4 @@
-"""What the DICOM objects of one run share: referenced images, patient, UIDs and dates.
+"""Attributes shared by the DICOM objects of one run: referenced images, patient, UIDs and dates.
 
 Equal input gives equal bytes. UIDs are hashes of the source's UIDs and of all content: an archive recognises a repeated
 run and never gets two contents under one UID. No clock is read: content has the date of the source image, and the
@@ -49,7 +49,7 @@ LOSSY_METHODS = ("ISO_10918_1", "ISO_14495_1", "ISO_15444_1")
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """What the objects of one run share.
+    """Attributes shared by the objects of one run.
 
     Attributes
     ----------

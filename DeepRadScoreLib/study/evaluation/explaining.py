@@ -51,7 +51,7 @@ def explain_cases(
     case_ids: tuple[str, ...],
     correlations: tuple[np.ndarray, ...],
 ) -> Explanation:
-    """Shapley values of Deep-RadScore's columns (n, d) against those of the training set (m, d)."""
+    """Shapley values of Deep-RadScore's columns (n, d) against the training set's (m, d)."""
     shap = explain(fusion, background, columns)
     return Explanation(endpoint, case_ids, names, columns, shap.values, correlations, shap.exact)
 

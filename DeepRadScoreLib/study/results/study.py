@@ -47,7 +47,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why Deep-RadScore says what it says of one fold's test cases, for one endpoint.
+    """Shapley values and correlations of Deep-RadScore for one fold's test cases and one endpoint.
 
     Attributes
     ----------

@@ -40,7 +40,7 @@ class Refused:
 
 
 class RefusedEndpoints(Exception):
-    """Endpoints that cannot be fitted on a training set: endpoint -> the sentence that says why."""
+    """Endpoints that cannot be fitted on a training set: endpoint -> the reason, a sentence."""
 
     def __init__(self, reasons: dict[str, str]) -> None:
         self.reasons = reasons
@@ -49,7 +49,7 @@ class RefusedEndpoints(Exception):
 
 @dataclass(frozen=True)
 class EndpointStage:
-    """What the classifiers of one endpoint are trained on, and how the fitted models make the same columns.
+    """Training columns of one endpoint's classifiers, and the fitted models that compute them for other cases.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class FittedModels:
     fusions: dict[str, dict[str, FusionModel]] = field(default_factory=dict)
 
     def outputs(self, patches: np.ndarray | None) -> tuple[list[NetworkOutputs], list[NetworkOutputs]]:
-        """What Deep-RadScore's and Deep-CT's networks give for patches (n, 160, 160) in HU; nothing without images."""
+        """Outputs of Deep-RadScore's and Deep-CT's networks for patches (n, 160, 160) in HU; nothing without images."""
         networks, deep_ct = self.networks, self.deep_ct_networks
         if networks is None or deep_ct is None or patches is None:
             return [], []

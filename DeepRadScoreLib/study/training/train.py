@@ -44,7 +44,7 @@ BACKGROUND_ROWS = 50
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training gives.
+    """Result of a training.
 
     Attributes
     ----------
@@ -215,7 +215,7 @@ def _shift(names: Sequence[str], training: np.ndarray, testing: np.ndarray) -> d
 
 
 def _described(rule: str, fusions: dict[str, FusionModel]) -> dict[str, object]:
-    """What a card says of the fit."""
+    """Fields of a card that describe the fit."""
     return {
         "rule": rule,
         "classifier": {name: fusion.classifier_ for name, fusion in fusions.items()},

@@ -89,7 +89,7 @@ class ReviewSection:
         self._ui.restoreMaskButton.enabled = self._review.has_original
 
     def follow(self, _caller: Any = None, _event: Any = None) -> None:
-        """Put what the parameter node says under review."""
+        """Review the CT and the segment chosen in the parameter node."""
         node = self.node
         if node is None or self._syncing:
             return

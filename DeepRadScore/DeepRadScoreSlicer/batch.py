@@ -99,7 +99,7 @@ def _meant_for_the_user(error: Exception) -> bool:
 
 
 def _find_packages() -> None:
-    """Append the folders of the module and of the library; never in front of Slicer's own packages.
+    """Append the folders of the module and of the library to `sys.path`, after Slicer's packages.
 
     The library lies beside the module's file where it is installed, and beside the module's folder in the sources.
     Slicer puts the folder of a script first on the path, where our files would hide others of the same names.

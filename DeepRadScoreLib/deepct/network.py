@@ -56,7 +56,7 @@ class Head(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, pooled: Tensor, radscores: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Deep features (n, 10) and logits (n, 2); `radscores` (n, 2) stand beside the deep features."""
+        """Deep features (n, 10) and logits (n, 2); `radscores` (n, 2) are concatenated to the deep features."""
         deep = self.deep(pooled)
         return deep, self.last(deep if radscores is None else torch.cat([deep, radscores], dim=1))
 

@@ -68,7 +68,7 @@ GRIDS: dict[Search, dict[str, Grid]] = {
 def candidate(name: str, seed: int, search: Search = "coarse") -> tuple[Pipeline, Grid]:
     """An unfitted pipeline "scaler", "estimator" and the grid of its hyper-parameters (method: fusion and classifiers).
 
-    The grid has scikit-learn's form; `{}` stands for the estimator as it is. Raises ValueError for an unknown name.
+    The grid has scikit-learn's form; `{}` means the estimator's defaults. Raises ValueError for an unknown name.
     """
     if name not in CLASSIFIERS:
         raise ValueError(f"{name!r} is none of the classifiers {', '.join(CLASSIFIERS)}")

@@ -113,7 +113,7 @@ def case_from_images(
     ct_name: Path | str = "the CT",
     mask_name: Path | str = "the mask",
 ) -> Case:
-    """Make a case of images in memory, see `read_case`; `ct_name` and `mask_name` stand in error messages."""
+    """Make a case of images in memory, see `read_case`; error messages use `ct_name` and `mask_name`."""
     check_ct(ct, where=ct_name)
     return _case(ct, _content(mask, mask_name), case_id=case_id, segment=segment, label=label, ct_name=ct_name)
 

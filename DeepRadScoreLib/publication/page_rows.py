@@ -191,7 +191,7 @@ def absences(study: Study) -> list[str]:
 
 
 def reasons_of(columns_left_out: Mapping[str, str]) -> dict[str, int]:
-    """Why columns were left out -> how many, the most frequent first; counts of cases within a reason stand aside."""
+    """Reason for leaving columns out -> how many, most frequent first; reasons that differ only in numbers are one."""
     reasons = (re.sub(r"\b\d+ of (?=\d+ cases)", "some of ", why) for why in columns_left_out.values())
     return dict(Counter(reasons).most_common())
 

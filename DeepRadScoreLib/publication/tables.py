@@ -28,7 +28,7 @@ SIZES = ("n", "positives")
 def study_tables(study: Study) -> dict[str, pd.DataFrame]:
     """Every table of the report, name -> table; an empty table has its columns and no rows.
 
-    Intervals stand in two columns, `X_low` and `X_high`, beside `X`. Missing figures are NaN, missing texts "".
+    Intervals are two columns, `X_low` and `X_high`, beside `X`. Missing figures are NaN, missing texts "".
 
     table1_cohort: the patients of the study's `cohort_table`, see `table_one`. Where there is one test set its
         groups are "held out" and "not held out"; in a set drawn by seed only patients with a label of an evaluated

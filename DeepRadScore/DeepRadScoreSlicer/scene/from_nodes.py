@@ -130,7 +130,7 @@ def case_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: st
 def masks_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: str) -> Case:
     """The masks of a case around the tumour, as far as a peritumoral shell can reach: quicker than the whole case.
 
-    Zeros stand for the CT. The canonical frame does not depend on what is cut away.
+    The CT is replaced by zeros. The canonical frame does not depend on what is cut away.
     """
     check_volume(volume)
     drawn = _drawn(segmentation, segment_id)

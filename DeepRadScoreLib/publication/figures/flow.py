@@ -89,7 +89,7 @@ def _used(study: Study, x: float, y: float, width: float) -> Box:
 
 
 def _reasons(study: Study, width: float) -> tuple[str, ...]:
-    """Reasons with how many cases share each; what names the case before a colon is not part of a reason."""
+    """Lines of reasons with their numbers of cases; the name of a case before a reason is left out."""
     counts = Counter(_reason(case, why) for case, why in study.left_out.items())
     lines: list[str] = []
     for reason, count in counts.most_common(MAX_REASONS):

@@ -54,7 +54,7 @@ class Grid:
         return self.rows * self.cell_height + 3.5
 
     def panels(self, page: canvas.Page, titles: Sequence[tuple[str, str]], x_label: str, y_label: str) -> list[Axes]:
-        """Axes titled by endpoint and a line below; `titles` are (key, line). Axis labels stand at the outer panels."""
+        """Axes titled by endpoint and a line below; `titles` are (key, line). Outer panels have axis labels."""
         panels = []
         for number, (key, below) in enumerate(titles):
             row, column = divmod(number, self.columns)

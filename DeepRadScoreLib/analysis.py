@@ -105,7 +105,7 @@ class MolecularProfile:
         given = sum(finding.probability is not None for finding in self.findings.values())
         model = "no model" if self.model is None else f"{self.model.name}, {given} of {len(self.findings)} findings"
         label = "" if self.label is None else f", {self.label}"
-        return f"{type(self).__name__}({self.case_id!r}: {model}, {len(self.quality)} notes{label})"
+        return f"{type(self).__name__}({self.case_id!r}: {model}, notes: {len(self.quality)}{label})"
 
     @property
     def label(self) -> str | None:

@@ -63,7 +63,7 @@ class Case:
         size, spacing = (
             " x ".join(f"{value:.3g}" for value in values) for values in (self.ct.GetSize(), self.ct.GetSpacing())
         )
-        return f"Case({self.case_id!r}: CT {size} voxels of {spacing} mm, {len(self.notes)} notes)"
+        return f"Case({self.case_id!r}: CT {size} voxels of {spacing} mm, notes: {len(self.notes)})"
 
     def change_masks(self, change: Callable[[sitk.Image], sitk.Image]) -> Case:
         """The case after the same change to each of its masks; the CT is not changed."""

@@ -9,7 +9,6 @@ import io
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import get_args
 
@@ -34,6 +33,7 @@ from DeepRadScoreLib.statistics.auc import IntervalMethod
 from DeepRadScoreLib.study.results.document import Comparison, EndpointResult, ModelCard
 from DeepRadScoreLib.study.results.study import Study
 from support.made_up_study import made_up_study, summarised
+from support.page_reader import PageReader
 
 PICTURE = "data:image/svg+xml;base64,PHN2Zy8+"
 HOSTILE = "<script>alert(1)</script>\"'&</td><img src=x onerror=alert(2)>/../x"
@@ -97,21 +97,16 @@ def page(study, tables) -> str:
     return to_study_html(study, tables, FIGURES)
 
 
-class Reader(HTMLParser):
-    """Tags with attributes, visible text, tables by caption; fails on a tag that is not closed in order."""
+class Reader(PageReader):
+    """A page with its tables by caption."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.attributes: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
+        super().__init__(VOID)
         self.tables: dict[str, list[list[str]]] = {}
         self.caption = ""
 
     def handle_starttag(self, tag, attrs):
-        self.attributes.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
+        super().handle_starttag(tag, attrs)
         if tag == "caption":
             self.caption = ""
         if tag == "tr":
@@ -119,13 +114,10 @@ class Reader(HTMLParser):
         if tag in ("td", "th"):
             self.tables[self.caption][-1].append("")
 
-    def handle_endtag(self, tag):
-        assert self.open and self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
-
     def handle_data(self, data):
+        super().handle_data(data)
         if "style" in self.open:
             return
-        self.text.append(data)
         if "caption" in self.open:
             self.caption += data
         elif {"td", "th"} & set(self.open):
@@ -142,9 +134,7 @@ class Reader(HTMLParser):
 
 def read(page: str) -> Reader:
     reader = Reader()
-    reader.feed(page)
-    reader.close()
-    assert reader.open == []
+    reader.read(page)
     return reader
 
 

@@ -8,7 +8,6 @@ import io
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from DeepRadScoreLib.report.profile import from_profile_json, profile_schema, to
 from DeepRadScoreLib.report.wording import FLAG_SENTENCES, flag_sentence, grouped_shap
 from DeepRadScoreLib.report.writing import write_profile
 from DeepRadScoreLib.writing import check_folder, write_atomically
+from support.page_reader import PageReader
 
 SPACING = (0.8, 0.7, 2.5)
 ORIGIN = (-60.0, -40.0, -30.0)
@@ -156,33 +156,9 @@ def synthetic_page(synthetic: MolecularProfile) -> str:
     return to_report_html(synthetic)
 
 
-class Reader(HTMLParser):
-    """Collects tags, attributes and visible text, and fails on a tag that is not closed in order."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.attributes: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag, attrs):
-        self.attributes.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open and self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.text.append(data)
-
-
-def read(page: str) -> Reader:
-    reader = Reader()
-    reader.feed(page)
-    reader.close()
-    assert reader.open == []
+def read(page: str) -> PageReader:
+    reader = PageReader(VOID)
+    reader.read(page)
     return reader
 
 

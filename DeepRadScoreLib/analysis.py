@@ -14,7 +14,7 @@ from DeepRadScoreLib.endpoints import BY_KEY, KEYS
 from DeepRadScoreLib.imaging import Case, PreparedCase, QualityNote, prepare_steps
 from DeepRadScoreLib.imaging.origin import is_synthetic, synthetic_label
 from DeepRadScoreLib.models import Flag, Model, Preprocessing, better_than_chance
-from DeepRadScoreLib.progress import Progress, Stage, in_stage, map_steps, run_to_end
+from DeepRadScoreLib.progress import Progress, Stage, in_stage, map_steps
 from DeepRadScoreLib.radscore.engine import feature_steps
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, region_columns
 
@@ -117,17 +117,6 @@ class MolecularProfile:
         image = sitk.GetImageFromArray(np.asarray(self.gradcam[endpoint], dtype=np.float32)[None])
         image.CopyInformation(self.prepared.patch.image)
         return image
-
-
-def analyze(
-    case: Case,
-    bundle: Bundle | None = None,
-    *,
-    preprocessing: Preprocessing = Preprocessing.CANONICAL,
-    shell_mm: float = 3.0,
-) -> MolecularProfile:
-    """Run `steps` to their end."""
-    return run_to_end(steps(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm))
 
 
 def steps(

@@ -149,9 +149,10 @@ class DeepRadScoreTest(PanelTest):
     def test_batch(self) -> None:
         """The batch writes what the library writes, records what fails and goes on, and says so by its exit code."""
         self.needs_packages()
-        from DeepRadScoreLib.analysis import analyze
+        from DeepRadScoreLib.analysis import steps
         from DeepRadScoreLib.bundle import read_bundle
         from DeepRadScoreLib.imaging import read_case
+        from DeepRadScoreLib.progress import run_to_end
         from DeepRadScoreLib.report.writing import write_profile
         from DeepRadScoreSlicer import batch
 
@@ -165,7 +166,8 @@ class DeepRadScoreTest(PanelTest):
             arguments = ["--cohort", str(table), "--model", str(sample.bundle), "--out", str(folder / "out")]
             self.assertEqual(batch.main(arguments), 1)
             case = read_case(sample.ct, sample.mask, case_id="good")
-            write_profile(analyze(case, read_bundle(sample.bundle)), folder / "library")
+            profile = run_to_end(steps(case, read_bundle(sample.bundle)))
+            write_profile(profile, folder / "library")
             for path in (folder / "library").iterdir():
                 self.assertEqual(path.read_bytes(), (folder / "out" / "good" / path.name).read_bytes(), path.name)
             self.assertEqual(batch.main(["--cohort", str(folder / "no.csv"), "--out", str(folder / "out")]), 2)

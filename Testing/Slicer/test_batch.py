@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from DeepRadScoreLib.analysis import analyze
+from DeepRadScoreLib.api import analyze
 from DeepRadScoreLib.cli.case_commands import analyze as analyze_command
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.imaging import read_case

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from DeepRadScoreLib.analysis import analyze
+from DeepRadScoreLib.api import analyze
 from DeepRadScoreLib.bundle import read_bundle
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import MissingPackageError, OutputError

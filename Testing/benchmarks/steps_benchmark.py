@@ -150,7 +150,8 @@ def print_long(title: str, times: dict[str, Took]) -> None:
 
 
 def print_ways(case: Case, bundle: Bundle, runs: int) -> None:
-    from DeepRadScoreLib.analysis import analyze, steps
+    from DeepRadScoreLib.analysis import steps
+    from DeepRadScoreLib.api import analyze
 
     ways: dict[str, Callable[[], object]] = {
         "analyze in one go": lambda: analyze(case, bundle),

@@ -19,7 +19,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_same_decisions_from_the_scene_as_from_the_files(scene, shared, model):
-    from DeepRadScoreLib.analysis import analyze
+    from DeepRadScoreLib.api import analyze
     from DeepRadScoreLib.bundle import read_bundle
     from DeepRadScoreLib.imaging import read_case
     from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes

@@ -67,7 +67,7 @@ def test_nodes_give_what_the_files_give(scene, shared, ct, mask):
 
 
 def test_features_and_decision_are_those_of_the_file(scene, shared):
-    from DeepRadScoreLib.analysis import analyze
+    from DeepRadScoreLib.api import analyze
     from DeepRadScoreLib.imaging import read_case
     from DeepRadScoreLib.report.profile import to_profile_json
     from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes

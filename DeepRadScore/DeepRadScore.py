@@ -10,7 +10,7 @@ import slicer
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -28,6 +28,7 @@ from DeepRadScoreSlicer.self_test import DeepRadScoreTest  # noqa: E402, F401 - 
 
 if TYPE_CHECKING:
     from DeepRadScoreSlicer.scene.from_nodes import Chosen
+    from DeepRadScoreSlicer.scene.image_files import LungMask
 
 OWN_PACKAGES = ("DeepRadScoreLib", "DeepRadScoreSlicer")
 HOMEPAGE = "https://github.com/DeepRadScore/SlicerDeepRadScore"
@@ -65,6 +66,7 @@ class DeepRadScoreParameterNode:
     segmentation: vtkMRMLSegmentationNode
     segmentId: str = ""
     shellMm: Annotated[float, WithinRange(0.5, 20)] = 3.0
+    otherLabels: Annotated[str, Choice(["auto", "tumours", "ignore"])] = "auto"
     showShell: bool = True
     heatMapOpacity: Annotated[float, WithinRange(0, 1)] = 0.6
     heatMapThreshold: Annotated[float, WithinRange(0, 1)] = 0.3
@@ -84,7 +86,7 @@ class DeepRadScoreLogic(ScriptedLoadableModuleLogic):
         return DeepRadScoreParameterNode(super().getParameterNode())
 
     def analysis_steps(
-        self, chosen: "Chosen", case_id: str, bundle_path: Path | None = None, lung_mask: Path | None = None
+        self, chosen: "Chosen", case_id: str, bundle_path: Path | None = None, lung_mask: "LungMask | None" = None
     ) -> Generator[Any, None, Any]:
         """The analysis of a case of the scene in short steps; the value is its StoredProfile."""
         from DeepRadScoreSlicer.scene.analysis import analysis_steps
@@ -117,6 +119,8 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def _makeSections(self) -> None:
+        from DeepRadScoreSlicer.panel import keys
+        from DeepRadScoreSlicer.panel.band import Band
         from DeepRadScoreSlicer.panel.editor import Editor
         from DeepRadScoreSlicer.panel.messages import Messages
         from DeepRadScoreSlicer.panel.review import Review
@@ -125,6 +129,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from DeepRadScoreSlicer.panel.sections.packages import PackagesSection
         from DeepRadScoreSlicer.panel.sections.results import ResultsSection
         from DeepRadScoreSlicer.panel.sections.review import ReviewSection
+        from DeepRadScoreSlicer.panel.sections.view import ViewSection
         from DeepRadScoreSlicer.panel.work import Work
 
         ui = self.ui
@@ -132,12 +137,22 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.review = review = Review(self._showQuality, self._showResults)
         self.work = Work(ui.progressBar, ui.stepLabel, messages, self._showState)
         self.editor = Editor(ui.editorFrame.layout())
-        self.packages = PackagesSection(ui, messages, self._showState)
+        self.packages = PackagesSection(ui, messages, self.work, self._showState)
         self.choice = ReviewSection(ui, review, self.editor, messages, self._onChoice)
         self.analysis = AnalysisSection(ui, self.logic, review, self.choice, self.packages, self.work, messages)
         self.results = ResultsSection(ui, review, self.choice, messages)
-        self.cases = CasesSection(ui, review, messages, self.choice.choose, self._leaveCase)
+        self.band = Band()
+        self.view = ViewSection(ui, review, messages)
+        self.cases = CasesSection(ui, review, messages, self.choice.choose, self.view.show_case, self._leaveCase)
         ui.sampleButton.connect("clicked(bool)", self.onSample)
+        ui.keysLabel.text = keys.help_line()
+        handlers = {
+            keys.Key.GO_TO_TUMOUR: ui.goToTumourButton.click,
+            keys.Key.ANALYZE: ui.analyzeButton.click,
+            keys.Key.NEXT_FINDING: lambda: self.results.profile.step(1),
+            keys.Key.PREVIOUS_FINDING: lambda: self.results.profile.step(-1),
+        }
+        self._shortcuts = keys.install(ui.keysLabel.parentWidget(), handlers)
 
     # Slicer's life cycle
 
@@ -148,15 +163,18 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.work.drop()
         self.cases.save_quietly()
         self.results.overlay.hide()
+        self.band.exit()
         self.editor.exit()
         self.choice.bind(None)
         self.review.stop()
+        self.view.restore_layout()
         self.removeObservers()
 
     def enter(self) -> None:
         """Called when the module is shown."""
         self.initializeParameterNode()
         self.editor.enter()
+        self.band.enter()
 
     def exit(self) -> None:
         """Called when another module is shown; CT and mask stay observed, so that edits made there are noticed.
@@ -165,6 +183,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         take away.
         """
         self.editor.exit()
+        self.band.exit()
         self.cases.view.leave()
 
     def onSceneStartClose(self, caller: Any, event: Any) -> None:
@@ -222,6 +241,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.bundlePathEdit.currentPath = str(sample.bundle)
             nodes = (scene.GetNodeByID(node_id) for node_id in (opened.volume_id, opened.segmentation_id))
             self.choice.choose(*nodes, opened.segment_id)
+            self.view.show_case()
 
         if self.cases.close_case():
             self.cases.view.close_case()
@@ -233,13 +253,16 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _showResults(self, stored: Any) -> None:
         self.results.show(stored)
+        self.band.say(stored.document["label"] if stored is not None else None)
         self._showState()
 
     def _showState(self) -> None:
         running = self.work.running
         self.cases.update()
         self.choice.update()
+        self.view.update()
         self.analysis.update()
+        self.packages.update()
         self.results.update(running)
         self.ui.sampleButton.enabled = not running and not self.packages.missing
 

@@ -2,121 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import SimpleITK as sitk
+from scipy.special import expit, logit
 
-from DeepRadScoreLib.endpoints import BY_KEY, KEYS
+from DeepRadScoreLib.comparison import Comparison, compare
+from DeepRadScoreLib.endpoints import BY_KEY, KEYS, Endpoint
+from DeepRadScoreLib.findings import Finding, LabelSet, ModelCard, MolecularProfile, Validation
+from DeepRadScoreLib.fusion.columns import sums
 from DeepRadScoreLib.imaging import Case, PreparedCase, QualityNote, prepare_steps
-from DeepRadScoreLib.imaging.origin import is_synthetic, synthetic_label
-from DeepRadScoreLib.models import Flag, Model, Preprocessing, better_than_chance
+from DeepRadScoreLib.imaging.fingerprint import image_digest
+from DeepRadScoreLib.imaging.origin import is_synthetic
+from DeepRadScoreLib.models import DEFAULT_ENGINE, Engine, Flag, Model, Preprocessing, better_than_chance
+from DeepRadScoreLib.prevalence import NO_PREVALENCE, prevalence_shift
 from DeepRadScoreLib.progress import Progress, Stage, in_stage, map_steps
-from DeepRadScoreLib.radscore.engine import feature_steps
-from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, region_columns
+from DeepRadScoreLib.provenance import CASE_PACKAGES, ENGINE_PACKAGES, Provenance, versions
+from DeepRadScoreLib.radscore.extraction import FEATURE_STEPS, cores, feature_steps
+from DeepRadScoreLib.radscore.names import REGIONS, Region
+from DeepRadScoreLib.radscore.rows import FeatureRows, Features
+from DeepRadScoreLib.statistics.probability_interval import METHOD
+from DeepRadScoreLib.version import __version__
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.bundle import Bundle, EndpointModel
+    from DeepRadScoreLib.bundle import Bundle
     from DeepRadScoreLib.deepct.outputs import NetworkOutputs
-    from DeepRadScoreLib.manifest import EndpointCard
+    from DeepRadScoreLib.fusion.endpoint_model import EndpointModel
+    from DeepRadScoreLib.manifest import CalibrationCard, EndpointCard
 
 MIN_VISIBLE = 0.01
 """Probabilities are shown in whole percents: smaller differences do not show."""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """One endpoint's model on held-out patients: AUC, 95 % interval, number of patients and of positives."""
-
-    auc: float | None
-    auc_ci: tuple[float, float] | None
-    n: int
-    positives: int
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One endpoint's result in one case; `probability` is None where the model may not give one, and `flags` say why.
-
-    Attributes
-    ----------
-    decision: the endpoint's word for positive or negative at the model's threshold.
-    spread: lowest and highest probability over the fold models (not a confidence interval). Where `probability`, that
-        of the model refitted on all training patients, lies outside it by more than `MIN_VISIBLE`, the flag
-        `outside_spread` says so.
-    shap: column of the fused model -> contribution to the model's output; they add up to output minus `shap_base`.
-    drivers: for each region, the features of its RadScore by size of contribution (z-score times coefficient).
-    """
-
-    endpoint: str
-    probability: float | None = None
-    threshold: float | None = None
-    decision: str | None = None
-    spread: tuple[float, float] | None = None
-    flags: tuple[str, ...] = ()
-    radscore_tumour: float | None = None
-    radscore_peritumoral: float | None = None
-    shap: dict[str, float] = field(default_factory=dict)
-    shap_base: float | None = None
-    drivers: dict[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
-    validation: Validation | None = None
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """Identity and validity of the model that was used."""
-
-    name: str
-    sha256: str
-    protocol: str
-    network: str
-    backbone: str
-    weights: str
-    preprocessing: str
-    synthetic: bool
-    trained_on: str
-
-
-@dataclass(frozen=True)
-class MolecularProfile:
-    """All findings of a case with the evidence for them.
-
-    Attributes
-    ----------
-    features: the 1702 columns of a feature table.
-    gradcam: endpoint -> float32 array (160, 160) in 0..1 on the pixels of the deep patch.
-    gradcam_note: how coarse the maps are and from what they were made.
-    """
-
-    case_id: str
-    prepared: PreparedCase
-    features: dict[str, float]
-    quality: tuple[QualityNote, ...]
-    findings: dict[str, Finding]
-    model: ModelCard | None
-    synthetic_case: bool
-    gradcam: dict[str, np.ndarray] = field(default_factory=dict)
-    gradcam_note: str = ""
-
-    def __repr__(self) -> str:
-        given = sum(finding.probability is not None for finding in self.findings.values())
-        model = "no model" if self.model is None else f"{self.model.name}, {given} of {len(self.findings)} findings"
-        label = "" if self.label is None else f", {self.label}"
-        return f"{type(self).__name__}({self.case_id!r}: {model}, notes: {len(self.quality)}{label})"
-
-    @property
-    def label(self) -> str | None:
-        """The synthetic label if the model or the case is synthetic, else None."""
-        return synthetic_label(self.synthetic_case or (self.model is not None and self.model.synthetic))
-
-    def heat_map(self, endpoint: str) -> sitk.Image:
-        """The Grad-CAM of an endpoint at its position in the CT: 160 x 160 x 1, float32."""
-        image = sitk.GetImageFromArray(np.asarray(self.gradcam[endpoint], dtype=np.float32)[None])
-        image.CopyInformation(self.prepared.patch.image)
-        return image
 
 
 def steps(
@@ -125,17 +42,23 @@ def steps(
     *,
     preprocessing: Preprocessing = Preprocessing.CANONICAL,
     shell_mm: float = 3.0,
+    engine: Engine = DEFAULT_ENGINE,
+    prevalence: Mapping[str, float] = NO_PREVALENCE,
 ) -> Generator[Progress, None, MolecularProfile]:
     """Analyse one case in short steps; each event is yielded before its work is done. The value is the profile.
 
-    A bundle sets preprocessing and shell thickness (mm); without one the findings are None, flag `no_model`.
+    A bundle sets preprocessing and shell thickness (mm); without one the findings are None, flag `no_model`. `engine`
+    need not be that of the bundle's training: the engines' values are equal to 1e-6.
+    `prevalence`: endpoint -> share of positives among patients like this one, in place of the training's.
     """
     if bundle is not None:
         preprocessing, shell_mm = bundle.manifest.preprocessing, bundle.manifest.shell_mm
         case = _with_lung_note(case, bundle)
     preparing = prepare_steps(case, preprocessing=preprocessing, shell_mm=shell_mm)
-    prepared = yield from in_stage(preparing, Stage.ANALYSING, 0, 10, expected=8)
-    features = yield from in_stage(feature_steps(prepared), Stage.ANALYSING, 10, 70, expected=120)
+    prepared = yield from in_stage(preparing, Stage.ANALYSING, 0, 10, expected=9)
+    extracting = feature_steps(prepared, engine, threads=cores())
+    features = yield from in_stage(extracting, Stage.ANALYSING, 10, 70, FEATURE_STEPS[engine])
+    yield Progress(Stage.ANALYSING, "naming the images by their content", 70, 100)
     profile = MolecularProfile(
         case_id=case.case_id,
         prepared=prepared,
@@ -144,14 +67,26 @@ def steps(
         findings={key: Finding(key, flags=(Flag.NO_MODEL,)) for key in KEYS},
         model=None,
         synthetic_case=is_synthetic(case.ct),
+        engine=engine,
+        provenance=_provenance(case, prepared, engine),
     )
     if bundle is None:
         return profile
     networks = sum(len(member) for member in bundle.networks)
-    expected = 2 + 2 * networks + len(KEYS) + len(bundle.endpoints)
-    finding = _finding_steps(bundle, prepared, features)
-    findings, maps, note = yield from in_stage(finding, Stage.ANALYSING, 70, 100, expected)
-    return replace(profile, findings=findings, model=_card(bundle), gradcam=maps, gradcam_note=note)
+    expected = 3 + networks + len(KEYS) + len(bundle.endpoints)
+    finding = finding_steps(bundle, profile, prevalence)
+    modelled = yield from in_stage(finding, Stage.ANALYSING, 70, 100, expected)
+    return replace(modelled, model=_card(bundle), prevalence=dict(prevalence))
+
+
+def _provenance(case: Case, prepared: PreparedCase, engine: Engine) -> Provenance:
+    images = {"ct": case.ct, "mask": case.tumour, "lung_mask": case.lung}
+    return Provenance(
+        program=__version__,
+        versions=versions(sorted({*CASE_PACKAGES, *ENGINE_PACKAGES[engine]} - {"DeepRadScore"})),
+        inputs={name: image_digest(image) for name, image in images.items() if image is not None},
+        settings={"preprocessing": prepared.preprocessing, "engine": engine, "shell_mm": prepared.shell_mm},
+    )
 
 
 def _with_lung_note(case: Case, bundle: Bundle) -> Case:
@@ -168,123 +103,157 @@ def _with_lung_note(case: Case, bundle: Bundle) -> Case:
     return replace(case, notes=(*case.notes, note))
 
 
-def _finding_steps(
-    bundle: Bundle, prepared: PreparedCase, features: dict[str, float]
-) -> Generator[str, None, tuple[dict[str, Finding], dict[str, np.ndarray], str]]:
-    yield "loading the network library"
-    from DeepRadScoreLib.deepct.device import one_thread
-    from DeepRadScoreLib.deepct.network import deep_outputs
-    from DeepRadScoreLib.deepct.outputs import merge_outputs
+def finding_steps(
+    bundle: Bundle,
+    profile: MolecularProfile,
+    prevalence: Mapping[str, float] = NO_PREVALENCE,
+    *,
+    explained: bool = True,
+) -> Generator[str, None, MolecularProfile]:
+    """A profile that has features, with likeness and findings; if `explained`, with SHAP values and heat maps too."""
+    if bundle.networks:
+        yield "loading the network library"
+    read = yield from bundle.network_steps(profile.prepared.patch.hu[None], maps=explained)
+    yield "comparing with the training cases"
+    row = FeatureRows.of_case(profile.features)
+    columns = bundle.columns(row, read.outputs)
+    compared = compare(bundle, profile.prepared, row.table(), read.outputs, columns)
+    codes = tuple(note.code for note in profile.quality)
+    findings = yield from _findings(bundle, row, read.outputs, columns, compared, codes, prevalence)
+    found = replace(profile, quality=(*profile.quality, *compared.notes), likeness=compared.likeness, findings=findings)
+    if not explained:
+        return found
+    findings = yield from _explained_findings(bundle, findings, columns)
+    maps, note = _heat_maps(bundle, read.maps, profile.prepared.patch.hu.shape)
+    return replace(found, findings=findings, gradcam=maps, gradcam_note=note)
 
-    outputs: list[NetworkOutputs] = []
-    for number, member in enumerate(bundle.networks, start=1):
-        each = []
-        for name, network in member.items():
-            yield _network_label("deep features", name, number, len(bundle.networks))
-            with one_thread():
-                each.append(deep_outputs(network, prepared.patch.hu[None]))
-        outputs.append(merge_outputs(each))
-    findings = yield from _explained_findings(bundle, features, outputs)
-    maps, note = yield from _heat_map_steps(bundle, prepared.patch.hu)
-    return findings, maps, note
 
-
-def _explained_findings(
-    bundle: Bundle, features: dict[str, float], outputs: list[NetworkOutputs]
+def _findings(
+    bundle: Bundle,
+    features: Features,
+    outputs: list[NetworkOutputs],
+    columns: Mapping[str, np.ndarray],
+    compared: Comparison,
+    codes: tuple[str, ...] = (),
+    prevalence: Mapping[str, float] = NO_PREVALENCE,
 ) -> Generator[str, None, dict[str, Finding]]:
-    explained = [model.fusion for model in bundle.endpoints.values() if not model.fusion.no_signal_]
-    if explained:
-        yield "loading the SHAP library"
-        from DeepRadScoreLib.fusion.explain import compile_enumeration, enumerates, import_shap
-
-        import_shap()
-        if any(enumerates(model) for model in explained):
-            yield "compiling the SHAP library"
-            compile_enumeration()
-    table = pd.DataFrame([[features[column] for column in FEATURE_COLUMNS]], columns=FEATURE_COLUMNS)
+    """Endpoint -> finding; `columns` are those of `Bundle.columns`, `codes` those of the case's quality notes."""
+    cards = bundle.manifest.endpoints
+    withheld = {
+        key: bundle.manifest.withheld(key, codes) + ((Flag.UNLIKE_TRAINING,) if key in compared.unlike else ())
+        for key in bundle.endpoints
+    }
     findings = {}
     for key in KEYS:
         yield f"finding: {BY_KEY[key].name}"
         if key in bundle.endpoints:
-            card = bundle.manifest.endpoints[key]
-            findings[key] = yield from _finding(bundle.endpoints[key], card, table, outputs)
+            of_case = (features, outputs, columns[key], withheld[key], prevalence.get(key))
+            findings[key] = _finding(bundle.endpoints[key], cards[key], *of_case)
         else:
             findings[key] = Finding(key, flags=(Flag.NOT_MODELLED,))
     return findings
 
 
-def _heat_map_steps(bundle: Bundle, hu: np.ndarray) -> Generator[str, None, tuple[dict[str, np.ndarray], str]]:
-    """Heat maps of all endpoints on the patch (160, 160) in HU, and how they were made."""
-    from DeepRadScoreLib.deepct.device import one_thread
-    from DeepRadScoreLib.deepct.gradcam import coarse_maps, draw
-
-    readouts = {key: model.deep.readout for key, model in bundle.endpoints.items() if model.deep.readout is not None}
-    maps: dict[str, np.ndarray] = {}
-    note = ""
-    for name, first in bundle.networks[0].items() if bundle.networks else ():
-        keys = tuple(key for key in first.spec.endpoints if key in bundle.endpoints)
-        if not keys:
-            continue
-        each = []
-        for number, member in enumerate(bundle.networks, start=1):
-            yield _network_label("Grad-CAM", name, number, len(bundle.networks))
-            with one_thread():
-                each.append(coarse_maps(member[name], hu, keys, readouts or None))
-        maps |= draw(each, hu.shape)
-        rows, columns = each[0][keys[0]].shape
-        note = f"The map has {rows} x {columns} cells, drawn smoothly over the 160 x 160 patch"
-        if len(each) > 1:
-            note += f"; it is the mean of the maps of {len(each)} fold networks"
-        if readouts:
-            note += "; a logistic read-out on the pooled features stands for the logit of the untrained network"
-        note += "."
-    return maps, note
+def _explained_findings(
+    bundle: Bundle, findings: dict[str, Finding], columns: Mapping[str, np.ndarray]
+) -> Generator[str, None, dict[str, Finding]]:
+    """The findings, those that have a probability with their SHAP values."""
+    given = [key for key, finding in findings.items() if finding.probability is not None]
+    explained = dict(findings)
+    for key in given:
+        explained[key] = yield from _explained(findings[key], bundle.endpoints[key], columns[key])
+    return explained
 
 
-def _network_label(what: str, name: str, number: int, folds: int) -> str:
-    whose = f" for {BY_KEY[name].name}" if name in BY_KEY else ""
-    return f"{what}{whose}, network {number} of {folds}"
+def _explained(finding: Finding, model: EndpointModel, columns: np.ndarray) -> Generator[str, None, Finding]:
+    """A finding with the SHAP values of its fused model's columns (members, 1, d)."""
+    label = f"SHAP values: {BY_KEY[model.key].name}"
+    yield label
+    from DeepRadScoreLib.fusion.explain import explain_mean_steps
+
+    explaining = explain_mean_steps(model.fusion, model.background, columns)
+    shap = yield from map_steps(explaining, lambda detail: f"{label}, {detail}")
+    values = dict(zip(model.names, shap.values[0].tolist(), strict=True))
+    return replace(finding, shap=values, shap_base=float(shap.base))
+
+
+def _heat_maps(
+    bundle: Bundle, each: list[dict[str, np.ndarray]], shape: tuple[int, ...]
+) -> tuple[dict[str, np.ndarray], str]:
+    """Heat maps of all endpoints from those of each fold's networks, and how they were made; none without networks."""
+    if not each or not each[0]:
+        return {}, ""
+    from DeepRadScoreLib.deepct.gradcam import draw
+
+    rows, columns = next(reversed(each[0].values())).shape
+    note = f"The map has {rows} x {columns} cells, drawn smoothly over the 160 x 160 patch"
+    if len(each) > 1:
+        note += f"; it is the mean of the maps of {len(each)} fold networks"
+    if bundle.readouts:
+        note += "; a logistic read-out on the pooled features stands for the logit of the untrained network"
+    return draw(each, shape), f"{note}."
 
 
 def _finding(
-    model: EndpointModel, card: EndpointCard, features: pd.DataFrame, outputs: list[NetworkOutputs]
-) -> Generator[str, None, Finding]:
-    """One endpoint's finding; the caller has yielded the label of the first step, SHAP values are the others."""
-    raw = model.regions.raw(features)[0]
+    model: EndpointModel,
+    card: EndpointCard,
+    features: Features,
+    outputs: list[NetworkOutputs],
+    columns: np.ndarray,
+    withheld: tuple[Flag, ...] = (),
+    prevalence: float | None = None,
+) -> Finding:
+    """One endpoint's finding, without SHAP values, from its fused model's `columns` (members, 1, d).
+
+    It has no probability where flags in `withheld` say why. `prevalence` takes the place of the training's.
+    """
+    contributions = model.regions.contributions(features)
     held_out = card.validation.get(Model.FUSED)
     known = Finding(
         model.key,
-        flags=_flags(model, card),
-        radscore_tumour=float(raw[0]),
-        radscore_peritumoral=float(raw[1]),
-        drivers=_drivers(model, features),
+        flags=(*withheld, *(flag for flag in _flags(model, card) if flag not in withheld)),
+        radscore_tumour=float(sums(contributions["tumour"])[0]),
+        radscore_peritumoral=float(sums(contributions["peritumoral"])[0]),
+        drivers=_drivers(model, contributions),
         validation=None if held_out is None else Validation(**held_out.model_dump(exclude={"flag"})),
     )
-    if model.fusion.no_signal_:
+    if model.fusion.no_signal_ or withheld:
         return known
-    columns = model.columns(features, outputs)
-    probability = float(model.probability(columns)[0])
-    threshold = float(model.fusion.threshold_)
     endpoint = BY_KEY[model.key]
-    folds = model.fold_probabilities(features, outputs)[:, 0] if model.fold_regions else None
-    yield f"SHAP values: {endpoint.name}"
-    from DeepRadScoreLib.fusion.explain import explain_steps
-
-    shap = yield from map_steps(
-        explain_steps(model.fusion, model.background, columns), lambda detail: f"SHAP values: {endpoint.name}, {detail}"
-    )
-    spread = None if folds is None else (float(folds.min()), float(folds.max()))
+    scores = model.fusion.member_scores(columns)
+    log_odds = float(model.fusion.log_odds(scores.mean(axis=0))[0])
+    of_folds = model.fold_log_odds(features, outputs, scores)[:, 0]
+    shift = prevalence_shift(prevalence, model.fusion.prevalence_)
+    spread = (float(expit(of_folds.min() + shift)), float(expit(of_folds.max() + shift))) if len(of_folds) else None
+    probability = float(expit(log_odds + shift))
     outside = spread is not None and not spread[0] - MIN_VISIBLE <= probability <= spread[1] + MIN_VISIBLE
+    threshold = float(model.fusion.threshold_)
+    positive = expit(log_odds) >= threshold
     return replace(
         known,
         probability=probability,
-        threshold=threshold,
-        decision=endpoint.positive if probability >= threshold else endpoint.negative,
+        threshold=float(expit(logit(threshold) + shift)) if shift else threshold,
+        decision=endpoint.positive if positive else endpoint.negative,
         spread=spread,
         flags=(*known.flags, Flag.OUTSIDE_SPREAD) if outside else known.flags,
-        shap=dict(zip(model.names, shap.values[0].tolist(), strict=True)),
-        shap_base=float(shap.base),
+        **_calibrated_fields(card.calibration, endpoint, log_odds, of_folds, shift),
     )
+
+
+def _calibrated_fields(
+    calibration: CalibrationCard | None, endpoint: Endpoint, log_odds: float, of_folds: np.ndarray, shift: float
+) -> dict[str, Any]:
+    """Label set and interval, where the bundle can give them. Another prevalence does not change a label set: its
+    thresholds are those of each label's own patients."""
+    if calibration is None:
+        return {}
+    kept = calibration.thresholds.keeps(float(expit(log_odds)))
+    labels = tuple(word for word, stays in zip((endpoint.positive, endpoint.negative), kept, strict=True) if stays)
+    found: dict[str, Any] = {"label_set": LabelSet(labels, calibration.level)}
+    if len(of_folds) > 1:
+        interval = calibration.interval(of_folds, shift)
+        found |= {"interval": interval, "interval_method": METHOD}
+    return found
 
 
 def _flags(model: EndpointModel, card: EndpointCard) -> tuple[str, ...]:
@@ -303,12 +272,13 @@ def _flags(model: EndpointModel, card: EndpointCard) -> tuple[str, ...]:
     return tuple(flags)
 
 
-def _drivers(model: EndpointModel, features: pd.DataFrame) -> dict[str, tuple[tuple[str, float], ...]]:
+def _drivers(
+    model: EndpointModel, contributions: Mapping[Region, np.ndarray]
+) -> dict[str, tuple[tuple[str, float], ...]]:
     drivers: dict[str, tuple[tuple[str, float], ...]] = {}
     for region in REGIONS:
         radscore = model.regions.radscores[region]
-        values = radscore.contributions(features[list(region_columns(region))])[0]
-        named = zip(radscore.selected_names, values.tolist(), strict=True)
+        named = zip(radscore.selected_names, contributions[region][0].tolist(), strict=True)
         drivers[region] = tuple(sorted(named, key=lambda pair: (-abs(pair[1]), pair[0])))
     return drivers
 
@@ -328,4 +298,6 @@ def _card(bundle: Bundle) -> ModelCard:
         synthetic=manifest.synthetic,
         trained_on=f"{trained['training_patients']} patients of {trained['cohort']}, "
         f"{trained['held_out_patients']} held out",
+        engine=str(manifest.engine),
+        limits=bundle.limits is not None,
     )

@@ -7,31 +7,41 @@ notebook's stop button end the work with KeyboardInterrupt.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from DeepRadScoreLib.analysis import steps
-from DeepRadScoreLib.bundle import Bundle, read_bundle
 from DeepRadScoreLib.display.progress_bar import reporting
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import Case
 from DeepRadScoreLib.imaging.origin import synthetic_label
-from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol, Split, chosen
+from DeepRadScoreLib.imaging.quality_codes import checked_codes
+from DeepRadScoreLib.models import (
+    DEFAULT_ENGINE,
+    Engine,
+    MaskGrid,
+    NetworkForm,
+    OtherLabels,
+    Preprocessing,
+    Protocol,
+    Split,
+    chosen,
+)
 from DeepRadScoreLib.paths import AnyPath, as_path
+from DeepRadScoreLib.prevalence import NO_PREVALENCE, checked_prevalence
 from DeepRadScoreLib.progress import Report, run_to_end
-from DeepRadScoreLib.report.profile_view import Profile
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from DeepRadScoreLib.bundle import Bundle
     from DeepRadScoreLib.cohort.frames import TableLike
     from DeepRadScoreLib.cohort.table import Cohort
     from DeepRadScoreLib.computing.run import Run
     from DeepRadScoreLib.publication.study_report import StudyReport
+    from DeepRadScoreLib.report.profile_view import Profile
     from DeepRadScoreLib.study.training.train import TrainingResult
 
 
@@ -40,7 +50,11 @@ def analyze(
     model: Bundle | AnyPath | None = None,
     *,
     preprocessing: Preprocessing | str = Preprocessing.CANONICAL,
+    engine: Engine | str = DEFAULT_ENGINE,
     shell_mm: float = 3.0,
+    mask_variants: int = 0,
+    seed: int = 0,
+    prevalence: Mapping[str, float] = NO_PREVALENCE,
     progress: Report | bool = False,
 ) -> Profile:
     """The molecular profile of one case: regions, features and quality, and with a model its findings.
@@ -50,15 +64,27 @@ def analyze(
     case: from `read_case`.
     model: a bundle or its path; None: no findings.
     preprocessing: "canonical" or "pyradiomics"; with a model, that of its training is used.
+    engine: "own" or "pyradiomics", which computes the features; their values are equal to 1e-6, so that a model trained
+        with either can be used.
     shell_mm: thickness of the peritumoral shell in mm.
+    mask_variants: over how many other masks, grown, shrunk and jittered by `seed`, the range of each finding is shown;
+        each takes about as long as the analysis itself.
+    seed: of the jitter; it affects nothing else.
+    prevalence: endpoint key -> share of positives among patients like this one, where it is not the training cohort's.
 
     Raises
     ------
     TypeError: `case` is no Case.
-    InputError: an unknown preprocessing, or a thickness that is not the bundle's.
+    InputError: an unknown preprocessing, a thickness that is not the bundle's, a number of masks (see
+        `check_variants`), a share that is none, or one of an endpoint that is not modelled.
     RegionError: a tumour from which no region of interest can be made.
     BundleError: see `read_bundle`.
     """
+    from DeepRadScoreLib.analysis import steps
+    from DeepRadScoreLib.bundle import Bundle, read_bundle
+    from DeepRadScoreLib.report.profile_view import Profile
+    from DeepRadScoreLib.sensitivity import check_variants, variant_steps
+
     if not isinstance(case, Case):
         raise TypeError(f"case: a Case is needed, as read_case gives it, not {type(case).__name__}")
     bundle = model if model is None or isinstance(model, Bundle) else read_bundle(model)
@@ -69,10 +95,20 @@ def analyze(
             mend="leave the option out",
         )
     analysis = steps(
-        case, bundle, preprocessing=chosen(Preprocessing, preprocessing, "preprocessing"), shell_mm=shell_mm
+        case,
+        bundle,
+        preprocessing=chosen(Preprocessing, preprocessing, "preprocessing"),
+        shell_mm=shell_mm,
+        engine=chosen(Engine, engine, "engine"),
+        prevalence=checked_prevalence(prevalence, () if bundle is None else tuple(bundle.endpoints)),
     )
+    if mask_variants:
+        check_variants(mask_variants, bundle)
     with reporting(progress) as report:
-        return Profile(**vars(run_to_end(analysis, report)))
+        profile = run_to_end(analysis, report)
+        if bundle is not None and mask_variants:
+            profile = run_to_end(variant_steps(case, bundle, profile, mask_variants, seed), report)
+        return Profile(**vars(profile))
 
 
 def extract(
@@ -80,19 +116,29 @@ def extract(
     *,
     out: AnyPath | None = None,
     preprocessing: Preprocessing | str = Preprocessing.CANONICAL,
+    engine: Engine | str = DEFAULT_ENGINE,
     shell_mm: float = 3.0,
+    other_labels: OtherLabels | str = OtherLabels.AUTO,
+    mask_grid: MaskGrid | str | None = None,
+    exclude_quality: str | Sequence[str] = (),
     jobs: int | None = None,
     scheduler: str | None = None,
     progress: Report | bool = False,
 ) -> pd.DataFrame:
     """The 2 x 851 features of every case of a cohort, float64, index case_id. An interrupted call resumes.
 
-    `.attrs` has "left_out" (case_id -> why it could not be computed) and "label" (the synthetic one, or None).
+    `.attrs` has "label" (the synthetic one, or None), "quality" (code -> number of cases), "notes" (the text of the
+    notes file, which `evaluate` reads), "left_out" (case_id -> why it is not in the table) and, of these, "excluded"
+    (case_id -> the code of `exclude_quality` that it has).
 
     Parameters
     ----------
     cohort: a table with case_id, ct and mask: a CSV file, a DataFrame or a `Cohort`.
-    out: a file to which the feature table is written too, .csv or .parquet.
+    out: a file to which the feature table is written too, .csv or .parquet, with its notes file beside it.
+    preprocessing, engine, shell_mm: see `analyze`.
+    other_labels: "auto", "tumours" or "ignore": which other labels of a mask are other tumours, see `read_case`.
+    mask_grid: "same" or "as-stored", for the cases whose cell `mask_grid` is empty, see `read_case`.
+    exclude_quality: quality codes, a sequence or separated by commas; cases that have one are left out.
     jobs: number of processes; None: one for each core.
     scheduler: address or file of a Dask scheduler, or "local" for one on this machine.
 
@@ -101,19 +147,39 @@ def extract(
     InputError: the table or an argument cannot be used, or no case could be computed.
     OutputError: `out` cannot be written.
     """
-    from DeepRadScoreLib.cohort.feature_table import check_feature_file, write_feature_table
+    from DeepRadScoreLib.cohort.case_notes import NOTES
+    from DeepRadScoreLib.cohort.feature_table import check_feature_file, check_feature_space, write_feature_table
     from DeepRadScoreLib.cohort.frames import cohort_file
     from DeepRadScoreLib.cohort.table import read_cohort
     from DeepRadScoreLib.computing.extraction import extract_cohort
 
     target = _target(out, check_feature_file)
-    chosen_preprocessing = chosen(Preprocessing, preprocessing, "preprocessing")
+    codes = checked_codes(_names(exclude_quality))
+    prepared = chosen(Preprocessing, preprocessing, "preprocessing")
+    computed = chosen(Engine, engine, "engine")
+    others = chosen(OtherLabels, other_labels, "other_labels")
+    grid = None if mask_grid is None else chosen(MaskGrid, mask_grid, "mask_grid")
     with cohort_file(cohort) as path, _run(jobs, scheduler, progress) as run:
         table = read_cohort(path, needs=("ct", "mask"))
-        found = extract_cohort(table, run, preprocessing=chosen_preprocessing, shell_mm=shell_mm, wants="features")
+        if target is not None:
+            check_feature_space(target, len(table))
+        found = extract_cohort(
+            table,
+            run,
+            preprocessing=prepared,
+            shell_mm=shell_mm,
+            engine=computed,
+            other_labels=others,
+            mask_grid=grid,
+            wants="features",
+        )
+        found = found.excluding(codes, path)
+    notes = found.notes
     if target is not None:
-        write_feature_table(found.features, target)
-    found.features.attrs |= {"left_out": found.failed, "label": synthetic_label(found.synthetic)}
+        write_feature_table(found.features, target, notes)
+    label = synthetic_label(bool(notes.synthetic.any()))
+    found.features.attrs |= {"label": label, "quality": notes.cases_by_code(), NOTES: notes.to_csv()}
+    found.features.attrs |= {"left_out": found.left_out, "excluded": found.excluded}
     return found.features
 
 
@@ -122,6 +188,9 @@ def train(
     *,
     out: AnyPath | None = None,
     preprocessing: Preprocessing | str = Preprocessing.CANONICAL,
+    engine: Engine | str = DEFAULT_ENGINE,
+    other_labels: OtherLabels | str = OtherLabels.AUTO,
+    mask_grid: MaskGrid | str | None = None,
     protocol: Protocol | str = Protocol.STRICT,
     network: NetworkForm | str = NetworkForm.SHARED,
     backbone: str = "densenet121",
@@ -132,6 +201,8 @@ def train(
     folds: int = 5,
     repeats: int = 10,
     cd8a_cut: float | None = None,
+    stable_features: bool = False,
+    exclude_quality: str | Sequence[str] = (),
     seed: int = 0,
     device: str = "auto",
     jobs: int | None = None,
@@ -146,6 +217,7 @@ def train(
     out: a file to which the bundle is written too.
     protocol: "strict" (out of fold) or "paper" (as published).
     network: "shared" (one trunk), "per-endpoint" or "frozen" (no fine-tuning).
+    backbone: "densenet121", "resnet50", "resnet101", "vgg19" or "inception_v3".
     weights: "imagenet" (downloaded once), "none", or a file.
     weights_sha256: SHA-256 that a weight file must have.
     epochs: at most so many for each network.
@@ -153,9 +225,11 @@ def train(
     folds: for the out-of-fold scores.
     repeats: of the classifiers' cross-validation.
     cd8a_cut: CD8A above it counts as PD-1/PD-L1 expressed; None: the median.
+    stable_features: only features with ICC(3,1) >= 0.75 between each case's mask and a jittered one may be selected; a
+        case's `repeat_mask` takes the jittered one's place. Features are then extracted twice.
     seed: the same seed gives the same bundle.
     device: "auto", "cpu" or "cuda", for the networks.
-    jobs, scheduler: see `extract`.
+    preprocessing, engine, other_labels, mask_grid, exclude_quality, jobs, scheduler: see `extract`.
 
     Raises
     ------
@@ -168,12 +242,26 @@ def train(
     from DeepRadScoreLib.writing import check_file
 
     target = _target(out, check_file)
+    codes = checked_codes(_names(exclude_quality))
     plan = training_plan(
-        preprocessing, network, backbone, weights, weights_sha256, epochs, pixels, folds, repeats, seed, device
+        preprocessing,
+        engine,
+        network,
+        backbone,
+        weights,
+        weights_sha256,
+        epochs,
+        pixels,
+        folds,
+        repeats,
+        seed,
+        device,
+        other_labels,
+        mask_grid,
     )
-    plan = replace(plan, protocol=chosen(Protocol, protocol, "protocol"))
+    plan = replace(plan, protocol=chosen(Protocol, protocol, "protocol"), stable_features=stable_features)
     with cohort_file(cohort) as path, _run(jobs, scheduler, progress) as run:
-        return train_from_table(path, target, plan, run, cd8a_cut=cd8a_cut)
+        return train_from_table(path, target, plan, run, cd8a_cut=cd8a_cut, exclude_quality=codes)
 
 
 def evaluate(
@@ -191,6 +279,9 @@ def evaluate(
     folds: int = 5,
     repeats: int = 10,
     preprocessing: Preprocessing | str = Preprocessing.CANONICAL,
+    engine: Engine | str = DEFAULT_ENGINE,
+    other_labels: OtherLabels | str = OtherLabels.AUTO,
+    mask_grid: MaskGrid | str | None = None,
     network: NetworkForm | str = NetworkForm.SHARED,
     backbone: str = "densenet121",
     backbones: Literal["all"] | None = None,
@@ -199,6 +290,7 @@ def evaluate(
     epochs: int = 60,
     pixels: int = 160,
     cd8a_cut: float | None = None,
+    exclude_quality: str | Sequence[str] = (),
     seed: int = 0,
     device: str = "auto",
     jobs: int | None = None,
@@ -219,8 +311,11 @@ def evaluate(
     covariates: columns of the clinical baseline, a sequence or separated by commas.
     protocol: "strict" (nested), "paper" (as published) or "both".
     split: "cv" (outer folds), "column" (the table's split) or "site" (each left out).
+    folds: outer folds of "cv", and folds for the out-of-fold scores within each.
     backbones: "all": also compare the five on the first endpoint.
-    preprocessing, network, ...: see `train`.
+    exclude_quality: see `extract`; of a feature table its notes file says who has a code.
+    repeats, network, backbone, weights, weights_sha256, epochs, pixels, cd8a_cut, seed, device: see `train`.
+    preprocessing, engine, other_labels, mask_grid, jobs, scheduler: see `extract`.
 
     Raises
     ------
@@ -237,6 +332,7 @@ def evaluate(
     from DeepRadScoreLib.writing import check_folder
 
     target = _target(out, check_folder)
+    codes = checked_codes(_names(exclude_quality))
     prefixes = {"tumour": tumour_prefix, "peritumoral": peritumoral_prefix}
     given = {region: prefix for region, prefix in prefixes.items() if prefix is not None}
     if features is None and (given or case_column is not None):
@@ -245,7 +341,20 @@ def evaluate(
         )
     protocols = tuple(Protocol) if protocol == "both" else (chosen(Protocol, protocol, "protocol"),)
     training = training_plan(
-        preprocessing, network, backbone, weights, weights_sha256, epochs, pixels, folds, repeats, seed, device
+        preprocessing,
+        engine,
+        network,
+        backbone,
+        weights,
+        weights_sha256,
+        epochs,
+        pixels,
+        folds,
+        repeats,
+        seed,
+        device,
+        other_labels,
+        mask_grid,
     )
     plan = EvaluationPlan(protocols, training, chosen(Split, split, "split"), folds)
     compared = tuple(BACKBONES) if backbones else ()
@@ -255,13 +364,12 @@ def evaluate(
         _run(jobs, scheduler, progress) as run,
     ):
         inputs = StudyInputs(
-            table, others, case_column, given or None, _names(endpoints), _names(covariates), cd8a_cut, compared
+            table, others, case_column, given or None, _names(endpoints), _names(covariates), cd8a_cut, compared, codes
         )
-        found = evaluate_from_table(inputs, plan, run)
-        if target is not None:
-            write_study(found.study, target, run.report)
-    shutil.rmtree(found.work)
-    return StudyReport(**vars(found.study))
+        study = evaluate_from_table(
+            inputs, plan, run, lambda study: None if target is None else write_study(study, target, run.report)
+        )
+    return StudyReport(**vars(study))
 
 
 def _target(out: AnyPath | None, check: Callable[[Path], None]) -> Path | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
-
-import numpy as np
 
 from DeepRadScoreLib.errors import CohortError, Where
 
@@ -73,8 +72,8 @@ def pdl1_label(tps_percent: float, cd8a: float, cd8a_cut: float) -> tuple[float,
 
     TPS >= 1 % is positive; where TPS is missing (NaN), CD8A expression above `cd8a_cut` is (method: endpoints).
     """
-    if not np.isnan(tps_percent):
+    if not math.isnan(tps_percent):
         return float(tps_percent >= TPS_CUT_PERCENT), "TPS"
-    if not np.isnan(cd8a) and not np.isnan(cd8a_cut):
+    if not math.isnan(cd8a) and not math.isnan(cd8a_cut):
         return float(cd8a > cd8a_cut), "CD8A"
     return float("nan"), ""

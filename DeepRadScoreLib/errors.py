@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,8 @@ Where = Location | Path | str
 """A file, a field in words, or both."""
 Text = str | tuple[str | Path, ...]
 """Words; or the pieces of a text, in which each path is a `Path`."""
+MAX_WORDS = 1500
+"""Longest text of one part of a sentence, in characters: an error may quote a file."""
 
 
 class DeepRadScoreError(Exception):
@@ -61,11 +64,14 @@ class DeepRadScoreError(Exception):
         return _joined(self._mend, str)
 
     def sentence(self, name: Callable[[Path], str] = str) -> str:
-        """The whole sentence; `name` gives the text for each path in it."""
+        """The whole sentence, in one line; `name` gives the text for each path in it.
+
+        What cannot be printed is escaped as in Python; of a very long part the beginning is shown.
+        """
         named = "" if self.path is None else name(self.path)
-        where = ", ".join(filter(None, (named, self.field)))
-        mend = _joined(self._mend, name)
-        return (f"{where}: " if where else "") + _joined(self._what, name) + (f"; {mend}" if mend else "") + "."
+        where = ", ".join(filter(None, (named, _shortened(self.field))))
+        what, mend = (_shortened(_joined(text, name)) for text in (self._what, self._mend))
+        return _printable((f"{where}: " if where else "") + what + (f"; {mend}" if mend else "") + ".")
 
     def renamed(self, path: Path, name: str) -> Self:
         """The same error with a path replaced by `name`."""
@@ -75,6 +81,11 @@ class DeepRadScoreError(Exception):
 
         where = Location(Path(name), self.field) if self.path == path else self._location
         return type(self)(rename(self._what), where=where, mend=rename(self._mend))
+
+    def within(self, path: Path, field: str = "") -> Self:
+        """The same error, about something in this file, and in this field of it."""
+        fields = ", ".join(filter(None, (field, self.field)))
+        return type(self)(self._what, where=Location(self.path or path, fields), mend=self._mend)
 
     def __str__(self) -> str:
         return self.sentence()
@@ -87,6 +98,18 @@ def _joined(text: Text, name: Callable[[Path], str]) -> str:
     return (
         text if isinstance(text, str) else "".join(name(piece) if isinstance(piece, Path) else piece for piece in text)
     )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS]}..."
+
+
+def _printable(text: str) -> str:
+    def shown(one: str) -> str:
+        is_space = unicodedata.category(one) == "Zs"
+        return one if is_space or one.isprintable() else one.encode("unicode_escape").decode()
+
+    return "".join(map(shown, text))
 
 
 class InputError(DeepRadScoreError, ValueError):

@@ -30,7 +30,6 @@ EXTRAS = {
             "iterative-stratification": "iterstrat",
             "openpyxl": "openpyxl",
             "pyarrow": "pyarrow",
-            "statsmodels": "statsmodels",
         },
     ),
     "cluster": Extra("--scheduler", {"distributed": "distributed"}),
@@ -38,10 +37,11 @@ EXTRAS = {
         "cohort nsclc-radiogenomics",
         {"idc-index": "idc_index", "idc-index-data": "idc_index_data", "pyarrow": "pyarrow"},
     ),
+    "signing": Extra("sign, inspect --trusted and --require-signature", {"cryptography": "cryptography"}),
+    "pyradiomics": Extra("--engine pyradiomics and doctor --verify-engine", {"pyradiomics-bhklab": "radiomics"}),
 }
-TRAINING = ("iterative-stratification",)
-EVALUATION = (*TRAINING, "statsmodels")
-"""Packages of the extra `study` that either always needs; the others are for kinds of tables."""
+LEARNING = ("iterative-stratification",)
+"""Packages of the extra `study` that training and evaluation always need; the others are for kinds of tables."""
 
 
 def install_line(extra: str) -> str:

@@ -1,4 +1,4 @@
-"""Names used in files, tables and options: models, baselines, protocols, networks, preprocessing, flags."""
+"""Names used in files, tables and options: models, baselines, protocols, networks, preprocessing, engines, flags."""
 
 from __future__ import annotations
 
@@ -23,12 +23,25 @@ class Baseline(StrEnum):
 
     VOLUME = "volume"
     CLINICAL = "clinical"
+    SITE = "site"
+    SCANNER = "scanner"
+    THICKNESS = "slice-thickness"
+    DATE = "date"
     SHUFFLED_VOXELS = "shuffled-voxels"
     SHUFFLED_LABELS = "shuffled-labels"
 
 
 MODELS: tuple[Model, ...] = tuple(Model)
 BASELINES: tuple[Baseline, ...] = tuple(Baseline)
+CONFOUNDERS: tuple[Baseline, ...] = (Baseline.SITE, Baseline.SCANNER, Baseline.THICKNESS, Baseline.DATE)
+"""The baselines of where, how and when a CT was made, which say nothing of the tumour."""
+CONFOUNDER_NAMES: dict[str, str] = {
+    Baseline.SITE: "site",
+    Baseline.SCANNER: "scanner",
+    Baseline.THICKNESS: "slice thickness",
+    Baseline.DATE: "date",
+}
+"""Their names in a sentence, after "the"."""
 ALL_MODELS: tuple[Model | Baseline, ...] = (*MODELS, *BASELINES)
 DEEP_MODELS: tuple[Model, ...] = (Model.DEEP, Model.FUSED)
 """The models that need images."""
@@ -58,10 +71,35 @@ class NetworkForm(StrEnum):
 
 
 class Preprocessing(StrEnum):
-    """How a case is prepared: in the canonical frame, or resampled by pyradiomics from the files as stored."""
+    """How a case is prepared: in the canonical frame, or resampled as pyradiomics does it from the files as stored."""
 
     CANONICAL = "canonical"
     PYRADIOMICS = "pyradiomics"
+
+
+class MaskGrid(StrEnum):
+    """Where a mask lies that has the CT's array size and, by its header, another place."""
+
+    SAME = "same"
+    AS_STORED = "as-stored"
+
+
+class Engine(StrEnum):
+    """What computes the features of a prepared case."""
+
+    OWN = "own"
+    PYRADIOMICS = "pyradiomics"
+
+
+DEFAULT_ENGINE = Engine.OWN
+
+
+class OtherLabels(StrEnum):
+    """What the other labels of a mask are: judged by name, shape and size; all tumours; or not looked at."""
+
+    AUTO = "auto"
+    TUMOURS = "tumours"
+    IGNORE = "ignore"
 
 
 class Flag(StrEnum):
@@ -77,6 +115,8 @@ class Flag(StrEnum):
     OUTSIDE_SPREAD = "outside_spread"
     NO_SIGNAL = "no_signal"
     NOT_FINITE = "not_finite"
+    UNLIKE_TRAINING = "unlike_training"
+    QUALITY_FAILURE = "quality_failure"
 
 
 def chosen(choices: type[Choice], value: str, option: str) -> Choice:

@@ -18,8 +18,10 @@ class Stage(StrEnum):
 
     READING = "reading the case"
     ANALYSING = "analysing"
+    MASK_VARIANTS = "over other masks"
     SAMPLE = "synthetic sample"
     MAKING_CASES = "making cases"
+    WAITING = "waiting for an equal run to end"
     FEATURES = "regions and features"
     PATCHES = "deep patches"
     SHUFFLED_VOXELS = "features of shuffled voxels"
@@ -32,6 +34,7 @@ class Stage(StrEnum):
     BASELINE = "baseline"
     BACKBONES = "comparing backbones"
     FIGURES = "drawing figures"
+    ENGINE_CHECK = "comparing with pyradiomics"
     SEARCHING = "searching DICOM files"
     FETCHING_SEGMENTATIONS = "fetching segmentations (MB)"
     FETCHING_CTS = "fetching CTs (MB)"

@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-FEATURE_PACKAGES = ("DeepRadScore", "pyradiomics-bhklab", "SimpleITK", "PyWavelets")
-"""Packages that decide the features of a case."""
+PREPARING_PACKAGES = ("DeepRadScore", "SimpleITK", "numpy", "scipy")
+"""Packages that decide regions and patch of a case."""
+ENGINE_PACKAGES = {
+    "own": (*PREPARING_PACKAGES, "numba"),
+    "pyradiomics": (*PREPARING_PACKAGES, "pyradiomics-bhklab", "PyWavelets"),
+}
+"""Packages that decide the features of a case, by the engine that computes them."""
 CASE_PACKAGES = (
     "numpy",
     "scipy",
@@ -17,7 +23,6 @@ CASE_PACKAGES = (
     "scikit-learn",
     "torch",
     "torchvision",
-    "shap",
     "pyradiomics-bhklab",
     "pyradiomics",
     "PyWavelets",
@@ -25,8 +30,8 @@ CASE_PACKAGES = (
     "matplotlib",
 )
 """Packages that decide what is written about a case."""
-BUNDLE_PACKAGES = ("DeepRadScore", "numpy", "scikit-learn", "torch", "torchvision", "pyradiomics-bhklab", "SimpleITK")
-"""Packages whose versions a bundle records."""
+BUNDLE_PACKAGES = ("DeepRadScore", "numpy", "scikit-learn", "torch", "torchvision", "SimpleITK")
+"""Packages whose versions a bundle records, beside those of its engine."""
 LEARNING_PACKAGES = (
     "DeepRadScore",
     "numpy",
@@ -34,14 +39,28 @@ LEARNING_PACKAGES = (
     "scipy",
     "scikit-learn",
     "iterative-stratification",
-    "statsmodels",
     "torch",
     "torchvision",
-    "shap",
 )
-"""Packages that decide what is learned from features and patches."""
-STUDY_PACKAGES = (*LEARNING_PACKAGES, "pyradiomics-bhklab", "SimpleITK")
-"""Packages whose versions the results of a study record."""
+"""Packages that decide what is learned from features and patches; a study records them beside those of its engine."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a case's profile was made from, and by what.
+
+    Attributes
+    ----------
+    program: version of DeepRadScore.
+    versions: distribution -> version, of the packages that decide the values.
+    inputs: "ct", "mask", "lung_mask" -> SHA-256 of the image as it was read, see `image_digest`.
+    settings: what was asked for.
+    """
+
+    program: str
+    versions: dict[str, str]
+    inputs: dict[str, str]
+    settings: dict[str, str | float]
 
 
 def installed_version(name: str) -> str:
@@ -67,10 +86,11 @@ def content_digest(path: Path) -> bytes:
 
 
 @cache
-def code_digest() -> str:
-    """SHA-256 of the library's code, by which stored results of another version are recognised."""
+def code_digest(*packages: str) -> str:
+    """SHA-256 of the library's code, or of some of its packages, by which results of another version are recognised."""
     root = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    for folder in packages or (".",):
+        for path in sorted((root / folder).rglob("*.py")):
+            digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
     return digest.hexdigest()

@@ -19,6 +19,9 @@ from DeepRadScoreLib.errors import OutputError
 
 MEND = "choose a folder that you may write to, with space left"
 MAX_KILL_S = 0.2
+LOOK_S = 0.2
+LOCK_NAME = ".lock"
+"""Held in a temporary folder as long as its maker lives."""
 _unfinished: set[Path] = set()
 _processes: set[subprocess.Popen[bytes]] = set()
 _moving = threading.Lock()
@@ -53,8 +56,15 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with unfinished(temporary):
         yield temporary
+        _flush(temporary)
         with _moving:
             temporary.replace(path)
+
+
+def _flush(path: Path) -> None:
+    """Have a file's content on the disk before its name is, so that a power failure leaves the old file or the new."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 @contextmanager
@@ -88,6 +98,32 @@ def clean_up(patience_s: float) -> None:
         _remove(path)
 
 
+@contextmanager
+def locked(path: Path, waiting: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Hold a lock between programs for the block, by a file that is gone afterwards.
+
+    While another program holds it `waiting` is called, several times a second; what it raises ends the wait. A program
+    that dies holds nothing any more.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=LOOK_S)
+        except Timeout:
+            waiting()
+        else:
+            if not path.exists():
+                lock.release()
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        lock.release()
+
+
 def check_folder(folder: Path) -> None:
     """Check, before work begins, that results can be written to a folder; creates nothing.
 
@@ -112,6 +148,20 @@ def check_file(path: Path) -> None:
     if path.is_dir():
         raise OutputError("this is a folder", where=path, mend="give the name of a file")
     check_folder(path.absolute().parent)
+
+
+def check_space(path: Path, needed: int) -> None:
+    """Check, before work begins, that a file or folder of `needed` bytes has space; creates nothing.
+
+    Raises
+    ------
+    OutputError: its disk has less.
+    """
+    free = shutil.disk_usage(_existing(path.absolute())).free
+    if free < needed:
+        raise OutputError(
+            f"at least {needed / 1e6:.1f} MB will be written and {free / 1e6:.1f} MB are free", where=path, mend=MEND
+        )
 
 
 def write_atomically(path: Path, data: bytes | str) -> None:
@@ -164,24 +214,50 @@ def write_folder(
     ------
     OutputError: the folder cannot be written.
     """
+    from filelock import FileLock
+
     check_folder(folder)
     target = folder.absolute()
-    temporary = _existing(target) / f".deepradscore.{uuid4().hex}.part"
+    beside = _existing(target)
+    temporary = beside / f".deepradscore.{uuid4().hex}.part"
     try:
+        _remove_leftovers(beside)
+        fresh = temporary / "new"
         with unfinished(temporary):
-            fresh = temporary / "new"
             fresh.mkdir(parents=True)
-            write(fresh)
-            found = [path.relative_to(fresh).as_posix() for path in fresh.rglob("*") if path.is_file()]
-            names = [*sorted(set(found) - set(last)), *(name for name in last if name in found)]
-            with _moving:
-                if target.exists():
-                    _move_files(fresh, target, temporary / "old", names, list(outdated(target, set(names))))
-                else:
-                    _move_folder(fresh, target)
+            with FileLock(temporary / LOCK_NAME):
+                write(fresh)
+                found = [path.relative_to(fresh).as_posix() for path in fresh.rglob("*") if path.is_file()]
+                names = [*sorted(set(found) - set(last)), *(name for name in last if name in found)]
+                with _moving:
+                    if target.exists():
+                        _move_files(fresh, target, temporary / "old", names, list(outdated(target, set(names))))
+                    else:
+                        _move_folder(fresh, target)
+    except OutputError as error:
+        raise _about_target(error, fresh, folder) from error.__cause__
     except OSError as error:
         raise OutputError(f"the results cannot be written ({error.strerror})", where=folder, mend=MEND) from error
     return names
+
+
+def _about_target(error: OutputError, fresh: Path, folder: Path) -> OutputError:
+    """The same error, about the file that the user asked for in place of the temporary one."""
+    path = error.path
+    if path is None or not path.is_relative_to(fresh):
+        return error
+    return error.renamed(path, str(folder / path.relative_to(fresh)))
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove temporary folders of programs that were killed."""
+    from filelock import FileLock, Timeout
+
+    for temporary in folder.glob(".deepradscore.*.part"):
+        with suppress(OSError, Timeout):
+            if (temporary / LOCK_NAME).exists():
+                FileLock(temporary / LOCK_NAME).acquire(timeout=0).lock.release()
+                shutil.rmtree(temporary)
 
 
 def _move_folder(fresh: Path, target: Path) -> None:

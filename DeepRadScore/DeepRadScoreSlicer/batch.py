@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     _find_packages()
     try:
         options = _parser().parse_args(arguments)
-        return _run(options.cohort, options.model, options.out)
+        return _run(options)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else COULD_NOT
     except Exception as error:
@@ -50,24 +50,45 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--cohort", type=Path, required=True, help="CSV with case_id, ct, mask; see the README.")
     parser.add_argument("--model", type=Path, help="A bundle made by `deepradscore train`; none: no findings.")
+    parser.add_argument(
+        "--require-signature",
+        type=Path,
+        metavar="KEYS",
+        help="Use the bundle only if signed by this public key, or one of this folder.",
+    )
     parser.add_argument("--out", type=Path, required=True, help="Folder for the results.")
+    parser.add_argument("--engine", help="What computes the features: own (the default) or pyradiomics.")
+    parser.add_argument(
+        "--other-labels", help="Other labels of a mask: auto (by name, shape, size; the default), tumours or ignore."
+    )
+    parser.add_argument(
+        "--mask-grid", help="Where a mask of the CT's size that lies elsewhere belongs: same (on the CT) or as-stored."
+    )
     return parser
 
 
-def _run(table: Path, model: Path | None, out: Path) -> int:
+def _run(options: argparse.Namespace) -> int:
     from DeepRadScoreSlicer import packages
 
     packages.require_analysis()
     from DeepRadScoreLib.bundle import read_bundle
     from DeepRadScoreLib.cohort.table import read_cohort
+    from DeepRadScoreLib.errors import InputError
+    from DeepRadScoreLib.models import DEFAULT_ENGINE, Engine, MaskGrid, OtherLabels, chosen
     from DeepRadScoreLib.report.case_folders import SUMMARY, analyse_cases
     from DeepRadScoreLib.writing import check_folder
 
+    model, out = options.model, options.out
+    if options.require_signature is not None and model is None:
+        raise InputError("there is no model to be signed", where="--require-signature", mend="give a bundle as --model")
     check_folder(out)
-    cohort = read_cohort(table, needs=("case_id", "ct"), endpoints=())
-    bundle = None if model is None else read_bundle(model)
+    used = chosen(Engine, options.engine or DEFAULT_ENGINE, "--engine")
+    others = chosen(OtherLabels, options.other_labels or OtherLabels.AUTO, "--other-labels")
+    grid = None if options.mask_grid is None else chosen(MaskGrid, options.mask_grid, "--mask-grid")
+    cohort = read_cohort(options.cohort, needs=("case_id", "ct"), endpoints=())
+    bundle = None if model is None else read_bundle(model, options.require_signature)
     failed = earlier = 0
-    for number, outcome in enumerate(analyse_cases(cohort, bundle, out), start=1):
+    for number, outcome in enumerate(analyse_cases(cohort, bundle, out, used, others, grid), start=1):
         failed += outcome.status == "failed"
         earlier += outcome.earlier
         _say(f"{number}/{len(cohort)} {_line(outcome)}")

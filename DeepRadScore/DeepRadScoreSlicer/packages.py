@@ -26,10 +26,8 @@ CONSENT: dict[Source, str] = {
     "pip": "from PyPI (pypi.org) into Slicer's Python, {size}: {names}. Slicer's own packages keep their versions.",
     "PyTorch extension": "through the PyTorch extension (extensions.slicer.org and download.pytorch.org), "
     "about 200 MB for a computer without a graphics card of NVIDIA, up to 3 GB with one: {names}.",
-    "SlicerRadiomics extension": "the extension SlicerRadiomics from the Extensions Manager (extensions.slicer.org), "
-    "some MB: {names}.",
 }
-PIP_SIZE = "50 to 110 MB to download and 150 to 350 MB on disk where all are missing"
+PIP_SIZE = "about 100 MB to download and 350 MB on disk where all are missing"
 
 
 def require_analysis() -> None:
@@ -99,9 +97,6 @@ def install(wanted: Sequence[Missing], confirm: Callable[[str], bool]) -> str:
     if names := _names_from("pip", wanted):
         _pip_install(names)
     restart = bool(_names_from("PyTorch extension", wanted)) and _get_torch()
-    if _names_from("SlicerRadiomics extension", wanted):
-        _get_extension("SlicerRadiomics")
-        restart = True
     importlib.invalidate_caches()
     if not restart:
         return "The packages are installed."

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Source = Literal["PyTorch extension", "SlicerRadiomics extension", "pip", "Slicer 5.12 or newer"]
+Source = Literal["PyTorch extension", "pip", "Slicer 5.12 or newer"]
 REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
 TORCH = ("torch>=2.3", "torchvision>=0.18")
 PYDICOM = "pydicom>=3.0"
-REPORTED = ("numpy", "scipy", "SimpleITK", "pydicom", "torch", "torchvision", "pandas", "scikit-learn", "shap")
+REPORTED = ("numba", "numpy", "scipy", "SimpleITK", "pydicom", "torch", "torchvision", "pandas", "scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Missing:
 
     Attributes
     ----------
-    name: as pip writes it, with its floor ("pandas>=2.2"), or "radiomics".
+    name: as pip writes it, with its floor ("pandas>=2.2").
     needed_for: in a few words.
     source: how it is got.
     found: the version that is there and too old.
@@ -59,8 +59,6 @@ def missing() -> list[Missing]:
     """Needed packages that are absent or too old; none is imported to find out."""
     importlib.invalidate_caches()
     found = [_missing(name, "deep features and Grad-CAM", "PyTorch extension") for name in TORCH if not _there(name)]
-    if importlib.util.find_spec("radiomics") is None:
-        found.append(Missing("radiomics", "radiomics features", "SlicerRadiomics extension"))
     found += [_missing(name, use, "pip") for name, use in pip_requirements().items() if not _there(name)]
     if not _there(PYDICOM):
         found.append(_missing(PYDICOM, "DICOM segmentations", "Slicer 5.12 or newer", hinders=False))

@@ -42,14 +42,45 @@ class DeepRadScoreTest(PanelTest):
         self.draw(volume, segmentation, segment_id, ball(RADIUS_MM - 3))
         self.wait(lambda: sitk.GetArrayFromImage(self.shell_image()).sum() < 0.8 * closed_form)
 
+    def test_opens_on_its_tumour(self) -> None:
+        """Slice views and 3-D camera look at a voxel of the tumour; the window is the one that was kept."""
+        from DeepRadScoreSlicer.scene import viewing
+
+        self.open_sample()
+        chosen = self.panel.review.chosen
+        place = viewing.tumour_place(chosen.segmentation, chosen.segment_id)
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            middle = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())[:3, 3]
+            np.testing.assert_allclose(middle, place.point, atol=0.01)
+        for camera in slicer.util.getNodesByClass("vtkMRMLCameraNode"):
+            np.testing.assert_allclose(camera.GetFocalPoint(), place.point, atol=0.01)
+        if self.panel.ui.windowBox.currentIndex == 0:
+            self.assertEqual(viewing.window_of(chosen.volume), viewing.LUNG)
+
     def test_original_can_be_restored(self) -> None:
-        """The mask from before an edit can be restored."""
+        """The mask from before an edit can be restored, and the editor's Undo brings the edit back."""
         volume, segmentation, segment_id = self.open_ball()
         before = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume).copy()
         self.draw(volume, segmentation, segment_id, ball(RADIUS_MM - 3))
-        self.panel.ui.restoreMaskButton.click()
+        corrected = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume).copy()
+        self.panel.choice.restore_original()
         after = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
         np.testing.assert_array_equal(before, after)
+        self.panel.editor.undo()
+        after = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
+        np.testing.assert_array_equal(corrected, after)
+
+    def test_a_tumour_is_begun_with_one_press(self) -> None:
+        """A CT alone gets its segmentation by one button, and what is drawn in it its shell."""
+        volume, segmentation, _segment_id = self.open_ball()
+        self.panel.choice.choose(None, None, "")
+        slicer.mrmlScene.RemoveNode(segmentation)
+        self.panel.choice.choose(volume, None, "")
+        self.panel.ui.drawTumourButton.click()
+        chosen = self.panel.review.chosen
+        self.draw(volume, chosen.segmentation, chosen.segment_id, ball(RADIUS_MM))
+        self.wait_for_shell()
+        self.panel.editor.exit()
 
     def test_says_what_to_do(self) -> None:
         """An empty segment is one sentence, and no shell."""

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zipfile import is_zipfile
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from DeepRadScoreLib.display.progress_bar import show_progress
 from DeepRadScoreLib.endpoints import BY_KEY
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.models import Preprocessing
+from DeepRadScoreLib.models import DEFAULT_ENGINE, Engine, MaskGrid, OtherLabels, Preprocessing
+from DeepRadScoreLib.numerals import counted
 from DeepRadScoreLib.progress import Progress, Stage
+from DeepRadScoreLib.report.dicom import PageForm
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.analysis import MolecularProfile
+    from DeepRadScoreLib.findings import MolecularProfile
     from DeepRadScoreLib.imaging import Case
     from DeepRadScoreLib.manifest import Manifest
+    from DeepRadScoreLib.signatures import Signature
+
+OtherLabelsOption = Annotated[
+    OtherLabels,
+    typer.Option(
+        help="The mask's other labels are other tumours, cut out of the shell: auto (by name, shape and size), "
+        "tumours (all of them) or ignore (none)."
+    ),
+]
+MaskGridOption = Annotated[
+    MaskGrid | None,
+    typer.Option(
+        help="Where a mask lies that has the CT's size and another place by its header: same (on the CT, voxel by "
+        "voxel) or as-stored (where its header says); without the option such a mask is refused."
+    ),
+]
+ENGINE_HELP = "What computes the features: the program itself, or pyradiomics, whose values are the same to 1e-6."
+NOT_ORIGIN = "The hashes show damage, not origin: whoever changes a bundle can make them anew."
 
 
 def analyze(
@@ -37,17 +53,40 @@ def analyze(
     segment: Annotated[str | None, typer.Option(help="Name of the tumour's segment or ROI.")] = None,
     label: Annotated[int | None, typer.Option(help="The tumour's value in a labelmap, or its segment number.")] = None,
     model: Annotated[Path | None, typer.Option(help="A bundle made by `train`; none: no findings.")] = None,
+    require_signature: Annotated[
+        Path | None,
+        typer.Option(metavar="KEYS", help="Use the bundle only if signed by this public key, or one of this folder."),
+    ] = None,
     shell_mm: Annotated[float, typer.Option(help="Thickness of the peritumoral shell in mm.")] = 3.0,
-    lung_mask: Annotated[Path | None, typer.Option(help="A lung labelmap that confines the shell.")] = None,
+    lung_mask: Annotated[Path | None, typer.Option(help="A mask of the lungs, which confines the shell.")] = None,
+    other_labels: OtherLabelsOption = OtherLabels.AUTO,
+    mask_grid: MaskGridOption = None,
     preprocessing: Annotated[
         Preprocessing, typer.Option(help="canonical or pyradiomics (a bundle brings its own).")
     ] = Preprocessing.CANONICAL,
+    engine: Annotated[Engine, typer.Option(help=ENGINE_HELP)] = DEFAULT_ENGINE,
     case_id: Annotated[str | None, typer.Option(help="Name of the case in the results (default: the CT's).")] = None,
+    mask_variants: Annotated[
+        int, typer.Option(min=0, help="Also show each finding's range over so many plausible other masks (2 to 50).")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the other masks.")] = 0,
+    prevalence: Annotated[
+        list[str],
+        typer.Option(
+            metavar="KEY=P", help="Share of positives among your patients, as EGFR=0.15; once for each endpoint."
+        ),
+    ] = [],  # noqa: B006 - typer copies it
     dicom_out: Annotated[
         bool, typer.Option("--dicom-out", help="Also write DICOM SEG, SR and parametric maps for the CT's study.")
     ] = False,
+    dicom_out_as: Annotated[
+        PageForm | None,
+        typer.Option(
+            help="Write the report's page as DICOM, for archives without SEG and SR: a secondary capture or a PDF."
+        ),
+    ] = None,
     anonymous: Annotated[
-        bool, typer.Option("--anonymous", help="With --dicom-out: pseudonyms in place of the patient, study and UIDs.")
+        bool, typer.Option("--anonymous", help="In what is written as DICOM, pseudonyms for patient, study and UIDs.")
     ] = False,
 ) -> None:
     """Analyse one case and write its profile, report, features, shell, patch and heat maps.
@@ -56,22 +95,49 @@ def analyze(
     """
     from DeepRadScoreLib import api
     from DeepRadScoreLib.bundle import read_bundle
+    from DeepRadScoreLib.display.progress_bar import show_progress
     from DeepRadScoreLib.imaging import read_case
+    from DeepRadScoreLib.prevalence import checked_prevalence, parse_prevalence
+    from DeepRadScoreLib.report.log import log_analysis
     from DeepRadScoreLib.writing import check_folder
 
-    _check_dicom_options(ct, dicom_out, anonymous)
+    as_dicom = dicom_out or dicom_out_as is not None
+    _check_dicom_options(ct, as_dicom, anonymous)
+    if require_signature is not None and model is None:
+        raise InputError("there is no model to be signed", where="--require-signature", mend="give a bundle as --model")
+    shares = parse_prevalence(prevalence)
     check_folder(out)
-    bundle = None if model is None else read_bundle(model)
+    bundle = None if model is None else read_bundle(model, require_signature)
+    checked_prevalence(shares, () if bundle is None else tuple(bundle.endpoints))
     with show_progress() as report:
         report(Progress(Stage.READING))
         case = read_case(
-            ct, mask, case_id=case_id or "", segment=segment, label=label, lung_mask=lung_mask, series=series
+            ct,
+            mask,
+            case_id=case_id or "",
+            segment=segment,
+            label=label,
+            lung_mask=lung_mask,
+            series=series,
+            other_labels=other_labels,
+            mask_grid=mask_grid,
         )
-        to_dicom = _dicom_maker(case, out, anonymous) if dicom_out else None
+        to_files = _dicom_maker(case, out, dicom_out, dicom_out_as, anonymous) if as_dicom else None
         report(Progress(Stage.READING, done=1))
-        profile = api.analyze(case, bundle, preprocessing=preprocessing, shell_mm=shell_mm, progress=report)
-        objects = None if to_dicom is None else to_dicom(profile)
+        profile = api.analyze(
+            case,
+            bundle,
+            preprocessing=preprocessing,
+            shell_mm=shell_mm,
+            engine=engine,
+            mask_variants=mask_variants,
+            seed=seed,
+            prevalence=shares,
+            progress=report,
+        )
+        objects = None if to_files is None else to_files(profile)
     profile.save(out)
+    log_analysis(out, profile.case_id, out / "profile.json", bundle)
     if objects is not None:
         from DeepRadScoreLib.report.dicom.writing import FOLDER, write_dicom
 
@@ -97,10 +163,13 @@ def _check_dicom_options(ct: Path, dicom_out: bool, anonymous: bool) -> None:
         )
 
 
-def _dicom_maker(case: Case, out: Path, anonymous: bool) -> Callable[[MolecularProfile], dict[str, bytes]]:
-    """A function from a profile to its DICOM files (name -> bytes); folder and key are checked beforehand."""
+def _dicom_maker(
+    case: Case, out: Path, objects: bool, page: PageForm | None, anonymous: bool
+) -> Callable[[MolecularProfile], dict[str, bytes]]:
+    """A function from a profile to its DICOM files (name -> bytes); CT, folder and key are checked beforehand."""
     from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
-    from DeepRadScoreLib.report.dicom.writing import FOLDER, to_dicom
+    from DeepRadScoreLib.report.dicom.references import check_source
+    from DeepRadScoreLib.report.dicom.writing import FOLDER, to_dicom, to_dicom_pages
     from DeepRadScoreLib.writing import check_folder
 
     assert case.source is not None
@@ -111,19 +180,31 @@ def _dicom_maker(case: Case, out: Path, anonymous: bool) -> Callable[[MolecularP
             where=out / FOLDER,
             mend="choose another folder for the results",
         )
+    check_source(case.source)
     check_folder(out / FOLDER)
-    return partial(to_dicom, case=case, pseudonyms=Pseudonyms(pseudonym_key()) if anonymous else None)
+    pseudonyms = Pseudonyms(pseudonym_key()) if anonymous else None
+
+    def files(profile: MolecularProfile) -> dict[str, bytes]:
+        made = to_dicom(profile, case, pseudonyms=pseudonyms) if objects else {}
+        return made if page is None else made | to_dicom_pages(profile, case, page, pseudonyms=pseudonyms)
+
+    return files
 
 
 def _print_profile(profile: MolecularProfile) -> None:
-    console = Console()
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(markup=False, emoji=False)
     if profile.label:
-        console.print(f"[bold]{profile.label}[/bold]")
+        console.print(profile.label, style="bold")
     for note in profile.quality:
-        console.print(f"{note.severity}: {note.message}", highlight=False, markup=False)
+        console.print(f"{note.severity}: {note.message}", highlight=False)
     if profile.model is None:
         console.print("No model was given: regions, features and quality only.")
         return
+    for line in _likeness_lines(profile):
+        console.print(line, highlight=False)
     table = Table("finding", "probability", "decision", "validated AUC", "flags")
     synthetic = " synthetic" if profile.label else ""
     for key, finding in profile.findings.items():
@@ -134,30 +215,84 @@ def _print_profile(profile: MolecularProfile) -> None:
     console.print(table)
 
 
+def _likeness_lines(profile: MolecularProfile) -> Iterator[str]:
+    from DeepRadScoreLib.report.trust_words import NO_LIMITS, likeness_sentence, reason_sentence
+
+    if profile.model is not None and not profile.model.limits:
+        yield NO_LIMITS
+    if profile.likeness is not None:
+        yield likeness_sentence(profile.likeness.percentile)
+        for reason in profile.likeness.reasons:
+            yield f"  {reason_sentence(reason.what, reason.value, reason.low, reason.high)}"
+
+
 def inspect(
-    what: Annotated[Path, typer.Argument(metavar="BUNDLE | CASE", help="A bundle, or a CT, NRRD or NIfTI.")],
+    what: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BUNDLE | CASE | FOLDER", help="A bundle; a CT, NRRD or NIfTI; or a folder of results with its log."
+        ),
+    ],
+    trusted: Annotated[
+        Path | None,
+        typer.Option(metavar="KEYS", help="Check that this public key, or one of this folder, signed the bundle."),
+    ] = None,
 ) -> None:
-    """Say what a bundle is, what it was trained on and what it may not be used for; or what an image file holds.
+    """Say what a bundle is, what it was trained on and what it may not be used for; what an image file holds; or
+    whether the log of a folder of results is whole.
 
     Example: `deepradscore inspect model.zip`
     """
-    from DeepRadScoreLib.bundle import read_manifest
+    from DeepRadScoreLib.bundle_files import read_files
     from DeepRadScoreLib.imaging import describe_image
+    from DeepRadScoreLib.report.log import LOG_NAME
 
-    if what.is_file() and not is_zipfile(what) and what.suffix.lower() != ".zip":
+    log = (what / LOG_NAME).exists()
+    image = what.is_file() and not is_zipfile(what) and what.suffix.lower() != ".zip"
+    if trusted is not None and (log or image):
+        raise InputError("only a bundle has a signature", where=what, mend="leave --trusted out")
+    if log:
+        _print_log(what)
+    elif image:
         for name, value in describe_image(what).items():
             typer.echo(f"{name:14s} {value}")
     else:
-        print_manifest(read_manifest(what))
+        stored = read_files(what, trusted)
+        print_manifest(stored.manifest)
+        typer.echo(f"{'signature':14s} {_signature_sentence(stored.signature, trusted is not None)}")
+
+
+def _signature_sentence(signature: Signature | None, verified: bool) -> str:
+    if signature is None:
+        return f"none. {NOT_ORIGIN}"
+    if verified:
+        return f"by the trusted key {signature.short_key}: the bundle is as the owner of this key signed it."
+    return f"said to be by the key {signature.short_key}, not checked: give --trusted KEYS. {NOT_ORIGIN}"
+
+
+def _print_log(folder: Path) -> None:
+    from DeepRadScoreLib.report.log import changed_profiles, read_log
+
+    entries = read_log(folder)
+    cases = {entry.case_id for entry in entries}
+    span = f", {entries[0].time} to {entries[-1].time}" if entries else ""
+    entered = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
+    typer.echo(f"The log is whole: {entered} on {counted(len(cases), 'case')}{span}.")
+    typer.echo("Its chain of hashes shows accidents; it stops nobody who makes all of it anew.")
+    for case_id in changed_profiles(folder, entries):
+        typer.echo(f"{case_id}: its profile.json is gone or is not the one that was logged last.")
 
 
 def print_manifest(manifest: Manifest) -> None:
     """Print what a bundle says of itself, and a table with a row per endpoint."""
-    console = Console()
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(markup=False, emoji=False)
     if manifest.label:
-        console.print(f"[bold]{manifest.label}[/bold]")
+        console.print(manifest.label, style="bold")
     for name, value in manifest.facts().items():
-        console.print(f"{name:14s} {value}", highlight=False, markup=False)
+        console.print(f"{name:14s} {value}", highlight=False)
     rows = manifest.endpoint_rows()
     table = Table(*rows[0])
     for row in rows:

@@ -1,4 +1,4 @@
-"""`cohort`: a DICOM folder or a public collection as a cohort table."""
+"""`cohort`: a folder of DICOM or of image files, or a public collection, as a cohort table."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from DeepRadScoreLib.display.progress_bar import show_progress
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.numerals import counted
 from DeepRadScoreLib.progress import Stage
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.cohort.public.public_cohort import PublicCohort
 
 NAMED = 4
-cohort = typer.Typer(no_args_is_help=True, help="A cohort table of a DICOM folder or of a public collection.")
+cohort = typer.Typer(no_args_is_help=True, help="A cohort table of a folder or of a public collection.")
 
 
 @cohort.command("dicom")
@@ -42,9 +42,11 @@ def dicom(
 
     Example: `deepradscore cohort dicom export/ --labels labels.csv --columns age,sex --out export/cohort.csv`
     """
+    from DeepRadScoreLib.cohort.csv_text import csv_text
     from DeepRadScoreLib.cohort.dicom_cohort import cohort_table
     from DeepRadScoreLib.cohort.folders.by_header import search_folder
     from DeepRadScoreLib.cohort.labels import read_labels
+    from DeepRadScoreLib.display.progress_bar import show_progress
     from DeepRadScoreLib.writing import check_file, write_atomically
 
     check_file(out)
@@ -57,11 +59,39 @@ def dicom(
     with show_progress() as report:
         found = search_folder(folder, report)
     made = cohort_table(found, out, labels=given, keep_paths=keep_paths)
-    write_atomically(out, made.table.to_csv(index=False, lineterminator="\n"))
+    write_atomically(out, csv_text(made.table))
     for sentence in (*made.remarks, *made.problems):
         typer.echo(sentence, err=True)
-    typer.echo(f"{len(made.table)} cases of {made.table['patient_id'].nunique()} patients: {out}")
+    patients = made.table["patient_id"].nunique()
+    typer.echo(f"{counted(len(made.table), 'case')} of {counted(patients, 'patient')}: {out}")
     if made.problems:
+        raise typer.Exit(1)
+
+
+@cohort.command("folder")
+def folder(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Image files: CTs and their masks.")],
+    out: Annotated[Path, typer.Option(metavar="COHORT.csv", help="The cohort table to write.")],
+) -> None:
+    """Make a cohort table of a folder of image files: one row for each CT that one mask belongs to by its name.
+
+    Files side by side (`a.nii.gz`, `a_mask.nii.gz`), a sub-folder for each case, and data sets as nnU-Net, the Medical
+    Segmentation Decathlon, BIDS and TotalSegmentator lay them out. What is left out gets a sentence. Add the columns of
+    your endpoints, and `segment` where masks hold several labels.
+
+    Example: `deepradscore cohort folder Task06_Lung --out Task06_Lung/cohort.csv`
+    """
+    from DeepRadScoreLib.cohort.csv_text import csv_text
+    from DeepRadScoreLib.cohort.folder_cohort import cohort_of_folder
+    from DeepRadScoreLib.writing import check_file, write_atomically
+
+    check_file(out)
+    made = cohort_of_folder(directory, out)
+    write_atomically(out, csv_text(made.table))
+    for sentence in made.remarks:
+        typer.echo(sentence, err=True)
+    typer.echo(f"{len(made.table)} cases of {made.table['patient_id'].nunique()} patients: {out}")
+    if made.ambiguous:
         raise typer.Exit(1)
 
 
@@ -87,6 +117,7 @@ def nsclc_radiogenomics(
     from DeepRadScoreLib.cohort.public.idc import ct_seg_pairs, index_file, index_version, read_series
     from DeepRadScoreLib.cohort.public.nsclc_radiogenomics import cohort_table, notes
     from DeepRadScoreLib.cohort.public.public_cohort import public_cohort
+    from DeepRadScoreLib.display.progress_bar import show_progress
     from DeepRadScoreLib.writing import check_folder
 
     if download and not (dry_run or yes or sys.stdin.isatty()):
@@ -170,7 +201,7 @@ def _say_cohort(found: PublicCohort) -> None:
     from DeepRadScoreLib.endpoints import KEYS
 
     table = found.table()
-    typer.echo(f"{len(table)} cases:")
+    typer.echo(f"{counted(len(table), 'case')}:")
     known = tuple(key for key in KEYS if key in table)
     lines = list(label_notes(table, known))
     if "CD8A" in table:

@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from DeepRadScoreLib.cli.study_commands import Jobs
-from DeepRadScoreLib.display.progress_bar import show_progress
 from DeepRadScoreLib.endpoints import ENDPOINTS
 from DeepRadScoreLib.models import MODELS
 from DeepRadScoreLib.progress import Report
@@ -55,10 +52,11 @@ def demo(
     Example: `deepradscore demo --out demo-out`
     """
     from DeepRadScoreLib.computing.cluster import chosen_workers
-    from DeepRadScoreLib.extras import TRAINING, require
+    from DeepRadScoreLib.display.progress_bar import show_progress
+    from DeepRadScoreLib.extras import LEARNING, require
     from DeepRadScoreLib.writing import check_folder
 
-    require("study", "the demonstration", *TRAINING)
+    require("study", "the demonstration", *LEARNING)
     check_folder(out)
     size = QUICK if quick else FULL
     with chosen_workers(jobs, None) as workers, show_progress() as report:
@@ -108,7 +106,7 @@ def _analyse_one(table: Path, out: Path, report: Report) -> str:
 
 
 def held_out_aucs(held_out: pd.DataFrame) -> dict[str, dict[str, tuple[float, float, float]]]:
-    """Endpoint -> model -> (AUC, low, high) of the held-out cases."""
+    """Endpoint -> model -> (AUC, low, high) of the held-out patients."""
     from DeepRadScoreLib.statistics.auc import auc_interval
 
     table: dict[str, dict[str, tuple[float, float, float]]] = {}
@@ -119,6 +117,9 @@ def held_out_aucs(held_out: pd.DataFrame) -> dict[str, dict[str, tuple[float, fl
 
 
 def _print_table(held_out: pd.DataFrame, size: DemoSize) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
     from DeepRadScoreLib.synthetic.causes import PLANTED, reachable_auc
 

@@ -5,23 +5,35 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module, metadata
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from packaging.requirements import Requirement
 
 from DeepRadScoreLib.errors import MissingPackageError
 from DeepRadScoreLib.extras import EXTRAS, install_line
 
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
 FALLBACK = "python -m pip install --upgrade DeepRadScore"
 
 
-def doctor() -> None:
+def doctor(
+    verify_engine: Annotated[
+        bool, typer.Option("--verify-engine", help="Compare the features of a synthetic case with pyradiomics'.")
+    ] = False,
+) -> None:
     """Say what is installed, what is missing and the line that mends it; exit 2 if something is missing.
 
-    Packages that only some commands need are optional.
+    Packages that only some commands need are optional. With `--verify-engine`, compare the program's features with
+    pyradiomics' on this machine; exit 1 if they are not equal.
 
     Example: `deepradscore doctor`
     """
+    if verify_engine:
+        _verify_engine()
+        return
     typer.echo(f"ok       Python {sys.version.split()[0]}")
     missing = _problems("")
     for requirement, problem in missing.items():
@@ -31,7 +43,10 @@ def doctor() -> None:
         if absent:
             typer.echo(f"optional {', '.join(absent)}: for {extra.purpose}\n         python -m {install_line(name)}")
     broken = len(missing)
-    for name, load in (("networks", _load_networks), ("shap", _load_shap), ("pyradiomics", _load_radiomics)):
+    loads = {"networks": _load_networks, "engine": _load_engine}
+    if find_spec("radiomics") is not None:
+        loads["pyradiomics"] = _load_radiomics
+    for name, load in loads.items():
         failure = _failure(load)
         broken += failure is not None
         typer.echo(f"ok       {name} can be loaded" if failure is None else f"BROKEN   {name}: {failure}")
@@ -40,8 +55,24 @@ def doctor() -> None:
         raise typer.Exit(2)
 
 
+def _verify_engine() -> None:
+    from DeepRadScoreLib.display.progress_bar import show_progress
+    from DeepRadScoreLib.progress import run_to_end
+    from DeepRadScoreLib.synthetic.engine_check import engine_check_steps
+
+    with show_progress() as report:
+        check = run_to_end(engine_check_steps(), report)
+    for row in check.rows:
+        typer.echo(str(row))
+    typer.echo(f"{'ok' if check.passed else 'DIFFERENT':8s} {check.sentence}")
+    if not check.passed:
+        raise typer.Exit(1)
+
+
 def _problems(extra: str) -> dict[Requirement, str]:
     """What is wrong with packages of the plain installation (""), or of an extra alone; prints the others as ok."""
+    from packaging.requirements import Requirement
+
     every = [Requirement(text) for text in metadata.requires("DeepRadScore") or []]
     plain = [one for one in every if one.marker is None or one.marker.evaluate({"extra": ""})]
     added = [one for one in every if one not in plain and one.marker and one.marker.evaluate({"extra": extra})]
@@ -69,10 +100,13 @@ def _load_networks() -> None:
     import_torchvision()
 
 
-def _load_shap() -> None:
-    from DeepRadScoreLib.fusion.explain import import_shap
+def _load_engine() -> None:
+    from DeepRadScoreLib.models import Engine
+    from DeepRadScoreLib.progress import run_to_end
+    from DeepRadScoreLib.radscore.extraction import engine_ready_steps
 
-    import_shap()
+    run_to_end(engine_ready_steps(Engine.OWN))
+    import_module("DeepRadScoreLib.radscore.engine.intensity")
 
 
 def _load_radiomics() -> None:

@@ -24,6 +24,9 @@ def main() -> None:
         reason = f"{error.filename or 'a file'}: {error.strerror or error}"
         print(f"deepradscore: {reason}; check the path, its permissions and the space left.", file=sys.stderr)
         sys.exit(COULD_NOT)
+    except MemoryError:
+        print("deepradscore: there is not enough memory; end other programs, or use fewer --jobs.", file=sys.stderr)
+        sys.exit(COULD_NOT)
 
 
 def _commands() -> typer.Typer:
@@ -35,6 +38,8 @@ def _commands() -> typer.Typer:
         cohort_commands,
         demo_command,
         doctor_command,
+        limits_command,
+        sign_command,
         study_commands,
     )
 
@@ -52,6 +57,8 @@ def _commands() -> typer.Typer:
     app.command("train")(study_commands.train)
     app.command("evaluate")(study_commands.evaluate)
     app.add_typer(cohort_commands.cohort, name="cohort")
+    app.command("limits")(limits_command.limits)
+    app.command("sign")(sign_command.sign)
     app.command("doctor")(doctor_command.doctor)
     return app
 

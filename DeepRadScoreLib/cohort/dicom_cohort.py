@@ -22,6 +22,7 @@ from DeepRadScoreLib.imaging.dicom.masks import names_person
 from DeepRadScoreLib.imaging.dicom.overview import MaskOverview
 from DeepRadScoreLib.imaging.dicom.series import SeriesFiles, SeriesIndex
 from DeepRadScoreLib.imaging.files import is_dicom
+from DeepRadScoreLib.paths import relative_path
 from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
 
 COLUMNS = ("case_id", "patient_id", "ct", "mask", "series", "segment", "study_day")
@@ -65,8 +66,8 @@ def cohort_table(
         row = {
             "case_id": anonymous_case_id(case.ct.uid),
             "patient_id": pseudonyms.patient(case.person),
-            "ct": _relative(_ct_path(case.ct), out),
-            "mask": _relative(case.mask.path, out),
+            "ct": relative_path(_ct_path(case.ct), out),
+            "mask": relative_path(case.mask.path, out),
             "series": _series(case, found.index),
             "segment": _segment(case.mask),
             "study_day": "" if case.day is None else str(case.day),
@@ -101,17 +102,6 @@ def _ct_path(ct: SeriesFiles) -> Path:
     if len(ct.files) == 1 and is_dicom(ct.files[0]):
         return ct.files[0]
     return Path(os.path.commonpath([path.parent for path in ct.files]))
-
-
-def _relative(path: Path, out: Path) -> str:
-    try:
-        return Path(os.path.relpath(path.resolve(), out.resolve().parent)).as_posix()
-    except ValueError as error:
-        raise InputError(
-            "the table lies on another drive than the images, and its paths are relative",
-            where=out,
-            mend="write the table to the drive of the images",
-        ) from error
 
 
 def _series(case: MatchedCase, index: SeriesIndex) -> str:

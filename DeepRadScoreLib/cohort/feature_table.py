@@ -8,19 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
+from pandas.api.types import is_float_dtype, is_numeric_dtype
 
+from DeepRadScoreLib.cohort.case_notes import CaseNotes, notes_file, read_notes
+from DeepRadScoreLib.cohort.csv_text import defused_table, line_end
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.cohort.table_files import any_of, read_table, some_of
 from DeepRadScoreLib.cohort.text_table import require_columns
 from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES
 from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.extras import require
-from DeepRadScoreLib.radscore.names import FEATURES_OF_CLASS, REGIONS
-from DeepRadScoreLib.writing import check_file, written_atomically
+from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, FEATURES_OF_CLASS, REGIONS
+from DeepRadScoreLib.writing import check_file, check_space, write_folder
 
 PREFIXES: dict[str, str] = {region: f"{region}_" for region in REGIONS}
 MAX_MISSING = 0.5
+MIN_CELL_BYTES = 4
+"""In a table on disk, of either kind."""
+MAX_WHOLE = 2.0**53
+"""Whole numbers below it are exact as floats."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class FeatureTable:
     extra: number of rows of the table that belong to no case of the cohort.
     dropped: column -> why it was left out.
     sha256: of the file.
+    notes: on those of `features`, or None: no notes file lies beside the table.
     """
 
     features: pd.DataFrame
@@ -42,6 +49,7 @@ class FeatureTable:
     extra: int
     dropped: dict[str, str]
     sha256: str
+    notes: CaseNotes | None = None
 
 
 def check_feature_file(path: Path) -> None:
@@ -62,24 +70,41 @@ def check_feature_file(path: Path) -> None:
         require("study", "writing .parquet tables", "pyarrow")
 
 
-def write_feature_table(features: pd.DataFrame, path: Path) -> None:
-    """Write a table with the index case_id, as CSV a few rows at a time, since its text is larger than the table.
+def check_feature_space(path: Path, cases: int) -> None:
+    """Check, before anything is computed, that a feature table of so many cases has space. Raises OutputError."""
+    check_space(path, cases * len(FEATURE_COLUMNS) * MIN_CELL_BYTES)
+
+
+def write_feature_table(features: pd.DataFrame, path: Path, notes: CaseNotes) -> None:
+    """Write a table with the index case_id and its notes file, both or none.
+
+    CSV is written a few rows at a time, since its text is larger than the table.
+
+    Parameters
+    ----------
+    notes: of the table's cases, in its order.
 
     Raises
     ------
-    OutputError: it cannot be written.
+    OutputError: they cannot be written.
     """
-    with written_atomically(path) as stream:
-        if path.suffix == ".csv":
-            features.to_csv(stream, float_format="%.17g", chunksize=10)
-        else:
-            features.reset_index().to_parquet(stream, index=False)
+
+    def write(folder: Path) -> None:
+        with (folder / path.name).open("xb") as stream:
+            if path.suffix == ".csv":
+                end = line_end("".join(map(str, features.index)))
+                defused_table(features).to_csv(stream, float_format="%.17g", chunksize=10, lineterminator=end)
+            else:
+                features.reset_index().to_parquet(stream, index=False)
+        (folder / notes_file(path).name).write_bytes(notes.to_csv().encode())
+
+    write_folder(path.parent, write, lambda _folder, _names: ())
 
 
 def read_feature_table(
     path: Path, cohort: Cohort, *, case_column: str | None = None, prefixes: Mapping[str, str] | None = None
 ) -> FeatureTable:
-    """Read a feature table (one row per case) for a cohort.
+    """Read a feature table (one row per case) for a cohort, and the notes file that may lie beside it.
 
     Nothing is imputed, as that would have to be learned inside each training set. Over the cohort's cases, and without
     use of any label: a column that more than half of the cases lack is left out; then a case that lacks more than half
@@ -99,12 +124,13 @@ def read_feature_table(
     InputError: `prefixes` names an unknown region or one prefix for two regions.
     MissingPackageError: an XLSX file without openpyxl.
     CohortError: the file is missing or no table, has no such case column, a repeated case, no case of the cohort, no
-        column of a region that `prefixes` names, or no usable column at all.
+        column of a region that `prefixes` names, or no usable column at all; or `read_notes` refuses its notes file.
     """
     regions = _checked_prefixes(prefixes)
     case_column = case_column or "case_id"
     table, sha256 = read_table(path, text_column=case_column)
     table = _by_case(table, path, case_column)
+    notes = read_notes(path, table.index)
     columns = _columns_of_regions(table, path, cohort, regions, named=prefixes is not None)
     used = _cases_in_common(table, path, cohort, case_column)
     features, dropped = _numeric(used, columns, path)
@@ -117,7 +143,8 @@ def read_feature_table(
         )
     absent = cohort.table.index.difference(used.index, sort=False)
     missing |= dict.fromkeys(absent, f"{path.name} has no row for this case.")
-    return FeatureTable(features, missing, len(table) - len(used), dropped, sha256)
+    noted = None if notes is None else notes.of_cases(features.index)
+    return FeatureTable(features, missing, len(table) - len(used), dropped, sha256, noted)
 
 
 def _checked_prefixes(prefixes: Mapping[str, str] | None) -> dict[str, str]:
@@ -145,7 +172,7 @@ def _by_case(table: pd.DataFrame, path: Path, case_column: str) -> pd.DataFrame:
     if cells.isna().any():
         what = f'row {cells.isna().idxmax() + 2} has nothing in column "{case_column}"'
         raise CohortError(what, where=path, mend="fill in the cell")
-    if is_numeric_dtype(cells) and (cells % 1 == 0).all():
+    if is_float_dtype(cells) and (np.isfinite(cells) & (cells % 1 == 0) & (cells.abs() < MAX_WHOLE)).all():
         cells = cells.astype(np.int64)
     index = pd.Index(cells.astype(str).str.strip(), name="case_id")
     return table.drop(columns=case_column).set_axis(index, axis=0)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 import pandas as pd
 
+from DeepRadScoreLib.cohort.case_notes import CASE_ID, NOTES, notes_file
+from DeepRadScoreLib.cohort.csv_text import csv_text, restored_table
 from DeepRadScoreLib.cohort.table import FILE_COLUMNS, Cohort
 from DeepRadScoreLib.cohort.text_table import check_columns
 from DeepRadScoreLib.errors import DeepRadScoreError
@@ -35,7 +38,7 @@ def cohort_file(cohort: TableLike | Cohort) -> Iterator[Path]:
             table = _plain(cohort, path)
             for column in set(FILE_COLUMNS) & set(table):
                 table[column] = [str(Path(cell).absolute()) if cell else "" for cell in table[column].fillna("")]
-            table.to_csv(path, index=False)
+            path.write_bytes(csv_text(table).encode())
             yield path
     else:
         yield as_path(cohort, "cohort", "a DataFrame")
@@ -45,6 +48,8 @@ def cohort_file(cohort: TableLike | Cohort) -> Iterator[Path]:
 def feature_file(features: TableLike) -> Iterator[Path]:
     """The file of a feature table; for a DataFrame a temporary one, which stores every number exactly.
 
+    Notes in the DataFrame's `attrs`, where `extract` puts them, become its notes file.
+
     Raises
     ------
     TypeError, CohortError: see `cohort_file`.
@@ -53,7 +58,11 @@ def feature_file(features: TableLike) -> Iterator[Path]:
     if isinstance(features, pd.DataFrame):
         require("study", "a DataFrame of features", "pyarrow")
         with _temporary("features DataFrame.parquet") as path:
-            _plain(features, path).to_parquet(path, index=False)
+            plain = _plain(features, path)
+            plain.to_parquet(path, index=False)
+            notes = features.attrs.get(NOTES)
+            if notes:
+                notes_file(path).write_bytes(_notes_of_rows(notes, plain).encode())
             yield path
     else:
         yield as_path(features, "features", "a DataFrame")
@@ -67,7 +76,16 @@ def _temporary(name: str) -> Iterator[Path]:
         try:
             yield path
         except DeepRadScoreError as error:
-            raise error.renamed(path, name).with_traceback(error.__traceback__) from error.__cause__
+            renamed = error.renamed(path, name).renamed(notes_file(path), notes_file(Path(name)).name)
+            raise renamed.with_traceback(error.__traceback__) from error.__cause__
+
+
+def _notes_of_rows(notes: str, plain: pd.DataFrame) -> str:
+    """The text of a notes file without the rows that are not in the table any more."""
+    table = restored_table(pd.read_csv(StringIO(notes), dtype=str, keep_default_na=False))
+    if CASE_ID in plain:
+        table = table[table[CASE_ID].isin(plain[CASE_ID].astype(str))]
+    return csv_text(table)
 
 
 def _plain(table: pd.DataFrame, path: Path) -> pd.DataFrame:

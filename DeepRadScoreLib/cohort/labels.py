@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
-from DeepRadScoreLib.cohort.covariates import MISSING_WORDS, NOT_CLINICAL
+from DeepRadScoreLib.cohort.covariates import NOT_CLINICAL
+from DeepRadScoreLib.cohort.number_columns import is_missing
 from DeepRadScoreLib.cohort.text_table import TextTable, cell, read_text_table, require_columns
 from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES, parse_label
 from DeepRadScoreLib.errors import CohortError, Location
@@ -138,7 +139,7 @@ def _rows_by_patient(table: TextTable) -> dict[str, tuple[int, dict[str, str]]]:
 
 def _dates(table: TextTable, column: str) -> dict[str, date]:
     """PatientID -> date of a column of dates; empty for any other column."""
-    cells = {row[ID]: row[column] for row in table.rows if row[column].casefold() not in MISSING_WORDS}
+    cells = {row[ID]: row[column] for row in table.rows if not is_missing(row[column])}
     where = Location(table.path, f'column "{column}"')
     readings: list[dict[str, date]] = []
     for form in DATE_FORMS:

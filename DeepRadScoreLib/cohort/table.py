@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from DeepRadScoreLib.cohort.pdl1 import Pdl1Labels, filled_pdl1
 from DeepRadScoreLib.cohort.text_table import TextTable, cell, read_cohort_text
-from DeepRadScoreLib.endpoints import KEYS, PDL1_SOURCES, parse_label, pdl1_label
+from DeepRadScoreLib.endpoints import KEYS, parse_label
 from DeepRadScoreLib.errors import CohortError, Location
 from DeepRadScoreLib.paths import AnyPath, as_path
 
@@ -30,6 +31,8 @@ class Cohort:
     pdl1_rules: number of PD-1/PD-L1 labels by the column they come from ("PDL1", "TPS", "CD8A").
     cd8a_cut: the cut that was applied to CD8A, NaN where none was needed.
     bad_labels: endpoint -> the error about a label that cannot be read; all labels of that endpoint are NaN.
+    row_numbers: case_id -> number of its row in the file.
+    notes: a sentence on each column of numbers that holds more than numbers but was read as such.
     """
 
     path: Path
@@ -38,6 +41,8 @@ class Cohort:
     pdl1_rules: dict[str, int]
     cd8a_cut: float
     bad_labels: dict[str, CohortError] = field(default_factory=dict)
+    row_numbers: dict[str, int] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -51,6 +56,17 @@ class Cohort:
         """One text column; empty strings where the table has no such column."""
         return self.table[name] if name in self.table else pd.Series("", index=self.table.index)
 
+    def cell(self, column: str, position: int) -> Location:
+        """A cell of the row at `position`, as errors name it."""
+        case_id = str(self.table.index[position])
+        if case_id in self.row_numbers:
+            return cell(self.path, self.row_numbers[case_id], column)
+        return Location(self.path, f'case "{case_id}", column "{column}"')
+
+    def of_cases(self, case_ids: pd.Index) -> Cohort:
+        """The table with the given cases alone, in their order."""
+        return replace(self, table=self.table.loc[list(case_ids)], labels=self.labels.loc[list(case_ids)])
+
 
 def read_cohort(
     path: AnyPath,
@@ -60,10 +76,11 @@ def read_cohort(
     endpoints: Sequence[str] = KEYS,
     one_bad_label_stops: bool = True,
 ) -> Cohort:
-    """Read and check a cohort table (CSV, UTF-8).
+    """Read and check a cohort table (CSV in UTF-8, or the first sheet of an Excel workbook).
 
     Parameters
     ----------
+    path: of the table; the paths in it are relative to its folder.
     needs: required columns beside case_id, without empty cells.
     cd8a_cut: CD8A above it counts as PD-1/PD-L1 expressed; None: the median of the table's patients.
     endpoints: the labels to read: any of `KEYS` (all NaN where the table has no such column) or of the table's
@@ -84,8 +101,17 @@ def read_cohort(
     _check_splits(text, table)
     for column in FILE_COLUMNS:
         if column in table:
-            table[column] = [str((text.path.parent / name).resolve()) if name else "" for name in table[column]]
+            table[column] = [_resolved(text, number, column, name) for number, name in text.numbered(column)]
     return _labelled(text, table, endpoints, cd8a_cut, one_bad_label_stops)
+
+
+def _resolved(text: TextTable, number: int, column: str, name: str) -> str:
+    """The absolute path of a file that a cell names, "" for an empty cell."""
+    try:
+        return str((text.path.parent / name).resolve()) if name else ""
+    except (OSError, RuntimeError) as error:
+        where = cell(text.path, number, column)
+        raise CohortError("this is no usable path", where=where, mend="correct the cell") from error
 
 
 def _check_splits(text: TextTable, table: pd.DataFrame) -> None:
@@ -109,7 +135,7 @@ def _check_splits(text: TextTable, table: pd.DataFrame) -> None:
 def _labelled(
     text: TextTable, table: pd.DataFrame, endpoints: Sequence[str], cd8a_cut: float | None, one_bad_label_stops: bool
 ) -> Cohort:
-    rules, cut = {"PDL1": 0, "TPS": 0, "CD8A": 0}, float("nan")
+    pdl1 = Pdl1Labels()
     labels: dict[str, np.ndarray] = {}
     bad_labels: dict[str, CohortError] = {}
     for name in endpoints:
@@ -121,50 +147,23 @@ def _labelled(
                 f"the table has {', '.join(text.columns)}",
             )
         try:
-            labels[name] = _parsed(text, name, parse_label)
+            labels[name] = _labels(text, name)
             if name == "PDL1":
-                labels[name], rules, cut = _filled_pdl1(labels[name], text, cd8a_cut)
+                pdl1 = filled_pdl1(labels[name], text, cd8a_cut)
+                labels[name] = pdl1.labels
         except CohortError as error:
             if one_bad_label_stops:
                 raise
             labels[name] = np.full(len(text.rows), np.nan)
             bad_labels[name] = error.with_traceback(None)
     index = table.index.rename("case_id")
-    return Cohort(text.path, table, pd.DataFrame(labels, index=index), rules, cut, bad_labels)
+    rows = dict(zip(table.index, text.row_numbers, strict=True))
+    of_cases = pd.DataFrame(labels, index=index)
+    return Cohort(text.path, table, of_cases, pdl1.rules, pdl1.cd8a_cut, bad_labels, rows, pdl1.notes)
 
 
-def _filled_pdl1(
-    labels: np.ndarray, text: TextTable, cd8a_cut: float | None
-) -> tuple[np.ndarray, dict[str, int], float]:
-    """PD-1/PD-L1 labels with gaps filled from TPS or CD8A, number of labels by source, and the cut for CD8A."""
-    rules = {"PDL1": int((~np.isnan(labels)).sum()), "TPS": 0, "CD8A": 0}
-    tps, cd8a = (_parsed(text, name, _parse_number) for name in PDL1_SOURCES)
-    cut = float("nan")
-    if "CD8A" in text.columns:
-        cut = cd8a_cut if cd8a_cut is not None else _median_over_patients(text, cd8a)
-    for row in np.flatnonzero(np.isnan(labels)):
-        label, rule = pdl1_label(tps[row], cd8a[row], cut)
-        if rule:
-            labels[row] = label
-            rules[rule] += 1
-    return labels, rules, cut
-
-
-def _parsed(text: TextTable, column: str, parse: Callable[..., float]) -> np.ndarray:
-    """`parse(word, where=...)` of every cell of a column, (n,); NaN where the table has no such column."""
-    if column not in text.columns:
+def _labels(text: TextTable, key: str) -> np.ndarray:
+    """The labels of a column, (n,); NaN where the table has no such column."""
+    if key not in text.columns:
         return np.full(len(text.rows), np.nan)
-    return np.array([parse(word, where=cell(text.path, number, column)) for number, word in text.numbered(column)])
-
-
-def _parse_number(word: str, *, where: Location) -> float:
-    try:
-        return float(word) if word else np.nan
-    except ValueError as error:
-        raise CohortError(f'"{word}" is not a number', where=where, mend="write a number") from error
-
-
-def _median_over_patients(text: TextTable, values: np.ndarray) -> float:
-    """The median of each patient's first known value."""
-    patients = [row.get("patient_id", row["case_id"]) for row in text.rows]
-    return float(pd.Series(values).groupby(patients).first().median())
+    return np.array([parse_label(word, where=cell(text.path, number, key)) for number, word in text.numbered(key)])

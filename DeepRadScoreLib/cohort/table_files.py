@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
 
 import pandas as pd
 
-from DeepRadScoreLib.cohort.text_table import check_columns, check_file, separator_of
+from DeepRadScoreLib.cohort.csv_text import restored_table
+from DeepRadScoreLib.cohort.size_checks import UNREADABLE, check_size, check_workbook
+from DeepRadScoreLib.cohort.text_table import check_columns, check_file, separator_of, split_separator_line
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.extras import require
 from DeepRadScoreLib.provenance import content_digest
@@ -26,12 +26,14 @@ def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
 
     Parameters
     ----------
-    path: CSV, TSV or TXT (UTF-8, separated by comma, semicolon or tab), Parquet, or XLSX (its first sheet).
+    path: CSV, TSV or TXT (UTF-8, separated by comma, semicolon, tab or what a line `sep=` names), Parquet, or XLSX (its
+        first sheet).
     text_column: a column to be read as text, so that "007" stays "007".
 
     Raises
     ------
-    CohortError: the file is missing, is a folder, has an unknown ending, or has another format than its ending says.
+    CohortError: the file is missing, is a folder, has an unknown ending, has another format than its ending says, or
+        has two columns of one name or too many cells.
     MissingPackageError: an XLSX file without openpyxl, or a Parquet file without pyarrow.
     """
     check_file(path, "give the path of a table")
@@ -44,14 +46,17 @@ def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
     try:
         table = _read(path, ending, text_column)
         sha256 = content_digest(path).hex()
-    except (ValueError, KeyError, OSError, csv.Error, ParseError, zipfile.BadZipFile) as error:
+    except CohortError:
+        raise
+    except UNREADABLE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CohortError(
             f"this is not a readable {ending} table ({reason})",
             where=path,
             mend="give it the ending of its format, or save it anew",
         ) from error
-    table.columns = [str(name).strip() for name in table]
+    table.columns = [str(name).strip() or f"Unnamed: {position}" for position, name in enumerate(table)]
+    check_columns(list(table.columns), path)
     return table.dropna(how="all"), sha256
 
 
@@ -68,21 +73,51 @@ def some_of(names: Iterable[object]) -> str:
 
 def _read(path: Path, ending: str, text_column: str) -> pd.DataFrame:
     if ending == ".parquet":
+        _check_parquet(path)
         table = pd.read_parquet(path)
-        return table.reset_index() if table.index.name else table
+        return table.reset_index(drop=not any(table.index.names))
     if ending == ".xlsx":
+        check_workbook(path, path)
         return pd.read_excel(path, engine="openpyxl", dtype={text_column: str})
     with path.open(encoding="utf-8-sig", newline="") as stream:
         header = stream.readline()
-    separator = separator_of(header)
+        named, _ = split_separator_line(header)
+        header = stream.readline() if named else header
+    separator = named or separator_of(header)
     names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
     check_columns(names, path)
-    types = {text_column: str}
-    table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", dtype=types, skipinitialspace=True, low_memory=False)
+    check_size(_lines(path), len(names), path)
+    table = pd.read_csv(
+        path,
+        sep=separator,
+        encoding="utf-8-sig",
+        dtype={text_column: str},
+        skipinitialspace=True,
+        low_memory=False,
+        skiprows=1 if named else 0,
+    )
     if not isinstance(table.index, pd.RangeIndex):
         raise CohortError(
             "the rows have more cells than the header",
             where=path,
             mend="name every column, and leave no separator at the end of the rows",
         )
-    return table
+    return restored_table(table)
+
+
+def _lines(path: Path) -> int:
+    """Number of line ends of either kind in a text file."""
+    ends = {b"\n": 0, b"\r": 0}
+    with path.open("rb") as stream:
+        while chunk := stream.read(2**20):
+            for end in ends:
+                ends[end] += chunk.count(end)
+    return max(ends.values())
+
+
+def _check_parquet(path: Path) -> None:
+    """Refuse a file whose footer promises too many cells: packed, they may take a few bytes."""
+    from pyarrow.parquet import read_metadata
+
+    footer = read_metadata(path)
+    check_size(footer.num_rows, footer.num_columns, path)

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,11 +15,16 @@ import numpy as np
 import platformdirs
 
 from DeepRadScoreLib.errors import OutputError
-from DeepRadScoreLib.models import Preprocessing
-from DeepRadScoreLib.provenance import FEATURE_PACKAGES, content_digest, versions
+from DeepRadScoreLib.imaging import QualityNote
+from DeepRadScoreLib.imaging.acquisition import UNKNOWN, Acquisition
+from DeepRadScoreLib.imaging.files import input_digest
+from DeepRadScoreLib.likeness.measures import MEASURES
+from DeepRadScoreLib.models import DEFAULT_ENGINE, Engine, OtherLabels, Preprocessing
+from DeepRadScoreLib.provenance import ENGINE_PACKAGES, PREPARING_PACKAGES, code_digest, versions
 from DeepRadScoreLib.writing import replacing
 
-CACHE_VERSION = 1
+SOURCES = ("computing", "imaging", "likeness", "radscore")
+"""Packages of the program whose code affects a record."""
 MEND = "set DEEPRADSCORE_CACHE to a folder that can be written"
 Wants = Literal["features", "patches", "both", "shuffled"]
 """The features alone; the patch alone; both; the features of the case with shuffled voxels."""
@@ -32,7 +38,9 @@ class CaseTask:
     ----------
     segment: name of the tumour's segment, or empty.
     series: SeriesInstanceUID of the CT if its DICOM folder holds several, else empty.
-    seed: of the shuffled voxels; it affects nothing else.
+    mask_grid: one of `models.MaskGrid`, or empty.
+    jitter: whether a case without a second mask gets its repeated features from a jittered one (see `mask_variants`).
+    seed: of the shuffled voxels and the jitter; it affects nothing else.
     """
 
     case_id: str
@@ -42,9 +50,13 @@ class CaseTask:
     lung_mask: str = ""
     repeat_mask: str = ""
     series: str = ""
+    mask_grid: str = ""
+    other_labels: OtherLabels = OtherLabels.AUTO
     preprocessing: Preprocessing = Preprocessing.CANONICAL
     shell_mm: float = 3.0
+    engine: Engine = DEFAULT_ENGINE
     wants: Wants = "both"
+    jitter: bool = False
     seed: int = 0
 
     @property
@@ -52,26 +64,38 @@ class CaseTask:
         """Column of a cohort table -> path of the file or folder, empty where there is none."""
         return {"ct": self.ct, "mask": self.mask, "lung_mask": self.lung_mask, "repeat_mask": self.repeat_mask}
 
+    @property
+    def jitters(self) -> bool:
+        """Whether the repeated features of this case are those of a jittered mask."""
+        return self.jitter and not self.repeat_mask and self.wants in ("features", "both")
+
     def digests(self) -> dict[str, bytes]:
-        """SHA-256 of each of `files`, empty where it does not exist."""
+        """SHA-256 of all that is read of each of `files`, empty where it does not exist."""
         existing = {column: Path(name) for column, name in self.files.items() if name and Path(name).exists()}
-        return {column: content_digest(existing[column]) if column in existing else b"" for column in self.files}
+        return {column: input_digest(existing[column]) if column in existing else b"" for column in self.files}
 
     def record_path(self, digests: dict[str, bytes], cache: Path) -> Path:
         """Cache path of the record, derived from every input and setting that affects it."""
         settings = {
             "segment": self.segment,
+            "other_labels": self.other_labels,
             "preprocessing": self.preprocessing,
             "shell_mm": self.shell_mm,
-            "cache": str(CACHE_VERSION),
-            **versions(FEATURE_PACKAGES),
+            "code": code_digest(*SOURCES),
+            **_versions(self.engine if self.wants != "patches" else None),
         }
+        if self.wants != "patches":
+            settings["engine"] = self.engine
         if self.series:
             settings["series"] = self.series
+        if self.mask_grid:
+            settings["mask_grid"] = self.mask_grid
         if self.wants in ("patches", "shuffled"):
             settings["wants"] = self.wants
-        if self.wants == "shuffled":
+        if self.wants == "shuffled" or self.jitters:
             settings["seed"] = self.seed
+        if self.jitters:
+            settings["jitter"] = True
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for column, content in digests.items():
             digest.update(f"|{column.removesuffix('_mask')}:".encode())
@@ -79,6 +103,12 @@ class CaseTask:
                 digest.update(content)
         key = digest.hexdigest()
         return cache / "cases" / key[:2] / f"{key}.npz"
+
+
+@cache
+def _versions(engine: Engine | None) -> dict[str, str]:
+    """Versions of what decides the features by an engine, or regions and patch alone."""
+    return versions(PREPARING_PACKAGES if engine is None else ENGINE_PACKAGES[engine])
 
 
 @dataclass(frozen=True)
@@ -90,15 +120,22 @@ class CaseRecord:
     features: (1702,), empty if not wanted.
     patch: (160, 160) in HU, empty if not wanted.
     repeat: (1702,) features from the second mask, or None.
-    quality: codes of the quality notes.
+    quality: all remarks on the case.
+    synthetic: whether its CT carries the mark of the synthetic cohort.
+    measures: (number of `MEASURES`,), NaN if not computed.
+    acquisition: what the header of its CT tells of the scan.
+    fingerprint: of its CT, see `image_fingerprint`.
     """
 
     case_id: str
     features: np.ndarray = field(default_factory=lambda: np.empty(0))
     patch: np.ndarray = field(default_factory=lambda: np.empty(0))
     repeat: np.ndarray | None = None
-    quality: tuple[str, ...] = ()
+    quality: tuple[QualityNote, ...] = ()
     synthetic: bool = False
+    measures: np.ndarray = field(default_factory=lambda: np.full(len(MEASURES), np.nan))
+    acquisition: Acquisition = UNKNOWN
+    fingerprint: str = ""
     error: str = ""
 
 
@@ -124,7 +161,7 @@ def check_cache(folder: Path) -> None:
 
 
 def load_record(path: Path, case_id: str) -> CaseRecord | None:
-    """The record stored in a file; None if there is none or it is damaged."""
+    """The record stored in a file; None if there is none, it is damaged, or it lacks what this version stores."""
     if not path.is_file():
         return None
     try:
@@ -134,11 +171,19 @@ def load_record(path: Path, case_id: str) -> CaseRecord | None:
                 features=data["features"],
                 patch=data["patch"],
                 repeat=data["repeat"] if data["repeat"].size else None,
-                quality=tuple(data["quality"].tolist()),
+                quality=tuple(QualityNote(*note) for note in data["quality"].tolist()),
                 synthetic=bool(data["synthetic"]),
+                measures=_measures(data["measures"]),
+                acquisition=Acquisition(**json.loads(str(data["acquisition"]))),
+                fingerprint=str(data["fingerprint"]),
             )
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
         return None
+
+
+def _measures(stored: np.ndarray) -> np.ndarray:
+    """Stored measures. Raises ValueError where they are others than today's."""
+    return stored.reshape(len(MEASURES))
 
 
 def store_record(path: Path, record: CaseRecord) -> None:
@@ -155,8 +200,11 @@ def store_record(path: Path, record: CaseRecord) -> None:
                 features=record.features,
                 patch=record.patch,
                 repeat=np.empty(0) if record.repeat is None else record.repeat,
-                quality=np.array(record.quality, dtype=str),
+                quality=np.array([astuple(note) for note in record.quality], dtype=str).reshape(-1, 3),
                 synthetic=record.synthetic,
+                measures=record.measures,
+                acquisition=json.dumps(asdict(record.acquisition)),
+                fingerprint=record.fingerprint,
             )
     except OSError as error:
         what = f"the computed case cannot be kept ({error.strerror})"

@@ -46,6 +46,11 @@ class Cluster:
     def __init__(self, client: Client, scheduler: str) -> None:
         self.client, self.scheduler = client, scheduler
 
+    @property
+    def threads_each(self) -> int:
+        """See `Workers`; one, since a worker may run as many units as it has threads."""
+        return 1
+
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
     ) -> Generator[tuple[int, Result | Crashed], None, None]:

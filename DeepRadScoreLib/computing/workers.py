@@ -33,6 +33,7 @@ ONE_THREAD_EACH = {
     "VECLIB_MAXIMUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1",
 }
 
 
@@ -51,6 +52,10 @@ class Crashed:
 class Workers(Protocol):
     """Computes units."""
 
+    @property
+    def threads_each(self) -> int:
+        """How many threads a unit may use for what does not depend on their number."""
+
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
     ) -> Generator[tuple[int, Result | Crashed], None, None]:
@@ -64,6 +69,11 @@ class Workers(Protocol):
 class InProcess:
     """Computes units in this process, in order: for small studies, and where no process can start, as in Slicer."""
 
+    @property
+    def threads_each(self) -> int:
+        """See `Workers`; one for each core."""
+        return joblib.cpu_count()
+
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
     ) -> Generator[tuple[int, Result | Crashed], None, None]:
@@ -73,7 +83,9 @@ class InProcess:
 
 
 class Processes:
-    """Processes of this machine with one thread each; they ignore Ctrl-C and end with the program.
+    """Processes of this machine; they ignore Ctrl-C and end with the program.
+
+    Libraries that start threads by themselves (matrix products, ITK) have one in each process.
 
     Parameters
     ----------
@@ -83,6 +95,11 @@ class Processes:
     def __init__(self, jobs: int = -1) -> None:
         self.jobs = joblib.effective_n_jobs(jobs)
         self._idle: list[ProcessPoolExecutor] = []
+
+    @property
+    def threads_each(self) -> int:
+        """See `Workers`; the cores that are left for each process, at least one."""
+        return max(1, joblib.cpu_count() // self.jobs)
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from DeepRadScoreLib.deepct.densenet import DenseNet121
 from DeepRadScoreLib.deepct.torchvision_import import import_torchvision
 from DeepRadScoreLib.errors import InputError, Where
 from DeepRadScoreLib.provenance import content_digest
@@ -27,12 +28,16 @@ class Backbone:
     published: how the SHA-256 of the published files begins.
     frozen: prefixes of the parameters frozen in fine-tuning: through dense block 3, or a like depth.
     min_pixels: side of the smallest input that passes through it.
+    mean_pooled: its pooled features are the means of the channels of its last activation.
+    from_torchvision: its layers are torchvision's.
     """
 
     pooled: int
     published: tuple[str, ...]
     frozen: tuple[str, ...]
     min_pixels: int = 32
+    mean_pooled: bool = True
+    from_torchvision: bool = True
 
 
 BACKBONES: dict[str, Backbone] = {
@@ -43,10 +48,11 @@ BACKBONES: dict[str, Backbone] = {
             f"features.{layer}"
             for layer in ("conv0", "norm0", "denseblock1", "transition1", "denseblock2", "transition2", "denseblock3")
         ),
+        from_torchvision=False,
     ),
     "resnet50": Backbone(2048, ("0676ba61", "11ad3fa6"), ("conv1", "bn1", "layer1", "layer2", "layer3")),
     "resnet101": Backbone(2048, ("63fe2227", "cd907fc2"), ("conv1", "bn1", "layer1", "layer2", "layer3")),
-    "vgg19": Backbone(4096, ("dcbb9e9d",), tuple(f"features.{i}." for i in range(28))),
+    "vgg19": Backbone(4096, ("dcbb9e9d",), tuple(f"features.{i}." for i in range(28)), mean_pooled=False),
     "inception_v3": Backbone(
         2048,
         ("0cc3c7bd",),
@@ -82,8 +88,7 @@ class Trunk(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
-        self.net: Any = _torchvision_model(name)
-        _drop_last_layer(name, self.net)
+        self.net: Any = _torchvision_trunk(name) if BACKBONES[name].from_torchvision else DenseNet121()
 
     def activation(self, x: Tensor) -> Tensor:
         """Last convolutional activation after its ReLU, (n, channels, h, w), of input (n, 3, rows, columns)."""
@@ -146,20 +151,17 @@ def freeze(trunk: Trunk) -> None:
         parameter.requires_grad_(not key.startswith(BACKBONES[trunk.name].frozen))
 
 
-def _torchvision_model(name: str) -> nn.Module:
+def _torchvision_trunk(name: str) -> nn.Module:
     models = import_torchvision().models
     if name == "inception_v3":
-        return models.inception_v3(weights=None, init_weights=False, aux_logits=False, transform_input=True)
-    return getattr(models, name)(weights=None)
-
-
-def _drop_last_layer(name: str, net: Any) -> None:
+        net = models.inception_v3(weights=None, init_weights=False, aux_logits=False, transform_input=True)
+    else:
+        net = getattr(models, name)(weights=None)
     if name == "vgg19":
         net.classifier[-1] = nn.Identity()
-    elif name == "densenet121":
-        net.classifier = nn.Identity()
     else:
         net.fc = nn.Identity()
+    return net
 
 
 def _inception_activation(net: Any, x: Tensor) -> Tensor:

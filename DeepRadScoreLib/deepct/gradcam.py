@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from DeepRadScoreLib.deepct.network import DeepCT, network_input
+from DeepRadScoreLib.deepct.backbones import BACKBONES
+from DeepRadScoreLib.deepct.network import DeepCT, last_activation
+from DeepRadScoreLib.deepct.outputs import N_DEEP
 
 
 def grad_cams(
@@ -25,7 +28,12 @@ def grad_cams(
     maximum, unless that is 0. `readouts` (endpoint -> weights over the pooled features) replace the logit of networks
     that were not trained.
     """
-    return draw([coarse_maps(network, hu, endpoints, readouts) for network in networks], hu.shape)
+    each = []
+    for network in networks:
+        with torch.inference_mode():
+            activation = last_activation(network.eval(), hu[None])
+        each.append(coarse_maps(network, activation, endpoints, readouts))
+    return draw(each, hu.shape)
 
 
 def draw(each: Sequence[Mapping[str, np.ndarray]], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -42,18 +50,31 @@ def cells(network: DeepCT) -> str:
 
 
 def coarse_maps(
-    network: DeepCT, hu: np.ndarray, endpoints: Sequence[str], readouts: Mapping[str, np.ndarray] | None
+    network: DeepCT, activation: Tensor, endpoints: Sequence[str], readouts: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
-    """Each endpoint's map before scaling, (rows, columns) of the activation, from one forward pass of one network.
+    """Each endpoint's map before scaling, (rows, columns), from the last activation (1, channels, rows, columns).
 
-    Patch and `readouts` are those of `grad_cams`.
+    Where the pooled features are the channels' means, their gradient is the same in every cell and known from the
+    weights of head or read-out alone: no backward pass is made. `readouts` are those of `grad_cams`.
     """
-    network.eval()
-    with torch.no_grad():
-        activation = network.trunk.activation(network_input(hu[None], network.spec.pixels).to(_device(network)))
-    activation.requires_grad_(True)
+    if not BACKBONES[network.spec.backbone].mean_pooled:
+        return coarse_maps_by_autograd(network, activation, endpoints, readouts)
+    cells = activation[0, 0].numel()
+    maps = {}
+    with torch.inference_mode():
+        for key in endpoints:
+            weights = (_pooled_gradient(network, key, readouts) / cells)[None, :, None, None]
+            maps[key] = torch.relu((weights * activation).sum(dim=1))[0].cpu().numpy()
+    return maps
+
+
+def coarse_maps_by_autograd(
+    network: DeepCT, activation: Tensor, endpoints: Sequence[str], readouts: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """What `coarse_maps` gives, for any backbone, with gradients by automatic differentiation."""
     maps = {}
     with torch.enable_grad():
+        activation = activation.clone().requires_grad_(True)
         pooled = network.trunk.pool(activation)
         for key in endpoints:
             (gradient,) = torch.autograd.grad(_target(network, pooled, key, readouts), activation, retain_graph=True)
@@ -62,13 +83,28 @@ def coarse_maps(
     return maps
 
 
+def _pooled_gradient(network: DeepCT, endpoint: str, readouts: Mapping[str, np.ndarray] | None) -> Tensor:
+    """Gradient of the positive logit, or of the read-out, with respect to the pooled features, (p,)."""
+    head = _head(network, endpoint)
+    if readouts is not None:
+        return _readout(readouts, endpoint, head.deep.weight.device)
+    return head.last.weight[1, :N_DEEP] @ head.deep.weight
+
+
 def _target(network: DeepCT, pooled: Tensor, endpoint: str, readouts: Mapping[str, np.ndarray] | None) -> Tensor:
     """The scalar whose gradient is taken. The head is linear: its RadScores do not change the gradient and are 0."""
     if readouts is not None:
-        return (pooled @ torch.from_numpy(np.asarray(readouts[endpoint], dtype=np.float32)).to(pooled.device))[0]
-    head = network.heads[network.spec.endpoints.index(endpoint)]
+        return (pooled @ _readout(readouts, endpoint, pooled.device))[0]
     radscores = pooled.new_zeros(1, network.spec.n_radscores) if network.spec.n_radscores else None
-    return head(pooled, radscores)[1][0, 1]
+    return _head(network, endpoint)(pooled, radscores)[1][0, 1]
+
+
+def _head(network: DeepCT, endpoint: str) -> Any:
+    return network.heads[network.spec.endpoints.index(endpoint)]
+
+
+def _readout(readouts: Mapping[str, np.ndarray], endpoint: str, device: torch.device) -> Tensor:
+    return torch.from_numpy(np.asarray(readouts[endpoint], dtype=np.float32)).to(device)
 
 
 def _device(network: DeepCT) -> torch.device:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from DeepRadScoreLib.deepct.backbones import BACKBONES, Trunk, backbone_named
-from DeepRadScoreLib.deepct.device import deterministic, device_of
-from DeepRadScoreLib.deepct.outputs import N_DEEP, NetworkOutputs
+from DeepRadScoreLib.deepct.checked_weights import checked_weights
+from DeepRadScoreLib.deepct.device import deterministic, device_of, map_in_threads
+from DeepRadScoreLib.deepct.outputs import N_DEEP, NetworkOutputs, join_cases
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS
 
 WINDOW_HU = (-1000.0, 400.0)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_SD = (0.229, 0.224, 0.225)
+MAX_BATCHES_AT_ONCE = 4
+"""Of patches through one network: bounds the memory on many cores."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,11 @@ class DeepCT(nn.Module):
             torch.manual_seed(seed)
             self.heads = nn.ModuleList(Head(BACKBONES[spec.backbone].pooled, spec.n_radscores) for _ in spec.endpoints)
 
+    @property
+    def pooled(self) -> int:
+        """Number of pooled features."""
+        return BACKBONES[self.spec.backbone].pooled
+
     def read(self, pooled: Tensor, radscores: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Deep features (n, endpoints, 10) and logits (n, endpoints, 2) of pooled features (n, p).
 
@@ -98,36 +109,48 @@ def network_input(hu: np.ndarray, pixels: int = PATCH_PIXELS) -> Tensor:
     return (x.expand(-1, 3, -1, -1) - mean) / sd
 
 
-def deep_outputs(
-    network: DeepCT, hu: np.ndarray, *, radscores: np.ndarray | None = None, device: str = "cpu", batch: int = 32
-) -> NetworkOutputs:
-    """Outputs for patches (n, 160, 160) in HU; a joint network without `radscores` is read with both at 0."""
-    torch_device = device_of(device)
-    network = network.to(torch_device).eval()
-    pooled, deep, logits = [], [], []
-    for start in range(0, max(len(hu), 1), batch):
-        rows = slice(start, start + batch)
-        scores = _radscores(network.spec, radscores, rows, len(hu[rows]))
-        with torch.inference_mode(), deterministic(torch_device):
-            features = network.trunk(network_input(hu[rows], network.spec.pixels).to(torch_device))
-            units, pairs = network.read(features, None if scores is None else scores.to(torch_device))
-        pooled.append(features.cpu().numpy())
-        deep.append(units.cpu().numpy())
-        logits.append((pairs[..., 1] - pairs[..., 0]).cpu().numpy())
-    all_units, all_logits = np.concatenate(deep), np.concatenate(logits)
+def last_activation(network: DeepCT, hu: np.ndarray) -> Tensor:
+    """The trunk's last activation, (n, channels, rows, columns), for patches (n, 160, 160) in HU."""
+    device = next(network.parameters()).device
+    return network.trunk.activation(network_input(hu, network.spec.pixels).to(device))
+
+
+def outputs_of(network: DeepCT, activation: Tensor, radscores: Tensor | None = None) -> NetworkOutputs:
+    """Outputs from the trunk's last activation; a joint network without `radscores` is read with both at 0."""
+    endpoints = network.spec.endpoints
+    if network.spec.n_radscores and radscores is None:
+        radscores = activation.new_zeros(len(activation), len(endpoints), network.spec.n_radscores)
+    pooled = network.trunk.pool(activation)
+    units, pairs = network.read(pooled, radscores)
+    logits = pairs[..., 1] - pairs[..., 0]
     return NetworkOutputs(
-        np.concatenate(pooled),
-        {key: all_units[:, number] for number, key in enumerate(network.spec.endpoints)},
-        {key: all_logits[:, number] for number, key in enumerate(network.spec.endpoints)},
+        pooled.cpu().numpy(),
+        {key: units[:, number].cpu().numpy() for number, key in enumerate(endpoints)},
+        {key: logits[:, number].cpu().numpy() for number, key in enumerate(endpoints)},
     )
 
 
-def _radscores(spec: NetworkSpec, radscores: np.ndarray | None, rows: slice, n: int) -> Tensor | None:
-    if spec.n_radscores == 0:
-        return None
-    if radscores is None:
-        return torch.zeros(n, len(spec.endpoints), spec.n_radscores)
-    return torch.from_numpy(np.asarray(radscores[rows], dtype=np.float32))
+def deep_outputs(
+    network: DeepCT, hu: np.ndarray, *, radscores: np.ndarray | None = None, device: str = "cpu", batch: int = 32
+) -> NetworkOutputs:
+    """Outputs for patches (n, 160, 160) in HU, on the CPU the same on every number of cores.
+
+    A joint network without `radscores` is read with both at 0.
+    """
+    torch_device = device_of(device)
+    network = network.to(torch_device).eval()
+    given = None if radscores is None or not network.spec.n_radscores else np.asarray(radscores, dtype=np.float32)
+
+    def outputs(rows: slice) -> NetworkOutputs:
+        scores = None if given is None else torch.from_numpy(given[rows]).to(torch_device)
+        with torch.inference_mode():
+            return outputs_of(network, last_activation(network, hu[rows]), scores)
+
+    batches = [slice(start, start + batch) for start in range(0, max(len(hu), 1), batch)]
+    if torch_device.type == "cpu":
+        return join_cases(map_in_threads(outputs, batches, min(torch.get_num_threads(), MAX_BATCHES_AT_ONCE)))
+    with deterministic(torch_device):
+        return join_cases([outputs(rows) for rows in batches])
 
 
 def network_to_bytes(network: DeepCT) -> bytes:
@@ -136,8 +159,25 @@ def network_to_bytes(network: DeepCT) -> bytes:
 
 
 def network_from_bytes(data: bytes, spec: NetworkSpec) -> DeepCT:
-    """A network of that spec with the weights that `network_to_bytes` gave; its outputs are equal to the last bit."""
-    with torch.device("meta"):
+    """A network of that spec with the weights that `network_to_bytes` gave; its outputs are equal to the last bit.
+
+    Raises
+    ------
+    BundleError: see `checked_weights`.
+    """
+    with torch.device("meta"), _WithoutDraws():
         network = DeepCT(spec, Trunk(spec.backbone))
-    network.load_state_dict(load(data), assign=True)
+    network.load_state_dict(checked_weights(data, network.state_dict()), assign=True)
     return network.eval()
+
+
+class _WithoutDraws(TorchFunctionMode):
+    """Initial weights are not drawn: the first draw on the device "meta" imports torch's compiler, a second's work."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        if func.__name__ in ("normal_", "uniform_") or getattr(func, "__module__", "") == nn.init.__name__:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)

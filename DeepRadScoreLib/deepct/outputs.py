@@ -31,3 +31,15 @@ def merge_outputs(each: Sequence[NetworkOutputs]) -> NetworkOutputs:
     deep = {key: values for outputs in each for key, values in outputs.deep.items()}
     logit = {key: values for outputs in each for key, values in outputs.logit.items()}
     return NetworkOutputs(each[0].pooled, deep, logit)
+
+
+def join_cases(each: Sequence[NetworkOutputs]) -> NetworkOutputs:
+    """Outputs of one network for all cases from those for some of them, one after another."""
+    if len(each) == 1:
+        return each[0]
+    keys = each[0].deep
+    return NetworkOutputs(
+        np.concatenate([outputs.pooled for outputs in each]),
+        {key: np.concatenate([outputs.deep[key] for outputs in each]) for key in keys},
+        {key: np.concatenate([outputs.logit[key] for outputs in each]) for key in keys},
+    )

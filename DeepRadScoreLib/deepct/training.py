@@ -1,4 +1,10 @@
-"""Training of Deep-CT: masked weighted cross-entropy, early stopping on the validation AUC, resumable, by seed."""
+"""Training of Deep-CT: masked weighted cross-entropy, early stopping on the validation AUC, resumable, by seed.
+
+A network of given weights is trained channels last (torch's `memory_format`) and with a fused AdamW: on a CPU a step
+takes two thirds of the time, and losses differ from a plain loop's by float32's rounding alone. Random weights are not:
+there a difference of rounding grows to another network within a few epochs. On a CPU all of it runs in one thread: with
+more, gradients are summed in another order and the same seed gives another network.
+"""
 
 from __future__ import annotations
 
@@ -154,7 +160,8 @@ def train_network(
     random = settings.weights == "none"
     if not random:
         freeze(trunk)
-    network = DeepCT(spec, trunk, seed).to(torch_device)
+    order = torch.contiguous_format if random else torch.channels_last
+    network = _in_order(DeepCT(spec, trunk, seed).to(torch_device), order)
     training = _cases(hu, labels, radscores, spec, torch_device)
     validation = _cases(validation_hu, validation_labels, validation_radscores, spec, torch_device)
     course = _start(network, settings, random, len(_full_batches(torch.arange(len(hu)), settings.batch)), seed)
@@ -171,7 +178,8 @@ def train_network(
                 _save({"of": fingerprint, **course.state()}, checkpoint)
             report(course.history[-1].event(title))
     network.load_state_dict(course.best_state)
-    return TrainedNetwork(network.to("cpu").eval(), tuple(course.history), described)
+    network = _in_order(network.to("cpu"), torch.contiguous_format).eval()
+    return TrainedNetwork(network, tuple(course.history), described)
 
 
 def frozen_network(
@@ -181,8 +189,13 @@ def frozen_network(
     trunk, described = build_trunk(spec.backbone, weights, sha256=sha256, seed=seed)
     torch_device = device_of(device)
     if weights == "none":
-        _estimate_batch_norm(trunk.to(torch_device), network_input(hu, spec.pixels).to(torch_device))
+        with deterministic(torch_device):
+            _estimate_batch_norm(trunk.to(torch_device), network_input(hu, spec.pixels).to(torch_device))
     return DeepCT(spec, trunk.to("cpu"), seed).eval(), described
+
+
+def _in_order(network: DeepCT, order: torch.memory_format) -> DeepCT:
+    return network.to(memory_format=order)  # type: ignore[call-overload]
 
 
 def _estimate_batch_norm(trunk: Trunk, x: Tensor) -> None:
@@ -216,7 +229,7 @@ def _start(network: DeepCT, settings: TrainingSettings, random: bool, steps: int
         {"params": [p for p in network.trunk.parameters() if p.requires_grad], "lr": trunk_rate},
         {"params": list(network.heads.parameters()), "lr": head_rate},
     ]
-    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=not random)
     schedule: torch.optim.lr_scheduler.LRScheduler
     if random:
         schedule = torch.optim.lr_scheduler.OneCycleLR(

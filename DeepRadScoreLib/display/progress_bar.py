@@ -48,12 +48,12 @@ def show_progress() -> Iterator[Report]:
 
     In a notebook rich draws with ipywidgets; without that package lines are shown there too.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False, emoji=False)
     if not (_draws_in_notebook() if console.is_jupyter else sys.stderr.isatty()):
         yield _plain_lines(console)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

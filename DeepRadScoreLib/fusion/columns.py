@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from DeepRadScoreLib.deepct.outputs import N_DEEP, NetworkOutputs
 from DeepRadScoreLib.radscore.names import REGIONS, Region, region_columns
 from DeepRadScoreLib.radscore.radscore import RadScore
+from DeepRadScoreLib.radscore.rows import FeatureRows, Features, positions
 
 DeepKind = Literal["logit", "units", "pca"]
 DEEP_ARRAYS = ("centre", "axes", "readout")
@@ -67,6 +69,23 @@ class RegionScores:
         return cls(radscores, {region: Scale.of(_score(radscores[region], features)) for region in radscores})
 
     @classmethod
+    def mean_of(cls, folds: Sequence[RegionScores], features: pd.DataFrame) -> RegionScores:
+        """The mean of the folds' z-scored RadScores as one RadScore per region, with the same sum for every case.
+
+        `features` (n x p) are all training cases: their means and standard deviations give the z-scores. The scale's
+        standard deviation is 1, since the weights hold those of the folds.
+        """
+        radscores, scales = {}, {}
+        for region, first in folds[0].radscores.items():
+            weights = [1.0 / (len(folds) * fold.scales[region].sd) for fold in folds]
+            table = features[list(first.feature_names_in_)]
+            mean = RadScore.weighted_sum([fold.radscores[region] for fold in folds], weights, table)
+            columns = [fold.scales[region](_score(fold.radscores[region], table)) for fold in folds]
+            radscores[region] = mean
+            scales[region] = Scale(float(np.mean(_score(mean, table)) - np.mean(columns)), 1.0)
+        return cls(radscores, scales)
+
+    @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> RegionScores:
         """The RadScores that `to_dict` gave."""
         columns = {region: {"columns": list(region_columns(region))} for region in REGIONS}
@@ -90,11 +109,24 @@ class RegionScores:
         """The columns' names, such as "radscore_tumour"."""
         return tuple(f"radscore_{region}" for region in self.radscores)
 
-    def raw(self, features: pd.DataFrame) -> np.ndarray:
-        """The RadScores, (n, regions)."""
-        return np.column_stack([_score(radscore, features) for radscore in self.radscores.values()])
+    def contributions(self, features: Features) -> dict[Region, np.ndarray]:
+        """What each selected feature of a region adds to its RadScore, (n, k)."""
+        if isinstance(features, FeatureRows):
+            return {
+                region: radscore.selected_contributions(features.values[:, self._positions[region]])
+                for region, radscore in self.radscores.items()
+            }
+        return {region: radscore.named_contributions(features) for region, radscore in self.radscores.items()}
 
-    def columns(self, features: pd.DataFrame) -> np.ndarray:
+    @cached_property
+    def _positions(self) -> dict[Region, np.ndarray]:
+        return {region: positions(radscore.selected_names) for region, radscore in self.radscores.items()}
+
+    def raw(self, features: Features) -> np.ndarray:
+        """The RadScores, (n, regions)."""
+        return np.column_stack([sums(added) for added in self.contributions(features).values()])
+
+    def columns(self, features: Features) -> np.ndarray:
         """The RadScores as z-scores, (n, regions)."""
         raw = self.raw(features)
         return np.column_stack([self.scales[region](raw[:, i]) for i, region in enumerate(self.radscores)])
@@ -108,7 +140,12 @@ def regions_of(features: pd.DataFrame) -> tuple[Region, ...]:
 
 
 def _score(radscore: RadScore, features: pd.DataFrame) -> np.ndarray:
-    return radscore.transform(features[list(radscore.feature_names_in_)])[:, 0]
+    return sums(radscore.named_contributions(features))
+
+
+def sums(contributions: np.ndarray) -> np.ndarray:
+    """RadScores (n,) from contributions (n, k), added up from the first to the last."""
+    return np.cumsum(contributions, axis=1)[:, -1]
 
 
 @dataclass(frozen=True)
@@ -148,10 +185,12 @@ class DeepColumns:
         return ("deep_ct",) if self.kind == "logit" else tuple(f"deep_{i}" for i in range(1, N_DEEP + 1))
 
     def columns(self, outputs: Sequence[NetworkOutputs], key: str) -> np.ndarray:
-        """(n, 1) or (n, 10) from the outputs of every network."""
-        if self.kind == "logit":
-            return np.mean([self.of_network(outputs, key, i) for i in range(len(self.scales))], axis=0)
-        return self.of_network(outputs, key, 0)
+        """(n, 1) or (n, 10), the mean over the networks."""
+        return self.members(outputs, key).mean(axis=0)
+
+    def members(self, outputs: Sequence[NetworkOutputs], key: str) -> np.ndarray:
+        """(networks, n, 1), or (1, n, 10) from the only network."""
+        return np.stack([self.of_network(outputs, key, i) for i in range(max(len(self.scales), 1))])
 
     def of_network(self, outputs: Sequence[NetworkOutputs], key: str, network: int) -> np.ndarray:
         """(n, 1) or (n, 10) from one network alone."""

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from DeepRadScoreLib.errors import MissingPackageError
-from DeepRadScoreLib.fusion.classifiers import raw_score
+from DeepRadScoreLib.fusion.classifiers import pipeline_score
+from DeepRadScoreLib.fusion.coalitions import enumeration_steps, permutation_steps
+from DeepRadScoreLib.fusion.forest import FlatForest, forest_shapley_steps
 from DeepRadScoreLib.fusion.model import FusionModel
-from DeepRadScoreLib.progress import run_to_end
 
-ADDED_NAMES = ("Alias", "Obj", "Slicer")
 BACKGROUND_ROWS = 50
 MAX_COLUMNS = 12
-MAX_EVALUATIONS = 500_000
+MAX_EVALUATIONS = 250_000
+MIN_ENUMERATED_ROWS = 10
 PERMUTATIONS = 10
-ROWS_AT_ONCE = 8192
-"""Evaluations of the model in one step."""
 
 
 @dataclass(frozen=True)
@@ -38,59 +32,13 @@ class ShapResult:
     exact: bool = True
 
 
-def import_shap() -> ModuleType:
-    """The shap package, also where `slicer` is the package of 3D Slicer (or slicer-core).
-
-    shap needs three names of the small PyPI distribution "slicer", which the application's package of that name hides.
-    They are read from the distribution's folder and added to the application's package; none of its names is replaced.
-
-    Raises
-    ------
-    MissingPackageError: shap, or the PyPI distribution "slicer" it needs, is not installed.
-    """
-    try:
-        package = importlib.import_module("slicer")
-        if not all(hasattr(package, name) for name in ADDED_NAMES):
-            _add_names(package)
-        return importlib.import_module("shap")
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(
-            f"the package {error.name} is not installed", where="SHAP", mend="run: pip install shap"
-        ) from error
-
-
-def _add_names(package: ModuleType) -> None:
-    try:
-        folder = Path(str(importlib.metadata.distribution("slicer").locate_file("slicer")))
-    except importlib.metadata.PackageNotFoundError:
-        folder = Path()
-    if not (folder / "slicer_internal.py").is_file():
-        raise MissingPackageError(
-            "the PyPI distribution slicer is not installed",
-            where="SHAP",
-            mend="run: pip install --no-deps slicer==0.0.8",
-        )
-    before = list(getattr(package, "__path__", []))
-    package.__path__ = [*before, str(folder)]
-    try:
-        inner = importlib.import_module("slicer.slicer")
-    finally:
-        package.__path__ = before
-    for name in ADDED_NAMES:
-        setattr(package, name, getattr(inner, name))
-
-
-def explain(model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:
-    """Run `explain_steps` to their end."""
-    return run_to_end(explain_steps(model, background, X))
-
-
 def explain_steps(model: FusionModel, background: np.ndarray, X: np.ndarray) -> Generator[str, None, ShapResult]:
     """Interventional Shapley values of the model's `decision_function` against a background of training rows.
 
     Exact in closed form where the score is linear (LR, LDA, linear SVM) and by trees for RF; else by enumeration of all
-    column subsets, or, where that takes over half a million evaluations (many cases of 12 columns), from 10 random
-    orders of the columns and back. All but the closed form use at most 50 background rows, evenly spaced.
+    column subsets. All but the closed form use at most 50 background rows, evenly spaced; the enumeration of 12 columns
+    as many fewer as keep it within 250,000 evaluations, and where that leaves under 10 (many cases), 10 random orders
+    of the columns and back take its place.
 
     Parameters
     ----------
@@ -100,81 +48,52 @@ def explain_steps(model: FusionModel, background: np.ndarray, X: np.ndarray) -> 
     Raises
     ------
     ValueError: over 12 columns and no linear or tree score.
-    MissingPackageError: shap is not installed.
     """
     background, X = np.asarray(background, dtype=np.float64), np.asarray(X, dtype=np.float64)
-    shap = import_shap()
     pipeline = model.estimator_
     if hasattr(pipeline[-1], "coef_"):
-        return _linear(shap, model, background, X)
-    few = background[np.unique(np.linspace(0, len(background) - 1, BACKGROUND_ROWS).round().astype(int))]
-    if not enumerates(model):
-        return _trees(shap, model, few, X)
+        return _linear(model, background, X)
+    few = _evenly_spaced(background, BACKGROUND_ROWS)
+    if hasattr(pipeline[-1], "estimators_"):
+        return (yield from _tree_steps(model, few, X))
     if X.shape[1] > MAX_COLUMNS:
         raise ValueError(f"{X.shape[1]} columns are too many to enumerate their subsets, {MAX_COLUMNS} at most")
-    masker = shap.maskers.Independent(few, max_samples=len(few))
-    exact = len(X) * len(few) * 2 ** X.shape[1] <= MAX_EVALUATIONS
+    affordable = MAX_EVALUATIONS // (len(X) * 2 ** X.shape[1])
+    exact = affordable >= min(MIN_ENUMERATED_ROWS, len(few))
+    score = partial(pipeline_score, pipeline)
     if exact:
-        explanation = yield from _enumeration(shap, lambda rows: raw_score(pipeline, rows), masker, X)
+        values, base = yield from enumeration_steps(score, _evenly_spaced(few, affordable), X)
     else:
-        explainer = shap.explainers.Permutation(lambda rows: raw_score(pipeline, rows), masker, seed=0)
-        explanation = explainer(X, max_evals=PERMUTATIONS * (2 * X.shape[1] + 1), silent=True)
-    return ShapResult(np.asarray(explanation.values), float(np.ravel(explanation.base_values)[0]), exact)
+        values, base = yield from permutation_steps(score, few, X, PERMUTATIONS)
+    return ShapResult(values, base, exact)
 
 
-def enumerates(model: FusionModel) -> bool:
-    """Whether the columns' subsets have to be enumerated: the score is neither linear nor of trees."""
-    estimator = model.estimator_[-1]
-    return not (hasattr(estimator, "coef_") or hasattr(estimator, "estimators_"))
+def explain_mean_steps(
+    model: FusionModel, background: np.ndarray, columns: np.ndarray
+) -> Generator[str, None, ShapResult]:
+    """`explain_steps` of the mean score over members, of columns (members, n, d): the mean of the members' values."""
+    result = yield from explain_steps(model, background, columns.reshape(-1, columns.shape[-1]))
+    return replace(result, values=result.values.reshape(columns.shape).mean(axis=0))
 
 
-def compile_enumeration() -> None:
-    """Explain a sum of three columns, so that numba compiles shap's enumeration: seconds, once in a process."""
-    shap = import_shap()
-    masker = shap.maskers.Independent(np.zeros((2, 3)), max_samples=2)
-    run_to_end(_enumeration(shap, lambda rows: rows.sum(axis=1), masker, np.ones((1, 3))))
+def _evenly_spaced(rows: np.ndarray, most: int) -> np.ndarray:
+    return rows[np.unique(np.linspace(0, len(rows) - 1, most).round().astype(int))]
 
 
-def _enumeration(
-    shap: ModuleType, score: Callable[[np.ndarray], np.ndarray], masker: Any, X: np.ndarray
-) -> Generator[str, None, Any]:
-    """shap's exact explanation; the rows that it asks about, which depend on no score, are scored in several steps."""
-    evaluations = 2 ** X.shape[1] + 1
-    asked: list[np.ndarray] = []
-
-    def ask(rows: np.ndarray) -> np.ndarray:
-        asked.append(np.array(rows))
-        return np.zeros(len(rows))
-
-    shap.explainers.Exact(ask, masker)(X, max_evals=evaluations, silent=True)
-    answers = []
-    for rows in asked:
-        scores = []
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            if start:
-                yield f"evaluations from {start} of {len(rows)}"
-            scores.append(score(rows[start : start + ROWS_AT_ONCE]))
-        answers.append(np.concatenate(scores))
-    next_answer = iter(answers)
-    return shap.explainers.Exact(lambda _: next(next_answer), masker)(X, max_evals=evaluations, silent=True)
-
-
-def _linear(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:
+def _linear(model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:
     scaler, estimator = model.estimator_
     slopes = np.ravel(estimator.coef_) / scaler.scale_
     intercept = float(np.ravel(estimator.intercept_)[0] - slopes @ scaler.mean_)
-    masker = shap.maskers.Independent(background, max_samples=len(background))
-    explainer = shap.explainers.Linear((slopes, intercept), masker)
-    return ShapResult(np.asarray(explainer.shap_values(X)), float(explainer.expected_value))
+    centre = background.mean(axis=0)
+    return ShapResult(slopes * (X - centre), float(slopes @ centre) + intercept)
 
 
-def _trees(shap: ModuleType, model: FusionModel, background: np.ndarray, X: np.ndarray) -> ShapResult:
+def _tree_steps(model: FusionModel, background: np.ndarray, X: np.ndarray) -> Generator[str, None, ShapResult]:
     scaler, forest = model.estimator_
-    explainer = shap.explainers.Tree(
-        forest, scaler.transform(background), feature_perturbation="interventional", model_output="raw"
-    )
-    values = np.asarray(explainer.shap_values(scaler.transform(X)))
-    return ShapResult(values[..., 1], float(explainer.expected_value[1]))
+    flat = FlatForest.of(forest)
+    scaled = scaler.transform(background)
+    values = yield from forest_shapley_steps(flat, scaled, scaler.transform(X))
+    return ShapResult(values, float(flat.scores(scaled).mean()))
 
 
 def contribution_shares(values: np.ndarray) -> np.ndarray:

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from joblib import Parallel, delayed
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV, ParameterGrid, StratifiedGroupKFold
-from sklearn.pipeline import Pipeline
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
+from DeepRadScoreLib.archive import MEND
 from DeepRadScoreLib.errors import BundleError, TooFewPositivesError
-from DeepRadScoreLib.fusion.classifiers import (
-    CLASSIFIERS,
-    Search,
-    candidate,
-    fit_and_score,
-    fitted,
-    raw_score,
-    scores_of_forests,
-)
-from DeepRadScoreLib.fusion.storage import MEND, from_skops, to_skops
-from DeepRadScoreLib.statistics.auc import youden_threshold
+from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search, candidate, fitted, pipeline_score, raw_score
+from DeepRadScoreLib.fusion.fitted_checks import check_fitted
+from DeepRadScoreLib.fusion.folds import Fold, ScaledFolds
+from DeepRadScoreLib.fusion.search import best_settings, scores_of_folds
+from DeepRadScoreLib.fusion.storage import from_skops, to_skops
+from DeepRadScoreLib.statistics.auc import roc_area, youden_threshold
+from DeepRadScoreLib.statistics.folds import stratified_group_folds
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
 
 NO_SIGNAL_THRESHOLD = 0.5
-Fold = tuple[np.ndarray, np.ndarray]
 MAX_FOLD_TRIES = 20
 
 
@@ -43,8 +35,8 @@ class FusionModel(ClassifierMixin, BaseEstimator):
 
     Each classifier is tuned by one search over `folds` folds; the tuned ones are compared by `repeats` x `folds` folds,
     and the best by mean AUC (the first in `classifiers` on a tie) is refitted on all cases. Its out-of-fold scores of
-    that comparison give Platt's calibration and Youden's threshold. All folds are stratified and grouped by patient;
-    where the rarer class has fewer patients than `folds` there are fewer.
+    that comparison give Platt's calibration and Youden's threshold, to which each patient counts alike. All folds are
+    stratified and grouped by patient; where the rarer class has fewer patients than `folds` there are fewer.
 
     Parameters
     ----------
@@ -60,7 +52,7 @@ class FusionModel(ClassifierMixin, BaseEstimator):
     slope_, intercept_: of the calibration.
     no_signal_: the out-of-fold scores do not rise with the label (slope <= 0): the model knows nothing, every
         probability is the prevalence, and the threshold is 0.5.
-    prevalence_: share of positives in training.
+    prevalence_: share of positives in training, where each patient counts alike.
     oof_score_: (n,) calibrated out-of-fold probability of each training case, mean over the repeats.
     threshold_: "positive" from this probability on; from the out-of-fold probabilities of all repeats.
     """
@@ -96,15 +88,20 @@ class FusionModel(ClassifierMixin, BaseEstimator):
         if not np.ptp(X, axis=0).any():
             raise ValueError("every column is constant, there is nothing to learn from")
         groups = np.arange(len(label)) if groups is None else column_or_1d(groups)
-        tuning = grouped_folds(label, groups, self.folds, (self.seed, 0))
-        comparing = [grouped_folds(label, groups, self.folds, (self.seed, 1 + r)) for r in range(self.repeats)]
-        scores, self.best_params_, self.cv_auc_, tuned = {}, {}, {}, {}
-        for name in self.classifiers:
-            tuned[name], self.best_params_[name] = self._tune(name, X, label, tuning)
-            scores[name], self.cv_auc_[name] = self._compare(tuned[name], X, label, comparing)
+        repeats = [grouped_folds(label, groups, self.folds, (self.seed, number)) for number in range(self.repeats + 1)]
+        tuning, comparing = ScaledFolds.of(X, label, repeats[:1]), ScaledFolds.of(X, label, repeats[1:])
+        results = Parallel(n_jobs=self.n_jobs)(
+            delayed(self._tune_and_compare)(name, tuning, comparing) for name in self.classifiers
+        )
+        self.best_params_, scores, self.cv_auc_ = (
+            dict(zip(self.classifiers, each, strict=True)) for each in zip(*results, strict=True)
+        )
         self.classifier_ = max(self.classifiers, key=lambda name: float(self.cv_auc_[name].mean()))
-        self.estimator_ = fitted(clone(tuned[self.classifier_]), X, label)
-        self._calibrate(label, scores[self.classifier_])
+        pipeline, _ = candidate(self.classifier_, self.seed)
+        best = self.best_params_[self.classifier_]
+        pipeline.set_params(**{f"estimator__{key}": value for key, value in best.items()})
+        self.estimator_ = fitted(pipeline, X, label)
+        self._calibrate(label, comparing.by_case(scores[self.classifier_]), shares_of_patients(groups))
         return self
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:
@@ -117,8 +114,22 @@ class FusionModel(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Calibrated probabilities (n, 2) of `classes_`."""
-        positive = self._probability(self.decision_function(X))
+        positive = self.calibrated(self.decision_function(X))
         return np.column_stack([1.0 - positive, positive])
+
+    def member_scores(self, members: np.ndarray) -> np.ndarray:
+        """Raw scores (m, n) of n cases whose columns are known from m members (folds), (m, n, d)."""
+        return pipeline_score(self.estimator_, members.reshape(-1, members.shape[-1])).reshape(members.shape[:2])
+
+    def calibrated(self, scores: np.ndarray) -> np.ndarray:
+        """The calibrated probability of the positive class of raw scores, of the same shape."""
+        if self.no_signal_:
+            return np.full(scores.shape, self.prevalence_)
+        return expit(self.log_odds(scores))
+
+    def log_odds(self, scores: np.ndarray) -> np.ndarray:
+        """The calibrated log-odds of raw scores, of the same shape; what they say where there is a signal."""
+        return self.slope_ * scores + self.intercept_
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Class (n,) at `threshold_`."""
@@ -132,10 +143,16 @@ class FusionModel(ClassifierMixin, BaseEstimator):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FusionModel:
-        """Read what `to_bytes` wrote. Raises BundleError for damaged bytes and for a type outside the closed list."""
+        """Read what `to_bytes` wrote.
+
+        Raises
+        ------
+        BundleError: damaged bytes, a type outside the closed list, or a state that no fitted model has.
+        """
         model = from_skops(data)
         if not isinstance(model, cls):
             raise BundleError(f'the stored object is a "{type(model).__name__}", not a fused model', mend=MEND)
+        check_fitted(model)
         return model
 
     def __sklearn_tags__(self) -> Tags:
@@ -152,56 +169,26 @@ class FusionModel(ClassifierMixin, BaseEstimator):
             raise ValueError("a classifier cannot be trained when only one class is present")
         return label
 
-    def _tune(self, name: str, X: np.ndarray, y: np.ndarray, folds: list[Fold]) -> tuple[Pipeline, dict[str, Any]]:
-        pipeline, grid = candidate(name, self.seed, self.search)
-        if len(ParameterGrid(grid)) == 1:
-            best = dict(next(iter(ParameterGrid(grid))))
-        elif name == "RF":
-            best = self._tune_forest(pipeline, grid[0], X, y, folds)
-        else:
-            best = GridSearchCV(pipeline, grid, scoring="roc_auc", cv=folds, refit=False, n_jobs=self.n_jobs)
-            best = dict(best.fit(X, y).best_params_)
-        return pipeline.set_params(**best), {key.removeprefix("estimator__"): best[key] for key in best}
+    def _tune_and_compare(
+        self, name: str, tuning: ScaledFolds, comparing: ScaledFolds
+    ) -> tuple[dict[str, Any], list[np.ndarray], np.ndarray]:
+        """A classifier's best hyper-parameters, and with these its scores and its AUC of each fold."""
+        best = best_settings(name, self.search, tuning.folds, tuning.truths, self.seed)
+        scores = scores_of_folds(name, best, comparing.folds, self.seed)
+        return best, scores, np.array([roc_area(*each) for each in zip(comparing.truths, scores, strict=True)])
 
-    def _tune_forest(
-        self, pipeline: Pipeline, grid: dict[str, list[int]], X: np.ndarray, y: np.ndarray, folds: list[Fold]
-    ) -> dict[str, int]:
-        """The result of `GridSearchCV`, from one forest per fold: a smaller forest is its first trees."""
-        ((parameter, sizes),) = grid.items()
-        scores = Parallel(n_jobs=self.n_jobs)(
-            delayed(scores_of_forests)(clone(pipeline), X, y, train, test, sizes) for train, test in folds
-        )
-        aucs = [[roc_auc_score(y[test], row) for row in rows] for (_, test), rows in zip(folds, scores, strict=True)]
-        return {parameter: sizes[int(np.mean(aucs, axis=0).argmax())]}
-
-    def _compare(
-        self, pipeline: Pipeline, X: np.ndarray, y: np.ndarray, repeats: list[list[Fold]]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Out-of-fold scores (repeats, n) and the AUC of each fold, (repeats x folds,)."""
-        folds = [(repeat, *fold) for repeat, folds in enumerate(repeats) for fold in folds]
-        left_out = Parallel(n_jobs=self.n_jobs)(
-            delayed(fit_and_score)(clone(pipeline), X, y, train, test) for _, train, test in folds
-        )
-        scores = np.empty((len(repeats), len(y)))
-        for (repeat, _, test), values in zip(folds, left_out, strict=True):
-            scores[repeat, test] = values
-        aucs = [roc_auc_score(y[test], values) for (_, _, test), values in zip(folds, left_out, strict=True)]
-        return scores, np.array(aucs)
-
-    def _calibrate(self, y: np.ndarray, scores: np.ndarray) -> None:
-        self.prevalence_ = float(y.mean())
-        self.slope_, self.intercept_ = platt(y, scores)
+    def _calibrate(self, y: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> None:
+        self.prevalence_ = float(np.average(y, weights=weights))
+        self.slope_, self.intercept_ = platt(y, scores, weights)
         self.no_signal_ = self.slope_ <= 0
-        probabilities = self._probability(scores)
+        probabilities = self.calibrated(scores)
         self.oof_score_ = probabilities.mean(axis=0)
+        repeats = len(scores)
         self.threshold_ = (
-            NO_SIGNAL_THRESHOLD if self.no_signal_ else youden_threshold(np.tile(y, len(scores)), probabilities.ravel())
+            NO_SIGNAL_THRESHOLD
+            if self.no_signal_
+            else youden_threshold(np.tile(y, repeats), probabilities.ravel(), np.tile(weights, repeats))
         )
-
-    def _probability(self, scores: np.ndarray) -> np.ndarray:
-        if self.no_signal_:
-            return np.full(scores.shape, self.prevalence_)
-        return sigmoid(scores, self.slope_, self.intercept_)
 
 
 def grouped_folds(y: np.ndarray, groups: np.ndarray, n_splits: int, seed: tuple[int, ...]) -> list[Fold]:
@@ -221,11 +208,8 @@ def grouped_folds(y: np.ndarray, groups: np.ndarray, n_splits: int, seed: tuple[
     for splits in range(min(n_splits, rarest), 1, -1):
         for attempt in range(MAX_FOLD_TRIES):
             state = int(np.random.default_rng([*seed, attempt]).integers(2**31))
-            splitter = StratifiedGroupKFold(splits, shuffle=True, random_state=state)
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-                folds = list(splitter.split(np.zeros(len(y)), y, groups))
-            if all(len(np.unique(y[rows])) == 2 for fold in folds for rows in fold):
+            folds = stratified_group_folds(y, groups, splits, state)
+            if all(0 < y[rows].sum() < len(rows) for fold in folds for rows in fold):
                 return folds
     raise TooFewPositivesError(
         f"the rarer class has {rarest} patient(s), too few for two folds with both classes",
@@ -233,7 +217,13 @@ def grouped_folds(y: np.ndarray, groups: np.ndarray, n_splits: int, seed: tuple[
     )
 
 
-def platt(y: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+def shares_of_patients(groups: np.ndarray) -> np.ndarray:
+    """Weight of each case (n,): 1 over the number of its patient's cases. `groups`: patient of each case, (n,)."""
+    _, of_case, cases = np.unique(groups, return_inverse=True, return_counts=True)
+    return 1.0 / cases[of_case]
+
+
+def platt(y: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
     """Slope and intercept of Platt's sigmoid, probability = 1 / (1 + exp(-(slope * score + intercept))).
 
     The targets are Platt's (N+ + 1) / (N+ + 2) and 1 / (N- + 2), so that perfectly separated scores get a finite slope
@@ -243,6 +233,7 @@ def platt(y: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
     ----------
     y: 0 or 1, (n,).
     scores: out-of-fold scores, (n,) or (repeats, n); each repeat counts alike, and together they count as n cases.
+    weights: how much each case counts, (n,); None: 1.
 
     A slope of zero (constant scores) or below says that the scores know nothing of y.
     """
@@ -250,18 +241,15 @@ def platt(y: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
     centre, spread = float(scores.mean()), float(scores.std())
     if not spread > 0:
         return 0.0, 0.0
-    target = np.where(y == 1, (y.sum() + 1.0) / (y.sum() + 2.0), 1.0 / (len(y) - y.sum() + 2.0))
+    weights = np.ones(len(y)) if weights is None else weights
+    positive, negative = weights @ (y == 1), weights @ (y == 0)
+    target = np.where(y == 1, (positive + 1.0) / (positive + 2.0), 1.0 / (negative + 2.0))
     column = ((scores - centre) / spread).reshape(-1, 1)
-    weight = np.tile(target, len(scores))
     logistic = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10).fit(
         np.vstack([column, column]),
         np.repeat([1, 0], len(column)),
-        sample_weight=np.concatenate([weight, 1.0 - weight]) / len(scores),
+        sample_weight=np.concatenate([np.tile(weights * each, len(scores)) for each in (target, 1.0 - target)])
+        / len(scores),
     )
     slope = float(logistic.coef_[0, 0]) / spread
     return slope, float(logistic.intercept_[0]) - slope * centre
-
-
-def sigmoid(scores: np.ndarray, slope: float, intercept: float) -> np.ndarray:
-    """The calibrated probability of each score, of the same shape."""
-    return expit(slope * scores + intercept)

@@ -10,14 +10,32 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from DeepRadScoreLib.archive import DAMAGED, MEND, checked_parts, read_part
 from DeepRadScoreLib.errors import BundleError
+from DeepRadScoreLib.json_text import parse_json
 
-MEND = "use a bundle from a source you trust, or train the model again"
 SCHEMA = "schema.json"
+MAX_PARTS = 100_000
+MAX_TREE_COLUMNS = 1000
+UNREADABLE = (
+    *DAMAGED,
+    *(
+        AttributeError,
+        ArithmeticError,
+        AssertionError,
+        ImportError,
+        LookupError,
+        MemoryError,
+        RecursionError,
+        TypeError,
+    ),
+)
+"""What skops raises for a schema that it does not understand."""
 FIRST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 TRUSTED_TYPES: frozenset[str] = frozenset(
@@ -51,7 +69,7 @@ def to_skops(model: Any) -> bytes:
     import skops.io
 
     data = skops.io.dumps(model)
-    _refuse_foreign_types(data)
+    _trusted_types(data)
     return _canonical(data)
 
 
@@ -64,14 +82,12 @@ def from_skops(data: bytes) -> Any:
     """
     import skops.io
 
-    _refuse_foreign_types(data)
+    types = _trusted_types(data)
     try:
-        ours = sorted(set(skops.io.get_untrusted_types(data=data)) & TRUSTED_TYPES)
-        return skops.io.loads(data, trusted=ours)
-    except (AttributeError, EOFError, ImportError, LookupError, OSError, TypeError, ValueError) as error:
-        raise BundleError(f"the stored classifier cannot be read ({error})", mend=MEND) from error
-    except zipfile.BadZipFile as error:
-        raise BundleError(f"the stored classifier is damaged ({error})", mend=MEND) from error
+        return skops.io.loads(data, trusted=sorted(types))
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())[:200]
+        raise BundleError(f"the stored classifier cannot be read ({reason})", mend=MEND) from error
 
 
 def types_in(data: bytes) -> set[str]:
@@ -80,26 +96,68 @@ def types_in(data: bytes) -> set[str]:
 
 
 def _schema(data: bytes) -> Any:
+    """The schema of an archive whose parts have plain names and sizes, and whose arrays are as long as they say."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return json.loads(archive.read(SCHEMA))
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
+            parts = {part.filename: read_part(archive, part) for part in checked_parts(archive, len(data), MAX_PARTS)}
+        schema = parse_json(parts.pop(SCHEMA), SCHEMA)
+    except BundleError:
+        raise
+    except DAMAGED as error:
         raise BundleError("the stored classifier is not a whole skops archive", mend=MEND) from error
+    for name, content in parts.items():
+        _check_array_length(name, content)
+    for tree in _nodes(schema):
+        if tree.get("__loader__") == "TreeNode" or tree.get("__class__") == "Tree":
+            _check_tree_arguments(tree)
+    return schema
+
+
+def _check_array_length(name: str, content: bytes) -> None:
+    """Refuse a .npy file that is none, holds objects, or promises more values than it has."""
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        whole = not dtype.hasobject and prod(shape) * dtype.itemsize == len(content) - stream.tell()
+    except (ValueError, EOFError, OverflowError, RecursionError, MemoryError) as error:
+        raise BundleError(f'its part "{name}" is not an array', mend=MEND) from error
+    if not whole:
+        raise BundleError(f'the array in its part "{name}" has not the length that it says', mend=MEND)
+
+
+def _check_tree_arguments(tree: dict[str, Any]) -> None:
+    """Refuse a decision tree of several outputs: its constructor reads as many numbers of classes as it is told."""
+    try:
+        columns, classes, outputs = tree["__reduce__"]["args"]["content"]
+        told = (int(columns["content"]), classes["__loader__"], outputs["content"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError("the stored classifier holds a Tree that cannot be read", mend=MEND) from error
+    if not 0 < told[0] <= MAX_TREE_COLUMNS or told[1:] != ("NdArrayNode", "1"):
+        raise BundleError("the stored classifier holds a Tree of other columns or outputs", mend=MEND)
 
 
 def _nodes(value: Any) -> Iterator[dict[str, Any]]:
     """Every dictionary of the schema that names a type, in document order."""
-    if isinstance(value, dict) and value.keys() & {"__module__", "__class__", "__loader__"}:
-        yield value
-    if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _nodes(inner)
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            if found.keys() & {"__module__", "__class__", "__loader__"}:
+                yield found
+            waiting += reversed(found.values())
+        elif isinstance(found, list):
+            waiting += reversed(found)
 
 
-def _refuse_foreign_types(data: bytes) -> None:
-    foreign = sorted(types_in(data) - TRUSTED_TYPES)
+def _trusted_types(data: bytes) -> set[str]:
+    """Those that an archive asks for. Raises BundleError if one is not in `TRUSTED_TYPES`."""
+    types = types_in(data)
+    foreign = sorted(types - TRUSTED_TYPES)
     if foreign:
-        raise BundleError(f'the stored classifier holds the untrusted type "{foreign[0]}"', mend=MEND)
+        raise BundleError(f'the stored classifier holds the untrusted type "{foreign[0][:200]}"', mend=MEND)
+    return types
 
 
 def _canonical(data: bytes) -> bytes:

@@ -1,22 +1,26 @@
-"""Step 1: from files to the regions of interest of one case."""
+"""Step 1: from files to the regions of interest of one case. The names in `__all__` are imported when they are used."""
 
 from __future__ import annotations
 
-from DeepRadScoreLib.imaging.carriers import Case, DeepPatch, PreparedCase, QualityNote
-from DeepRadScoreLib.imaging.describe import describe_image
-from DeepRadScoreLib.imaging.files import read_image
-from DeepRadScoreLib.imaging.preparing import lattice_regions, prepare, prepare_steps
-from DeepRadScoreLib.imaging.reading import (
-    anonymous_case_id,
-    case_from_images,
-    case_from_segments,
-    lung_on_grid,
-    masks_from_segments,
-    read_case,
-)
-from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
-from DeepRadScoreLib.imaging.segments import MaskContent, Segment
-from DeepRadScoreLib.imaging.shuffling import shuffled_voxels
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.imaging.carriers import Case, DeepPatch, PreparedCase, QualityNote
+    from DeepRadScoreLib.imaging.describe import describe_image
+    from DeepRadScoreLib.imaging.files import read_image
+    from DeepRadScoreLib.imaging.preparing import lattice_regions, prepare, prepare_steps
+    from DeepRadScoreLib.imaging.reading import (
+        anonymous_case_id,
+        case_from_images,
+        case_from_segments,
+        lung_on_grid,
+        masks_from_segments,
+        read_case,
+    )
+    from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
+    from DeepRadScoreLib.imaging.segments import MaskContent, Segment
+    from DeepRadScoreLib.imaging.shuffling import shuffled_voxels
 
 __all__ = [
     "Case",
@@ -40,3 +44,42 @@ __all__ = [
     "read_image",
     "shuffled_voxels",
 ]
+_MODULES = {
+    "carriers": (
+        "Case",
+        "DeepPatch",
+        "PreparedCase",
+        "QualityNote",
+    ),
+    "describe": ("describe_image",),
+    "files": ("read_image",),
+    "preparing": (
+        "lattice_regions",
+        "prepare",
+        "prepare_steps",
+    ),
+    "reading": (
+        "anonymous_case_id",
+        "case_from_images",
+        "case_from_segments",
+        "lung_on_grid",
+        "masks_from_segments",
+        "read_case",
+    ),
+    "regions": (
+        "deep_patch",
+        "peritumoral_shell",
+    ),
+    "segments": (
+        "MaskContent",
+        "Segment",
+    ),
+    "shuffling": ("shuffled_voxels",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import SimpleITK as sitk
 
+from DeepRadScoreLib.imaging.acquisition import UNKNOWN, Acquisition
 from DeepRadScoreLib.models import Preprocessing
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Case:
     lung: uint8 image of 0 and 1 on the same grid to which the shell is confined, or None.
     notes: remarks from reading it.
     source: the headers of the CT where it was read from DICOM.
+    acquisition: what these headers tell of the scan; nothing for other files.
+    mask_ml: volume of the tumour mask in mL where it was drawn on another grid than the CT's, else None.
     """
 
     case_id: str
@@ -58,6 +61,8 @@ class Case:
     lung: sitk.Image | None = None
     notes: tuple[QualityNote, ...] = ()
     source: SourceSeries | None = field(default=None, repr=False, compare=False)
+    acquisition: Acquisition = UNKNOWN
+    mask_ml: float | None = None
 
     def __repr__(self) -> str:
         size, spacing = (
@@ -72,7 +77,11 @@ class Case:
             return None if mask is None else change(mask)
 
         return replace(
-            self, tumour=change(self.tumour), other_tumours=changed(self.other_tumours), lung=changed(self.lung)
+            self,
+            tumour=change(self.tumour),
+            other_tumours=changed(self.other_tumours),
+            lung=changed(self.lung),
+            mask_ml=None,
         )
 
 
@@ -112,6 +121,8 @@ class PreparedCase:
     patch: the deep patch.
     slice_ct, slice_tumour: the whole native slice of the patch (n x m x 1, HU; uint8), for display.
     quality: all remarks, from reading on.
+    acquisition: that of the case.
+    mask_ml: volume of the tumour mask in mL on the grid that it was drawn on; None: not known.
     """
 
     case_id: str
@@ -124,6 +135,8 @@ class PreparedCase:
     slice_ct: sitk.Image = field(repr=False)
     slice_tumour: sitk.Image = field(repr=False)
     quality: tuple[QualityNote, ...]
+    acquisition: Acquisition = UNKNOWN
+    mask_ml: float | None = None
 
     def volume_ml(self, region: Literal["tumour", "peritumoral"]) -> float:
         """Volume of a region on the 1 mm lattice, in mL."""

@@ -8,8 +8,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from DeepRadScoreLib.imaging.files import read_image
+from DeepRadScoreLib.imaging.label_names import label_names
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL, is_synthetic
 from DeepRadScoreLib.imaging.segments import mask_content
+from DeepRadScoreLib.numerals import counted
 
 
 def describe_image(path: Path) -> dict[str, str]:
@@ -31,9 +33,9 @@ def describe_image(path: Path) -> dict[str, str]:
     values = sitk.GetArrayViewFromImage(image)
     lines["values"] = f"{values.min():g} to {values.max():g}"
     if np.issubdtype(values.dtype, np.integer) and values.min() >= 0 and 0 < values.max() < 256:
-        content = mask_content(image, where=path)
+        content = mask_content(image, where=path, names=label_names(path))
         volume = float(np.prod(image.GetSpacing())) / 1000.0
         for segment in content.segments:
             voxels = int(sitk.GetArrayFromImage(content.binary(segment)).sum())
-            lines[segment.name] = f"{voxels} voxels, {voxels * volume:.2f} mL"
+            lines[segment.name] = f"{counted(voxels, 'voxel')}, {voxels * volume:.2f} mL"
     return lines

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import SimpleITK as sitk
 
-from DeepRadScoreLib.errors import MissingPackageError, RegionError
+from DeepRadScoreLib.errors import RegionError
 from DeepRadScoreLib.imaging.carriers import Case
-from DeepRadScoreLib.imaging.geometry import direction_of, index_box, nearest_index, to_lps, with_geometry
+from DeepRadScoreLib.imaging.geometry import nearest_index, with_geometry
+from DeepRadScoreLib.imaging.lps import LpsImage
+from DeepRadScoreLib.imaging.pyradiomics_grid import ct_on_pyradiomics_grid
+from DeepRadScoreLib.imaging.spline import interpolate_steps
+from DeepRadScoreLib.progress import run_to_end
 
 MARGIN_MM = 10.0
 SUPPORT_VOXELS = 16
@@ -49,32 +53,20 @@ class Lattice:
         return (self.direction @ np.array(self.first, dtype=float)).tolist()
 
 
-def in_lps_order(case: Case) -> Case:
-    """The case with all its images in LPS order and with rounded geometry (method: canonical frame, 1)."""
-    return replace(case.change_masks(to_lps), ct=to_lps(case.ct))
-
-
-def voxel_centres(image: sitk.Image) -> list[np.ndarray]:
-    """Positions of the voxel centres along each of the image's axes x, y, z, in mm from the world's origin."""
-    start = direction_of(image).T @ np.array(image.GetOrigin())
-    return [start[a] + image.GetSpacing()[a] * np.arange(image.GetSize()[a]) for a in range(3)]
-
-
-def canonical_lattice(tumour: sitk.Image, shell_mm: float) -> Lattice:
-    """The lattice of a tumour mask in LPS order (method: canonical frame, 2).
+def canonical_lattice(tumour: LpsImage, shell_mm: float) -> Lattice:
+    """The lattice of a tumour mask (method: canonical frame, 2).
 
     From the tumour voxels' outermost centres less (shell + 10 mm) to plus (shell + 10 mm), cut at the first and last
     voxel centres of the image.
 
     Raises
     ------
-    RegionError: no whole-mm point lies inside the image (an image of one slice).
+    RegionError: no whole-mm point lies inside the image (an image of one slice), or the tumour has no voxel.
     """
-    box = index_box(sitk.GetArrayViewFromImage(tumour))
-    if box is None:
+    if tumour.box is None:
         raise RegionError("the tumour mask is empty", mend="outline the tumour")
     first, last = [], []
-    for centres, low, high in zip(voxel_centres(tumour), box[0][::-1], box[1][::-1], strict=True):
+    for centres, low, high in zip(tumour.centres, *(index[::-1] for index in tumour.box), strict=True):
         reach = shell_mm + MARGIN_MM
         first.append(math.ceil(max(centres[low] - reach, centres[0]) - END_TOLERANCE_MM))
         last.append(math.floor(min(centres[high] + reach, centres[-1]) + END_TOLERANCE_MM))
@@ -82,90 +74,62 @@ def canonical_lattice(tumour: sitk.Image, shell_mm: float) -> Lattice:
         raise RegionError(
             "the CT is too thin around the tumour for a 1 mm image", mend="give the whole CT series, not one slice"
         )
-    return Lattice(tuple(first), tuple(last), direction_of(tumour))
+    return Lattice(tuple(first), tuple(last), tumour.direction)
 
 
-def ct_on_lattice(ct: sitk.Image, lattice: Lattice) -> sitk.Image:
-    """The CT (LPS order) on the lattice: int16, whole HU, by float64 cubic B-spline.
+def ct_on_lattice(ct: LpsImage, lattice: Lattice) -> sitk.Image:
+    """All steps of `ct_on_lattice_steps`."""
+    return run_to_end(ct_on_lattice_steps(ct, lattice))
+
+
+def ct_on_lattice_steps(ct: LpsImage, lattice: Lattice) -> Generator[str, None, sitk.Image]:
+    """The CT on the lattice: int16, whole HU, by float64 cubic B-spline; yields the axis that comes next.
 
     The spline sees 16 native voxels beyond the lattice on each side where they exist; values are rounded to 1e-4 HU,
     then half up (method: canonical frame, 2).
     """
-    bounds = []
-    for centres, first, last, step in zip(voxel_centres(ct), lattice.first, lattice.last, ct.GetSpacing(), strict=True):
-        low = math.floor((first - centres[0]) / step) - SUPPORT_VOXELS
-        high = math.ceil((last - centres[0]) / step) + SUPPORT_VOXELS
-        bounds.append(slice(max(low, 0), min(high, len(centres) - 1) + 1))
-    resampled = sitk.Resample(
-        sitk.Cast(ct[bounds[0], bounds[1], bounds[2]], sitk.sitkFloat64),
-        lattice.size,
-        sitk.Transform(),
-        sitk.sitkBSpline,
-        lattice.origin,
-        (1.0, 1.0, 1.0),
-        lattice.direction.ravel().tolist(),
-        0.0,
-        sitk.sitkFloat64,
-    )
-    whole = np.floor(np.round(sitk.GetArrayViewFromImage(resampled), 4) + 0.5)
+    box, points = [], []
+    for centres, first, last, step in zip(ct.centres, lattice.first, lattice.last, ct.spacing, strict=True):
+        low = max(math.floor((first - centres[0]) / step) - SUPPORT_VOXELS, 0)
+        high = min(math.ceil((last - centres[0]) / step) + SUPPORT_VOXELS, len(centres) - 1)
+        box.append(slice(low, high + 1))
+        points.append((np.arange(first, last + 1) - centres[0]) / step - low)
+    hu = yield from interpolate_steps(ct.voxels[tuple(box[::-1])], points[::-1])
     limits = np.iinfo(np.int16)
-    return lattice.wrap(np.clip(whole, limits.min, limits.max).astype(np.int16))
+    for plane in hu:
+        np.clip(np.floor(np.round(plane, 4) + 0.5), limits.min, limits.max, out=plane)
+    return lattice.wrap(hu.astype(np.int16))
 
 
-def mask_on_lattice(mask: sitk.Image, lattice: Lattice) -> sitk.Image:
-    """A mask (LPS order) on the lattice by nearest neighbour, the higher index at equal distance: uint8."""
+def mask_on_lattice(mask: LpsImage, lattice: Lattice) -> sitk.Image:
+    """A mask on the lattice by nearest neighbour, the higher index at equal distance: uint8."""
     rows = [
         np.clip(nearest_index((np.arange(first, last + 1) - centres[0]) / step), 0, len(centres) - 1)
-        for centres, first, last, step in zip(
-            voxel_centres(mask), lattice.first, lattice.last, mask.GetSpacing(), strict=True
-        )
+        for centres, first, last, step in zip(mask.centres, lattice.first, lattice.last, mask.spacing, strict=True)
     ]
-    values = sitk.GetArrayViewFromImage(mask)[np.ix_(rows[2], rows[1], rows[0])]
-    return lattice.wrap((values != 0).astype(np.uint8))
+    low = [int(indices[0]) for indices in rows]
+    x, y, z = (indices - indices[0] for indices in rows)
+    part = mask.voxels[tuple(slice(a, int(b[-1]) + 1) for a, b in zip(low[::-1], rows[::-1], strict=True))] != 0
+    return lattice.wrap(part[:, :, x][:, y][z].view(np.uint8))
 
 
 def masks_on_lattice(case: Case, lattice: Lattice) -> Case:
-    """The case with its masks (LPS order) on the lattice, see `mask_on_lattice`; its CT is not changed."""
-    return case.change_masks(partial(mask_on_lattice, lattice=lattice))
-
-
-def canonical_frame(case: Case, shell_mm: float) -> Case:
-    """A case in LPS order, resampled to its canonical lattice: CT in int16, masks in uint8.
-
-    Raises
-    ------
-    RegionError: as `canonical_lattice`.
-    """
-    lattice = canonical_lattice(case.tumour, shell_mm)
-    return replace(masks_on_lattice(case, lattice), ct=ct_on_lattice(case.ct, lattice))
+    """The case with its masks on the lattice, see `mask_on_lattice`; its CT is not changed."""
+    return case.change_masks(lambda mask: mask_on_lattice(LpsImage.of(mask), lattice))
 
 
 def pyradiomics_frame(case: Case, shell_mm: float) -> Case:
-    """A case exactly as stored, resampled to pyradiomics' 1 mm grid: CT in its pixel type, masks in uint8.
+    """A case exactly as stored on pyradiomics' 1 mm grid: CT in its pixel type, masks in uint8.
 
-    `radiomics.imageoperations.resampleImage` with [1, 1, 1] mm, sitkBSpline and padDistance 10 (more where the shell
-    is thicker); masks but the tumour by ITK's nearest neighbour.
+    The grid reaches 10 voxels beyond the tumour, more where the shell is thicker (see `ct_on_pyradiomics_grid`); masks
+    by ITK's nearest neighbour.
 
     Raises
     ------
-    MissingPackageError: pyradiomics is not installed.
-    RegionError: pyradiomics refuses the region.
+    RegionError: the tumour has no voxel.
     """
-    try:
-        from radiomics import imageoperations
-    except ImportError as error:
-        raise MissingPackageError(
-            "pyradiomics is not installed", where="--preprocessing pyradiomics", mend="pip install pyradiomics-bhklab"
-        ) from error
-    mask = sitk.Cast(case.tumour != 0, sitk.sitkUInt32)
-    pad = max(int(MARGIN_MM), math.ceil(shell_mm))
-    try:
-        image, tumour = imageoperations.resampleImage(
-            case.ct, mask, resampledPixelSpacing=[1, 1, 1], interpolator="sitkBSpline", padDistance=pad, label=1
-        )
-    except ValueError as error:
-        raise RegionError(f"pyradiomics cannot use the region: {error}", where=case.case_id) from error
+    ct = ct_on_pyradiomics_grid(case.ct, case.tumour, max(int(MARGIN_MM), math.ceil(shell_mm)))
     resampled = case.change_masks(
-        lambda mask: sitk.Resample(mask, image, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
+        lambda mask: sitk.Resample(mask, ct, sitk.Transform(), sitk.sitkNearestNeighbor, 0, sitk.sitkUInt8)
     )
-    return replace(resampled, ct=image, tumour=sitk.Cast(tumour, sitk.sitkUInt8))
+    return replace(resampled, ct=ct)

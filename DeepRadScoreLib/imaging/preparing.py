@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import Case, PreparedCase, Preprocessing
-from DeepRadScoreLib.imaging.frame import (
-    canonical_frame,
-    canonical_lattice,
-    in_lps_order,
-    masks_on_lattice,
-    pyradiomics_frame,
-)
-from DeepRadScoreLib.imaging.geometry import index_box, to_lps
-from DeepRadScoreLib.imaging.quality import case_notes, patch_notes, region_notes, shell_notes
-from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
-from DeepRadScoreLib.progress import run_to_end
+from DeepRadScoreLib.imaging.frame import canonical_lattice, ct_on_lattice_steps, masks_on_lattice, pyradiomics_frame
+from DeepRadScoreLib.imaging.geometry import index_box
+from DeepRadScoreLib.imaging.lps import LpsCase, LpsImage
+from DeepRadScoreLib.imaging.placement import placement_notes
+from DeepRadScoreLib.imaging.quality import case_notes, patch_notes, region_notes, shell_notes, volume_notes
+from DeepRadScoreLib.imaging.regions import lps_patch, peritumoral_shell
+from DeepRadScoreLib.numerals import counted
+from DeepRadScoreLib.progress import map_steps, run_to_end
 
 MAX_SHELL_MM = 20.0
 MIN_VOXELS = 8
+RESAMPLING = "Resampling the CT to 1 mm"
 
 
 def prepare(
@@ -40,33 +38,42 @@ def prepare_steps(
 
     Parameters
     ----------
-    preprocessing: "canonical" (method: canonical frame) or "pyradiomics" (resampled by it from the case as stored).
+    preprocessing: "canonical" (method: canonical frame) or "pyradiomics" (its own grid of the case as stored).
     shell_mm: thickness of the peritumoral shell, over 0 and at most 20 mm.
 
     Raises
     ------
     InputError: an option out of range.
-    RegionError: a region that is too small for pyradiomics, or a shell of which nothing is left.
+    RegionError: a region that is too small for pyradiomics, a shell of which nothing is left, or a mask outside the
+        body, on air or on bone.
     """
     _check_options(preprocessing, shell_mm)
     yield "Putting the CT in order"
-    lps = in_lps_order(case)
-    yield "Resampling the CT to 1 mm"
+    lps = LpsCase.of(case)
     if preprocessing == Preprocessing.CANONICAL:
-        resampled = canonical_frame(lps, shell_mm)
+        lattice = canonical_lattice(lps.tumour, shell_mm)
+        resampled = masks_on_lattice(case, lattice)
+        ct = yield from map_steps(ct_on_lattice_steps(lps.ct, lattice), lambda axis: f"{RESAMPLING} along {axis}")
+        resampled = replace(resampled, ct=ct)
     else:
+        yield RESAMPLING
         resampled = pyradiomics_frame(case, shell_mm)
     yield "Drawing the peritumoral shell"
     shells = _shells(resampled, shell_mm)
+    yield "Checking where the mask lies"
+    placement = tuple(placement_notes(lps, resampled, shells.final))
     yield "Cutting the deep patch"
-    patch = deep_patch(lps)
+    patch = lps_patch(lps)
     k = patch.centre_ijk[2]
     yield "Checking the quality"
+    mask_ml = lps.tumour.volume_ml if case.mask_ml is None else case.mask_ml
     quality = (
         *case.notes,
-        *case_notes(lps, shell_mm),
+        *case_notes(lps, shell_mm, mask_ml),
         *shell_notes(shells.whole, shells.without_others, shells.final, lung=case.lung is not None),
         *patch_notes(lps, patch),
+        *placement,
+        *volume_notes(lps, mask_ml, LpsImage.of(resampled.tumour).volume_ml),
         *region_notes(resampled.ct, resampled.tumour, shells.final),
     )
     return PreparedCase(
@@ -77,9 +84,11 @@ def prepare_steps(
         tumour=resampled.tumour,
         peritumoral=shells.final,
         patch=patch,
-        slice_ct=lps.ct[:, :, k : k + 1],
-        slice_tumour=lps.tumour[:, :, k : k + 1],
+        slice_ct=lps.ct.wrap(lps.ct.voxels[k : k + 1], (0, 0, k)),
+        slice_tumour=lps.tumour.wrap(lps.tumour.voxels[k : k + 1], (0, 0, k)),
         quality=quality,
+        acquisition=case.acquisition,
+        mask_ml=mask_ml,
     )
 
 
@@ -95,8 +104,7 @@ def lattice_regions(case: Case, shell_mm: float) -> tuple[sitk.Image, sitk.Image
     InputError, RegionError: as `prepare_steps`.
     """
     _check_options(Preprocessing.CANONICAL, shell_mm)
-    lps = case.change_masks(to_lps)
-    resampled = masks_on_lattice(lps, canonical_lattice(lps.tumour, shell_mm))
+    resampled = masks_on_lattice(case, canonical_lattice(LpsImage.of(case.tumour), shell_mm))
     return resampled.tumour, _shells(resampled, shell_mm).final
 
 
@@ -137,6 +145,7 @@ def _check_region(region: sitk.Image, name: str, case_id: str) -> None:
     count = int(np.count_nonzero(array))
     extended = 0 if box is None else int((box[1] > box[0]).sum())
     if count < MIN_VOXELS or extended < 2:
-        small = f"{name} has {count} voxels of 1 mm along {extended} axes: too small for radiomics"
+        along = "1 axis" if extended == 1 else f"{extended} axes"
+        small = f"{name} has {counted(count, 'voxel')} of 1 mm along {along}: too small for radiomics"
         what = small if count else f"nothing is left of {name}"
         raise RegionError(what, where=case_id, mend="check the tumour mask, the other tumours and the lung mask")

@@ -1,26 +1,6 @@
 """Quality notes: remarks with a stable code on what limits the trust in the numbers of a case.
 
-| code | severity | when |
-|---|---|---|
-| `mask_resampled` | info | the mask came on another grid (from reading) |
-| `mask_outside_ct` | warning | a share of the tumour mask lies outside the CT (from reading) |
-| `thick_slices` | warning | spacing over 3 mm along some axis |
-| `small_tumour` | warning | under 0.5 mL |
-| `several_pieces` | warning | the tumour mask is not connected |
-| `flat_tumour` | warning | the mask has one slice only |
-| `tumour_at_image_edge` | warning | the tumour reaches the first or last voxel |
-| `shell_cut_by_image` | warning | the shell reaches beyond the CT |
-| `shell_shares_other_tumour` | info | other tumours exclude this share of the shell |
-| `shell_lung_share` | info, warning under 30 % | the lung mask leaves this share of the shell |
-| `off_axial` | warning | the slices lie more than 20 degrees off axial |
-| `pixels_not_square` | warning | the patch's pixels are not square |
-| `patch_cuts_tumour` | warning | the tumour is wider than the patch |
-| `patch_padded` | info | the patch leaves the CT |
-| `uniform_tumour` | warning | the tumour has one HU value only |
-| `metal_in_region` | warning | a voxel of a region over 3000 HU |
-| `padding_in_region` | warning | a voxel of a region under -1500 HU (outside the scanner's field of view) |
-
-Codes about DICOM files are defined where these are read, in `imaging/dicom`; `lung_mask_differs` in `analysis`.
+Their codes stand in `quality_codes`; those on the place of the mask come from `placement`.
 """
 
 from __future__ import annotations
@@ -31,50 +11,79 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import label as connected_pieces
 
-from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS, Case, DeepPatch, QualityNote
-from DeepRadScoreLib.imaging.geometry import direction_of, index_box
+from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS, DeepPatch, QualityNote
+from DeepRadScoreLib.imaging.lps import LpsCase, LpsImage
+from DeepRadScoreLib.numerals import share_text
 
 THICK_MM = 3.0
 SMALL_ML = 0.5
+VOLUME_TOLERANCE = 0.03
+VOLUME_WARNING = 0.10
+"""Share by which the volume on the 1 mm lattice may differ without a remark, and without a warning."""
 OFF_AXIAL_DEGREES = 20.0
 LUNG_SHARE = 0.30
 METAL_HU = 3000.0
+SOLID_METAL_HU, MAX_DENSE_MM3 = 2500.0, 20.0
+"""Cortical bone stays under 2000 HU; calcifications and noise over the first are smaller than the second."""
 PADDING_HU = -1500.0
 SIDES = ("right", "left", "front", "back", "lower", "upper")
 """The first and last end of the image along each of the LPS axes x, y, z."""
 
 
-def case_notes(case: Case, shell_mm: float) -> Iterator[QualityNote]:
-    """Remarks on the grid and the mask of a case in LPS order, and on the mask at the ends of the image."""
+def case_notes(case: LpsCase, shell_mm: float, mask_ml: float) -> Iterator[QualityNote]:
+    """Remarks on the grid and the mask of a case, and on the mask at the ends of the image; `mask_ml`: its volume."""
     yield from _grid_notes(case.ct)
-    mask = sitk.GetArrayViewFromImage(case.tumour)
-    box = index_box(mask)
-    if box is None:
-        return
-    tumour = mask[tuple(slice(low, high + 1) for low, high in zip(*box, strict=True))] != 0
-    volume_ml = float(tumour.sum() * np.prod(case.tumour.GetSpacing()) / 1000)
-    if volume_ml < SMALL_ML:
+    tumour, box = case.inside, case.tumour_box
+    if mask_ml < SMALL_ML:
         yield QualityNote.warning(
-            "small_tumour", f"The tumour is small ({volume_ml:.2f} mL): its texture rests on few voxels."
+            "small_tumour", f"The tumour is small ({mask_ml:.2f} mL): its texture rests on few voxels."
         )
     pieces, count = connected_pieces(tumour, structure=np.ones((3, 3, 3)))
     if count > 1:
         largest = np.bincount(pieces.ravel())[1:].max() / tumour.sum()
         yield QualityNote.warning(
-            "several_pieces", f"The tumour mask has {count} separate pieces; the largest has {largest:.0%}."
+            "several_pieces", f"The tumour mask has {count} separate pieces; the largest has {share_text(largest)}."
         )
     if 1 in tumour.shape:
         yield QualityNote.warning("flat_tumour", "The tumour mask is one voxel thick along one axis.")
-    yield from _edge_notes(case, box, shell_mm)
+    yield from _edge_notes(case.ct, box, shell_mm)
+    yield from _metal_notes(case.ct, box, shell_mm)
 
 
-def _grid_notes(ct: sitk.Image) -> Iterator[QualityNote]:
-    spacing = ct.GetSpacing()
+def volume_notes(case: LpsCase, mask_ml: float, lattice_ml: float) -> Iterator[QualityNote]:
+    """A remark on a lattice that holds another volume of the tumour than its mask, and why.
+
+    Parameters
+    ----------
+    mask_ml, lattice_ml: volume of the tumour mask on its own grid and on the 1 mm lattice, in mL.
+    """
+    share = lattice_ml / mask_ml - 1
+    if abs(share) <= VOLUME_TOLERANCE:
+        return
+    low, high = case.tumour_box
+    ends = [first == 0 or last == size - 1 for first, last, size in zip(low, high, case.ct.size[::-1], strict=True)]
+    if any(ends) and share < 0:
+        reason = "it ends at the centres of the CT's outermost voxels, and the tumour goes on beyond them"
+    elif abs(case.tumour.volume_ml / mask_ml - 1) > VOLUME_TOLERANCE:
+        reason = "the mask was drawn on another grid, and the CT's is too coarse for it"
+    else:
+        size = " x ".join(f"{spacing:.2f}" for spacing in case.ct.spacing)
+        reason = f"it has points at whole millimetres alone, and the mask voxels of {size} mm"
+    note = QualityNote.warning if abs(share) > VOLUME_WARNING else QualityNote.info
+    yield note(
+        "volume_differs",
+        f"The tumour mask has {mask_ml:.2f} mL, the 1 mm lattice of the features {lattice_ml:.2f} mL ({share:+.0%}): "
+        f"{reason}.",
+    )
+
+
+def _grid_notes(ct: LpsImage) -> Iterator[QualityNote]:
+    spacing = ct.spacing
     if max(spacing) > THICK_MM + 1e-4:
         yield QualityNote.warning(
             "thick_slices", f"The CT has slices of {max(spacing):.2f} mm: what lies between them is interpolated."
         )
-    tilt = float(np.degrees(np.arccos(np.clip(direction_of(ct)[2, 2], -1, 1))))
+    tilt = float(np.degrees(np.arccos(np.clip(ct.direction[2, 2], -1, 1))))
     if tilt > OFF_AXIAL_DEGREES:
         yield QualityNote.warning(
             "off_axial", f"The slices lie {tilt:.0f} degrees off axial; the patch is one of them."
@@ -86,10 +95,10 @@ def _grid_notes(ct: sitk.Image) -> Iterator[QualityNote]:
         )
 
 
-def _edge_notes(case: Case, box: tuple[np.ndarray, np.ndarray], shell_mm: float) -> Iterator[QualityNote]:
-    last = np.array(case.ct.GetSize()) - 1
+def _edge_notes(ct: LpsImage, box: tuple[np.ndarray, np.ndarray], shell_mm: float) -> Iterator[QualityNote]:
+    last = np.array(ct.size) - 1
     gaps = np.column_stack([box[0][::-1], last - box[1][::-1]])
-    gaps_mm = gaps * np.array(case.ct.GetSpacing())[:, None]
+    gaps_mm = gaps * np.array(ct.spacing)[:, None]
     touching = [side for side, gap in zip(SIDES, gaps.ravel(), strict=True) if gap == 0]
     cut = [side for side, gap_mm in zip(SIDES, gaps_mm.ravel(), strict=True) if gap_mm < shell_mm]
     if touching:
@@ -102,6 +111,19 @@ def _edge_notes(case: Case, box: tuple[np.ndarray, np.ndarray], shell_mm: float)
         )
 
 
+def _metal_notes(ct: LpsImage, box: tuple[np.ndarray, np.ndarray], shell_mm: float) -> Iterator[QualityNote]:
+    """A remark on metal in the slices of tumour and shell, wherever in them it lies: streaks cross the whole slice."""
+    reach = int(np.ceil(shell_mm / ct.spacing[2]))
+    slices = ct.voxels[max(int(box[0][0]) - reach, 0) : int(box[1][0]) + reach + 1]
+    volume = np.count_nonzero(slices > SOLID_METAL_HU) * float(np.prod(ct.spacing))
+    if volume > MAX_DENSE_MM3:
+        yield QualityNote.warning(
+            "metal_in_slices",
+            f"Metal lies in the slices of the tumour ({volume:.0f} mm3 over {SOLID_METAL_HU:g} HU): its streaks may "
+            "cross the regions.",
+        )
+
+
 def shell_notes(
     whole: sitk.Image, without_others: sitk.Image, final: sitk.Image, *, lung: bool
 ) -> Iterator[QualityNote]:
@@ -111,16 +133,17 @@ def shell_notes(
     )
     if free < all_voxels:
         yield QualityNote.info(
-            "shell_shares_other_tumour", f"Other tumours take {1 - free / all_voxels:.0%} of the peritumoral shell."
+            "shell_shares_other_tumour",
+            f"Other tumours take {share_text(1 - free / all_voxels)} of the peritumoral shell.",
         )
     if lung and free:
         share = confined / free
         note = QualityNote.warning if share < LUNG_SHARE else QualityNote.info
-        yield note("shell_lung_share", f"The lung mask leaves {share:.0%} of the peritumoral shell.")
+        yield note("shell_lung_share", f"The lung mask leaves {share_text(share)} of the peritumoral shell.")
 
 
-def patch_notes(case: Case, patch: DeepPatch) -> Iterator[QualityNote]:
-    """Remarks on the deep patch of a case in LPS order."""
+def patch_notes(case: LpsCase, patch: DeepPatch) -> Iterator[QualityNote]:
+    """Remarks on the deep patch of a case."""
     if patch.cut_off_share > 0:
         yield QualityNote.warning(
             "patch_cuts_tumour", f"The tumour is wider than the patch, which cuts off {patch.cut_off_share:.1%} of it."
@@ -128,7 +151,7 @@ def patch_notes(case: Case, patch: DeepPatch) -> Iterator[QualityNote]:
     half = PATCH_PIXELS // 2
     if any(
         centre < half or centre + half > size
-        for centre, size in zip(patch.centre_ijk[:2], case.ct.GetSize()[:2], strict=True)
+        for centre, size in zip(patch.centre_ijk[:2], case.ct.size[:2], strict=True)
     ):
         yield QualityNote.info("patch_padded", "The patch leaves the CT and is filled up with -1000 HU.")
 

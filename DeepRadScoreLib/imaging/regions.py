@@ -6,9 +6,9 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt
 
-from DeepRadScoreLib.errors import RegionError
 from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS, Case, DeepPatch
-from DeepRadScoreLib.imaging.geometry import direction_of, image_like, index_box, nearest_index, with_geometry
+from DeepRadScoreLib.imaging.geometry import image_like, index_box, nearest_index
+from DeepRadScoreLib.imaging.lps import LpsCase
 
 OUTSIDE_HU = -1000.0
 DISTANCE_NOISE_MM = 1e-9
@@ -31,15 +31,14 @@ def peritumoral_shell(
     -------
     uint8 image of 0 and 1 on the grid of `tumour`.
     """
-    inside = sitk.GetArrayViewFromImage(tumour) != 0
+    inside = sitk.GetArrayViewFromImage(tumour)
     shell = np.zeros(inside.shape, dtype=np.uint8)
     box = index_box(inside)
     if box is not None:
         sampling = np.array(tumour.GetSpacing())[::-1]
         reach = np.ceil(shell_mm / sampling).astype(int)
         nearby = tuple(slice(max(low - r, 0), high + r + 1) for low, high, r in zip(*box, reach, strict=True))
-        distance = distance_transform_edt(~inside[nearby], sampling=sampling)
-        shell[nearby] = (distance > 0) & (distance <= shell_mm + DISTANCE_NOISE_MM)
+        shell[nearby] = _near(inside[nearby] != 0, shell_mm + DISTANCE_NOISE_MM, sampling)
     if exclude is not None:
         shell[sitk.GetArrayViewFromImage(exclude) != 0] = 0
     if lung is not None:
@@ -47,41 +46,61 @@ def peritumoral_shell(
     return image_like(shell, tumour)
 
 
+def _near(inside: np.ndarray, limit_mm: float, sampling: np.ndarray) -> np.ndarray:
+    """The voxels outside a mask (z, y, x) whose centres lie within `limit_mm` of a voxel's centre in it, as bool.
+
+    On a grid of 1 mm the squared distance is a whole number, found along one axis after the other; distances over the
+    limit are not told apart.
+    """
+    if (sampling != 1.0).any():
+        distance = distance_transform_edt(~inside, sampling=sampling)
+        return (distance > 0) & (distance <= limit_mm)
+    far = int(limit_mm**2) + 1
+    squared = np.where(inside, 0, far).astype(np.min_scalar_type(2 * far))
+    for axis in range(3):
+        along = np.moveaxis(squared, axis, 0)
+        before = along.copy()
+        for step in range(1, min(int(limit_mm), len(along) - 1) + 1):
+            for to, of in ((along[step:], before[:-step]), (along[:-step], before[step:])):
+                np.minimum(to, of + squared.dtype.type(step * step), out=to)
+    return (squared > 0) & (squared < far)
+
+
 def deep_patch(case: Case) -> DeepPatch:
     """The 160 x 160 native pixels around the tumour in the slice with its largest area (method: regions of interest).
-
-    Parameters
-    ----------
-    case: in LPS order (`in_lps_order`), so that its slices are the planes nearest to axial. The first slice wins a tie;
-        the centroid of the mask in that slice, rounded half up to a pixel, becomes pixel 80 of 0..159; -1000 HU where
-        the patch leaves the CT.
 
     Raises
     ------
     RegionError: the mask is empty.
     """
-    mask = sitk.GetArrayViewFromImage(case.tumour) != 0
-    counts = np.count_nonzero(mask, axis=(1, 2))
-    if not counts.any():
-        raise RegionError("the tumour mask is empty", where=case.case_id, mend="outline the tumour")
-    k = int(counts.argmax())
-    rows, columns = np.nonzero(mask[k])
-    j, i = (int(nearest_index(np.array(axis.mean()))) for axis in (rows, columns))
+    return lps_patch(LpsCase.of(case))
+
+
+def lps_patch(case: LpsCase) -> DeepPatch:
+    """See `deep_patch`."""
+    low = case.tumour_box[0]
+    counts = np.count_nonzero(case.inside, axis=(1, 2))
+    layer = int(counts.argmax())
+    rows, columns = np.nonzero(case.inside[layer])
+    j, i = (int(nearest_index(np.array(axis.mean()))) for axis in (rows + low[1], columns + low[2]))
+    k, area = int(low[0]) + layer, int(counts[layer])
     corner = (j - PATCH_PIXELS // 2, i - PATCH_PIXELS // 2)
-    hu = _window(sitk.GetArrayViewFromImage(case.ct)[k].astype(np.float32), corner, OUTSIDE_HU)
-    tumour = _window(mask[k], corner, False)
-    spacing = case.ct.GetSpacing()
-    origin = case.ct.TransformContinuousIndexToPhysicalPoint((float(corner[1]), float(corner[0]), float(k)))
+    hu = _window(case.ct.voxels[k], corner, OUTSIDE_HU)
+    tumour = _window(case.tumour.voxels[k], corner, 0) != 0
+    spacing = case.ct.spacing
     return DeepPatch(
-        image=with_geometry(sitk.GetImageFromArray(hu[None]), spacing, origin, direction_of(case.ct)),
+        image=case.ct.wrap(hu[None], (corner[1], corner[0], k)),
         tumour=tumour,
         centre_ijk=(i, j, k),
-        area_mm2=float(counts[k] * (spacing[0] * spacing[1])),
-        cut_off_share=float(1 - tumour.sum() / counts[k]),
+        area_mm2=float(area * (spacing[0] * spacing[1])),
+        cut_off_share=float(1 - tumour.sum() / area),
     )
 
 
 def _window(plane: np.ndarray, corner: tuple[int, int], fill: float) -> np.ndarray:
     """The 160 x 160 pixels of a plane (y, x) whose first one is `corner` (y, x); `fill` outside of the plane."""
-    padded = np.pad(plane, PATCH_PIXELS, constant_values=fill)
-    return padded[tuple(slice(start + PATCH_PIXELS, start + 2 * PATCH_PIXELS) for start in corner)].copy()
+    window = np.full((PATCH_PIXELS, PATCH_PIXELS), fill, dtype=np.float32)
+    first = [max(-start, 0) for start in corner]
+    seen = plane[tuple(slice(max(start, 0), start + PATCH_PIXELS) for start in corner)]
+    window[first[0] : first[0] + seen.shape[0], first[1] : first[1] + seen.shape[1]] = seen
+    return window

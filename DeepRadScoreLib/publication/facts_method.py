@@ -7,13 +7,18 @@ extraction.
 from __future__ import annotations
 
 from DeepRadScoreLib.endpoints import BY_KEY
-from DeepRadScoreLib.models import DEEP_MODELS, MODELS, NetworkForm, Preprocessing
+from DeepRadScoreLib.models import DEEP_MODELS, MODELS, Engine, NetworkForm, Preprocessing
+from DeepRadScoreLib.provenance import ENGINE_PACKAGES
 from DeepRadScoreLib.publication.sentences import model_name
-from DeepRadScoreLib.radscore.engine import SETTINGS
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, FEATURES_OF_CLASS, REGIONS
+from DeepRadScoreLib.radscore.pyradiomics_engine import SETTINGS
 from DeepRadScoreLib.radscore.selection import MAX_CORRELATION, MAX_P, MIN_ICC
 from DeepRadScoreLib.study.results.study import Study
 
+ENGINE_WORDS: dict[Engine, str] = {
+    Engine.OWN: "Computed by DeepRadScore with the definitions of pyradiomics",
+    Engine.PYRADIOMICS: "Computed by pyradiomics",
+}
 FINE_TUNED = (NetworkForm.SHARED, NetworkForm.PER_ENDPOINT)
 
 
@@ -71,8 +76,11 @@ def remaining_parameters(study: Study) -> str | None:
 
 
 def extraction_software(study: Study) -> str | None:
-    found = [f"{name} {version}" for name, version in study.versions.items() if "radiomics" in name.lower()]
-    return f"{', '.join(found)}." if found and _preprocessing(study) else None
+    if not _preprocessing(study):
+        return None
+    engine = Engine(study.settings.get("engine") or Engine.PYRADIOMICS)
+    found = [f"{name} {study.versions[name]}" for name in ENGINE_PACKAGES[engine] if name in study.versions]
+    return f"{ENGINE_WORDS[engine]}: {', '.join(found)}." if found else None
 
 
 def feature_classes(study: Study) -> str | None:

@@ -26,7 +26,11 @@ def flow(study: Study) -> str | None:
         + (", not run" if card.not_run else "")
         for key, card in study.flow.items()
     ]
-    return f"From the cohort table on: {len(study.left_out)} of {study.cases} cases left out. {'; '.join(texts)}."
+    by_quality = [f"{count} by quality {code}" for code, count in study.left_out_by_quality.items()]
+    named = f" ({', '.join(by_quality)})" if by_quality else ""
+    return (
+        f"From the cohort table on: {len(study.left_out)} of {study.cases} cases left out{named}. {'; '.join(texts)}."
+    )
 
 
 def class_balance(study: Study) -> str | None:
@@ -273,5 +277,6 @@ def events_per_variable(study: Study) -> str | None:
 
 def warnings(study: Study) -> str | None:
     found = [f"{key}: {text}" for key, card in study.flow.items() for text in card.warnings]
+    found += (*study.duplicates, *study.column_notes)
     found += [f"{name}, {key}: {text}" for name, key, result in study.each_endpoint() for text in result.warnings]
     return with_model_names("; ".join(dict.fromkeys(found))) or None

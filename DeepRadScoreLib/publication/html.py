@@ -14,7 +14,7 @@ from jinja2 import Environment
 from DeepRadScoreLib.publication import page_rows, sentences
 from DeepRadScoreLib.publication.characteristics import ALL, formatted_table_one
 from DeepRadScoreLib.publication.checklists import CHECKLISTS, OPEN, metrics_sentence
-from DeepRadScoreLib.publication.tables import formatted
+from DeepRadScoreLib.publication.tables import QUALITY, formatted
 from DeepRadScoreLib.report.number_text import decimals, with_interval
 from DeepRadScoreLib.report.page import environment
 from DeepRadScoreLib.study.evaluation.backbones import ALL_FOLDS
@@ -100,6 +100,7 @@ def _content(study: Study, tables: Mapping[str, pd.DataFrame], figures: Mapping[
         "leading": leading,
         "summary": page_rows.summary_rows(study, None if leading is None else study.protocols[leading]),
         "characteristics": _characteristics(tables),
+        "quality": _quality(tables),
         "backbones": compared,
         "backbone_sentences": [] if compared is None else sentences.backbone_sentences(study),
         "selected": page_rows.selected_groups(study),
@@ -119,6 +120,12 @@ def _characteristics(tables: Mapping[str, pd.DataFrame]) -> PageTable | None:
     patients = int(tables[TABLE_1][f"{ALL}: count"].iloc[0])
     title = f"Table 1. Characteristics of the patients used, n = {patients}"
     return _page_table(TABLE_1, formatted_table_one(tables[TABLE_1]), title)
+
+
+def _quality(tables: Mapping[str, pd.DataFrame]) -> PageTable | None:
+    if QUALITY not in tables or tables[QUALITY].empty:
+        return None
+    return _page_table(QUALITY, formatted(tables[QUALITY]), "Quality of the cases used: what was noted of how many")
 
 
 def _backbones(tables: Mapping[str, pd.DataFrame]) -> PageTable | None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from DeepRadScoreLib.models import Baseline
+from DeepRadScoreLib.models import CONFOUNDERS, Baseline
 from DeepRadScoreLib.publication.fold_tables import FOLD_PREFIX, IDENTITY, selected_features
 from DeepRadScoreLib.publication.sentences import (
     BACKBONES,
@@ -165,8 +165,12 @@ def _title(name: str, stem: str) -> str:
 
 
 def models_of(protocol: ProtocolResult) -> list[str]:
-    """Every model or baseline that some endpoint holds a card of, in the order of the paper."""
-    return order_of({name: card for e in protocol.endpoints.values() for name, card in e.models.items()})
+    """Every model or baseline that some endpoint holds a card of, in the order of the paper.
+
+    Site, scanner, slice thickness and date only where they were run.
+    """
+    cards = [item for endpoint in protocol.endpoints.values() for item in endpoint.models.items()]
+    return order_of({name: card for name, card in cards if name not in CONFOUNDERS or card.not_run is None})
 
 
 def compared_models(protocol: ProtocolResult) -> list[str]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 
 from DeepRadScoreLib.endpoints import BY_KEY
-from DeepRadScoreLib.models import ALL_MODELS, BASELINES, Baseline, Model, NetworkForm, Protocol, better_than_chance
+from DeepRadScoreLib.models import (
+    ALL_MODELS,
+    BASELINES,
+    CONFOUNDER_NAMES,
+    Baseline,
+    Model,
+    NetworkForm,
+    Protocol,
+    better_than_chance,
+)
+from DeepRadScoreLib.numerals import counted
 from DeepRadScoreLib.report.number_text import decimals, p_value, signed, with_interval
 from DeepRadScoreLib.study.results.document import Comparison, EndpointResult, ModelCard, ProtocolResult
 from DeepRadScoreLib.study.results.study import Study
@@ -16,6 +26,10 @@ MODEL_NAMES: dict[str, str] = {
     Model.FUSED: "Deep-RadScore",
     Baseline.VOLUME: "Volume alone",
     Baseline.CLINICAL: "Clinical variables alone",
+    Baseline.SITE: "Site alone",
+    Baseline.SCANNER: "Scanner alone",
+    Baseline.THICKNESS: "Slice thickness alone",
+    Baseline.DATE: "Date alone",
     Baseline.SHUFFLED_VOXELS: "Shuffled voxels",
     Baseline.SHUFFLED_LABELS: "Shuffled labels",
 }
@@ -23,6 +37,12 @@ BASELINE_MEANINGS: dict[str, str] = {
     Baseline.VOLUME: "The tumour's volume and nothing else. A model that is no better is not shown to see more than "
     "size.",
     Baseline.CLINICAL: "Only the columns named by --covariates. Whether the model adds to them is another question.",
+    Baseline.SITE: "The column site of the cohort table and nothing else. Where it does well, so may a model that "
+    "has learned to tell the sites apart.",
+    Baseline.SCANNER: "Manufacturer, model, kernel, tube voltage and contrast, from the headers of the CTs or the "
+    "cohort table. As with the site.",
+    Baseline.THICKNESS: "The distance of the CT's slices and nothing else. As with the site.",
+    Baseline.DATE: "The day of the study, from the headers of the CTs or the cohort table. As with the site.",
     Baseline.SHUFFLED_VOXELS: "Features of the same tumour with its voxels permuted inside the mask: shape and "
     "histogram stay, texture is destroyed. A Radiomics-Score that is no better is not shown to read texture.",
     Baseline.SHUFFLED_LABELS: "The Radiomics-Score trained on labels dealt out at random. It should give 0.5; if it "
@@ -89,6 +109,20 @@ def leading_protocol(study: Study) -> Protocol | None:
     return Protocol.STRICT if Protocol.STRICT in study.protocols else next(iter(study.protocols), None)
 
 
+def quality_sentences(study: Study) -> list[str]:
+    """Who was left out for quality, and what is known of the quality of the others where no table says it."""
+    found = [
+        f"Left out by quality {code}: {counted(count, 'case')}." for code, count in study.left_out_by_quality.items()
+    ]
+    if study.quality is None:
+        found.append(
+            "The feature table has no notes file: the quality of its cases, and whether one is synthetic, is not known."
+        )
+    elif not study.quality:
+        found.append("No case that was used has a quality note.")
+    return found
+
+
 def answer(study: Study) -> list[str]:
     """The first screen: what was found, how far it can be trusted, what speaks against it."""
     name = leading_protocol(study)
@@ -99,6 +133,7 @@ def answer(study: Study) -> list[str]:
         "On labels that mean nothing, about 1 endpoint in 40 would.",
         *_open_sentence(study.protocols[name]),
         *_baseline_answer(study.protocols[name]),
+        *_confounder_answer(study.protocols[name]),
         *_gap_answer(study),
     ]
 
@@ -137,6 +172,17 @@ def _baseline_answer(protocol: ProtocolResult) -> list[str]:
         f"{_listed(models, 'or')} is better than the tumour's volume alone (p < {SIGNIFICANT} after Holm) in "
         f"{len(better) or 'none'} of {counted(len(compared), 'endpoint')}."
     ]
+
+
+def _confounder_answer(protocol: ProtocolResult) -> list[str]:
+    followed = [
+        f"{endpoint_name(key)} ({_listed([CONFOUNDER_NAMES[name] for name in e.follows])})"
+        for key, e in protocol.endpoints.items()
+        if e.follows
+    ]
+    if not followed:
+        return []
+    return [f"A model may have learned where, how or when the CTs were made, which these follow: {_listed(followed)}."]
 
 
 def _gap_answer(study: Study) -> list[str]:
@@ -260,11 +306,6 @@ def _p_words(comparison: Comparison) -> str:
 
 def _above_by(difference: float) -> str:
     return f"{decimals(abs(difference))} {'above' if difference >= 0 else 'below'}"
-
-
-def counted(number: int, word: str) -> str:
-    """ "1 fold", "2 folds"."""
-    return f"{number} {_plural(number, word)}"
 
 
 def _plural(number: int, word: str) -> str:

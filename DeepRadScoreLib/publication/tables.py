@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from DeepRadScoreLib.publication.characteristics import table_one
 from DeepRadScoreLib.publication.fold_tables import IDENTITY, coefficients, inner_auc, selected_features
 from DeepRadScoreLib.report.number_text import decimals, measured, p_value, with_interval
 from DeepRadScoreLib.statistics.metrics import Estimate, Interval
-from DeepRadScoreLib.study.results.document import EndpointResult, FlowCard, GapCard, ModelCard
+from DeepRadScoreLib.study.results.document import EndpointResult, FlowCard, GapCard, ModelCard, QualityCard
 from DeepRadScoreLib.study.results.study import FoldOutcome, Study
 
 METRICS: tuple[str, ...] = ("accuracy", "sensitivity", "specificity", "ppv", "npv", "f1", "auprc", "brier")
@@ -23,6 +23,7 @@ MAX_SITES = 6
 P_COLUMNS = ("p", "p_holm")
 COUNTS = ("tp", "fp", "tn", "fn")
 SIZES = ("n", "positives")
+QUALITY = "quality"
 
 
 def study_tables(study: Study) -> dict[str, pd.DataFrame]:
@@ -46,6 +47,7 @@ def study_tables(study: Study) -> dict[str, pd.DataFrame]:
     optimism: the paper protocol's inner and test AUC, the strict AUC, and the gap (inner less strict).
     flow, events_per_variable, models_not_run, left_out: who and what was left out, and why.
     columns_left_out: columns of a feature table from elsewhere that could not be used, if there are any.
+    quality: how many of the cases used have which quality code, if it is known. left_out_by_quality: code -> cases.
     table2_backbones: where backbones were compared, AUC and decisions of each in training, validation and test set.
     correlation: |r| of RadScores with deep features. contributions: share of each source in the SHAP values.
     """
@@ -64,6 +66,11 @@ def study_tables(study: Study) -> dict[str, pd.DataFrame]:
         "models_not_run": _pairs(_models_not_run(study), ["model", "why"]),
         "left_out": _pairs(study.left_out, ["case_id", "why"]),
     }
+    if study.quality is not None:
+        rows = [card.model_dump() for card in study.quality]
+        tables[QUALITY] = pd.DataFrame(rows, columns=list(QualityCard.model_fields))
+    if study.excluded:
+        tables["left_out_by_quality"] = _pairs(study.left_out_by_quality, ["code", "cases"])
     if study.columns_left_out:
         tables["columns_left_out"] = _pairs(study.columns_left_out, ["column", "why"])
     if study.backbones is not None:
@@ -265,5 +272,5 @@ def _models_not_run(study: Study) -> dict[str, str]:
     return {model: why for model, why in study.models_not_run.items() if model in ALL_MODELS}
 
 
-def _pairs(found: dict[str, str], header: list[str]) -> pd.DataFrame:
+def _pairs(found: Mapping[str, str | int], header: list[str]) -> pd.DataFrame:
     return pd.DataFrame(list(found.items()), columns=header)

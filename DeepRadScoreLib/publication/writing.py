@@ -6,8 +6,7 @@ import io
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from DeepRadScoreLib.cohort.csv_text import csv_text
 from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 from DeepRadScoreLib.provenance import content_digest
 from DeepRadScoreLib.publication.checklists import CHECKLISTS, filled
@@ -53,8 +52,8 @@ def _write_files(study: Study, folder: Path, report: Report) -> None:
     tables = study_tables(study)
     tables |= {CHECKLIST_PREFIX + CHECKLISTS[name]: table for name, table in filled(study).items()}
     for name, table in tables.items():
-        write_atomically(folder / "tables" / f"{file_name(name)}.csv", _csv(table))
-    write_atomically(folder / "predictions.csv", _csv(study.predictions()))
+        write_atomically(folder / "tables" / f"{file_name(name)}.csv", csv_text(table))
+    write_atomically(folder / "predictions.csv", csv_text(study.predictions()))
     write_atomically(folder / RESULTS, study.to_json())
     pictures = {}
     total = len(figure_names(study))
@@ -63,11 +62,6 @@ def _write_files(study: Study, folder: Path, report: Report) -> None:
         report(Progress(Stage.FIGURES, name, done, total))
     write_atomically(folder / "report.html", to_study_html(study, tables, pictures))
     write_atomically(folder / LISTING, _listing(folder))
-
-
-def _csv(table: pd.DataFrame) -> str:
-    """CSV with every digit; missing values are empty cells."""
-    return table.to_csv(index=False, lineterminator="\n")
 
 
 def _write_figure(figure: Figure, folder: Path, name: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -51,6 +53,27 @@ class RadScore(TransformerMixin, BaseEstimator):
         self.funnel_: dict[str, int] = selector.funnel_
         return self
 
+    @classmethod
+    def weighted_sum(cls, scores: Sequence[RadScore], weights: Sequence[float], X: Matrix) -> RadScore:
+        """One RadScore over the features of several: up to a constant the sum of weight times score.
+
+        Parameters
+        ----------
+        scores: fitted on tables of the same columns by the same rule; `funnel_` and `lasso_empty_` are the first one's.
+        weights: (k,), one for each score.
+        X: (n, p) the training cases whose means and standard deviations give the z-scores.
+        """
+        values = np.asarray(X, dtype=np.float64)
+        slopes = np.zeros(values.shape[1])
+        for score, weight in zip(scores, weights, strict=True):
+            slopes[score.selected_] += weight * score.coef_ / score.scale_
+        total = copy(scores[0])
+        total.selected_ = np.unique(np.concatenate([score.selected_ for score in scores]))
+        total.mean_ = values[:, total.selected_].mean(axis=0)
+        total.scale_ = values[:, total.selected_].std(axis=0)
+        total.coef_ = slopes[total.selected_] * total.scale_
+        return total
+
     def contributions(self, X: Matrix) -> np.ndarray:
         """Coefficient times z-score of every selected feature, (n, k); a row adds up to the score.
 
@@ -60,7 +83,34 @@ class RadScore(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        return self.coef_ * ((X[:, self.selected_] - self.mean_) / self.scale_)
+        return self._weighted(X[:, self.selected_])
+
+    def named_contributions(self, table: pd.DataFrame) -> np.ndarray:
+        """`contributions` of a table of features, of which only the selected columns are looked up and checked.
+
+        scikit-learn's own check goes through all columns of a DataFrame one by one, 5 ms for 851.
+
+        Raises
+        ------
+        KeyError: a selected feature is missing.
+        ValueError: NaN or infinity.
+        """
+        check_is_fitted(self)
+        return self.selected_contributions(table[list(self.selected_names)].to_numpy(dtype=np.float64))
+
+    def selected_contributions(self, selected: np.ndarray) -> np.ndarray:
+        """`contributions` from the values of the selected features alone, (n, k).
+
+        Raises
+        ------
+        ValueError: NaN or infinity.
+        """
+        if not np.isfinite(selected).all():
+            raise ValueError("a selected feature holds NaN or infinity")
+        return self._weighted(selected)
+
+    def _weighted(self, selected: np.ndarray) -> np.ndarray:
+        return self.coef_ * ((selected - self.mean_) / self.scale_)
 
     def score_samples(self, X: Matrix) -> np.ndarray:
         """The scores, (n,), added up from the first selected feature to the last."""

@@ -7,17 +7,17 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
-import sklearn
 from scipy.stats import mannwhitneyu
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import ClassifierTags, Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from DeepRadScoreLib.errors import CohortError, TooFewPositivesError
+from DeepRadScoreLib.radscore.lasso import lasso
+from DeepRadScoreLib.statistics.folds import stratified_group_folds
 
 Rule = Literal["lasso", "single"]
 Matrix: TypeAlias = np.ndarray | pd.DataFrame
@@ -33,8 +33,6 @@ PENALTY_STEPS = np.logspace(0.0, 1.5, 15)
 """Inverse penalties to try, as multiples of the one at which the first coefficient leaves zero."""
 
 ROUNDING = 1e-12
-FREE_INTERCEPT = 100.0
-PENALTY_BY_L1_RATIO = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 8)
 
 
 def modelling_rule(y: Sequence[float] | np.ndarray) -> Rule:
@@ -223,11 +221,13 @@ def _lasso_weights(Z: np.ndarray, positive: np.ndarray, groups: np.ndarray | Non
     losses = np.zeros(len(inverse_penalties))
     for train, test in _folds(positive, groups, seed):
         per_patient = len(positive) / len(train)
+        known, labels, unseen = Z[train], positive[train], Z[test]
+        truth = np.where(positive[test], 1.0, -1.0)
         for i, inverse_penalty in enumerate(inverse_penalties):
-            model = _lasso(inverse_penalty * per_patient, seed).fit(Z[train], positive[train])
-            towards_truth = np.where(positive[test], 1.0, -1.0) * model.decision_function(Z[test])
+            coefficients, intercept = lasso(known, labels, inverse_penalty * per_patient, seed)
+            towards_truth = truth * (unseen @ coefficients.T + intercept)[:, 0]
             losses[i] += np.logaddexp(0.0, -towards_truth).sum()
-    return _lasso(inverse_penalties[losses.argmin()], seed).fit(Z, positive).coef_[0]
+    return lasso(Z, positive, inverse_penalties[losses.argmin()], seed)[0][0]
 
 
 def _folds(positive: np.ndarray, groups: np.ndarray | None, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -237,14 +237,7 @@ def _folds(positive: np.ndarray, groups: np.ndarray | None, seed: int) -> list[t
         raise TooFewPositivesError(
             "the rarer of the two labels stands in one training patient", mend="LASSO needs at least 2"
         )
-    splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
-    folds = splitter(min(MAX_FOLDS, rarer), shuffle=True, random_state=seed)
-    return list(folds.split(units, positive, groups))
-
-
-def _lasso(inverse_penalty: float, seed: int) -> LogisticRegression:
-    """L1 logistic regression; liblinear penalises the intercept too, which `FREE_INTERCEPT` makes negligible."""
-    l1 = {"l1_ratio": 1.0} if PENALTY_BY_L1_RATIO else {"penalty": "l1"}
-    return LogisticRegression(
-        C=inverse_penalty, solver="liblinear", intercept_scaling=FREE_INTERCEPT, max_iter=1000, random_state=seed, **l1
-    )
+    if groups is not None:
+        return stratified_group_folds(positive, groups, min(MAX_FOLDS, rarer), seed)
+    folds = StratifiedKFold(min(MAX_FOLDS, rarer), shuffle=True, random_state=seed)
+    return list(folds.split(units, positive))

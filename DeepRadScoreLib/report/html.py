@@ -6,17 +6,29 @@ import math
 from collections.abc import Generator
 from typing import Any
 
-from DeepRadScoreLib.analysis import Finding, MolecularProfile
 from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS, GROUP_TITLES, Endpoint
+from DeepRadScoreLib.findings import Finding, MolecularProfile
 from DeepRadScoreLib.models import Flag, flags_with_chance
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.radscore.names import REGIONS, Region
 from DeepRadScoreLib.report import figures
 from DeepRadScoreLib.report.page import embedded, environment
-from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument, to_document
+from DeepRadScoreLib.report.profile import EndpointEntry, LikenessEntry, ProfileDocument, ReasonEntry, to_document
+from DeepRadScoreLib.report.trust_words import (
+    NO_LIMITS,
+    interval_note,
+    label_set_note,
+    label_set_words,
+    likeness_sentence,
+    measure_words,
+    number,
+    prevalence_sentence,
+)
 from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap
 
 MAX_FEATURES = 5
+RANGE_MARGIN = 4.0
+"""Free space, in percent, at either end of the drawing of a measure's range."""
 
 
 def to_report_html(profile: MolecularProfile) -> str:
@@ -55,6 +67,7 @@ def _content(profile: MolecularProfile) -> Generator[str, None, dict[str, Any]]:
         ],
         "explained": explained,
         **pictures,
+        **_trust(document),
         "heat_from": figures.MIN_HEAT,
     }
 
@@ -66,6 +79,49 @@ def _finding(endpoint: Endpoint, entry: EndpointEntry) -> dict[str, Any]:
         "entry": entry,
         "by_chance": Flag.NOT_BETTER_THAN_CHANCE in flags,
         "remarks": [flag_sentence(code) for code in flags],
+        "label_set": None if entry.label_set is None else label_set_words(endpoint, entry.label_set.labels),
+    }
+
+
+def _trust(document: ProfileDocument) -> dict[str, Any]:
+    """What is said once of likeness, intervals, label sets and prevalence."""
+    given = [entry for entry in document.endpoints.values() if entry.probability is not None]
+    methods = list(dict.fromkeys(entry.interval_method for entry in given if entry.interval_method is not None))
+    level = next((entry.label_set.level for entry in given if entry.label_set is not None), None)
+    return {
+        "likeness": None if document.likeness is None else _likeness(document.likeness),
+        "no_limits": NO_LIMITS,
+        "has_interval": bool(methods),
+        "interval_note": interval_note(methods),
+        "label_set_note": None if level is None else label_set_note(level),
+        "prevalence_note": prevalence_sentence(document.prevalence) if document.prevalence else None,
+    }
+
+
+def _likeness(likeness: LikenessEntry) -> dict[str, Any]:
+    return {
+        "sentence": likeness_sentence(likeness.percentile),
+        "percentile": likeness.percentile,
+        "reasons": [_range(reason) for reason in likeness.reasons],
+    }
+
+
+def _range(reason: ReasonEntry) -> dict[str, str]:
+    """A measure in words, and its training range and value as positions (percent) on one scale."""
+    first, last = min(reason.low, reason.value), max(reason.high, reason.value)
+    width = (last - first) or 1.0
+
+    def position(value: float) -> float:
+        return RANGE_MARGIN + (100 - 2 * RANGE_MARGIN) * (value - first) / width
+
+    return {
+        "what": measure_words(reason.what),
+        "value": number(reason.value),
+        "low": number(reason.low),
+        "high": number(reason.high),
+        "start": f"{position(reason.low):.2f}",
+        "width": f"{position(reason.high) - position(reason.low):.2f}",
+        "at": f"{position(reason.value):.2f}",
     }
 
 

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import SimpleITK as sitk
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
-from DeepRadScoreLib.analysis import Finding, MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, Where
+from DeepRadScoreLib.findings import Finding, MolecularProfile
 from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS, PreparedCase, Severity
-from DeepRadScoreLib.models import Flag, Preprocessing
+from DeepRadScoreLib.models import Engine, Flag, Preprocessing
 
-SCHEMA: Final = "deepradscore.profile/1"
+SCHEMA: Final = "deepradscore.profile/2"
+EntryType = TypeVar("EntryType", bound="_Entry")
 Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Amount = Annotated[FiniteFloat, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, json_schema_serialization_defaults_required=True
+    )
 
 
 class ModelEntry(_Entry):
-    """The bundle that gave the findings; `sha256` is that of its manifest."""
+    """The bundle that gave the findings; `sha256` is that of its manifest.
+
+    `engine` computed its training features; `limits`: whether it knows the limits of its training data.
+    """
 
     name: str
     sha256: str
@@ -34,13 +40,24 @@ class ModelEntry(_Entry):
     network: str
     backbone: str
     synthetic: bool
+    engine: str = "pyradiomics"
+    limits: bool = False
 
 
 class TumourEntry(_Entry):
-    """The tumour on the 1 mm lattice."""
+    """The tumour: `volume_ml` of the mask on its own grid; volume and voxels on the 1 mm lattice of the features.
+
+    Without `lattice_volume_ml`, in older profiles, `volume_ml` is that of the lattice.
+    """
 
     volume_ml: Amount
+    lattice_volume_ml: Amount | None = None
     voxels: Count
+
+    @property
+    def on_lattice_ml(self) -> float:
+        """Volume on the 1 mm lattice, in mL."""
+        return self.volume_ml if self.lattice_volume_ml is None else self.lattice_volume_ml
 
 
 class PeritumoralEntry(_Entry):
@@ -77,6 +94,37 @@ class QualityEntry(_Entry):
     message: str
 
 
+class ReasonEntry(_Entry):
+    """One measure that is unlike training, and its range there."""
+
+    what: str
+    value: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+
+
+class LikenessEntry(_Entry):
+    """The share of training patients, in percent, that lie nearer to their middle than this case, and why."""
+
+    percentile: Annotated[FiniteFloat, Field(ge=0, le=100)]
+    reasons: tuple[ReasonEntry, ...]
+
+
+class LabelSetEntry(_Entry):
+    """The words for the endpoint that cannot be ruled out at `level` (class-conditional conformal prediction)."""
+
+    labels: tuple[str, ...]
+    level: Share
+
+
+class VariantsEntry(_Entry):
+    """Lowest and highest probability over `n` plausible masks of the tumour."""
+
+    low: Share
+    high: Share
+    n: Count
+
+
 class EndpointEntry(_Entry):
     """One finding. Whatever may not be given is null, and `flags` say why.
 
@@ -99,6 +147,8 @@ class EndpointEntry(_Entry):
     validation_auc_ci: tuple[Share, Share] | None
     validation_n: Count | None
     validation_positives: Count | None
+    label_set: LabelSetEntry | None = None
+    variants: VariantsEntry | None = None
 
 
 Endpoints = Annotated[
@@ -107,16 +157,35 @@ Endpoints = Annotated[
 ]
 
 
-class ProfileDocument(_Entry):
-    """The whole of `profile.json`; `label` stands beside every number shown wherever it is not null."""
+class ProvenanceEntry(_Entry):
+    """What a profile was made from, and by what: the version of the program and of the packages that decide the values,
+    the SHA-256 of each image as it was read (voxels and geometry), and the settings. No time, host or path."""
 
-    schema_: Literal["deepradscore.profile/1"] = Field(alias="schema")
+    program: str
+    versions: dict[str, str]
+    inputs: dict[str, str]
+    settings: dict[str, str | FiniteFloat]
+
+
+class ProfileDocument(_Entry):
+    """The whole of `profile.json`; a `label` that is not null stays in view wherever numbers are shown.
+
+    `engine` computed the features of this case; without the field it was pyradiomics. Schema 1 has neither `likeness`
+    nor `prevalence`, no `engine` and `limits` of the model, no `label_set` and `variants` of an endpoint, and no
+    `interval`.
+    """
+
+    schema_: Literal["deepradscore.profile/1", "deepradscore.profile/2"] = Field(alias="schema")
     case_id: str
     preprocessing: Preprocessing
+    engine: Engine = Engine.PYRADIOMICS
     label: str | None
     model: ModelEntry | None
     regions: RegionsEntry
     quality: tuple[QualityEntry, ...]
+    likeness: LikenessEntry | None = None
+    prevalence: dict[str, Share] | None = None
+    provenance: ProvenanceEntry | None = None
     endpoints: Endpoints
 
     @field_validator("endpoints")
@@ -132,8 +201,8 @@ def to_profile_json(profile: MolecularProfile) -> str:
     return to_document(profile).model_dump_json(by_alias=True, indent=1) + "\n"
 
 
-def from_profile_json(text: str, *, where: Where = "profile.json") -> ProfileDocument:
-    """Read a profile that `to_profile_json` wrote.
+def from_profile_json(text: str | bytes, *, where: Where = "profile.json") -> ProfileDocument:
+    """Read a profile that `to_profile_json` wrote; bytes are UTF-8.
 
     Raises
     ------
@@ -153,8 +222,8 @@ def from_profile_json(text: str, *, where: Where = "profile.json") -> ProfileDoc
 
 
 def profile_schema() -> dict[str, Any]:
-    """The JSON schema (draft 2020-12) of `profile.json`."""
-    return ProfileDocument.model_json_schema(by_alias=True)
+    """The JSON schema (draft 2020-12) of `profile.json`, as this program writes it."""
+    return ProfileDocument.model_json_schema(by_alias=True, mode="serialization")
 
 
 def to_document(profile: MolecularProfile) -> ProfileDocument:
@@ -164,10 +233,14 @@ def to_document(profile: MolecularProfile) -> ProfileDocument:
         schema=SCHEMA,
         case_id=profile.case_id,
         preprocessing=profile.prepared.preprocessing,
+        engine=profile.engine,
         label=profile.label,
-        model=None if profile.model is None else ModelEntry.model_validate(profile.model, from_attributes=True),
+        model=_entry(ModelEntry, profile.model),
         regions=_regions(profile.prepared),
         quality=tuple(QualityEntry.model_validate(note, from_attributes=True) for note in profile.quality),
+        likeness=_entry(LikenessEntry, profile.likeness),
+        prevalence=profile.prevalence or None,
+        provenance=_entry(ProvenanceEntry, profile.provenance),
         endpoints={key: _endpoint(findings[key]) for key in KEYS},
     )
 
@@ -175,8 +248,13 @@ def to_document(profile: MolecularProfile) -> ProfileDocument:
 def _regions(prepared: PreparedCase) -> RegionsEntry:
     patch = prepared.patch
     middle = PATCH_PIXELS // 2
+    lattice_ml = prepared.volume_ml("tumour")
     return RegionsEntry(
-        tumour=TumourEntry(volume_ml=prepared.volume_ml("tumour"), voxels=_voxels(prepared.tumour)),
+        tumour=TumourEntry(
+            volume_ml=lattice_ml if prepared.mask_ml is None else prepared.mask_ml,
+            lattice_volume_ml=lattice_ml,
+            voxels=_voxels(prepared.tumour),
+        ),
         peritumoral=PeritumoralEntry(
             volume_ml=prepared.volume_ml("peritumoral"),
             voxels=_voxels(prepared.peritumoral),
@@ -203,8 +281,8 @@ def _endpoint(finding: Finding) -> EndpointEntry:
     validation = finding.validation
     return EndpointEntry(
         probability=probability,
-        interval=None,
-        interval_method=None,
+        interval=_finite_pair(finding.interval) if given else None,
+        interval_method=finding.interval_method if given else None,
         decision=finding.decision if given else None,
         threshold=_finite(finding.threshold),
         spread=_finite_pair(finding.spread) if given else None,
@@ -217,7 +295,13 @@ def _endpoint(finding: Finding) -> EndpointEntry:
         validation_auc_ci=None if validation is None else _finite_pair(validation.auc_ci),
         validation_n=None if validation is None else validation.n,
         validation_positives=None if validation is None else validation.positives,
+        label_set=_entry(LabelSetEntry, finding.label_set) if given else None,
+        variants=_entry(VariantsEntry, finding.variants) if given else None,
     )
+
+
+def _entry(entry: type[EntryType], value: object | None) -> EntryType | None:
+    return None if value is None else entry.model_validate(value, from_attributes=True)
 
 
 def _finite(value: float | None) -> float | None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from DeepRadScoreLib.analysis import MolecularProfile
 from DeepRadScoreLib.display.notebook import table_html
 from DeepRadScoreLib.endpoints import BY_KEY
+from DeepRadScoreLib.findings import MolecularProfile
 from DeepRadScoreLib.paths import AnyPath
 from DeepRadScoreLib.report.number_text import DASH, percent, with_interval
 from DeepRadScoreLib.report.profile import EndpointEntry, to_document
@@ -23,12 +23,17 @@ class Profile(MolecularProfile):
     def to_frame(self) -> pd.DataFrame:
         """One row per endpoint, index its key, with the values of `profile.json`; `flags` joined by commas.
 
-        `label` is "synthetic: not for patients" where the case or the model is synthetic, else empty.
+        `label_set` holds the words that cannot be ruled out, joined by " or ": empty where none fits, None where there
+        is no label set.
+        `label` is "synthetic: not for patients" where the case or the model is synthetic, else empty. `.attrs` has
+        "likeness", the percentile among the training patients, or None.
         """
         rows = {key: _row(key, entry) for key, entry in to_document(self).endpoints.items()}
         table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("endpoint")
         table.insert(0, "case_id", self.case_id)
-        return table.assign(label=self.label or "")
+        table = table.assign(label=self.label or "")
+        table.attrs["likeness"] = None if self.likeness is None else self.likeness.percentile
+        return table
 
     def save(self, folder: AnyPath) -> None:
         """Write profile, report, features and images to a folder, see `write_profile`."""
@@ -42,19 +47,27 @@ class Profile(MolecularProfile):
 
 
 def _row(key: str, entry: EndpointEntry) -> dict[str, object]:
-    spread, interval = entry.spread or (None, None), entry.validation_auc_ci or (None, None)
+    interval, spread, of_auc = (
+        pair or (None, None) for pair in (entry.interval, entry.spread, entry.validation_auc_ci)
+    )
+    variants = entry.variants
     return {
         "name": BY_KEY[key].name,
         "probability": entry.probability,
         "decision": entry.decision,
         "threshold": entry.threshold,
+        "interval_low": interval[0],
+        "interval_high": interval[1],
+        "label_set": None if entry.label_set is None else " or ".join(entry.label_set.labels),
+        "variants_low": None if variants is None else variants.low,
+        "variants_high": None if variants is None else variants.high,
         "spread_low": spread[0],
         "spread_high": spread[1],
         "radscore_tumour": entry.radscore_tumour,
         "radscore_peritumoral": entry.radscore_peritumoral,
         "validation_auc": entry.validation_auc,
-        "validation_auc_low": interval[0],
-        "validation_auc_high": interval[1],
+        "validation_auc_low": of_auc[0],
+        "validation_auc_high": of_auc[1],
         "validation_n": entry.validation_n,
         "validation_positives": entry.validation_positives,
         "flags": ", ".join(entry.flags),

@@ -15,6 +15,8 @@ FLAG_SENTENCES: dict[str, str] = {
     Flag.OUTSIDE_SPREAD: "The fold models contradict this probability: it lies outside their range.",
     Flag.NO_SIGNAL: "No probability: in training the model found no signal for this endpoint.",
     Flag.NOT_FINITE: "The model gave no valid number for this case.",
+    Flag.UNLIKE_TRAINING: "No probability: the case is unlike the patients that the model was trained on.",
+    Flag.QUALITY_FAILURE: "No probability: the image or the outline is not what the model can judge (see the remarks).",
 }
 
 COLUMN_NAMES: dict[str, str] = {

@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 import SimpleITK as sitk
 
-from DeepRadScoreLib.analysis import MolecularProfile
+from DeepRadScoreLib.cohort.case_notes import CaseNotes
+from DeepRadScoreLib.cohort.csv_text import csv_text
 from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.findings import MolecularProfile
 from DeepRadScoreLib.imaging.files import write_image
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
 from DeepRadScoreLib.paths import AnyPath, as_path
@@ -17,14 +19,16 @@ from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.report.figures import patch_png
 from DeepRadScoreLib.report.html import to_report_html
 from DeepRadScoreLib.report.profile import to_profile_json
+from DeepRadScoreLib.report.regions_file import regions_segmentation
 from DeepRadScoreLib.writing import write_atomically, write_folder
 
 
 def write_profile(profile: MolecularProfile, folder: AnyPath) -> list[Path]:
     """Write the results of one case to a folder: all of them, or the folder stays as it was.
 
-    `profile.json`, `report.html`, `features.csv`, `peritumoral.nrrd`, `patch.png` and one `gradcam_<ENDPOINT>.nrrd` for
-    each heat map. An older result is replaced, heat maps that the new one lacks are removed, other files stay.
+    `profile.json`, `report.html`, `features.csv`, `features.notes.csv`, `regions.seg.nrrd`, `peritumoral.nrrd`,
+    `patch.png` and one `gradcam_<ENDPOINT>.nrrd` for each heat map. An older result is replaced, heat maps that the new
+    one lacks are removed, other files stay.
 
     Returns
     -------
@@ -44,7 +48,12 @@ def features_csv(case_id: str, features: dict[str, float]) -> str:
     """A feature table of one row: `case_id` and the 1702 columns, with every digit; NaN is an empty cell."""
     table = pd.DataFrame([features], columns=FEATURE_COLUMNS)
     table.insert(0, "case_id", case_id)
-    return table.to_csv(index=False, lineterminator="\n")
+    return csv_text(table)
+
+
+def notes_csv(profile: MolecularProfile) -> str:
+    """The notes file of that feature table: whether the case is synthetic, and its quality codes."""
+    return CaseNotes.of([profile.case_id], [profile.synthetic_case], [profile.quality], profile.engine).to_csv()
 
 
 def outdated_heat_maps(ending: str, folder: Path, names: set[str]) -> list[str]:
@@ -58,7 +67,9 @@ def _write_files(profile: MolecularProfile, folder: Path) -> None:
     write_atomically(folder / "profile.json", to_profile_json(profile))
     write_atomically(folder / "report.html", to_report_html(profile))
     write_atomically(folder / "features.csv", features_csv(profile.case_id, profile.features))
+    write_atomically(folder / "features.notes.csv", notes_csv(profile))
     write_atomically(folder / "patch.png", patch_png(profile.prepared.patch))
+    write_image(regions_segmentation(profile.prepared, label), folder / "regions.seg.nrrd")
     _write_image(profile.prepared.peritumoral, folder / "peritumoral.nrrd", label)
     for key in profile.gradcam:
         _write_image(profile.heat_map(key), folder / f"gradcam_{key}.nrrd", label)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from DeepRadScoreLib.cohort.case_notes import CaseNotes, cases_to_exclude, notes_file
 from DeepRadScoreLib.cohort.covariates import covariates
 from DeepRadScoreLib.cohort.feature_table import read_feature_table
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
@@ -17,8 +19,10 @@ from DeepRadScoreLib.computing.extraction import CohortFeatures, extract_cohort
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS, label_columns
 from DeepRadScoreLib.errors import CohortError
-from DeepRadScoreLib.models import BASELINES, DEEP_MODELS, Baseline, Model
+from DeepRadScoreLib.imaging.quality_codes import left_out_text
+from DeepRadScoreLib.models import DEEP_MODELS, Baseline, Model
 from DeepRadScoreLib.radscore.selection import MIN_ICC, icc31
+from DeepRadScoreLib.study.confounders import Confounders, find_confounders
 from DeepRadScoreLib.study.plans import TrainingPlan
 
 VOLUME_COLUMNS = ("tumour_original_shape_VoxelVolume", "tumour_original_shape_MeshVolume")
@@ -36,6 +40,7 @@ class StudyInputs:
     endpoints: endpoint keys or other 0/1 columns; empty: the endpoint keys that the table has.
     covariates: columns of the clinical baseline.
     backbones: compared on the first endpoint; empty: not.
+    exclude_quality: cases with one of these quality codes are left out.
     """
 
     table: Path
@@ -46,6 +51,7 @@ class StudyInputs:
     covariates: tuple[str, ...] = ()
     cd8a_cut: float | None = None
     backbones: tuple[str, ...] = ()
+    exclude_quality: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,7 @@ class StudyCases:
     shuffled: (n x p) features of the same cases with shuffled voxels, or None.
     clinical: (n x covariates), or None.
     split, site: (n,) text of the cohort table's columns, empty where there is none.
+    confounders: where, how and when the CTs were made.
     """
 
     data: StudyData
@@ -150,12 +157,14 @@ class StudyCases:
     clinical: pd.DataFrame | None
     split: pd.Series
     site: pd.Series
+    confounders: Confounders = field(default_factory=Confounders)
 
     def models_not_run(self) -> dict[str, str]:
         """Model or baseline -> why it cannot be run with these sources."""
         reasons: dict[str, str] = {}
         if not self.data.features.shape[1]:
-            of_radiomics = (Model.RADIOMICS, Model.FUSED, *(name for name in BASELINES if name != Baseline.CLINICAL))
+            shuffled = (Baseline.SHUFFLED_VOXELS, Baseline.SHUFFLED_LABELS)
+            of_radiomics = (Model.RADIOMICS, Model.FUSED, Baseline.VOLUME, *shuffled)
             reasons |= dict.fromkeys(of_radiomics, "there are no radiomics features")
         if self.data.patches is None:
             reasons |= dict.fromkeys(DEEP_MODELS, "the cohort table has no images (columns ct and mask)")
@@ -165,7 +174,7 @@ class StudyCases:
             reasons[Baseline.VOLUME] = "the feature table has no volume of the tumour"
         if self.clinical is None:
             reasons[Baseline.CLINICAL] = "no covariates were named"
-        return reasons
+        return reasons | self.confounders.absent
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,10 @@ class Gathered:
     ----------
     left_out: case_id -> why a case cannot be used; `failed` are those whose images could not be worked on.
     columns_left_out, rows_of_others: of a feature table from elsewhere, see `FeatureTable`.
+    notes: on the cases that can be used; None: nothing is known of their origin and quality.
+    excluded: case_id -> quality code for which this case was left out.
+    fingerprints: of the cases' CTs; none without images.
+    column_notes: a sentence on each column of the cohort table that holds more than numbers but was read as such.
     """
 
     cases: StudyCases
@@ -183,7 +196,10 @@ class Gathered:
     failed: tuple[str, ...]
     columns_left_out: dict[str, str]
     rows_of_others: int
-    synthetic: bool
+    notes: CaseNotes | None
+    excluded: dict[str, str]
+    fingerprints: tuple[str, ...] = ()
+    column_notes: tuple[str, ...] = ()
 
 
 def read_study_cohort(inputs: StudyInputs) -> Cohort:
@@ -202,9 +218,9 @@ def read_study_cohort(inputs: StudyInputs) -> Cohort:
     )
     if inputs.features is None and not has_images(cohort):
         raise CohortError(
-            'the columns "ct" and "mask" are missing',
+            'the columns "ct" and "mask" are missing or empty',
             where=inputs.table,
-            mend="add them, or give a table of features by --features",
+            mend="fill them in, or give a table of features by --features",
         )
     if inputs.endpoints:
         return cohort
@@ -228,21 +244,26 @@ def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, run: Run) ->
 
     Raises
     ------
-    CohortError: no case has everything, or what `read_feature_table`, `covariates` and `extract_cohort` raise.
+    CohortError: no case has everything, every case is left out for its quality, the quality is not known, or what
+        `read_feature_table`, `covariates` and `extract_cohort` raise.
     """
-    clinical = covariates(cohort, inputs.covariates) if inputs.covariates else None
+    named = covariates(cohort, inputs.covariates)
+    clinical = named.table if inputs.covariates else None
     table = images = shuffled = None
     if inputs.features is not None:
         table = read_feature_table(inputs.features, cohort, case_column=inputs.case_column, prefixes=inputs.prefixes)
     if has_images(cohort):
         images = extract_planned(cohort, plan, "both" if table is None else "patches", run)
-        shuffled = extract_planned(cohort, plan, "shuffled", run) if table is None else None
+    case_ids = _cases_of_all([each.features.index for each in (table, images) if each is not None], cohort)
+    notes = _joined_notes([each.notes for each in (table, images) if each is not None], case_ids)
+    excluded = _excluded(inputs, notes)
+    case_ids = case_ids.drop(list(excluded))
+    if table is None:
+        shuffled = extract_planned(cohort.of_cases(case_ids), plan, "shuffled", run)
+        case_ids = _cases_of_all([case_ids, shuffled.features.index], cohort)
     failed = {case_id: why for each in (images, shuffled) if each is not None for case_id, why in each.failed.items()}
     left_out = ({} if table is None else dict(table.missing)) | failed
-    sources = [each for each in (table, images, shuffled) if each is not None]
-    case_ids = cohort.table.index[np.all([cohort.table.index.isin(each.features.index) for each in sources], axis=0)]
-    if not len(case_ids):
-        raise CohortError("no case has both features and images", where=inputs.table, mend="check the tables")
+    left_out |= {case_id: left_out_text(code) for case_id, code in excluded.items()}
     images = None if images is None else images.of_cases(case_ids)
     radiomics = images if table is None else table
     if radiomics is None:
@@ -260,6 +281,9 @@ def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, run: Run) ->
         None if clinical is None else clinical.loc[case_ids],
         cohort.column("split").loc[case_ids],
         cohort.column("site").loc[case_ids],
+        find_confounders(cohort, case_ids)
+        if images is None
+        else find_confounders(cohort, case_ids, images.acquisitions, images.measures),
     )
     return Gathered(
         cases,
@@ -267,8 +291,39 @@ def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, run: Run) ->
         tuple(failed),
         {} if table is None else table.dropped,
         0 if table is None else table.extra,
-        images is not None and images.synthetic,
+        None if notes is None else notes.of_cases(case_ids),
+        excluded,
+        fingerprints=() if images is None else tuple(images.fingerprints),
+        column_notes=(*cohort.notes, *named.notes),
     )
+
+
+def _cases_of_all(sources: Sequence[pd.Index], cohort: Cohort) -> pd.Index:
+    """The cases that every source has, in the cohort's order."""
+    known = cohort.table.index
+    case_ids = known[np.all([known.isin(each) for each in sources], axis=0)]
+    if not len(case_ids):
+        raise CohortError("no case has both features and images", where=cohort.path, mend="check the tables")
+    return case_ids
+
+
+def _joined_notes(sources: Sequence[CaseNotes | None], case_ids: pd.Index) -> CaseNotes | None:
+    """What all sources that have notes say of these cases; None if none has."""
+    known = [notes.of_cases(case_ids) for notes in sources if notes is not None]
+    return reduce(CaseNotes.joined, known) if known else None
+
+
+def _excluded(inputs: StudyInputs, notes: CaseNotes | None) -> dict[str, str]:
+    """Case_id -> quality code for which this case is left out."""
+    if not inputs.exclude_quality:
+        return {}
+    if notes is None and inputs.features is not None:
+        raise CohortError(
+            "the table has no notes file, so the quality of its cases is not known",
+            where=inputs.features,
+            mend=f"put {notes_file(inputs.features).name} beside it, or leave out --exclude-quality",
+        )
+    return {} if notes is None else cases_to_exclude(notes, inputs.exclude_quality, inputs.table)
 
 
 def extract_planned(cohort: Cohort, plan: TrainingPlan, wants: Wants, run: Run) -> CohortFeatures:
@@ -278,6 +333,10 @@ def extract_planned(cohort: Cohort, plan: TrainingPlan, wants: Wants, run: Run) 
         run,
         preprocessing=plan.preprocessing,
         shell_mm=plan.shell_mm,
+        engine=plan.engine,
+        other_labels=plan.other_labels,
+        mask_grid=plan.mask_grid,
         wants=wants,
+        jitter=plan.stable_features,
         seed=plan.seed,
     )

@@ -9,7 +9,17 @@ from pathlib import Path
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.fusion.classifiers import Search
-from DeepRadScoreLib.models import NetworkForm, Preprocessing, Protocol, Split, chosen
+from DeepRadScoreLib.models import (
+    DEFAULT_ENGINE,
+    Engine,
+    MaskGrid,
+    NetworkForm,
+    OtherLabels,
+    Preprocessing,
+    Protocol,
+    Split,
+    chosen,
+)
 from DeepRadScoreLib.paths import AnyPath
 
 
@@ -29,16 +39,23 @@ class NetworkPlan:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """All settings of a training run; two runs with the same plan and data give the same bundle."""
+    """All settings of a training run; two runs with the same plan and data give the same bundle.
+
+    `stable_features`: features that change with a jittered mask are not selected, as with a cohort's own second masks.
+    """
 
     protocol: Protocol = Protocol.STRICT
     preprocessing: Preprocessing = Preprocessing.CANONICAL
     shell_mm: float = 3.0
+    engine: Engine = DEFAULT_ENGINE
+    other_labels: OtherLabels = OtherLabels.AUTO
+    mask_grid: MaskGrid | None = None
     network: NetworkPlan = field(default_factory=NetworkPlan)
     folds: int = 5
     repeats: int = 10
     search: Search = "coarse"
     held_out_share: float = 0.2
+    stable_features: bool = False
     seed: int = 0
 
     def check(self) -> None:
@@ -83,6 +100,7 @@ class EvaluationPlan:
 
 def training_plan(
     preprocessing: Preprocessing | str,
+    engine: Engine | str,
     network: NetworkForm | str,
     backbone: str,
     weights: AnyPath,
@@ -93,6 +111,8 @@ def training_plan(
     repeats: int,
     seed: int,
     device: str,
+    other_labels: OtherLabels | str = OtherLabels.AUTO,
+    mask_grid: MaskGrid | str | None = None,
 ) -> TrainingPlan:
     """The plan, of the strict protocol, of a caller who names its settings, checked.
 
@@ -105,6 +125,9 @@ def training_plan(
     form = chosen(NetworkForm, network, "network")
     return TrainingPlan(
         preprocessing=chosen(Preprocessing, preprocessing, "preprocessing"),
+        engine=chosen(Engine, engine, "engine"),
+        other_labels=chosen(OtherLabels, other_labels, "other_labels"),
+        mask_grid=None if mask_grid is None else chosen(MaskGrid, mask_grid, "mask_grid"),
         network=NetworkPlan(form, backbone, os.fspath(weights), weights_sha256, pixels, epochs, device=device),
         folds=folds,
         repeats=repeats,

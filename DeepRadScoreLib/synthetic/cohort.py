@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from DeepRadScoreLib.cohort.csv_text import csv_text
 from DeepRadScoreLib.computing.workers import Crashed, Workers
 from DeepRadScoreLib.errors import InputError, OutputError, WorkersError
 from DeepRadScoreLib.imaging import read_image
@@ -64,7 +65,7 @@ def write_cohort(folder: Path, n_train: int, n_test: int, seed: int, workers: Wo
     _write_images(folder, table, latents, workers, report)
     path = folder / "cohort.csv"
     write_atomically(folder / "synthetic.json", _truth(table, latents, seed))
-    write_atomically(path, table.drop(columns="seed").to_csv(index=False))
+    write_atomically(path, csv_text(table.drop(columns="seed")))
     return path
 
 

@@ -32,6 +32,7 @@ from DeepRadScoreLib import (
     train,
 )
 from DeepRadScoreLib.cli import study_commands
+from DeepRadScoreLib.cohort.case_notes import notes_file, read_notes
 from DeepRadScoreLib.cohort.feature_table import read_feature_table
 from DeepRadScoreLib.cohort.frames import cohort_file, feature_file
 from DeepRadScoreLib.display import progress_bar
@@ -97,6 +98,8 @@ def test_a_profile_as_a_table_holds_what_its_file_holds(profile, tmp_path):
         if finding.probability is not None:
             assert row["probability"] == finding.probability
             assert (row["spread_low"], row["spread_high"]) == finding.spread
+            assert (row["interval_low"], row["interval_high"]) == finding.interval
+            assert row["label_set"] == " or ".join(finding.label_set.labels)
     profile.save(str(tmp_path / "out"))
     assert {"profile.json", "report.html", "features.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
@@ -112,7 +115,7 @@ def test_a_bundle_predicts_what_analyze_finds(files, profile, case):
     assert np.isfinite(expected).any()
     assert np.isnan(expected).any()
     for row in found.to_numpy():
-        np.testing.assert_array_equal(row, expected)
+        np.testing.assert_allclose(row, expected, rtol=1e-12)
     pd.testing.assert_frame_equal(bundle.predict_proba(features.reset_index(), patches), found)
     assert found.attrs["label"] == SYNTHETIC_LABEL
 
@@ -178,6 +181,19 @@ def test_extract_takes_a_table_or_a_dataframe_and_gives_what_the_file_holds(file
     assert "does not exist" in features.attrs["left_out"]["8"]
     assert sum(bool(event.failure) for event in events) == 1
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "features.parquet").set_index("case_id"), features)
+    codes = {note.code: note.severity for note in profile.quality}
+    assert features.attrs["notes"] == (tmp_path / "features.notes.csv").read_text()
+    row = read_notes(tmp_path / "features.parquet", features.index)
+    assert row is not None
+    assert (row.rows, row.synthetic.tolist()) == ([codes], [False])
+    with feature_file(features) as path:
+        assert notes_file(path).read_text() == (tmp_path / "features.notes.csv").read_text()
+    with feature_file(features.iloc[:0]) as path:
+        assert len(notes_file(path).read_text().splitlines()) == 1
+    assert features.attrs["quality"] == dict.fromkeys(codes, 1)
+    assert extract(table, jobs=1, exclude_quality=["off_axial"]).attrs["excluded"] == {}
+    with pytest.raises(InputError, match=f"no case is left.*{next(iter(codes))} 1 of 1 case"):
+        extract(table, jobs=1, exclude_quality=next(iter(codes)))
 
 
 # --- the command line calls the same functions ---

@@ -9,17 +9,22 @@ import sys
 import textwrap
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import expit, logit
 
-from DeepRadScoreLib.analysis import _card, _explained_findings, _finding
-from DeepRadScoreLib.bundle import MANIFEST, EndpointModel, bundle_steps, read_bundle, read_manifest
+from DeepRadScoreLib.analysis import _card, _finding, _findings
+from DeepRadScoreLib.bundle import MANIFEST, bundle_steps, read_bundle, read_manifest
+from DeepRadScoreLib.comparison import Comparison
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.deepct.network import deep_outputs
 from DeepRadScoreLib.deepct.outputs import merge_outputs
 from DeepRadScoreLib.endpoints import BY_KEY
 from DeepRadScoreLib.errors import BundleError, OutputError
+from DeepRadScoreLib.fusion.endpoint_model import EndpointModel
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.report.wording import flag_sentence
 from DeepRadScoreLib.study.training.train import train_bundle
@@ -36,14 +41,14 @@ def written(tmp_path_factory):
     return bundle, folder / "model.zip", computed
 
 
-def probabilities(bundle, computed):
+def log_odds_of(bundle, computed):
     outputs = [
         merge_outputs([deep_outputs(network, computed.patches[:6]) for network in member.values()])
         for member in bundle.networks
     ]
     features = computed.features.iloc[:6]
     return {
-        key: (model.probability(model.columns(features, outputs)), model.fold_probabilities(features, outputs))
+        key: (model.log_odds(model.columns(features, outputs)), model.fold_log_odds(features, outputs))
         for key, model in bundle.endpoints.items()
     }
 
@@ -61,17 +66,53 @@ def with_changed_byte(path, folder, part):
 
 def test_read_back_it_gives_the_same_bits(written):
     bundle, path, computed = written
-    before, after = probabilities(bundle, computed), probabilities(read_bundle(path), computed)
+    before, after = log_odds_of(bundle, computed), log_odds_of(read_bundle(path), computed)
     assert set(before) == {"EGFR", "KRAS"}
     for key in before:
         np.testing.assert_array_equal(before[key][0], after[key][0])
         np.testing.assert_array_equal(before[key][1], after[key][1])
 
 
+@pytest.mark.parametrize(
+    ("form", "protocol"), [("frozen", "strict"), ("frozen", "paper"), ("shared", "paper"), ("per-endpoint", "paper")]
+)
+def test_bundles_of_other_forms_and_protocols_are_read(tmp_path, form, protocol):
+    cohort, computed = small_study(50, keys=("EGFR",))
+    bundle = train_bundle(cohort, computed, small_plan(form=form, protocol=protocol), Run(tmp_path / "work")).bundle
+    bundle.save(tmp_path / "model.zip")
+    read, features, patches = read_bundle(tmp_path / "model.zip"), computed.features[:2], computed.patches[:2]
+    pd.testing.assert_frame_equal(
+        read.predict_proba(features, patches), bundle.predict_proba(features, patches), check_exact=True
+    )
+
+
+def test_one_of_schema_1_keeps_the_score_of_its_refitted_radscores(written):
+    """Its models do not say that scores are averaged over the folds."""
+    bundle, _, computed = written
+    model, features = bundle.endpoints["EGFR"], computed.features.iloc[:6]
+    outputs = [
+        merge_outputs([deep_outputs(network, computed.patches[:6]) for network in member.values()])
+        for member in bundle.networks
+    ]
+    stored = {name: value for name, value in model.to_dict().items() if name != "averaged"}
+    older = EndpointModel.from_dict("EGFR", stored, model.fusion)
+    columns = np.hstack([model.deep.columns(outputs, "EGFR"), model.regions.columns(features)])
+    np.testing.assert_array_equal(
+        expit(older.log_odds(older.columns(features, outputs))), model.fusion.predict_proba(columns)[:, 1]
+    )
+    np.testing.assert_array_equal(older.fold_log_odds(features, outputs), model.fold_log_odds(features, outputs))
+
+
+def test_the_probability_is_that_of_the_mean_score_of_the_fold_models(written):
+    bundle, _, computed = written
+    for log_odds, folds in log_odds_of(bundle, computed).values():
+        np.testing.assert_allclose(log_odds, folds.mean(axis=0), atol=1e-12)
+
+
 def test_it_is_read_in_steps_and_can_be_left_after_each(written):
     labels = list(bundle_steps(written[1]))
     assert len(labels) == len(set(labels))
-    parts = [f"reading and checking the model, part {number} of 7" for number in range(1, 8)]
+    parts = [f"reading and checking the model, part {number} of 9" for number in range(1, 10)]
     assert labels == [
         *parts,
         "loading the network library",
@@ -120,21 +161,103 @@ def test_a_probability_outside_its_fold_models_says_so(written, monkeypatch, bel
     model, card = bundle.endpoints["EGFR"], bundle.manifest.endpoints["EGFR"]
     outputs = [merge_outputs([deep_outputs(one, computed.patches[:1]) for one in bundle.networks[0].values()])] * 3
     features = computed.features.iloc[:1]
-    probability = float(model.probability(model.columns(features, outputs))[0])
+    probability = float(expit(model.log_odds(model.columns(features, outputs))[0]))
     folds = np.array([[probability - below], [probability + above], [probability + (above - below) / 2]])
-    monkeypatch.setattr(EndpointModel, "fold_probabilities", lambda *_: folds)
-    finding = run_to_end(_finding(model, card, features, outputs))
+    monkeypatch.setattr(EndpointModel, "fold_log_odds", lambda *_: logit(folds))
+    finding = _finding(model, card, features, outputs, model.columns(features, outputs))
     assert finding.probability == probability
-    assert finding.spread == (folds.min(), folds.max())
+    assert finding.spread == pytest.approx((folds.min(), folds.max()))
     assert ("outside_spread" in finding.flags) == outside
     assert "outside" in flag_sentence("outside_spread")
+
+
+@pytest.fixture(scope="module")
+def case_finding(written):
+    """A function: EGFR's finding in a case, with the arguments of `_finding`."""
+    bundle, _, computed = written
+    outputs = [
+        merge_outputs([deep_outputs(one, computed.patches[:9]) for one in member.values()])
+        for member in bundle.networks
+    ]
+
+    def find(row=0, **more):
+        of_row = [
+            replace(each, logit={key: values[row : row + 1] for key, values in each.logit.items()}) for each in outputs
+        ]
+        features = computed.features.iloc[row : row + 1]
+        card = bundle.manifest.endpoints["EGFR"]
+        model = bundle.endpoints["EGFR"]
+        return _finding(model, card, features, of_row, model.columns(features, of_row), **more)
+
+    return find
+
+
+def test_a_finding_has_the_label_set_and_the_interval_of_its_card(written, case_finding):
+    bundle = written[0]
+    model, card = bundle.endpoints["EGFR"], bundle.manifest.endpoints["EGFR"]
+    calibration = card.calibration
+    assert calibration.positives + calibration.negatives == card.n
+    out_of_fold = model.fusion.oof_score_
+    assert calibration.positive in 1.0 - out_of_fold and calibration.negative in out_of_fold
+    for row in range(9):
+        found = case_finding(row)
+        words = [BY_KEY["EGFR"].positive] * (1.0 - found.probability <= calibration.positive)
+        words += [BY_KEY["EGFR"].negative] * (found.probability <= calibration.negative)
+        assert (list(found.label_set.labels), found.label_set.level) == (words, 0.9)
+        assert found.interval_method == "maximum-entropy"
+        assert 0 <= found.interval[0] <= found.probability <= found.interval[1] <= 1
+
+
+def test_no_row_of_a_patient_stands_in_the_calibration(written):
+    calibration = written[0].manifest.model_dump()["endpoints"]["EGFR"]["calibration"]
+    assert set(calibration) == {"level", "positive", "negative", "positives", "negatives", "error"}
+    assert len(calibration["error"]) == 3
+
+
+def test_another_prevalence_moves_the_probabilities_and_neither_decision_nor_label_set(written, case_finding):
+    of_training = written[0].endpoints["EGFR"].fusion.prevalence_
+    shift = logit(0.1) - logit(of_training)
+    for row in range(9):
+        plain, moved = case_finding(row), case_finding(row, prevalence=0.1)
+        for name in ("probability", "threshold"):
+            assert logit(getattr(moved, name)) == pytest.approx(logit(getattr(plain, name)) + shift)
+        assert logit(moved.spread) == pytest.approx(logit(plain.spread) + shift)
+        assert (moved.decision, moved.label_set, moved.flags) == (plain.decision, plain.label_set, plain.flags)
+        assert moved.interval[1] <= plain.interval[1]
+    assert case_finding(0, prevalence=of_training) == case_finding(0)
+
+
+def test_a_withheld_finding_has_no_number_that_could_be_read_as_one(case_finding):
+    found = case_finding(0, withheld=("not_better_than_chance",))
+    assert found.flags[0] == "not_better_than_chance"
+    assert found.probability is found.decision is found.spread is found.interval is found.label_set is None
+    assert not found.shap and found.radscore_tumour is not None and found.validation is not None
+
+
+def test_rules_of_the_bundle_withhold_findings_of_a_case_and_of_tables(written):
+    bundle, _, computed = written
+    low = (
+        bundle.manifest.endpoints["EGFR"]
+        .validation["deep-radscore"]
+        .model_copy(update={"auc": 0.6, "auc_ci": (0.45, 0.8), "flag": None})
+    )
+    cards = dict(bundle.manifest.endpoints)
+    cards["EGFR"] = cards["EGFR"].model_copy(update={"validation": {"deep-radscore": low}})
+    doubtful = replace(bundle, manifest=bundle.manifest.model_copy(update={"endpoints": cards}))
+    features = computed.features.iloc[:1]
+    outputs = [merge_outputs([deep_outputs(one, computed.patches[:1]) for one in bundle.networks[0].values()])] * 3
+    columns = doubtful.columns(features, outputs)
+    found = run_to_end(_findings(doubtful, features, outputs, columns, Comparison(), ("mask_on_bone",)))
+    assert set(found["EGFR"].flags) >= {"not_better_than_chance", "quality_failure"}
+    assert found["EGFR"].probability is None
+    assert doubtful.predict_proba(computed.features[:2], computed.patches[:2])["EGFR"].isna().all()
 
 
 def test_one_of_before_an_endpoint_was_added_does_not_model_it(written):
     bundle, _, computed = written
     cards = {key: card for key, card in bundle.manifest.endpoints.items() if key != "ROS1"}
     older = replace(bundle, manifest=bundle.manifest.model_copy(update={"endpoints": cards}), endpoints={})
-    findings = run_to_end(_explained_findings(older, computed.features.iloc[0].to_dict(), []))
+    findings = run_to_end(_findings(older, computed.features.iloc[:1], [], {}, Comparison()))
     assert findings["ROS1"].flags == ("not_modelled",)
     assert [row["endpoint"] for row in older.manifest.endpoint_rows()] == [BY_KEY[key].name for key in cards]
 
@@ -176,16 +299,30 @@ def test_a_byte_changed_on_disk_and_a_cut_file_are_refused(written, tmp_path):
             read_manifest(path)
 
 
-def test_another_schema_version_is_refused(written, tmp_path):
-    other = tmp_path / "other.zip"
-    with zipfile.ZipFile(written[1]) as source, zipfile.ZipFile(other, "w") as target:
+def with_schema(written: Path, schema: str, path: Path) -> Path:
+    """A copy of a bundle whose manifest names another schema and has none of the fields of schema 2."""
+    with zipfile.ZipFile(written) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():
             data = source.read(name)
             if name == MANIFEST:
-                data = json.dumps({**json.loads(data), "schema": "deepradscore.bundle/99"}).encode()
+                manifest = json.loads(data) | {"schema": schema}
+                del manifest["engine"]
+                data = json.dumps(manifest).encode()
             target.writestr(name, data)
+    return path
+
+
+def test_another_schema_version_is_refused(written, tmp_path):
+    other = with_schema(written[1], "deepradscore.bundle/99", tmp_path / "other.zip")
     with pytest.raises(BundleError, match=r'schema "deepradscore\.bundle/99"'):
         read_bundle(other)
+
+
+def test_schema_1_is_read_and_written_as_2(written, tmp_path):
+    older = read_bundle(with_schema(written[1], "deepradscore.bundle/1", tmp_path / "older.zip"))
+    assert (older.manifest.schema_, older.manifest.engine) == ("deepradscore.bundle/1", "pyradiomics")
+    older.save(tmp_path / "newer.zip")
+    assert read_manifest(tmp_path / "newer.zip").schema_ == "deepradscore.bundle/2"
 
 
 def test_a_place_that_cannot_be_written_leaves_nothing(written, tmp_path):
@@ -203,8 +340,10 @@ STOPPED = """
     from DeepRadScoreLib.writing import clean_up
 
     names = {"name": "m", "label": None, "protocol": "strict", "network": "shared", "backbone": "b", "weights": "none"}
-    more = {"pixels": 32, "preprocessing": "canonical", "shell_mm": 3, "seed": 0, "synthetic": True}
-    empty = {name: {} for name in ("settings", "trained_on", "endpoints", "versions")}
+    more = {"pixels": 32, "preprocessing": "canonical", "shell_mm": 3, "seed": 0, "synthetic": False}
+    empty = {name: {} for name in ("settings", "endpoints", "versions")}
+    counts = {name: 0 for name in ("training_patients", "held_out_patients", "cases")}
+    more["trained_on"] = counts | {"cohort": "c.csv", "left_out": {}, "sites": {}}
     folder = Path(sys.argv[1])
     bundle = Bundle(Manifest(**names, **more, **empty), (), {})
     bundle.save(folder / "model.zip")
@@ -229,8 +368,51 @@ def test_stopped_while_it_is_written_it_leaves_nothing(tmp_path):
     read_manifest(tmp_path / "whole.zip")
 
 
+def test_it_counts_the_quality_of_its_cases_and_an_older_one_does_not(written):
+    manifest = written[0].manifest
+    assert manifest.trained_on["quality"] == {"thick_slices": 18}
+    assert manifest.facts()["quality"] == "thick_slices 18 of 70 cases"
+    assert "left out" not in manifest.facts()
+    left_out = manifest.trained_on | {"left_out_by_quality": {"off_axial": 2, "flat_tumour": 1}}
+    facts = manifest.model_copy(update={"trained_on": left_out}).facts()
+    assert facts["left out"] == "2 by quality off_axial, 1 by quality flat_tumour"
+    older = {key: value for key, value in manifest.trained_on.items() if "quality" not in key}
+    assert "quality" not in manifest.model_copy(update={"trained_on": older}).facts()
+
+
 def test_its_manifest_holds_no_path_of_the_machine(written):
     with zipfile.ZipFile(written[1]) as archive:
         text = archive.read(MANIFEST).decode()
     assert str(written[1].parent) not in text
     assert "/home" not in text
+
+
+def test_its_limits_come_back_and_are_stated(written):
+    bundle, path, computed = written
+    read, patches = read_bundle(path), computed.patches[:6]
+    outputs = bundle.outputs(patches)
+    assert bundle.limits is not None and read.limits is not None
+    features = computed.features.iloc[:6]
+    columns = bundle.columns(features, outputs)
+    case = bundle.evidence(features, outputs, columns, measures=computed.measures.iloc[:6])
+    np.testing.assert_allclose(read.limits.judge(case).scores, bundle.limits.judge(case).scores, atol=1e-4)
+    card = read.manifest.limits
+    assert (card.cases, card.parts, card.missing) == (56, ["image", "features", "network"], ["acquisition"])
+    facts = read_manifest(path).facts()
+    assert "56 training cases" in facts["limits"] and "kernel" in facts["not limited"]
+
+
+def test_cases_beyond_its_limits_get_no_probability(written):
+    bundle, _, computed = written
+    features, patches = computed.features.iloc[:3].copy(), computed.patches[:3]
+    assert bundle.predict_proba(features, patches)["EGFR"].notna().all()
+    features.loc["case-000"] *= 1000
+    assert bundle.predict_proba(features, patches)["EGFR"].isna().tolist() == [True, False, False]
+
+
+def test_one_without_limits_is_read_and_says_so(written, tmp_path):
+    bundle = written[0]
+    bundle.with_limits(None).save(tmp_path / "older.zip")
+    older = read_bundle(tmp_path / "older.zip")
+    assert older.limits is None and not _card(older).limits and _card(bundle).limits
+    assert "nothing can be said" in read_manifest(tmp_path / "older.zip").facts()["limits"]

@@ -19,6 +19,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
 from DeepRadScoreLib.cli.cohort_commands import dicom
+from DeepRadScoreLib.radscore.engine.compiled import compiled_folder
 from support import dicom_phantoms as made
 from support.dicom_mask_makers import contour, rtstruct_file, seg_file
 from support.planted_identity import PLANTED, found_in, plant
@@ -45,7 +46,7 @@ from DeepRadScoreLib.cli.main import main
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.computing import one_case
 
-def quick(prepared):
+def quick(prepared, engine):
     seed = abs(int(prepared.patch.hu.sum()))
     return dict(zip(FEATURE_COLUMNS, np.random.default_rng(seed).normal(size=len(FEATURE_COLUMNS))))
 
@@ -219,7 +220,8 @@ def environment(place: Path) -> dict[str, str]:
         Path(folder).mkdir(parents=True, exist_ok=True)
     key = place.parent / "pseudonym.key"
     fonts = matplotlib.get_cachedir()
-    own = {"OMP_NUM_THREADS": "1", "NUMBA_DISABLE_JIT": "1", "MPLCONFIGDIR": fonts, "DEEPRADSCORE_KEY": str(key)}
+    compiled = str(compiled_folder().parents[1])
+    own = {"OMP_NUM_THREADS": "1", "NUMBA_CACHE_DIR": compiled, "MPLCONFIGDIR": fonts, "DEEPRADSCORE_KEY": str(key)}
     return {**os.environ, **own, **folders}
 
 

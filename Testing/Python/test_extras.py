@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,24 @@ def test_the_extras_are_those_of_the_distribution():
 
 
 def test_no_road_of_one_case_leads_to_an_extra():
-    assert not set(reached(PLAIN)) & {*MODULES, "dask"}
+    third = reached(PLAIN)
+    assert third.pop("radiomics") == "DeepRadScoreLib.radscore.pyradiomics_engine"
+    assert third.pop("openpyxl") == "DeepRadScoreLib.cohort.workbooks"
+    assert third.pop("cryptography") == "DeepRadScoreLib.signatures"
+    assert not set(third) & {*MODULES, "dask"}
+
+
+def test_only_its_own_engine_needs_pyradiomics(tmp_path):
+    ct, mask = ball_case(tmp_path)
+    asked = ("analyze", "--ct", ct, "--mask", mask, "--out", tmp_path / "out", "--engine", "pyradiomics")
+    done = command(*asked, cache=tmp_path / "cache")
+    assert done.returncode == 2
+    assert re.search(
+        r"deepradscore: pyradiomics cannot be imported \(.*\); "
+        r"run: pip install 'DeepRadScore\[pyradiomics\]'",
+        done.stderr,
+    )
+    assert list((tmp_path / "out").glob("*")) == []
 
 
 def test_one_case_is_analysed_and_inspected_without_the_extras(tmp_path):
@@ -85,9 +103,11 @@ def test_one_case_is_analysed_and_inspected_without_the_extras(tmp_path):
     [
         (("demo", "--out", "OUT"), "study", "iterative-stratification"),
         (("train", "TABLE", "--out", "OUT"), "study", "iterative-stratification"),
-        (("evaluate", "TABLE", "--out", "OUT"), "study", "iterative-stratification, statsmodels"),
+        (("evaluate", "TABLE", "--out", "OUT"), "study", "iterative-stratification"),
         (("extract", "TABLE", "--out", "OUT.parquet"), "study", "pyarrow"),
         (("extract", "TABLE", "--out", "OUT.csv", "--scheduler", "local"), "cluster", "distributed"),
+        (("sign", "BUNDLE", "--key", "KEY"), "signing", "cryptography"),
+        (("inspect", "BUNDLE", "--trusted", "KEY"), "signing", "cryptography"),
         (
             ("cohort", "nsclc-radiogenomics", "--clinical", "LABELS", "--out", "OUT"),
             "collections",
@@ -111,12 +131,12 @@ def test_what_needs_an_extra_says_so_before_it_computes(tmp_path, arguments, ext
 
 def test_only_what_is_needed_of_an_extra_is_asked_for(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    require("study", "training", "statsmodels")
+    require("study", "training", "iterative-stratification")
     with pytest.raises(MissingPackageError, match=r"^reading needs packages that are not installed \(pyarrow\); run: "):
         require("study", "reading", "openpyxl", "pyarrow")
 
 
-@pytest.mark.parametrize("missing", ["statsmodels", "jinja2"])
+@pytest.mark.parametrize("missing", ["iterative-stratification", "jinja2"])
 def test_the_doctor_calls_the_extras_optional(monkeypatch, capsys, missing):
     tables = project()["project"]
     extras = {name: tables["optional-dependencies"][name] for name in EXTRAS}
@@ -136,9 +156,9 @@ def test_the_doctor_calls_the_extras_optional(monkeypatch, capsys, missing):
     except Exception as end:
         code = end.exit_code
     said = capsys.readouterr().out
-    optional = missing == "statsmodels"
+    optional = missing == "iterative-stratification"
     assert code == (0 if optional else 2)
-    assert ("optional statsmodels (not installed): for demo, train, evaluate, " in said) == optional
+    assert ("optional iterative-stratification (not installed): for demo, train, evaluate, " in said) == optional
     assert ("python -m pip install 'DeepRadScore[study]'" in said) == optional
     assert ("MISSING  jinja2>=3.1: not installed" in said) != optional
     assert "ok       distributed " in said

@@ -21,6 +21,7 @@ from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.imaging import read_case
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.report import case_folders
+from DeepRadScoreLib.report.log import LOG_NAME, read_log
 from DeepRadScoreLib.report.writing import write_profile
 from DeepRadScoreSlicer import batch, packages, requirements
 from support import dicom_phantoms as made
@@ -84,7 +85,7 @@ def summary(out):
 
 def same_files(one, other):
     names = {path.name for path in one.iterdir()}
-    assert names == {path.name for path in other.iterdir()}
+    assert names == {path.name for path in other.iterdir()} - {LOG_NAME}
     assert set(filecmp.cmpfiles(one, other, names, shallow=False)[0]) == names
     return names
 
@@ -119,6 +120,9 @@ def test_as_a_script_it_gives_the_bytes_of_analyze(tmp_path, model, shared):
             assert (float(cells[f"{key}_probability"]) if cells[f"{key}_probability"] else None) == found["probability"]
             assert cells[f"{key}_flags"].split() == found["flags"]
         assert cells["EGFR_probability"]
+        codes = {note["code"] for note in profile["quality"]}
+        assert codes
+        assert set(cells["quality"].split()) == codes
 
 
 def test_lung_mask_series_and_segment_are_those_of_the_table(tmp_path):
@@ -181,17 +185,18 @@ def test_a_failed_case_is_recorded_with_its_step_and_the_rest_goes_on(tmp_path, 
     assert len(out.splitlines()) == 5
     everything = [*out.splitlines()[:-1], (tmp_path / "out" / "summary.csv").read_text()]
     assert not any(word in line for line in everything for word in ("DOE", str(tmp_path)))
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"good", "summary.csv", ".finished"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"good", "summary.csv", ".finished", LOG_NAME}
+    assert [(entry.event, entry.case_id) for entry in read_log(tmp_path / "out")] == [("analysed", "good")]
 
 
 def test_an_error_that_nobody_foresaw_is_one_case_s_own(tmp_path, monkeypatch, capsys):
     rows = [row(name, ball(tmp_path, name)) for name in ("a", "bb")]
 
-    def broken(case, bundle):
+    def broken(case, bundle, *, engine):
         if case.case_id == "a":
             yield from ()
             raise ZeroDivisionError("division\nby zero")
-        return (yield from steps(case, bundle))
+        return (yield from steps(case, bundle, engine=engine))
 
     steps = case_folders.steps
     monkeypatch.setattr(case_folders, "steps", broken)
@@ -282,7 +287,8 @@ def test_killed_at_any_point_nothing_is_half_written_and_the_next_run_ends_the_w
         for name in ("a", "bb", "ccc"):
             if (out / name).exists():
                 assert {path.name for path in (out / name).iterdir()} == {
-                    "features.csv", "patch.png", "peritumoral.nrrd", "profile.json", "report.html"
+                    "features.csv", "features.notes.csv", "patch.png", "peritumoral.nrrd", "profile.json",
+                    "regions.seg.nrrd", "report.html"
                 }  # fmt: skip
         assert [cells["case_id"] for cells in summary(out)] == ["a", "bb", "ccc"]
     assert run(cohort, out) == 0
@@ -312,9 +318,11 @@ def test_a_case_not_reached_is_told_as_waiting(tmp_path):
     [
         ({"--cohort": "none.csv"}, ["none.csv", "does not exist"]),
         ({"--model": "cases.csv"}, ["cases.csv", "not a whole bundle"]),
+        ({"--require-signature": "keys"}, ["--require-signature: there is no model to be signed"]),
         ({"--out": "cases.csv/out"}, ["cases.csv", "this is a file"]),
         ({"--out": None}, ["required: --out"]),
         ({"--nonsense": "x"}, ["--nonsense"]),
+        ({"--engine": "mirp"}, ["--engine", "mirp", "choose"]),
         ({"--coh": "cases.csv", "--cohort": None}, ["required: --cohort"]),
     ],
 )

@@ -379,23 +379,79 @@ class TestSelectors:
         node.GetSegmentation().RemoveSegment("b")
         assert widget.currentSegmentID() == "b"
 
-    def test_the_editor_edits_its_parameter_node(self):
-        import qSlicerSegmentationsModuleWidgetsPythonQt
+    def test_an_empty_path_is_not_reported(self):
+        """ctkPathLineEdit::updateHasValidInput emits currentPathChanged for text that its validator accepts."""
+        import ctk
 
-        editor = qSlicerSegmentationsModuleWidgetsPythonQt.qMRMLSegmentEditorWidget()
-        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode")
-        editor.setMRMLSegmentEditorNode(node)
-        editor.setMRMLScene(slicer.mrmlScene)
-        segmentation, ct = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode"), volume()
-        segmentation.SetReferenceImageGeometryParameterFromVolumeNode(ct)
-        segment = segmentation.GetSegmentation().AddEmptySegment()
-        editor.setSegmentationNode(segmentation)
-        assert node.GetSegmentationNode() is segmentation
-        assert editor.sourceVolumeNode() is ct
-        assert editor.currentSegmentID() == segment
+        path, got = ctk.ctkPathLineEdit(), []
+        path.connect("currentPathChanged(QString)", got.append)
+        path.connect("validInputChanged(bool)", got.append)
+        path.currentPath = ""
+        path.currentPath = "/a"
+        path.currentPath = "/b"
+        path.currentPath = ""
+        assert got == ["/a", True, "/b", False]
+
+
+@pytest.fixture
+def editor():
+    """A Segment Editor on an empty segment of a CT's grid."""
+    import qSlicerSegmentationsModuleWidgetsPythonQt
+
+    editor = qSlicerSegmentationsModuleWidgetsPythonQt.qMRMLSegmentEditorWidget()
+    editor.setMRMLSegmentEditorNode(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentEditorNode"))
+    editor.setMRMLScene(slicer.mrmlScene)
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume())
+    segmentation.GetSegmentation().AddEmptySegment("tumour")
+    editor.setSegmentationNode(segmentation)
+    yield editor
+    editor.uninstallKeyboardShortcuts()
+
+
+class TestSegmentEditor:
+    def test_it_edits_its_parameter_node(self, editor):
+        node = editor.mrmlSegmentEditorNode()
+        assert node.GetSegmentationNode() is editor.segmentationNode()
+        assert editor.sourceVolumeNode().GetName() == "CT"
+        assert editor.currentSegmentID() == "tumour"
         editor.setActiveEffectByName("Paint")
         editor.installKeyboardShortcuts()
         assert harness.editor_state(editor) == {"shortcuts": True, "views": False, "effect": "Paint"}
+
+    def test_effects_are_slicers_and_no_others(self, editor):
+        editor.setEffectNameOrder(["Paint", "No such effect", "Erase"])
+        editor.unorderedEffectsVisible = False
+        assert [effect and effect.name for effect in map(editor.effectByIndex, range(4))] == [
+            None, "Paint", "Erase", None,
+        ]  # fmt: skip
+        editor.setActiveEffectByName("No such effect")
+        assert editor.activeEffect() is None
+
+    def test_undo_is_slicers_own(self, editor):
+        content = editor.segmentationNode().GetSegmentation()
+        editor.undo()
+        editor.saveStateForUndo()
+        content.GetSegment("tumour").SetName("changed")
+        content.AddEmptySegment("second")
+        editor.undo()
+        assert content.GetSegmentIDs() == ("tumour",)
+        editor.redo()
+        assert content.GetSegmentIDs() == ("tumour", "second")
+
+    def test_it_takes_the_keys_of_the_main_window(self, editor):
+        """Those of installKeyboardShortcuts: digits, Space, Esc, Z, Y, I, and eight for the segments."""
+        with harness.main_window():
+            editor.installKeyboardShortcuts()
+            keys = {key.key().toString() for key in editor._object._shortcuts}
+            assert {"1", "0", "Shift+9", "Space", "Esc", "Z", "Ctrl+Z", "Y", "I", "Q", "W", "/", ">"} <= keys
+            assert len(keys) == 35
+            editor.uninstallKeyboardShortcuts()
+            assert editor._object._shortcuts == []
+
+    def test_it_is_as_high_as_the_original(self, editor):
+        """Eight rows of effects beside the table of segments, and the row of buttons above."""
+        assert harness.unwrap(editor).sizeHint().height() > 300
 
 
 class Colour(enum.Enum):

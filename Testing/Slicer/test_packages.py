@@ -28,9 +28,9 @@ BUNDLED = {"numpy", "scipy", "simpleitk", "pillow", "packaging"}
 """Slicer 5.10 and later bring them, new enough."""
 BUNDLED_LATER = {"pydicom", "highdicom"}
 """Slicer 5.12 brings pydicom 3 and highdicom; 5.10 has pydicom 2.4: only the library's DICOM reader is closed."""
-BY_EXTENSION = {"torch", "torchvision", "pyradiomics-bhklab"}
-COMMAND_LINE = {"openpyxl", "pyarrow", "python-gdcm", "rich", "statsmodels", "typer"}
-"""Used by commands only: no road of the module leads to them."""
+BY_EXTENSION = {"torch", "torchvision"}
+COMMAND_LINE = {"openpyxl", "pyarrow", "python-gdcm", "rich", "typer"}
+"""Used by commands only: no road of the module leads to them, but that to openpyxl for a list in a workbook."""
 ENTRIES = ("analysis", "bundle", "imaging", "report.writing", "cohort.table", "computing.one_case", "synthetic")
 
 
@@ -70,10 +70,14 @@ def test_every_road_of_the_module_is_covered_by_the_list():
     }
     assert all(source(f"DeepRadScoreLib.{entry}") for entry in ENTRIES)
     third = reached({*ENTRIES, *called})
+    assert third.pop("radiomics") == "DeepRadScoreLib.radscore.pyradiomics_engine"
+    assert third.pop("openpyxl") == "DeepRadScoreLib.cohort.workbooks"
+    assert third.pop("cryptography") == "DeepRadScoreLib.signatures"
+    assert third.pop("pyarrow") == "DeepRadScoreLib.cohort.table_files"
     owners = importlib.metadata.packages_distributions()
     listed = {Requirement(name).name.lower() for name in requirements.pip_requirements()}
     allowed = {*listed, *BUNDLED, *BUNDLED_LATER, *BY_EXTENSION}
-    brought = {"markupsafe", "slicer", "slicer-core"}  # by jinja2 and by shap
+    brought = {"markupsafe", "llvmlite", "threadpoolctl"}  # by jinja2, by numba and by scikit-learn
     stray = {
         name: where
         for name, where in third.items()
@@ -108,11 +112,9 @@ def test_nothing_is_missing_here():
 
 def test_absent_and_old_packages_are_missing(monkeypatch):
     pretend(monkeypatch, pandas="1.5.3", skops=None, torch=None)
-    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None if name == "radiomics" else object())
     found = {each.name: each.source for each in requirements.missing()}
     assert found == {
         "torch>=2.3": "PyTorch extension",
-        "radiomics": "SlicerRadiomics extension",
         "pandas>=2.2": "pip",
         "skops>=0.11": "pip",
     }
@@ -209,18 +211,18 @@ def bare(monkeypatch):
     pretend(monkeypatch, pandas=None, torch=None, torchvision=None)
     true = packages.importlib.util.find_spec
     monkeypatch.setattr(
-        packages.importlib.util, "find_spec", lambda name: None if name in ("radiomics", "PyTorchUtils") else true(name)
+        packages.importlib.util, "find_spec", lambda name: None if name == "PyTorchUtils" else true(name)
     )
 
 
-ALL = ("torch>=2.3", "torchvision>=0.18", "radiomics", "pandas>=2.2")
+ALL = ("torch>=2.3", "torchvision>=0.18", "pandas>=2.2")
 
 
 def test_the_question_says_what_how_big_and_from_where(bare):
     text = packages.consent_text(hindering(*ALL))
     for words in ("pandas>=2.2", "pypi.org", "MB", "extensions.slicer.org", "download.pytorch.org", "GB", "patients"):
         assert words in text
-    assert "pypi.org" not in packages.consent_text(hindering("radiomics"))
+    assert "pypi.org" not in packages.consent_text(hindering("torch>=2.3"))
 
 
 def test_refused_means_nothing_is_done(application, bare):
@@ -233,7 +235,7 @@ def test_refused_means_nothing_is_done(application, bare):
 def test_all_at_once_in_slicer_5_10(application, bare):
     done = packages.install(hindering(*ALL), lambda text: True)
     assert done == "Restart Slicer now; if something is still missing then, press the button once more."
-    assert application.manager.got == ["PyTorch", "SlicerRadiomics"]
+    assert application.manager.got == ["PyTorch"]
     assert application.manager.interactive is True
     ((arguments, limits),) = application.pip
     assert arguments[0] == "-c"
@@ -304,15 +306,15 @@ def test_torch_that_does_not_come_is_one_sentence(application, monkeypatch, outc
 def test_what_fails_is_one_sentence(application, bare):
     application.manager.works = False
     with pytest.raises(MissingPackageError) as error:
-        packages.install(hindering("radiomics"), lambda text: True)
+        packages.install(hindering("torch>=2.3"), lambda text: True)
     assert str(error.value) == (
-        "SlicerRadiomics: the extension could not be installed; open View > Extensions Manager, search for "
-        "SlicerRadiomics, install it, and restart Slicer."
+        "PyTorch: the extension could not be installed; open View > Extensions Manager, search for PyTorch, "
+        "install it, and restart Slicer."
     )
     assert application.manager.interactive is True
     del application.extensionsManagerModel
-    with pytest.raises(MissingPackageError, match=r"SlicerRadiomics: this Slicer has no Extensions Manager"):
-        packages.install(hindering("radiomics"), lambda text: True)
+    with pytest.raises(MissingPackageError, match=r"PyTorch: this Slicer has no Extensions Manager"):
+        packages.install(hindering("torch>=2.3"), lambda text: True)
 
 
 def test_pip_that_fails_is_one_sentence(application, bare):
@@ -400,32 +402,6 @@ def test_our_own_requirements_may_be_renewed():
     assert {"numpy", "scipy", "simpleitk", "pydicom", "torch", "requests"} - pinned <= {"requests"}
 
 
-def test_shap_beside_the_applications_slicer(tmp_path):
-    """As in Slicer: its own package `slicer` comes by PYTHONPATH, before site-packages with PyPI's `slicer`."""
-    (tmp_path / "slicer").mkdir()
-    (tmp_path / "slicer" / "__init__.py").write_text("app = 'application'\n")
-    (tmp_path / "slicer" / "util.py").write_text("own = True\n")
-    program = """
-        import sys
-        import slicer, slicer.util
-        before = set(vars(slicer)), list(slicer.__path__)
-        from DeepRadScoreLib.fusion.explain import import_shap
-        shap = import_shap()
-        import numpy as np
-        values = shap.Explainer(lambda x: x @ np.array([1.0, 2.0]), np.zeros((4, 2)))(np.ones((1, 2))).values
-        print(slicer.app, slicer.util.own, slicer.__file__ == sys.argv[1], values.round(6).tolist())
-        print(sorted(set(vars(slicer)) - before[0]), list(slicer.__path__) == before[1])
-    """
-    printed = run(program, tmp_path / "slicer" / "__init__.py", PYTHONPATH=str(tmp_path))
-    assert printed.splitlines() == [
-        "application True True [[1.0, 2.0]]",
-        "['Alias', 'Obj', 'Slicer', 'slicer', 'slicer_internal'] True",
-    ]
-
-
-# --- the line for a report of a problem ------------------------------------------------------------------------------
-
-
 def test_information_is_one_line_without_names_or_paths(application, monkeypatch):
     import platform
 
@@ -451,6 +427,7 @@ OURS = (
     "DeepRadScore/DeepRadScoreSlicer/panel/worklist.py",
     "DeepRadScoreLib/cohort/folders/by_name.py",
     "DeepRadScoreLib/cohort/text_table.py",
+    "DeepRadScoreLib/cohort/workbooks.py",
 )
 
 

@@ -38,6 +38,10 @@ from support import slicer_sources
 MODULE = harness.ROOT / "DeepRadScore"
 FILES = sorted(MODULE.rglob("*.py"))
 ROOTS = ("slicer", "ctk", "SampleData", "PyTorchUtils", "DICOMLib")
+STAND_INS = (
+    "application", "ctk_widgets", "dicom", "io_manager", "modules", "qmrml_widgets", "segment_editor", "views",
+)  # fmt: skip
+"""The harness's files with stand-ins for ctk's and Slicer's classes."""
 GUARDED = {"slicer.packaging.pip_install", "SampleDataLogic.registerCustomSampleDataCategory"}
 
 
@@ -116,6 +120,9 @@ class Names(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         called = node.func
+        if isinstance(called, ast.Attribute) and called.attr == "add_argument":
+            flags = (flag.value for flag in node.args if isinstance(flag, ast.Constant))
+            self.own.update(flag.lstrip("-").replace("-", "_") for flag in flags)
         if isinstance(called, ast.Attribute) and called.attr in ("connect", "disconnect") and node.args:
             signal = node.args[0]
             if not (isinstance(signal, ast.Constant) and isinstance(signal.value, str)):
@@ -198,7 +205,7 @@ QT_NAMES, QT_SIGNALS = _of_qt()
 def stand_ins() -> dict[str, set[str]]:
     """What the stand-ins for ctk's and Slicer's classes offer beyond the Qt class that they are."""
     found = {}
-    for name in ("application", "ctk_widgets", "dicom", "io_manager", "modules", "qmrml_widgets"):
+    for name in STAND_INS:
         module = importlib.import_module(f"slicer_harness.{name}")
         for cls in vars(module).values():
             if isinstance(cls, type) and cls.__module__ == module.__name__ and cls.__name__.startswith(("q", "ctk")):

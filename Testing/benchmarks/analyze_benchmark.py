@@ -42,7 +42,7 @@ def pyradiomics_twice(ct: Path, mask: Path) -> dict:
     from radiomics.featureextractor import RadiomicsFeatureExtractor
 
     from DeepRadScoreLib.imaging import peritumoral_shell, prepare, read_case
-    from DeepRadScoreLib.radscore.engine import SETTINGS
+    from DeepRadScoreLib.radscore.pyradiomics_engine import SETTINGS
 
     prepared = prepare(read_case(ct, mask))
     begin = time.perf_counter()

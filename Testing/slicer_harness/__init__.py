@@ -37,8 +37,9 @@ from .dicom import DICOM_UTILS, ctkDICOMDatabase
 from .modules import LoadedModule, reloads_undone
 from .packages import installs, packages
 from .pythonqt import QtModule, emit, slot_errors, unwrap, wrap, wrapper_class
-from .qmrml_widgets import QMRML, editor_state
+from .qmrml_widgets import QMRML
 from .scene import make_scene
+from .segment_editor import editor_state, qMRMLSegmentEditorWidget
 from .ui_loader import UiLoader
 
 __all__ = [
@@ -106,7 +107,7 @@ def _start() -> None:
         "slicer.parameterNodeWrapper": _namespace("slicer.parameterNodeWrapper", parameter_node.EXPORTED),
         "qSlicerSegmentationsModuleWidgetsPythonQt": _namespace(
             "qSlicerSegmentationsModuleWidgetsPythonQt",
-            {"qMRMLSegmentEditorWidget": QMRML["qMRMLSegmentEditorWidget"]},
+            {"qMRMLSegmentEditorWidget": qMRMLSegmentEditorWidget},
         ),
     }
     installed["DICOMLib.DICOMUtils"] = _namespace("DICOMLib.DICOMUtils", DICOM_UTILS)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import slicer
 from PySide6.QtCore import Property, QObject, QSettings, Signal, Slot
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QMainWindow, QVBoxLayout, QWidget
 
 from . import io_manager
@@ -22,6 +23,7 @@ from .dialogs import dialogs
 from .pythonqt import unwrap, wrap
 from .qmrml_widgets import qMRMLWidget
 from .standins import stored
+from .views import qMRMLSliceWidget, qMRMLThreeDWidget, qSlicerLayoutManager
 
 MAJOR, MINOR, REVISION = 5, 10, "34045"
 
@@ -92,72 +94,6 @@ class qSlicerModuleManager(QObject):
         return self._factory
 
 
-class qMRMLSliceView(QWidget):
-    def scheduleRender(self) -> None:
-        pass
-
-    def forceRender(self) -> None:
-        pass
-
-
-class qMRMLSliceWidget(QWidget):
-    """One slice view: its logic and node are real, nothing is drawn."""
-
-    def __init__(self, logic: Any) -> None:
-        super().__init__()
-        self._logic = logic
-        self._view = qMRMLSliceView(self)
-
-    def sliceLogic(self) -> Any:
-        return self._logic
-
-    def mrmlSliceNode(self) -> Any:
-        return self._logic.GetSliceNode()
-
-    def mrmlSliceCompositeNode(self) -> Any:
-        return self._logic.GetSliceCompositeNode()
-
-    def sliceView(self) -> QWidget:
-        return self._view
-
-    def fitSliceToBackground(self) -> None:
-        self._logic.FitSliceToBackground()
-
-
-class qSlicerLayoutManager(QObject):
-    """The views: three slice views with real logics, no 3-D, table or plot view."""
-
-    layoutChanged = Signal(int)
-
-    def __init__(self, parts: SimpleNamespace) -> None:
-        super().__init__()
-        self._parts = parts
-        self._widgets = {name: qMRMLSliceWidget(logic) for name, logic in parts.views.items()}
-
-    def sliceViewNames(self) -> list[str]:
-        return list(self._widgets)
-
-    def sliceWidget(self, name: str) -> Any:
-        return self._widgets.get(name)
-
-    def mrmlSliceLogics(self) -> Any:
-        return self._parts.slices
-
-    @Slot()
-    def resetSliceViews(self) -> None:
-        for widget in self._widgets.values():
-            widget.fitSliceToBackground()
-
-    @Slot()
-    def resetThreeDViews(self) -> None:
-        pass
-
-    layout = stored(int, 4)
-    threeDViewCount = Property(int, lambda _: 0)
-    tableViewCount = Property(int, lambda _: 0)
-    plotViewCount = Property(int, lambda _: 0)
-
-
 class qSlicerModuleSelectorToolBar(QWidget):
     """The module selector: choosing a module enters it and leaves the one before."""
 
@@ -181,14 +117,26 @@ class qSlicerModuleSelectorToolBar(QWidget):
     selectedModule = Property(str, lambda self: self._name, selectModule)
 
 
+MAIN_WINDOW_KEYS = (
+    "Ctrl+O", "Ctrl+S", "Ctrl+W", "Ctrl+Z", "Ctrl+Y", "Ctrl+X", "Ctrl+C", "Ctrl+V", "Ctrl+H", "Ctrl+F", "Ctrl+0",
+    "Ctrl+1", "Ctrl+2", "Ctrl+3", "Ctrl+`", "Ctrl+4", "Ctrl+5", "Ctrl+6", "Ctrl+Left", "Ctrl+Right", "Alt+Left",
+    "Alt+Right", "Ctrl+Shift+A", "Ctrl+Shift+T", "Ctrl+Shift+Space", "Ctrl+Shift+Left", "Ctrl+Shift+Right",
+    "Ctrl+Shift+Down",
+)  # fmt: skip
+"""Slicer's keys while any module is shown: qSlicerMainWindow.{ui,cxx}, qSlicerAppMainWindow.cxx,
+qSlicerModuleSelectorToolBar.cxx, qMRMLMarkupsToolBar.cxx and qMRMLSequenceBrowserPlayWidget.cxx."""
+
+
 class qSlicerMainWindow(QMainWindow):
-    """The main window: a module selector and a status bar."""
+    """The main window: a module selector, a status bar and Slicer's keys."""
 
     def __init__(self, manager: qSlicerModuleManager) -> None:
         super().__init__()
         self.setObjectName("qSlicerMainWindow")
         self._selector = qSlicerModuleSelectorToolBar(manager, self)
         self.statusBar()
+        for key in MAIN_WINDOW_KEYS:
+            QShortcut(QKeySequence(key), self)
 
     def moduleSelector(self) -> QWidget:
         return self._selector
@@ -355,6 +303,7 @@ SLICER_WIDGETS = {
         qSlicerMainWindow,
         qSlicerLayoutManager,
         qMRMLSliceWidget,
+        qMRMLThreeDWidget,
     )
 }
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import enum
 from typing import Any, ClassVar
 
-from PySide6.QtCore import Property, QChildEvent, Qt, Signal, Slot
+from PySide6.QtCore import Property, QChildEvent, QRegularExpression, Qt, Signal, Slot
+from PySide6.QtGui import QRegularExpressionValidator
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSlider,
+    QComboBox,
     QDoubleSpinBox,
     QHBoxLayout,
-    QLineEdit,
     QMessageBox,
+    QSizePolicy,
     QSlider,
     QStyle,
     QStyleOptionButton,
@@ -96,7 +98,11 @@ class PathFilter(enum.IntFlag):
 
 
 class ctkPathLineEdit(QWidget):
-    """A path that can be typed or looked for."""
+    """A path that can be typed or looked for.
+
+    An empty text is no valid path and is not reported: `updateHasValidInput` emits `currentPathChanged` only for text
+    that the validator accepts, which is ".+" where there are no name filters (ctkPathLineEdit.cpp, ctkUtils.cpp).
+    """
 
     currentPathChanged = Signal(str)
     validInputChanged = Signal(bool)
@@ -106,15 +112,29 @@ class ctkPathLineEdit(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._edit, button = QLineEdit(self), QToolButton(self)
-        button.setText("…")
+        self._box, button = QComboBox(self), QToolButton(self)
+        self._box.setEditable(True)
+        self._box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self._edit = self._box.lineEdit()
+        self._edit.setValidator(QRegularExpressionValidator(QRegularExpression(".+"), self))
+        self._valid = False
+        button.setText("...")
         button.clicked.connect(self.browse)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._edit)
+        layout.setSpacing(0)
+        layout.addWidget(self._box)
         layout.addWidget(button)
-        self._edit.textChanged.connect(self.currentPathChanged)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._edit.textChanged.connect(self._update_validity)
         self.setFocusProxy(self._edit)
+
+    def _update_validity(self) -> None:
+        before, self._valid = self._valid, self._edit.hasAcceptableInput()
+        if self._valid:
+            self.currentPathChanged.emit(self._path())
+        if self._valid != before:
+            self.validInputChanged.emit(self._valid)
 
     def _path(self) -> str:
         return self._edit.text()

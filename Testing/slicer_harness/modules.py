@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,6 +184,14 @@ def reloads_undone() -> Iterator[None]:
             for name in after:
                 del sys.modules[name]
             sys.modules.update(before)
+            _forget(after.keys() - before.keys())
+
+
+def _forget(names: Iterable[str]) -> None:
+    """Remove modules from their packages, where `from package import module` would find them again."""
+    for name in names:
+        package, _, child = name.rpartition(".")
+        vars(sys.modules.get(package, types.ModuleType(package))).pop(child, None)
 
 
 def _own_modules() -> dict[str, types.ModuleType]:

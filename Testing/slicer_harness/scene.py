@@ -12,8 +12,8 @@ SLICE_VIEWS = {"Red": "Axial", "Yellow": "Sagittal", "Green": "Coronal"}
 
 
 def make_scene() -> SimpleNamespace:
-    """Scene, application logic, the modules' logics and the three slice views; whoever holds the result keeps them
-    alive.
+    """Scene, application logic, the modules' logics, the three slice views, the 3-D view with its camera and the
+    layouts; whoever holds the result keeps them alive.
     """
     scene = slicer.vtkMRMLScene()
     application = slicer.vtkMRMLApplicationLogic()
@@ -41,12 +41,19 @@ def make_scene() -> SimpleNamespace:
         views[name] = _slice_view(scene, name, orientation)
         slices.AddItem(views[name])
     application.SetSliceLogics(slices)
+    layout = slicer.vtkMRMLLayoutLogic()
+    layout.SetMRMLScene(scene)
+    layout.GetLayoutNode().SetViewArrangement(layout.GetLayoutNode().SlicerLayoutFourUpView)
+    camera = scene.AddNewNodeByClass("vtkMRMLCameraNode", "Camera")
+    camera.SetLayoutName("1")
     return SimpleNamespace(
         scene=scene,
         application=application,
         logics=logics,
         slices=slices,
         views=views,
+        layout=layout,
+        view=scene.GetFirstNodeByClass("vtkMRMLViewNode"),
         items=SubjectHierarchyItems(scene),
     )
 

@@ -36,10 +36,19 @@ def abs_of(x: int) -> int:
     return abs(x)
 
 
-def case_or_death(task, cache, poisoned):
+def threads_of_libraries() -> set[int]:
+    """How many threads ITK and the libraries of matrix products use in this process."""
+    import SimpleITK as sitk
+    import sklearn  # noqa: F401  loads those libraries
+    from threadpoolctl import threadpool_info
+
+    return {sitk.ProcessObject.GetGlobalDefaultNumberOfThreads(), *(one["num_threads"] for one in threadpool_info())}
+
+
+def case_or_death(task, cache, threads, poisoned):
     """`compute_case`, but for the cases that end their process."""
     from DeepRadScoreLib.computing.one_case import compute_case
 
     if task.case_id in poisoned:
         dies()
-    return compute_case(task, cache)
+    return compute_case(task, cache, threads)

@@ -65,7 +65,8 @@ def ct_files(
         ds.Rows, ds.Columns, ds.SamplesPerPixel, ds.PhotometricInterpretation = *shape[1:], 1, "MONOCHROME2"
         ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 1
         ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = -1024, 1, "HU"
-        ds.PixelData = rng.integers(0, 2000, shape[1:], dtype=np.int16).tobytes()
+        hu = np.where(rng.random(shape[1:]) < 0.6, 40, -800) + rng.integers(-40, 40, shape[1:])
+        ds.PixelData = (hu + 1024).astype(np.int16).tobytes()
         ds.save_as(folder / f"{z:03d}.dcm", enforce_file_format=True)
         datasets.append(ds)
     return datasets

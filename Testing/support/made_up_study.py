@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from DeepRadScoreLib.models import MODELS, Protocol
-from DeepRadScoreLib.study.results.document import FlowCard
+from DeepRadScoreLib.models import CONFOUNDERS, MODELS, Protocol
+from DeepRadScoreLib.study.results.document import FlowCard, QualityCard
 from DeepRadScoreLib.study.results.study import SELECTED_COLUMNS, CamExample, Explanation, Fit, FoldOutcome, Study
 from DeepRadScoreLib.study.results.summary import summarise
 
@@ -26,6 +26,7 @@ STRENGTH = {
     "clinical": 0.4,
     "shuffled-voxels": 0.3,
     "shuffled-labels": 0.0,
+    **dict.fromkeys(CONFOUNDERS, 0.0),
 }
 CLASSIFIERS = ("SVM", "KNN", "RF", "NB", "LR", "MLP", "LDA")
 
@@ -57,13 +58,15 @@ def made_up_study(
         versions={"DeepRadScore": "0.1", "numpy": "2"},
         hashes={"cohort.csv": "0" * 64},
         synthetic=synthetic,
+        quality=(QualityCard(code="thick_slices", severity="warning", cases=n // 3, share=1 / 3, meaning="over 3 mm"),),
     )
 
 
 def summarised(study: Study, **changes: Any) -> Study:
     """The study with these changes, its figures computed anew from its folds."""
     changed = replace(study, **changes)
-    figures = summarise(changed.folds, changed.flow, changed.models_not_run, changed.settings)
+    tests = {key: card.associations for each in study.protocols.values() for key, card in each.endpoints.items()}
+    figures = summarise(changed.folds, changed.flow, changed.models_not_run, changed.settings, tests)
     return replace(changed, protocols=figures)
 
 
@@ -82,11 +85,13 @@ def _cohort_table(n: int) -> pd.DataFrame:
 
 
 def _fold(rng: np.random.Generator, name: str, labels: dict[str, np.ndarray], test: np.ndarray, n: int) -> FoldOutcome:
+    apart = np.random.default_rng([7, *test])
     train = np.setdiff1d(np.arange(n), test)
     predictions, fits, selected, explanations, cams = [], [], [], [], []
     for key, y in labels.items():
         for model, strength in STRENGTH.items():
-            score = strength * 1.5 * (y - 0.35) + rng.normal(size=n)
+            draw = apart if model in CONFOUNDERS else rng
+            score = strength * 1.5 * (y - 0.35) + draw.normal(size=n)
             probability = expit(score - 0.7)
             predictions.append(
                 pd.DataFrame(
@@ -107,8 +112,8 @@ def _fold(rng: np.random.Generator, name: str, labels: dict[str, np.ndarray], te
                 Fit(
                     endpoint=key,
                     model=model,
-                    classifier=str(rng.choice(names)),
-                    cv_auc={c: np.clip(rng.normal(0.6 + 0.12 * strength, 0.06, 50), 0, 1) for c in names},
+                    classifier=str(draw.choice(names)),
+                    cv_auc={c: np.clip(draw.normal(0.6 + 0.12 * strength, 0.06, 50), 0, 1) for c in names},
                     threshold=0.35,
                     no_signal=False,
                     labels=y[train],

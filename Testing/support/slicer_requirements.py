@@ -11,8 +11,8 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "DeepRadScore" / "Resources" / "requirements.txt"
 HEADER = """\
-# What DeepRadScore needs beside Slicer's own packages, torch (PyTorch extension) and radiomics (SlicerRadiomics
-# extension). The text after "#" says what a package is for; floors as in pyproject.toml.
+# What DeepRadScore needs beside Slicer's own packages and torch (PyTorch extension). The text after "#" says what a
+# package is for; floors as in pyproject.toml.
 """
 
 

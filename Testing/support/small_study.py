@@ -10,8 +10,14 @@ import pandas as pd
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures
 from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.imaging import QualityNote
+from DeepRadScoreLib.imaging.acquisition import Acquisition
+from DeepRadScoreLib.likeness.measures import MEASURES
+from DeepRadScoreLib.models import DEFAULT_ENGINE
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.study.plans import NetworkPlan, TrainingPlan
+
+THICK = QualityNote.warning("thick_slices", "The CT has slices of 5.00 mm.")
 
 
 def small_plan(**changes) -> TrainingPlan:
@@ -22,7 +28,10 @@ def small_plan(**changes) -> TrainingPlan:
 
 
 def small_study(n: int = 80, seed: int = 0, keys: tuple[str, ...] = ("EGFR", "KRAS")) -> tuple[Cohort, CohortFeatures]:
-    """EGFR shows in one tumour feature, KRAS nowhere; every fifth patient is held out; ten patients have two cases."""
+    """EGFR shows in one tumour feature, KRAS nowhere; every fifth patient is held out; ten patients have two cases.
+
+    Cases 0, 4, 8, ... have thick slices.
+    """
     rng = np.random.default_rng(seed)
     person = np.where(np.arange(n) < 20, np.arange(n) // 2, np.arange(n))
     patients = np.array([f"p{number:03d}" for number in person])
@@ -38,4 +47,11 @@ def small_study(n: int = 80, seed: int = 0, keys: tuple[str, ...] = ("EGFR", "KR
     table = pd.DataFrame({"case_id": names, "patient_id": patients, "site": "a", "split": split}, index=names)
     cohort = Cohort(Path("small.csv"), table, labels, {"PDL1": 0, "TPS": 0, "CD8A": 0}, float("nan"))
     patches = rng.normal(-600, 200, (n, 160, 160)).astype(np.float32)
-    return cohort, CohortFeatures(features, patches, None, [()] * n, False, {})
+    measures = pd.DataFrame(rng.normal(1.0, 0.1, (n, len(MEASURES))), index=names, columns=list(MEASURES))
+    unknown = [Acquisition()] * n
+    quality = [(THICK,) if number % 4 == 0 else () for number in range(n)]
+    prints = [""] * n
+    synthetic = np.zeros(n, bool)
+    return cohort, CohortFeatures(
+        features, patches, None, quality, synthetic, measures, unknown, prints, DEFAULT_ENGINE, failed={}
+    )

@@ -1,18 +1,30 @@
 """A molecular profile as rich text for Qt labels: the words and the rounding of the report, in the width of a panel.
 
-All functions take `profile.json` as parsed and return the subset of HTML that `QLabel` draws. Every number carries the
-profile's label ("synthetic: not for patients") where it has one, and is struck out where the profile is out of date.
+All functions take `profile.json` as parsed and return the subset of HTML that `QLabel` draws. Every number is struck
+out where the profile is out of date. The profile's label ("synthetic: not for patients") heads it; the band
+(`panel.band`) shows it when the head is scrolled out of view.
 Text on the panel's background sets no colour, so that it can be read in light and dark themes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from DeepRadScoreLib.endpoints import Endpoint
 from DeepRadScoreLib.models import Flag, flags_with_chance
 from DeepRadScoreLib.report.number_text import decimals, percent, signed
+from DeepRadScoreLib.report.trust_words import (
+    NO_LIMITS,
+    interval_note,
+    label_set_note,
+    label_set_words,
+    likeness_sentence,
+    prevalence_sentence,
+    reason_sentence,
+)
 from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap
 
 BLUE, ORANGE, GREY, TRACK, INK = "#1f5f99", "#b4540a", "#8a97a3", "#d5dce2", "#14202b"
@@ -21,26 +33,14 @@ OUT_OF_DATE = "Out of date"
 
 @dataclass(frozen=True)
 class Numbers:
-    """How the numbers of one profile are shown: with its label, struck out where it is out of date."""
+    """How the numbers of one profile are shown: struck out where it is out of date."""
 
-    label: str | None
     stale: bool
 
-    def labelled(self, text: str) -> str:
-        """A number, or several that belong together, with the label after it."""
-        return self.plain(text) + self.label_tag()
-
-    def plain(self, text: str) -> str:
-        """A number without the label, for a line of several that ends with it."""
+    def number(self, text: str) -> str:
+        """A number, or several that belong together."""
         number = f"<s>{escape(text)}</s>" if self.stale else escape(text)
         return f'<span style="white-space:nowrap"><b>{number}</b></span>'
-
-    def label_tag(self) -> str:
-        """The label as coloured text; "" where there is none."""
-        if self.label is None:
-            return ""
-        words = escape(self.label).replace(" ", "&nbsp;")
-        return f' <span style="background-color:#fff1cc; color:#6b4000; font-size:small">&nbsp;{words}&nbsp;</span>'
 
 
 def banner(text: str, background: str, ink: str) -> str:
@@ -69,32 +69,55 @@ def head_text(document: dict[str, Any], stale: bool) -> str:
         html.append(
             f"<p>{case} Findings by the model <b>{escape(document['model']['name'])}</b>. "
             "Each is a statistical estimate from the image, not a test of tissue or blood. Not a medical device.</p>"
-            "<p>The bar is the probability, the tick on it the model's threshold, the line below it the range over the "
-            "fold models: not a confidence interval; there is no interval yet. An AUC of 0.5 is chance.</p>"
+            f"<p>The bar is the probability, the tick on it the model's threshold. {escape(_once(document))} "
+            "An AUC of 0.5 is chance.</p>" + _likeness(document)
         )
     return "".join(html)
+
+
+def _once(document: dict[str, Any]) -> str:
+    """What is said once of intervals, label sets and prevalence."""
+    given = [entry for entry in document["endpoints"].values() if entry["probability"] is not None]
+    methods = [entry["interval_method"] for entry in given if entry["interval_method"] is not None]
+    said = [interval_note(list(dict.fromkeys(methods)))]
+    levels = [entry["label_set"]["level"] for entry in given if entry.get("label_set") is not None]
+    if levels:
+        said.append(label_set_note(levels[0]))
+    if document.get("prevalence"):
+        said.append(prevalence_sentence(document["prevalence"]))
+    return " ".join(said)
+
+
+def _likeness(document: dict[str, Any]) -> str:
+    likeness = document.get("likeness")
+    if likeness is None:
+        return f"<p>{escape(NO_LIMITS)}</p>"
+    reasons = "".join(f"<br>{escape(reason_sentence(**reason))}" for reason in likeness["reasons"])
+    return f"<p><b>{escape(likeness_sentence(likeness['percentile']))}</b>{reasons}</p>"
 
 
 def regions_text(document: dict[str, Any], numbers: Numbers) -> str:
     """Volumes, the slice of the deep patch, and the remarks on the case."""
     tumour, shell, patch = (document["regions"][name] for name in ("tumour", "peritumoral", "patch"))
+    volume = numbers.number(f"{decimals(tumour['volume_ml'])} mL")
+    if any(note["code"] == "volume_differs" for note in document["quality"]):
+        volume += f" (on the 1 mm lattice {numbers.number(decimals(tumour['lattice_volume_ml']) + ' mL')})"
     rows = [
-        ("Tumour", numbers.labelled(f"{decimals(tumour['volume_ml'])} mL")),
-        (f"Shell, {shell['thickness_mm']:g} mm", numbers.labelled(f"{decimals(shell['volume_ml'])} mL")),
+        ("Tumour", volume),
+        (f"Shell, {shell['thickness_mm']:g} mm", numbers.number(f"{decimals(shell['volume_ml'])} mL")),
         (
             "Largest area",
-            numbers.labelled(f"{decimals(patch['area_mm2'], 0)} mm²") + f" slice {patch['slice']} (from 0 at the feet)",
+            numbers.number(f"{decimals(patch['area_mm2'], 0)} mm²") + f" slice {patch['slice']} (from 0 at the feet)",
         ),
     ]
     if patch["cut_off_share"] > 0:
-        rows.append(("Outside the patch", numbers.labelled(percent(patch["cut_off_share"])) + " of that area"))
+        rows.append(("Outside the patch", numbers.number(percent(patch["cut_off_share"])) + " of that area"))
     cells = "".join(
         f'<tr><td style="padding-right:10px">{escape(name)}</td><td>{value}</td></tr>' for name, value in rows
     )
     words = {"warning": "Warning", "info": "Note"}
     notes = "".join(
-        f"<p><b>{words[note['severity']]}:</b> {escape(note['message'])}{numbers.label_tag()}</p>"
-        for note in document["quality"]
+        f"<p><b>{words[note['severity']]}:</b> {escape(note['message'])}</p>" for note in document["quality"]
     )
     return f'<table cellspacing="0" cellpadding="2">{cells}</table>{notes or "<p>Quality: no remarks.</p>"}'
 
@@ -124,33 +147,58 @@ def absent_text(name: str, entry: dict[str, Any]) -> str:
     return f"<b>{escape(name)}: no probability.</b> " + escape(" ".join(remarks(entry)))
 
 
-def finding_text(positive: str, entry: dict[str, Any], numbers: Numbers) -> str:
-    """Probability with its bar, spread, validated AUC and flags of one finding."""
-    threshold, spread, words = entry["threshold"], entry["spread"], remarks(entry)
-    first = f'<span style="font-size:large">{numbers.plain(percent(entry["probability"]))}</span>'
+def line_text(entry: dict[str, Any], numbers: Numbers) -> str:
+    """One finding in one line: probability, its bar with threshold and interval, and a mark where it has remarks."""
+    spread = entry["interval"] or entry["spread"]
+    bar = probability_bar(entry["probability"], entry["threshold"], spread, by_chance(entry))
+    mark = "&nbsp;⚠" if remarks(entry) or by_chance(entry) else ""
+    return (
+        f'<table width="100%" cellspacing="0" cellpadding="1"><tr><td width="72%">{bar}</td>'
+        f'<td align="right">{numbers.number(percent(entry["probability"]))}{mark}</td></tr></table>'
+    )
+
+
+def finding_text(endpoint: Endpoint, entry: dict[str, Any], numbers: Numbers) -> str:
+    """Probability, interval, spread, label set, validated AUC and flags of one finding."""
+    threshold, words = entry["threshold"], remarks(entry)
+    first = f'<span style="font-size:large">{numbers.number(percent(entry["probability"]))}</span>'
     if threshold is not None:
-        first += f" {escape(positive)} from {numbers.plain(percent(threshold))} on"
-    between = "—" if spread is None else numbers.labelled(f"{percent(spread[0])} – {percent(spread[1])}")
-    below = [f"Fold models {between}", _validation(entry, numbers)]
+        first += f" {escape(endpoint.positive)} from {numbers.number(percent(threshold))} on"
+    below = [f"{name} {_between(bounds, numbers)}" for name, bounds in _ranges(entry) if bounds is not None]
+    if entry.get("label_set") is not None:
+        below.append(f"Compatible with: {escape(label_set_words(endpoint, entry['label_set']['labels']))}")
+    below.append(_validation(entry, numbers))
     if by_chance(entry):
         below.append("<b>Not better than chance in validation.</b>")
     if words:
         below.append(escape(" ".join(words)))
-    bar = probability_bar(entry["probability"], threshold, spread, by_chance(entry))
-    return first + numbers.label_tag() + bar + "<br>".join(below)
+    return first + "<br>" + "<br>".join(below)
+
+
+def _ranges(entry: dict[str, Any]) -> Iterator[tuple[str, tuple[float, float] | None]]:
+    """The interval of a probability, and its ranges over the fold models and over other masks."""
+    yield "Interval", entry["interval"]
+    yield "Fold models", entry["spread"]
+    variants = entry.get("variants")
+    if variants is not None:
+        yield f"Over {variants['n']} masks", (variants["low"], variants["high"])
+
+
+def _between(bounds: tuple[float, float], numbers: Numbers) -> str:
+    return numbers.number(f"{percent(bounds[0])} – {percent(bounds[1])}")
 
 
 def _validation(entry: dict[str, Any], numbers: Numbers) -> str:
     if entry["validation_auc"] is None:
         return "AUC in validation —"
     interval = entry["validation_auc_ci"]
-    text = f"AUC in validation {numbers.plain(decimals(entry['validation_auc']))}"
+    text = f"AUC in validation {numbers.number(decimals(entry['validation_auc']))}"
     if interval is not None:
-        text += f" (95 % interval {numbers.plain(f'{decimals(interval[0])} – {decimals(interval[1])}')})"
+        text += f" (95 % interval {numbers.number(f'{decimals(interval[0])} – {decimals(interval[1])}')})"
     if entry["validation_n"] is not None:
         counts = f"{entry['validation_n']} patients, {entry['validation_positives']} positive"
-        text += f"; {numbers.plain(counts)}"
-    return text + numbers.label_tag()
+        text += f"; {numbers.number(counts)}"
+    return text
 
 
 def evidence_text(positive: str, negative: str, entry: dict[str, Any], numbers: Numbers) -> str:
@@ -164,14 +212,14 @@ def evidence_text(positive: str, negative: str, entry: dict[str, Any], numbers: 
         )
         largest = max(abs(value) for value in shap.values()) or 1.0
         for name, value in shap.items():
-            html.append(f"{escape(name)} {numbers.labelled(signed(value))}{diverging_bar(value / largest)}")
-        base = "" if entry["shap_base"] is None else f" ({numbers.labelled(signed(entry['shap_base']))})"
+            html.append(f"{escape(name)} {numbers.number(signed(value))}{diverging_bar(value / largest)}")
+        base = "" if entry["shap_base"] is None else f" ({numbers.number(signed(entry['shap_base']))})"
         html.append(f"Added to the model's base{base}, these give its score for this case before calibration.")
     else:
         html.append("Not available.")
     for region, name in (("radscore_tumour", "Tumour RadScore"), ("radscore_peritumoral", "Peritumoral RadScore")):
         if entry[region] is not None:
-            html.append(f"<br>{name}: {numbers.labelled(signed(entry[region]))}")
+            html.append(f"<br>{name}: {numbers.number(signed(entry[region]))}")
     return "".join(html)
 
 

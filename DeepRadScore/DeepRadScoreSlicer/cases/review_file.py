@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,7 @@ class ReviewFile:
         text = json.dumps({"schema": SCHEMA, "cases": entries}, ensure_ascii=False, indent=1, sort_keys=True)
         _write(self.path, text + "\n")
         self._entries = entries
+        _log(self.path.parent, case_id, fields)
 
     def _read(self) -> dict[str, dict[str, Any]]:
         try:
@@ -59,7 +59,7 @@ class ReviewFile:
                 where=self.path,
                 mend="give yourself the right to read this file",
             ) from error
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             self._set_aside()
             return {}
         if newer:
@@ -89,10 +89,18 @@ class ReviewFile:
 
 
 def _write(path: Path, text: str) -> None:
+    """Write JSON; half a character, which no UTF-8 holds, becomes its JSON escape."""
     try:
-        with replacing(path) as unfinished, unfinished.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(text.encode(errors="backslashreplace"))
     except OSError as error:
         raise OutputError(f"the reader's notes cannot be saved ({error.strerror})", where=path, mend=MEND) from error
+
+
+def _log(folder: Path, case_id: str, fields: dict[str, str]) -> None:
+    """Note a change in the folder's log; there is none before the packages that an analysis needs are installed."""
+    try:
+        from DeepRadScoreLib.report.log import append_to_log
+    except ImportError:
+        return
+    append_to_log(folder, "changed", case_id, changed=fields)

@@ -11,10 +11,12 @@ from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-from DeepRadScoreLib.cohort.folders.by_name import CORRECTED, Findings, FoundCase, dicom_files, find_cases
+from DeepRadScoreLib.cohort.folders.by_name import dicom_files, find_cases
+from DeepRadScoreLib.cohort.folders.found_cases import CORRECTED, Findings, FoundCase
 from DeepRadScoreLib.cohort.text_table import read_cohort_text
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import anonymous_case_id
+from DeepRadScoreLib.models import MaskGrid
 from DeepRadScoreSlicer.cases.review_file import ReviewFile
 
 
@@ -45,6 +47,7 @@ class ListedCase:
     mask: None where there is none or it is ambiguous; it may still lie in the DICOM folder of the CT.
     segment: which segment of the mask is the tumour.
     series: SeriesInstanceUID of the CT.
+    mask_grid: where its masks lie, as in `DeepRadScoreLib.imaging.read_case`.
     """
 
     case_id: str
@@ -53,6 +56,7 @@ class ListedCase:
     segment: str | None = None
     series: str | None = None
     lung_mask: Path | None = None
+    mask_grid: MaskGrid | None = None
 
 
 class Worklist:
@@ -166,6 +170,11 @@ class Worklist:
         """Path for the corrected mask of a case: beside the list, never over the original."""
         return self._corrected / f"{_file_name(self[case_id].case_id)}.seg.nrrd"
 
+    def autosaved_mask(self, case_id: str) -> Path:
+        """Path for corrections that are not saved yet: it exists only after a session that did not end in order."""
+        path = self.corrected_mask(case_id)
+        return path.with_name(path.name.replace(".seg.nrrd", ".autosave.seg.nrrd"))
+
     def mask(self, case_id: str) -> Path | None:
         """Path of the mask to open: the corrected one where it exists, else the list's."""
         corrected = self.corrected_mask(case_id)
@@ -189,6 +198,7 @@ def _listed(row: dict[str, str], folder: Path) -> ListedCase:
         segment=row.get("segment") or None,
         series=row.get("series") or None,
         lung_mask=path("lung_mask"),
+        mask_grid=MaskGrid(row["mask_grid"]) if row.get("mask_grid") else None,
     )
 
 

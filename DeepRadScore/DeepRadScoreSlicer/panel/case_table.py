@@ -9,6 +9,7 @@ from typing import Any
 import qt
 
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Status, Worklist
+from DeepRadScoreSlicer.panel.keys import shortcut
 
 SYMBOLS = {Status.NOT_STARTED: "○", Status.IN_PROGRESS: "◐", Status.REVIEWED: "✔", Status.FLAGGED: "⚑"}
 CASE, STATUS, NOTE = range(3)
@@ -58,6 +59,11 @@ class CaseTable:
         self.widget.resizeColumnToContents(STATUS)
         self.select(-1)
 
+    def hide_rows(self, hidden: set[int]) -> None:
+        """Hide these rows, and show all others."""
+        for row in range(self.widget.rowCount):
+            self.widget.setRowHidden(row, row in hidden)
+
     def show_review(self, row: int, status: Status, note: str) -> None:
         """Show the status and the note of the case in a row."""
         self.widget.item(row, STATUS).setText(status_text(status))
@@ -83,15 +89,6 @@ class CaseTable:
 def status_text(status: Status) -> str:
     """A status in words, with a symbol before them."""
     return f"{SYMBOLS[status]} {status.value}"
-
-
-def shortcut(key: str, parent: Any, handler: Callable[[], None], context: Any | None = None) -> Any:
-    """A key that works while `parent` can be seen, or has the focus where `context` is Qt.WidgetShortcut."""
-    made = qt.QShortcut(qt.QKeySequence(key), parent)
-    if context is not None:
-        made.setContext(context)
-    made.connect("activated()", handler)
-    return made
 
 
 def _files(case: ListedCase) -> str:

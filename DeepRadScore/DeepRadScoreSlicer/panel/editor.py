@@ -49,6 +49,18 @@ class Editor:
                 self._widget.setCurrentSegmentID(segment_id)
         self._widget.enabled = segmentation is not None and volume is not None
 
+    def draw(self) -> None:
+        """Activate painting: the next stroke in a slice view draws the chosen segment."""
+        self._widget.setActiveEffectByName("Paint")
+
+    def save_state(self) -> None:
+        """Save the segmentation for the editor's Undo: to be called before the module itself changes it."""
+        self._widget.saveStateForUndo()
+
+    def undo(self) -> None:
+        """Go back to the state that was saved last."""
+        self._widget.undo()
+
     def enter(self) -> None:
         """Install the editor's keys and observe the views: the module is shown."""
         if not self._entered:

@@ -12,7 +12,7 @@ from DeepRadScoreSlicer.cases import profile_text as text
 
 
 class ProfileView:
-    """Shows a `profile.json`; a finding's button (click, Space or Enter) opens and closes its evidence.
+    """Shows a `profile.json`; a finding's button (click or Enter) opens and closes its evidence.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class ProfileView:
     Attributes
     ----------
     head: the label with case, model and validity.
-    findings: endpoint -> its button, numbers and evidence.
+    findings: endpoint -> its button, line, numbers and evidence.
     selected: endpoint of the open finding, or None.
     """
 
@@ -55,7 +55,7 @@ class ProfileView:
             )
 
     def _show(self, document: dict[str, Any], stale: bool) -> None:
-        numbers = text.Numbers(document["label"], stale)
+        numbers = text.Numbers(stale)
         with_model = document["model"] is not None
         head, regions = text.head_text(document, stale), text.regions_text(document, numbers)
         entries = document["endpoints"]
@@ -90,6 +90,16 @@ class ProfileView:
             self.findings[key].open(False)
             self._on_finding(None)
 
+    def step(self, by: int) -> None:
+        """Open the finding after (1) or before (-1) the open one; the first or the last where none is open."""
+        keys = [key for key, finding in self.findings.items() if not finding.button.isHidden()]
+        if not keys:
+            return
+        at = keys.index(self.selected) + by if self.selected in keys else (0 if by > 0 else len(keys) - 1)
+        if 0 <= at < len(keys):
+            self._toggle(keys[at])
+            self.findings[keys[at]].button.setFocus()
+
     def _toggle(self, key: str) -> None:
         if self.selected == key:
             self.close_finding()
@@ -102,9 +112,9 @@ class ProfileView:
 
 
 class _Finding:
-    """One finding: a checkable button with name and decision, its numbers, and below them its evidence.
+    """One finding in a line: a checkable button with name and decision, beside it its bar; below, once opened, details.
 
-    A finding without a probability has no button: there is nothing to open.
+    A finding without a probability has no button and no bar, but the reason.
     """
 
     def __init__(self, endpoint: Any, layout: Any, on_click: Callable[[str], None]) -> None:
@@ -117,11 +127,16 @@ class _Finding:
         self.button.styleSheet = "text-align: left; font-weight: bold; padding: 4px 6px;"
         self.button.toolTip = "Show its heat map on the CT and what the model weighed; once more to remove them."
         self.button.connect("clicked(bool)", self._clicked)
-        self.numbers, self.evidence = _label(), _label()
+        self.line, self.numbers, self.evidence = _label(), _label(), _label()
+        self.line.toolTip = "Probability; the tick is the model's threshold, the line below the interval. ⚠: remarks."
         self.numbers.setContentsMargins(8, 0, 0, 8)
         self.evidence.setContentsMargins(8, 0, 0, 8)
         self.evidence.styleSheet = f"border-left: 3px solid {text.BLUE};"
-        for widget in (self.button, self.numbers, self.evidence):
+        row = qt.QHBoxLayout()
+        row.addWidget(self.button, 3)
+        row.addWidget(self.line, 2)
+        layout.addLayout(row)
+        for widget in (self.numbers, self.evidence):
             layout.addWidget(widget)
 
     def show(self, entry: dict[str, Any], numbers: text.Numbers, visible: bool) -> None:
@@ -130,24 +145,27 @@ class _Finding:
         given = entry["probability"] is not None
         if given:
             self._title = lambda opened: text.title_text(endpoint.name, entry, numbers.stale, opened)
-            self.numbers.text = text.finding_text(endpoint.positive, entry, numbers)
+            self.line.text = text.line_text(entry, numbers)
+            self.numbers.text = text.finding_text(endpoint, entry, numbers)
             self.evidence.text = text.evidence_text(endpoint.positive, endpoint.negative, entry, numbers)
         else:
             self.numbers.text = text.absent_text(endpoint.name, entry)
-        self.button.visible, self.numbers.visible = visible and given, visible
+        self.button.visible = self.line.visible = visible and given
         self.open(self.button.checked)
         self.evidence.visible = visible and given and self.button.checked
+        self.numbers.visible = visible and (self.button.checked or not given)
 
     def open(self, opened: bool) -> None:
-        """Show or hide the evidence."""
+        """Show or hide the details."""
         self.button.checked = opened
         self.button.text = self._title(opened)
         self.button.accessibleName = self._title(opened)[2:]
-        self.evidence.visible = opened
+        self.numbers.visible = self.evidence.visible = opened
 
     def hide(self) -> None:
         """Show nothing of the finding."""
-        self.button.visible = self.numbers.visible = self.evidence.visible = False
+        for widget in (self.button, self.line, self.numbers, self.evidence):
+            widget.visible = False
 
     def _clicked(self, _checked: bool = False) -> None:
         self._on_click(self._endpoint.key)

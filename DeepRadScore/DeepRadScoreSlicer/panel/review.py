@@ -10,11 +10,22 @@ from typing import Any
 import slicer
 
 from DeepRadScoreLib.errors import DeepRadScoreError
-from DeepRadScoreLib.imaging import lung_on_grid, read_image
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist
+from DeepRadScoreSlicer.panel.autosave import Autosave
 from DeepRadScoreSlicer.panel.watching import ReviewWatch
-from DeepRadScoreSlicer.scene import corrections, from_nodes, opening, ownership, quality_line, results, shell
+from DeepRadScoreSlicer.scene import (
+    corrections,
+    from_nodes,
+    opening,
+    ownership,
+    quality_line,
+    results,
+    shell,
+    surface,
+    viewing,
+)
 from DeepRadScoreSlicer.scene.from_nodes import Chosen
+from DeepRadScoreSlicer.scene.image_files import LungMask
 
 CHANGING = "The tumour has changed…"
 
@@ -30,24 +41,26 @@ class Review:
     Attributes
     ----------
     watch: observes the CT and the mask under review.
-    chosen: the nodes under review and the thickness of the shell.
+    chosen: the nodes under review, the thickness of the shell, and what other segments are.
     opened: the case of the list that was opened last, None where none is open.
     unsaved: whether the opened case's mask was changed since it was loaded or saved.
     stored: results of the CT under review, as last found or stored.
     exported: whether these results were written into a folder.
+    recovered: whether the opened case's corrections come from a session that ended before they were saved.
     """
 
     def __init__(
         self, on_quality: Callable[[str], None], on_results: Callable[[results.StoredProfile | None], None]
     ) -> None:
         self._on_quality, self._on_results = on_quality, on_results
-        self.watch = ReviewWatch(self._changed, self._update)
+        self.watch = ReviewWatch(self._changed, self.update, self.update_surfaces)
         self._show_shell = True
         self.stored: results.StoredProfile | None = None
-        self._lung: tuple[Path, Any] | None = None
+        self._lung: tuple[LungMask, Any] | None = None
         self.chosen = Chosen()
         self.unsaved = False
-        self.exported = False
+        self.exported = self.recovered = False
+        self._autosave = Autosave(self.autosave)
         self.opened: opening.OpenedCase | None = None
         self._list: Worklist | None = None
 
@@ -111,15 +124,21 @@ class Review:
                 display.SetVisibility(visible and belongs)
 
     def open(self, case: ListedCase, cases: Worklist) -> opening.OpenedCase:
-        """Load a case of the list, with its corrected mask where there is one. Raises InputError."""
-        mask = cases.mask(case.case_id)
+        """Load a case of the list, with its corrected mask where there is one. Raises InputError.
+
+        Corrections of a session that ended before they were saved come first; they are unsaved as they were then.
+        """
+        autosaved = cases.autosaved_mask(case.case_id)
+        self.recovered = autosaved.is_file()
+        mask = autosaved if self.recovered else cases.mask(case.case_id)
         self.opened = opening.open_case(case, mask)
-        self._list, self.unsaved = cases, False
+        self._list, self.unsaved = cases, self.recovered
         volume, segmentation = (
             slicer.mrmlScene.GetNodeByID(node_id) for node_id in (self.opened.volume_id, self.opened.segmentation_id)
         )
         if mask is not None and case.mask is not None and mask != case.mask and case.mask.is_file():
-            corrections.keep_original_file(volume, segmentation, case.case_id, case.mask)
+            where = {"ct": case.ct, "mask_grid": case.mask_grid}
+            corrections.keep_original_file(volume, segmentation, case.case_id, case.mask, **where)
         return self.opened
 
     def save(self) -> Path | None:
@@ -131,13 +150,16 @@ class Review:
         """
         if not self.unsaved or self.opened is None or self._list is None:
             return None
+        self._autosave.stop()
         segmentation = slicer.mrmlScene.GetNodeByID(self.opened.segmentation_id)
         if segmentation is None:
             self.unsaved = False
             return None
-        path = self._list.corrected_mask(self.opened.case.case_id)
+        case_id = self.opened.case.case_id
+        path = self._list.corrected_mask(case_id)
         corrections.save_corrected(segmentation, path)
-        self.unsaved = False
+        self._list.autosaved_mask(case_id).unlink(missing_ok=True)
+        self.unsaved = self.recovered = False
         return path
 
     def restore_original(self) -> None:
@@ -163,18 +185,59 @@ class Review:
         if stored.volume_id != self.chosen.volume_id:
             return
         self.exported = False
+        self.watch.rest_soon()
         self._set_results(stored)
         if analysed != self.chosen:
             self._mark_stale()
 
-    def lung_mask(self) -> Path | None:
+    def lung_mask(self) -> LungMask | None:
         """The lung mask that the list names for the CT under review."""
         opened = self.opened
-        return opened.case.lung_mask if opened is not None and opened.volume_id == self.chosen.volume_id else None
+        if opened is None or opened.volume_id != self.chosen.volume_id or opened.case.lung_mask is None:
+            return None
+        return LungMask(opened.case.lung_mask, opened.case.ct, opened.case.mask_grid)
+
+    def update(self) -> None:
+        """Update quality line and shell, after a pause in the edits."""
+        volume, segmentation, chosen = self.volume, self.segmentation, self.chosen
+        self._on_quality(quality_line.quality_line(volume, segmentation, chosen.segment_id))
+        if volume is None:
+            return
+        try:
+            lung = self._lung_image(volume)
+            shell.update_shell(
+                volume, segmentation, chosen.segment_id, self.case_id, chosen.shell_mm, lung, chosen.other_labels
+            )
+        except DeepRadScoreError as error:
+            shell.remove_shell(volume)
+            self._on_quality(str(error))
+        self.show_shell(self._show_shell)
+
+    def update_surfaces(self) -> None:
+        """Update the surfaces of tumour and shell in the 3-D view, when the edits are over for now."""
+        volume, segmentation = self.volume, self.segmentation
+        place = viewing.tumour_place(segmentation, self.chosen.segment_id)
+        if place is not None:
+            surface.show_surface(segmentation, place.voxels)
+        for node in ownership.ours(shell.SHELL, volume) if volume is not None else ():
+            surface.show_surface(node, shell.SMOOTHED_VOXELS)
+
+    def autosave(self) -> None:
+        """Write unsaved corrections beside the list, in case the application ends before they are saved."""
+        if not self.unsaved or self.opened is None or self._list is None:
+            return
+        segmentation = slicer.mrmlScene.GetNodeByID(self.opened.segmentation_id)
+        if segmentation is None:
+            return
+        try:
+            corrections.autosave(segmentation, self._list.autosaved_mask(self.opened.case.case_id))
+        except DeepRadScoreError as error:
+            self._on_quality(str(error))
 
     def stop(self) -> None:
         """Stop observing, and hold no node."""
         self.watch.stop()
+        self._autosave.stop()
         self.chosen, self.stored, self._lung = Chosen(), None, None
 
     def forget(self) -> None:
@@ -185,6 +248,7 @@ class Review:
     def _changed(self, what: str) -> None:
         if what == "mask" and self.listed:
             self.unsaved = True
+            self._autosave.soon()
             self._on_quality(CHANGING)
         self._mark_stale()
 
@@ -205,24 +269,10 @@ class Review:
             return
         corrections.keep_original(volume, segmentation, case_id)
 
-    def _update(self) -> None:
-        """Update quality line and shell, after a pause in the edits."""
-        volume, segmentation, chosen = self.volume, self.segmentation, self.chosen
-        self._on_quality(quality_line.quality_line(volume, segmentation, chosen.segment_id))
-        if volume is None:
-            return
-        try:
-            lung = self._lung_image(volume)
-            shell.update_shell(volume, segmentation, chosen.segment_id, self.case_id, chosen.shell_mm, lung)
-        except DeepRadScoreError as error:
-            shell.remove_shell(volume)
-            self._on_quality(str(error))
-        self.show_shell(self._show_shell)
-
     def _lung_image(self, volume: Any) -> Any | None:
-        path = self.lung_mask()
-        if path is None:
+        mask = self.lung_mask()
+        if mask is None:
             return None
-        if self._lung is None or self._lung[0] != path:
-            self._lung = (path, lung_on_grid(read_image(path), from_nodes.volume_image(volume), path))
+        if self._lung is None or self._lung[0] != mask:
+            self._lung = (mask, mask.on(from_nodes.volume_image(volume)))
         return self._lung[1]

@@ -12,6 +12,8 @@ from slicer.util import VTKObservationMixin
 from DeepRadScoreSlicer.scene.voxels import index_to_ras
 
 PAUSE_MS = 700
+REST = 2
+"""Pauses without a change until the edits are taken to be over for now."""
 
 
 class ReviewWatch:
@@ -24,18 +26,21 @@ class ReviewWatch:
     ----------
     on_change: called at every change, with "mask" or "volume".
     on_pause: called `PAUSE_MS` after the last change, or when `update_soon` asked for it.
+    on_rest: called `REST` pauses after each `on_pause` without a change since: for what takes longer than a stroke.
     """
 
-    def __init__(self, on_change: Callable[[str], None], on_pause: Callable[[], None]) -> None:
-        self._on_change = on_change
+    def __init__(
+        self, on_change: Callable[[str], None], on_pause: Callable[[], None], on_rest: Callable[[], None]
+    ) -> None:
+        self._on_change, self._on_pause = on_change, on_pause
         self._observed = VTKObservationMixin()
         self._volume: Any | None = None
         self._segmentation: Any | None = None
         self._seen: dict[str, Any] = {}
-        self._timer = qt.QTimer()
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(PAUSE_MS)
-        self._timer.connect("timeout()", on_pause)
+        self._timer, self._rest = qt.QTimer(), qt.QTimer()
+        for timer, handler in ((self._timer, self._pause), (self._rest, on_rest)):
+            timer.setSingleShot(True)
+            timer.connect("timeout()", handler)
 
     def follow(self, volume: Any | None, segmentation: Any | None) -> None:
         """Observe a CT and a segmentation, and no longer those observed before."""
@@ -60,8 +65,9 @@ class ReviewWatch:
         self._seen = {"volume": self._volume_state(), "mask": self._mask_state()}
 
     def stop(self) -> None:
-        """Observe nothing, and cancel a pending call of `on_pause`."""
+        """Observe nothing, and cancel pending calls of `on_pause` and `on_rest`."""
         self._timer.stop()
+        self._rest.stop()
         self._observed.removeObservers()
         self._volume = self._segmentation = None
         self._seen = {}
@@ -70,10 +76,18 @@ class ReviewWatch:
         """Call `on_pause` once the pending events are handled."""
         self._timer.start(0)
 
+    def rest_soon(self) -> None:
+        """Call `on_rest` after a while without a change."""
+        self._rest.start(REST * PAUSE_MS)
+
     @property
     def waiting(self) -> bool:
-        """Whether a pause is being waited for."""
-        return bool(self._timer.active)
+        """Whether a pause or a rest is being waited for."""
+        return bool(self._timer.active or self._rest.active)
+
+    def _pause(self) -> None:
+        self._on_pause()
+        self.rest_soon()
 
     def _volume_event(self, _caller: Any, _event: Any) -> None:
         self._compare("volume", self._volume_state())
@@ -84,6 +98,7 @@ class ReviewWatch:
     def _compare(self, what: str, state: Any) -> None:
         if self._seen.get(what) != state:
             self._seen[what] = state
+            self._rest.stop()
             self._timer.start(PAUSE_MS)
             self._on_change(what)
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import qt
 
 from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Status, Worklist
-from DeepRadScoreSlicer.panel.case_table import CaseTable, shortcut, status_text
+from DeepRadScoreSlicer.panel.case_table import CaseTable, status_text
+from DeepRadScoreSlicer.panel.keys import OF_STATUS, Key, install
 
-NEXT_KEY = "Ctrl+PgDown"
-PREVIOUS_KEY = "Ctrl+PgUp"
-"""Slicer itself takes Ctrl+Right and Ctrl+Left, Alt+Right and Alt+Left (next and previous module), Ctrl+Shift+Right and
-Ctrl+Shift+Left (sequences), and single keys while a segment is edited."""
 MAX_REMARKS = 5
 PAUSE_MS = 800
 
@@ -38,13 +36,15 @@ class WorklistView:
         self.current: ListedCase | None = None
         self._list: Worklist | None = None
         self._on_open = on_open
+        self._make_filter(layout)
         self.table = CaseTable(layout, self._open)
         self._make_buttons(layout)
         self.note = NoteField(layout, self.leave)
         self._make_message(layout)
         frame = layout.parentWidget()
         parent = frame.parentWidget() or frame
-        self._shortcuts = [shortcut(NEXT_KEY, parent, self.next), shortcut(PREVIOUS_KEY, parent, self.previous)]
+        marks = {key: partial(self.mark, status) for status, key in OF_STATUS.items()}
+        self._shortcuts = install(parent, {Key.NEXT_CASE: self.next, Key.PREVIOUS_CASE: self.previous, **marks})
         self._show_state()
 
     def set_list(self, worklist: Worklist) -> None:
@@ -53,17 +53,22 @@ class WorklistView:
             return
         self._list, self.current = worklist, None
         self.table.fill(worklist)
+        self.filter.setCurrentIndex(0)
         self._show_note()
         self._show_state()
         self._say(_remarks(worklist.remarks))
 
     def next(self) -> None:
-        """Open the case after the open one; the first where none is open."""
+        """Open the listed case after the open one; the first where none is open."""
         self._step(1)
 
     def previous(self) -> None:
-        """Open the case before the open one."""
+        """Open the listed case before the open one."""
         self._step(-1)
+
+    def show_only(self, status: Status | None) -> None:
+        """List the cases of one status, and the open one; None for all. Next and previous keep to those listed."""
+        self.filter.setCurrentIndex(0 if status is None else 1 + list(Status).index(status))
 
     def mark(self, status: Status) -> None:
         """Give the open case a status."""
@@ -93,8 +98,10 @@ class WorklistView:
 
     def _make_buttons(self, layout: Any) -> None:
         row = qt.QHBoxLayout()
-        self.previous_button = _button("Previous", "previousCaseButton", f"Open the case before ({PREVIOUS_KEY})")
-        self.next_button = _button("Next", "nextCaseButton", f"Open the next case ({NEXT_KEY})")
+        self.previous_button = _button(
+            "Previous", "previousCaseButton", f"Open the case before ({Key.PREVIOUS_CASE.value})"
+        )
+        self.next_button = _button("Next", "nextCaseButton", f"Open the next case ({Key.NEXT_CASE.value})")
         self.previous_button.connect("clicked(bool)", lambda _checked: self.previous())
         self.next_button.connect("clicked(bool)", lambda _checked: self.next())
         row.addWidget(self.previous_button)
@@ -103,12 +110,27 @@ class WorklistView:
         row = qt.QHBoxLayout()
         self.status_buttons: dict[Status, Any] = {}
         for status in Status:
-            button = _button(status_text(status), f"{status.name.lower()}Button", f"The open case is {status.value}")
+            button = _button(
+                status_text(status),
+                f"{status.name.lower()}Button",
+                f"The open case is {status.value} ({OF_STATUS[status].value})",
+            )
             button.checkable = True
             button.connect("clicked(bool)", lambda _checked, status=status: self.mark(status))
             self.status_buttons[status] = button
             row.addWidget(button)
         layout.addLayout(row)
+
+    def _make_filter(self, layout: Any) -> None:
+        self.filter = qt.QComboBox()
+        self.filter.objectName = "caseFilterBox"
+        self.filter.toolTip = "Which cases are listed: all, or those of one status and the open one."
+        self.filter.accessibleName = "Cases that are listed"
+        self.filter.addItem("All cases")
+        for status in Status:
+            self.filter.addItem(status_text(status))
+        self.filter.connect("currentIndexChanged(int)", lambda _index: self._show_state())
+        layout.addWidget(self.filter)
 
     def _make_message(self, layout: Any) -> None:
         self.message_label = qt.QLabel()
@@ -123,9 +145,24 @@ class WorklistView:
         """The row of the open case, -1 where none is open."""
         return -1 if self._list is None or self.current is None else self._list.cases.index(self.current)
 
+    def _listed(self) -> list[int]:
+        """The rows that are shown: of the chosen status, and the open case's."""
+        chosen, worklist = self.filter.currentIndex, self._list
+        if worklist is None:
+            return []
+        status = None if chosen == 0 else list(Status)[chosen - 1]
+        rows = enumerate(worklist.cases)
+        return [row for row, case in rows if row == self._row or status in (None, worklist.status(case.case_id))]
+
+    def _neighbour(self, by: int) -> int | None:
+        """The shown row after (1) or before (-1) the open case's, or None."""
+        beyond = [row for row in self._listed() if (row - self._row) * by > 0]
+        return beyond[0 if by > 0 else -1] if beyond and (by > 0 or self._row >= 0) else None
+
     def _step(self, by: int) -> None:
-        if self._list is not None and 0 <= self._row + by < len(self._list):
-            self._open(self._row + by)
+        row = self._neighbour(by)
+        if row is not None:
+            self._open(row)
 
     def _open(self, row: int) -> None:
         if self._list is None:
@@ -162,9 +199,10 @@ class WorklistView:
         self.note.show("" if self._list is None or self.current is None else self._list.note(self.current.case_id))
 
     def _show_state(self) -> None:
-        worklist, current, row = self._list, self.current, self._row
-        self.next_button.enabled = worklist is not None and row + 1 < len(worklist)
-        self.previous_button.enabled = row > 0
+        worklist, current = self._list, self.current
+        self.table.hide_rows(set(range(len(worklist or ()))) - set(self._listed()))
+        self.next_button.enabled = self._neighbour(1) is not None
+        self.previous_button.enabled = self._neighbour(-1) is not None
         self.note.edit.enabled = current is not None
         status = None if worklist is None or current is None else worklist.status(current.case_id)
         for each, button in self.status_buttons.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from DeepRadScoreLib.progress import Progress, Stage, in_stage
 from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
+from DeepRadScoreSlicer.scene.image_files import LungMask
 from DeepRadScoreSlicer.scene.results import StoredProfile, store_steps
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class LastModel:
 
 
 def analysis_steps(
-    chosen: Chosen, case_id: str, model: LastModel, bundle_path: Path | None = None, lung_mask: Path | None = None
+    chosen: Chosen, case_id: str, model: LastModel, bundle_path: Path | None = None, lung_mask: LungMask | None = None
 ) -> Generator[Progress, None, StoredProfile]:
     """The analysis of a case; the scene is changed in the last step only.
 
@@ -46,7 +47,7 @@ def analysis_steps(
     from DeepRadScoreLib import analysis
 
     yield Progress(Stage.ANALYSING, "reading CT and mask from the scene")
-    images = images_of(chosen.volume, chosen.segmentation, chosen.segment_id)
+    images = images_of(chosen.volume, chosen.segmentation, chosen.segment_id, chosen.other_labels)
     case = images.case(case_id, lung_mask)
     yield Progress(Stage.ANALYSING, "noting what is analysed")
     fingerprint = images.fingerprint()

@@ -9,8 +9,10 @@ import slicer
 
 from DeepRadScoreLib.errors import InputError, OutputError
 from DeepRadScoreLib.imaging import read_image
+from DeepRadScoreLib.models import MaskGrid
 from DeepRadScoreLib.writing import replacing
 from DeepRadScoreSlicer.scene import ownership
+from DeepRadScoreSlicer.scene.image_files import load_segmentation
 
 ROLE = "original_mask"
 
@@ -24,15 +26,21 @@ def keep_original(volume: Any, segmentation: Any, case_id: str) -> None:
         _keep(volume, segmentation, segmentation.GetSegmentation(), case_id)
 
 
-def keep_original_file(volume: Any, segmentation: Any, case_id: str, path: Path) -> None:
+def keep_original_file(
+    volume: Any, segmentation: Any, case_id: str, path: Path, *, ct: Path | None, mask_grid: MaskGrid | None
+) -> None:
     """Copy the original mask from its file, for a segmentation that was corrected in an earlier session.
+
+    Parameters
+    ----------
+    ct, mask_grid: as in `image_files.load_segmentation`.
 
     Raises
     ------
     InputError: the file cannot be read.
     """
     try:
-        read = slicer.util.loadSegmentation(str(path), {"name": f"{case_id} original mask"})
+        read = load_segmentation(path, f"{case_id} original mask", volume, ct=ct, mask_grid=mask_grid)
     except RuntimeError as error:
         raise InputError("Slicer cannot read the original mask", where=path, mend="put it back") from error
     _keep(volume, segmentation, read.GetSegmentation(), case_id)
@@ -103,9 +111,39 @@ def save_corrected(segmentation: Any, path: Path) -> None:
             mend="leave space in a folder that you may write to and save again; nothing is lost yet",
         ) from error
     finally:
-        storage = segmentation.GetStorageNode()
-        if storage is not None:
-            storage.SetFileName(stored_in)
+        _store_in(segmentation, stored_in)
+
+
+def _store_in(segmentation: Any, path: str | None) -> None:
+    """Give a segmentation's storage node a path, or take the storage node away where it had none before."""
+    storage = segmentation.GetStorageNode()
+    if storage is not None and path is not None:
+        storage.SetFileName(path)
+    elif storage is not None:
+        slicer.mrmlScene.RemoveNode(storage)
+
+
+def autosave(segmentation: Any, path: Path) -> None:
+    """Write the segmentation to a file of its own, quickly: cropped to its segments; the node is not stored there.
+
+    Raises
+    ------
+    OutputError: it cannot be written; an earlier file is untouched.
+    """
+    storage = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationStorageNode")
+    storage.UnRegister(None)
+    storage.SetCropToMinimumExtent(True)
+    try:
+        with replacing(path) as unfinished:
+            storage.SetFileName(str(unfinished))
+            if not storage.WriteData(segmentation):
+                raise OSError(f"{unfinished} is not written")
+    except OSError as error:
+        raise OutputError(
+            "the corrections cannot be saved for the case of a crash",
+            where=path,
+            mend="leave space in a folder that you may write to; they are still in the scene",
+        ) from error
 
 
 def _is_whole(path: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,17 @@ import vtk
 
 from DeepRadScoreLib import imaging
 from DeepRadScoreLib.errors import RegionError
-from DeepRadScoreLib.imaging import Case, MaskContent, Segment
-from DeepRadScoreLib.imaging.geometry import index_box
+from DeepRadScoreLib.imaging import Case, MaskContent, QualityNote, Segment
+from DeepRadScoreLib.imaging.geometry import image_like, index_box
+from DeepRadScoreLib.imaging.lps import box_slices
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
+from DeepRadScoreLib.imaging.other_labels import other_tumours
+from DeepRadScoreLib.imaging.reading import check_ct
+from DeepRadScoreLib.models import OtherLabels
+from DeepRadScoreSlicer.scene.image_files import LungMask, notes_of
 from DeepRadScoreSlicer.scene.ownership import SYNTHETIC
 from DeepRadScoreSlicer.scene.usable import check_segmentation, check_volume, check_voxels
-from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, extent_around, image_hash, set_geometry
+from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, extent_around, image_hash, same_grid, set_geometry
 
 REACH_MM = 35.0
 """More than the thickest shell and the margin of the 1 mm lattice around it."""
@@ -26,12 +30,13 @@ REACH_MM = 35.0
 
 @dataclass(frozen=True)
 class Chosen:
-    """Nodes by ID, "" where nothing is chosen yet, and the thickness of the shell in mm."""
+    """Nodes by ID, "" where nothing is chosen yet, thickness of the shell in mm, and what other segments are."""
 
     volume_id: str = ""
     segmentation_id: str = ""
     segment_id: str = ""
     shell_mm: float = 3.0
+    other_labels: OtherLabels = OtherLabels.AUTO
 
     @property
     def complete(self) -> bool:
@@ -77,8 +82,9 @@ def segment_image(segmentation: Any, segment_id: str) -> sitk.Image:
     InputError: no segmentation, one under a transform, one without labelmaps.
     RegionError: no such segment, or an empty one.
     """
-    drawn = [one for one in _drawn(segmentation, segment_id) if one.identity == segment_id]
-    content = _content(drawn, _common_grid(segmentation.GetSegmentation()))
+    content = _content(
+        _drawn(segmentation, segment_id, OtherLabels.IGNORE), _common_grid(segmentation.GetSegmentation())
+    )
     return content.binary(content.segments[0])
 
 
@@ -89,14 +95,18 @@ class NodeImages:
     Attributes
     ----------
     ct: voxels and geometry (LPS) of the volume node.
-    content: the tumour's segment and the others that count as tumours; see `Segment.counts_as_tumour`.
+    content: the tumour's segment and the others that may be other tumours.
+    other_labels: which of these are, as in `read_case`.
+    notes: remarks on the files that the nodes were loaded from.
     """
 
     ct: sitk.Image
     content: MaskContent
     segment_id: str
+    other_labels: OtherLabels = OtherLabels.AUTO
+    notes: tuple[QualityNote, ...] = ()
 
-    def case(self, case_id: str, lung_mask: Path | None = None) -> Case:
+    def case(self, case_id: str, lung_mask: LungMask | None = None) -> Case:
         """The case that reading the CT's file and the segmentation's would give.
 
         That is the labelmap that Slicer made segments of, or the `.seg.nrrd` that Slicer saves.
@@ -105,10 +115,11 @@ class NodeImages:
         ------
         InputError, RegionError: as `DeepRadScoreLib.imaging.read_case`.
         """
-        case = imaging.case_from_segments(self.ct, self.content, case_id=case_id, segment=self.segment_id)
-        if lung_mask is None:
-            return case
-        return replace(case, lung=imaging.lung_on_grid(imaging.read_image(lung_mask), case.ct, lung_mask))
+        case = imaging.case_from_segments(
+            self.ct, self.content, case_id=case_id, segment=self.segment_id, other_labels=self.other_labels
+        )
+        case = replace(case, notes=(*self.notes, *case.notes))
+        return case if lung_mask is None else replace(case, lung=lung_mask.on(case.ct))
 
     def fingerprint(self) -> str:
         """Hashes of the CT and of the tumour's segment: they change with any voxel and with the geometry."""
@@ -116,31 +127,82 @@ class NodeImages:
         return f"{image_hash(self.ct)} {image_hash(self.content.binary(tumour))}"
 
 
-def images_of(volume: Any, segmentation: Any, segment_id: str) -> NodeImages:
+def images_of(
+    volume: Any, segmentation: Any, segment_id: str, other_labels: OtherLabels = OtherLabels.AUTO
+) -> NodeImages:
     """Convert CT and segments to images. Raises InputError and RegionError as `volume_image` and `segment_image`."""
-    ct, drawn = volume_image(volume), _drawn(segmentation, segment_id)
-    return NodeImages(ct, _content(drawn, _common_grid(segmentation.GetSegmentation())), segment_id)
+    ct, drawn = volume_image(volume), _drawn(segmentation, segment_id, other_labels)
+    content = _content(drawn, _common_grid(segmentation.GetSegmentation()))
+    return NodeImages(ct, content, segment_id, other_labels, (*notes_of(volume), *notes_of(segmentation)))
 
 
-def case_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: str) -> Case:
+def case_from_nodes(
+    volume: Any, segmentation: Any, segment_id: str, case_id: str, other_labels: OtherLabels = OtherLabels.AUTO
+) -> Case:
     """Case of a CT and a segment in the scene, see `NodeImages.case`."""
-    return images_of(volume, segmentation, segment_id).case(case_id)
+    return images_of(volume, segmentation, segment_id, other_labels).case(case_id)
 
 
-def masks_from_nodes(volume: Any, segmentation: Any, segment_id: str, case_id: str) -> Case:
+def masks_from_nodes(
+    volume: Any, segmentation: Any, segment_id: str, case_id: str, other_labels: OtherLabels = OtherLabels.AUTO
+) -> Case:
     """The masks of a case around the tumour, as far as a peritumoral shell can reach: quicker than the whole case.
 
     The CT is replaced by zeros. The canonical frame does not depend on what is cut away.
     """
     check_volume(volume)
-    drawn = _drawn(segmentation, segment_id)
+    drawn = _other_tumours(segmentation, segment_id, _drawn(segmentation, segment_id, other_labels), other_labels)
+    return _around(volume, segmentation, drawn, segment_id, case_id)[0]
+
+
+def tumour_from_nodes(volume: Any, segmentation: Any, segment_id: str) -> Case:
+    """CT and tumour around the tumour, see `masks_from_nodes`; the whole CT is checked once after each change of it."""
+    check_volume(volume)
+    drawn = _drawn(segmentation, segment_id, OtherLabels.IGNORE)
+    _check_hu(volume)
+    case, extent = _around(volume, segmentation, drawn, segment_id, "")
+    first = volume.GetImageData().GetExtent()[::2]
+    box = [slice(extent[2 * a] - first[a], extent[2 * a + 1] + 1 - first[a]) for a in (2, 1, 0)]
+    return replace(case, ct=image_like(array_of(volume.GetImageData())[tuple(box)], case.ct))
+
+
+def _other_tumours(segmentation: Any, segment_id: str, drawn: _DrawnSegments, how: OtherLabels) -> _DrawnSegments:
+    """The tumour's segment and those of the other tumours; that is decided by whole segments."""
+    if len(drawn.segments) == 1 or how != OtherLabels.AUTO:
+        return drawn
+    content = _content(drawn, _common_grid(segmentation.GetSegmentation()))
+    tumour = next(one for one in content.segments if one.identity == segment_id)
+    used = {segment_id} | {one.identity for one in other_tumours(content, tumour, how).tumours}
+    return replace(drawn, segments=[one for one in drawn.segments if one.identity in used])
+
+
+def _around(
+    volume: Any, segmentation: Any, drawn: _DrawnSegments, segment_id: str, case_id: str
+) -> tuple[Case, tuple[int, ...]]:
+    """The masks of a case around the tumour on a CT of zeros, and its extent in the CT (first and last i, j, k)."""
     common = _common_grid(segmentation.GetSegmentation())
-    tumour = next(one for one in drawn if one.identity == segment_id)
+    tumour = next(one for one in drawn.segments if one.identity == segment_id)
     extent = extent_around(tumour.box, tumour.labelmap, volume, volume.GetImageData().GetExtent(), REACH_MM)
     grid = sitk.Image([last - first + 1 for first, last in zip(extent[::2], extent[1::2], strict=True)], sitk.sitkUInt8)
     set_geometry(grid, volume, extent[::2])
-    common.SetExtent(extent_around(tumour.box, tumour.labelmap, common, common.GetExtent(), REACH_MM))
-    return imaging.masks_from_segments(grid, _content(drawn, common), case_id=case_id, segment=segment_id)
+    on_ct = same_grid(common, volume)
+    common.SetExtent(
+        extent if on_ct else extent_around(tumour.box, tumour.labelmap, common, common.GetExtent(), REACH_MM)
+    )
+    case = imaging.masks_from_segments(grid, _content(drawn, common), case_id=case_id, segment=segment_id)
+    return case, extent
+
+
+_checked: dict[str, tuple[int, int]] = {}
+"""Volume node -> when its voxels and the node itself were changed last as its CT was found to be in HU."""
+
+
+def _check_hu(volume: Any) -> None:
+    """Refuse a CT that `imaging` would refuse; one that passed is looked at again only after a change."""
+    changed = volume.GetImageData().GetMTime(), volume.GetMTime()
+    if _checked.get(volume.GetID()) != changed:
+        check_ct(_image(volume), where="the CT")
+        _checked[volume.GetID()] = volume.GetImageData().GetMTime(), volume.GetMTime()
 
 
 def anonymous_case_id(volume: Any) -> str:
@@ -171,39 +233,72 @@ class _Drawn:
     box: tuple[int, ...]
 
 
-def _drawn(segmentation: Any, segment_id: str) -> list[_Drawn]:
-    """The segment and the others that may count as tumours, as far as they have voxels."""
+@dataclass(frozen=True)
+class _DrawnSegments:
+    """The segments that are needed, and the number of the others that have voxels."""
+
+    segments: list[_Drawn]
+    aside: int
+
+
+def _drawn(segmentation: Any, segment_id: str, how: OtherLabels) -> _DrawnSegments:
+    """The segment and the others that may be other tumours, as far as they have voxels."""
     check_segmentation(segmentation, segment_id)
     segments = segmentation.GetSegmentation()
-    found = []
+    found, aside = [], 0
+    boxes: dict[Any, list[tuple[slice, ...] | None]] = {}
     for identity in segments.GetSegmentIDs():
         segment = segments.GetSegment(identity)
         name, value = segment.GetName() or identity, segment.GetLabelValue()
-        counts = Segment(name, identity, 0, value).counts_as_tumour
         labelmap = segment.GetRepresentation(BINARY)
-        if labelmap is None or labelmap.IsEmpty() or not (counts or identity == segment_id):
+        if labelmap is None or labelmap.IsEmpty():
             continue
-        box = index_box(array_of(labelmap) == value)
-        if box is not None:
-            first = labelmap.GetExtent()[::2]
-            ends = [(int(box[e][2 - axis]) + first[axis]) for axis in range(3) for e in (0, 1)]
-            found.append(_Drawn(identity, name, value, labelmap, tuple(ends)))
+        if labelmap not in boxes:
+            boxes[labelmap] = _value_boxes(array_of(labelmap))
+        box = boxes[labelmap][value - 1] if 0 < value <= len(boxes[labelmap]) else None
+        if box is None:
+            continue
+        may_be = how == OtherLabels.TUMOURS or Segment(name, identity, 0, value).counts_as_tumour
+        if identity != segment_id and (how == OtherLabels.IGNORE or not may_be):
+            aside += 1
+            continue
+        first = labelmap.GetExtent()[::2]
+        ends = [end + first[axis] for axis in range(3) for end in (box[2 - axis].start, box[2 - axis].stop - 1)]
+        found.append(_Drawn(identity, name, value, labelmap, tuple(ends)))
     if not any(one.identity == segment_id for one in found):
         name = segments.GetSegment(segment_id).GetName()
         raise RegionError(f'the segment "{name}" is empty', mend="outline the tumour, or choose another segment")
-    return found
+    return _DrawnSegments(found, aside)
 
 
-def _content(drawn: list[_Drawn], grid: Any) -> MaskContent:
+def _value_boxes(labels: np.ndarray) -> list[tuple[slice, ...] | None]:
+    """The box (z, y, x) of the voxels of each value from 1 on; None for a value that no voxel has."""
+    from scipy.ndimage import find_objects
+
+    filled = index_box(labels)
+    if filled is None:
+        return []
+    boxes = find_objects(labels[box_slices(*filled)])
+    return [
+        None
+        if box is None
+        else tuple(
+            slice(each.start + start, each.stop + start) for each, start in zip(box, filled[0].tolist(), strict=True)
+        )
+        for box in boxes
+    ]
+
+
+def _content(drawn: _DrawnSegments, grid: Any) -> MaskContent:
     """The segments as layers on one grid."""
     maps: list[Any] = []
     segments = []
-    for one in drawn:
+    for one in drawn.segments:
         if one.labelmap not in maps:
             maps.append(one.labelmap)
         segments.append(Segment(one.name, one.identity, maps.index(one.labelmap), one.value))
     layers = tuple(_on_grid(labelmap, grid) for labelmap in maps)
-    return MaskContent(layers, tuple(segments), (), "the segmentation")
+    return MaskContent(layers, tuple(segments), (), "the segmentation", aside=drawn.aside)
 
 
 def _common_grid(segments: Any) -> Any | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,17 @@ import slicer
 from DeepRadScoreLib.cohort.folders.by_name import holds_mask
 from DeepRadScoreLib.errors import InputError, MissingPackageError, RegionError
 from DeepRadScoreLib.imaging import Segment, read_case
+from DeepRadScoreLib.imaging.label_names import label_names
 from DeepRadScoreLib.imaging.segments import by_name
+from DeepRadScoreLib.models import MaskGrid
 from DeepRadScoreSlicer.cases.worklist import ListedCase
 from DeepRadScoreSlicer.scene import dicom_database, ownership
+from DeepRadScoreSlicer.scene.image_files import load_segmentation, load_volume
 from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, image_to_segmentation
 
 TUMOUR_COLOUR = (0.098, 0.827, 1.0)
 """The report's colour of the tumour's outline."""
+OTHER_COLOUR = (0.6, 0.6, 0.6)
 FILL_2D = 0.15
 KINDS = ("vtkMRMLStorableNode", "vtkMRMLDisplayNode", "vtkMRMLStorageNode", "vtkMRMLHierarchyNode")
 
@@ -101,7 +105,7 @@ def _load_ct(case: ListedCase) -> Any:
         if case.ct is None or case.ct.is_dir() or case.series is not None:
             volume = _load_series(case)
         else:
-            volume = slicer.util.loadVolume(str(case.ct), {"name": f"{case.case_id} CT", "show": False})
+            volume = load_volume(case.ct, f"{case.case_id} CT")
     except OSError as error:
         raise InputError(
             "Slicer's DICOM database is not open", where=where, mend="open the module DICOM once, then try again"
@@ -137,18 +141,31 @@ def _load_mask(case: ListedCase, mask: Path | None, volume: Any) -> Any:
     name = f"{case.case_id} tumour"
     dicom_folder = case.ct is not None and case.ct.is_dir()
     if mask is None and not dicom_folder:
-        return _empty_mask(name, volume)
-    if mask is None or mask.is_dir() or mask.suffix.lower() in {".dcm", ""}:
+        return empty_mask(name, volume)
+    by_library = mask is None or mask.is_dir() or mask.suffix.lower() in {".dcm", ""}
+    if by_library or (dicom_folder and mask == case.mask and case.mask_grid == MaskGrid.SAME):
         return _dicom_mask(case, mask, name, volume)
     if not mask.exists():
         raise InputError("the mask is not there", where=mask, mend="correct the path in the list")
     try:
-        node = slicer.util.loadSegmentation(str(mask), {"name": name})
+        files = {"ct": case.ct, "mask_grid": case.mask_grid} if mask == case.mask else {}
+        node = load_segmentation(mask, name, volume, **files)
     except RuntimeError as error:
         raise InputError("Slicer cannot read the mask", where=mask, mend="give a NRRD or NIfTI mask") from error
     if node is None or not node.IsA("vtkMRMLSegmentationNode"):
         raise InputError("this is not a segmentation", where=mask, mend="give a labelmap or a .seg.nrrd")
+    _name_segments(node, label_names(mask))
     return node
+
+
+def _name_segments(node: Any, names: Mapping[int, str]) -> None:
+    """Give the segments that Slicer made of labels the names that their file or a table beside it has."""
+    content = node.GetSegmentation()
+    for identity in content.GetSegmentIDs():
+        segment = content.GetSegment(identity)
+        value = segment.GetLabelValue()
+        if value in names and Segment(segment.GetName() or identity, identity, 0, value).unnamed:
+            segment.SetName(names[value])
 
 
 def _dicom_mask(case: ListedCase, mask: Path | None, name: str, volume: Any) -> Any:
@@ -157,17 +174,24 @@ def _dicom_mask(case: ListedCase, mask: Path | None, name: str, volume: Any) -> 
     Slicer 5.10's pydicom is too old for that reader: there a case without a mask is opened and one with a mask refused.
     """
     if case.ct is None:
-        return _empty_mask(name, volume)
+        return empty_mask(name, volume)
     try:
-        read = read_case(case.ct, mask, segment=case.segment, series=case.series)
+        read = read_case(case.ct, mask, segment=case.segment, series=case.series, mask_grid=case.mask_grid)
     except (MissingPackageError, RegionError) as error:
         if mask is not None or (isinstance(error, MissingPackageError) and holds_mask(case.ct)):
             raise
-        return _empty_mask(name, volume)
-    return image_to_segmentation(read.tumour, name, case.segment or "tumour", TUMOUR_COLOUR)
+        return empty_mask(name, volume)
+    node = image_to_segmentation(read.tumour, name, case.segment or "tumour", TUMOUR_COLOUR)
+    if read.other_tumours is not None:
+        others = image_to_segmentation(read.other_tumours, name, "other tumours", OTHER_COLOUR)
+        for identity in others.GetSegmentation().GetSegmentIDs():
+            node.GetSegmentation().CopySegmentFromSegmentation(others.GetSegmentation(), identity)
+        ownership.remove_nodes([others.GetID()])
+    return node
 
 
-def _empty_mask(name: str, volume: Any) -> Any:
+def empty_mask(name: str, volume: Any) -> Any:
+    """A segmentation node with one empty segment, the tumour's, on the grid of a CT."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)

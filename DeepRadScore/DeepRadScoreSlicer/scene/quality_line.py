@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreLib.imaging.geometry import direction_of, index_box, lps_axes
-from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
+from DeepRadScoreSlicer.scene.from_nodes import tumour_from_nodes
 
 TOUCHING = np.ones((3, 3, 3))
 """Voxels that share a corner belong to one piece, as in the library's quality notes."""
@@ -21,7 +21,7 @@ def quality_line(volume: Any, segmentation: Any, segment_id: str) -> str:
     Slices are counted along the image axis nearest to S, where they hold tumour; the spacing (mm) is along L, P and S.
     """
     try:
-        return _described(case_from_nodes(volume, segmentation, segment_id, ""))
+        return _described(tumour_from_nodes(volume, segmentation, segment_id))
     except DeepRadScoreError as error:
         return str(error)
 

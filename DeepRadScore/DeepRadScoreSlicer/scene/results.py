@@ -17,9 +17,14 @@ from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
 from DeepRadScoreSlicer.scene.voxels import image_to_volume
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.analysis import MolecularProfile
+    from DeepRadScoreLib.findings import MolecularProfile
 
-TEXTS = {"profile_text": "profile.json", "features_text": "features.csv", "report_text": "report.html"}
+TEXTS = {
+    "profile_text": "profile.json",
+    "features_text": "features.csv",
+    "notes_text": "features.notes.csv",
+    "report_text": "report.html",
+}
 """Role of a text node -> the file whose text it holds."""
 TABLE, HEAT_MAP = "profile_table", "heat_map"
 ENDPOINT, STALE = "DeepRadScore.Endpoint", "DeepRadScore.Stale"
@@ -59,12 +64,13 @@ def store_steps(profile: MolecularProfile, chosen: Chosen, fingerprint: str) -> 
     """
     from DeepRadScoreLib.report.html import report_steps
     from DeepRadScoreLib.report.profile import to_profile_json
-    from DeepRadScoreLib.report.writing import features_csv
+    from DeepRadScoreLib.report.writing import features_csv, notes_csv
 
     yield "writing the profile"
     texts = {
         "profile_text": to_profile_json(profile),
         "features_text": features_csv(profile.case_id, profile.features),
+        "notes_text": notes_csv(profile),
     }
     texts["report_text"] = yield from report_steps(profile)
     yield "putting the results into the scene"
@@ -114,7 +120,9 @@ def remove(volume: Any) -> None:
 
 
 def export(volume: Any, folder: Path) -> list[Path]:
-    """Write `profile.json`, `features.csv` and `report.html`, all or none, to the byte as `deepradscore analyze` does.
+    """Write `profile.json`, `features.csv`, its notes and `report.html`, all or none, to the byte as `analyze` does.
+
+    Results of an earlier version of this program have no notes.
 
     Raises
     ------
@@ -126,7 +134,8 @@ def export(volume: Any, folder: Path) -> list[Path]:
         raise InputError("there are no results of this case", mend="press Analyze first")
     if stored.stale:
         raise InputError("the results are out of date: the CT or the mask changed", mend="press Analyze again")
-    texts = {name: ownership.ours(role, volume)[0].GetText() for role, name in TEXTS.items()}
+    nodes = {name: ownership.ours(role, volume) for role, name in TEXTS.items()}
+    texts = {name: found[0].GetText() for name, found in nodes.items() if found}
 
     def write(fresh: Path) -> None:
         for name, text in texts.items():

@@ -10,6 +10,7 @@ import slicer
 
 from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreLib.imaging import lattice_regions
+from DeepRadScoreLib.models import OtherLabels
 from DeepRadScoreSlicer.scene import ownership, voxels
 from DeepRadScoreSlicer.scene.from_nodes import masks_from_nodes
 
@@ -17,16 +18,25 @@ SHELL = "shell"
 SHELL_COLOUR = (1.0, 0.702, 0.0)
 """The report's colour of the shell's outline."""
 FILL_2D, OPACITY_3D = 0.15, 0.35
+SMOOTHED_VOXELS = 1000
+"""Voxels for which the surface's smoothing is chosen: that of a thin body, however many voxels the shell has."""
 
 
 def update_shell(
-    volume: Any, segmentation: Any, segment_id: str, case_id: str, shell_mm: float, lung: sitk.Image | None = None
+    volume: Any,
+    segmentation: Any,
+    segment_id: str,
+    case_id: str,
+    shell_mm: float,
+    lung: sitk.Image | None = None,
+    other_labels: OtherLabels = OtherLabels.AUTO,
 ) -> Any:
     """Compute the shell of the tumour as drawn now, and replace the one shown before.
 
     Parameters
     ----------
     lung: image of 0 and 1 that confines the shell.
+    other_labels: which other segments are other tumours, as in `read_case`.
 
     Raises
     ------
@@ -34,7 +44,8 @@ def update_shell(
     this tumour's.
     """
     try:
-        masks = replace(masks_from_nodes(volume, segmentation, segment_id, case_id), lung=lung)
+        masks = masks_from_nodes(volume, segmentation, segment_id, case_id, other_labels)
+        masks = replace(masks, lung=lung)
         return show_shell(volume, lattice_regions(masks, shell_mm)[1], case_id, shell_mm)
     except DeepRadScoreError:
         if volume is not None:
@@ -59,7 +70,6 @@ def show_shell(volume: Any, shell: sitk.Image, case_id: str, shell_mm: float) ->
             ownership.remove_nodes([node.GetID()])
         raise
     node.SetName(name)
-    node.CreateClosedSurfaceRepresentation()
     return node
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,14 @@ def index_to_ras(grid: Any) -> np.ndarray:
     else:
         grid.GetImageToWorldMatrix(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def same_grid(grid: Any, volume: Any) -> bool:
+    """Whether Slicer's oriented image has the extent of a volume node, and no corner over a tenth of a voxel off."""
+    extent = volume.GetImageData().GetExtent()
+    corners = np.array([(*corner, 1.0) for corner in product(extent[:2], extent[2:4], extent[4:])])
+    gaps = (corners @ (index_to_ras(grid) - index_to_ras(volume)).T)[:, :3]
+    return grid.GetExtent() == extent and np.linalg.norm(gaps, axis=1).max() < 0.1 * min(volume.GetSpacing())
 
 
 def extent_around(

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from pydicom import Dataset, dcmread
 
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.imaging.dicom.anonymised import copy_uids
 from DeepRadScoreLib.imaging.dicom.datasets import dicom_date, patient_identity, quiet_pydicom, text
 from DeepRadScoreLib.imaging.dicom.masks import KINDS, damage_named
 from DeepRadScoreLib.imaging.dicom.overview import MaskOverview, read_overview
@@ -115,10 +116,12 @@ def counted(count: int, noun: str, rest: str) -> list[str]:
 
 def _header(series: SeriesFiles) -> Dataset | None:
     """The whole header of the series' first image; None where it is damaged."""
-    path = (series.images or series.members)[0].path
+    file = (series.images or series.members)[0]
     try:
-        with damage_named(path, "DICOM file"):
-            return dcmread(path, stop_before_pixels=True, force=True)
+        with damage_named(file.path, "DICOM file"):
+            header = dcmread(file.path, stop_before_pixels=True, force=True)
+            copy_uids(header, file)
+            return header
     except InputError:
         return None
 

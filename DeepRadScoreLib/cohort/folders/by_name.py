@@ -3,121 +3,67 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from DeepRadScoreLib.imaging.files import SUFFIXES, file_stem, is_dicom
-
-MASK_WORDS = ("mask", "label", "labels", "labelmap", "seg", "segmentation", "tumour", "tumor", "gtv", "roi")
-LUNG = re.compile(r"(^|[-_. ])lungs?([-_. ]?(mask|label|seg|segmentation))?$")
-MASK = re.compile(rf"(^|[-_. ])({'|'.join(MASK_WORDS)})$")
-CT = re.compile(r"(^|[-_. ])(ct|image|volume|scan)$")
-CORRECTED = ".corrected"
-"""Ending of the names of folders with corrected masks."""
-
-
-@dataclass(frozen=True)
-class FoundCase:
-    """A CT file, or the folder of a CT in DICOM, with its masks."""
-
-    name: str
-    ct: Path
-    mask: Path | None
-    lung_mask: Path | None
-    dicom: bool = False
-
-
-@dataclass
-class Findings:
-    """The cases of a folder, sorted by name, and a sentence on everything that is ambiguous."""
-
-    cases: list[FoundCase] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-
-    def add(self, name: str, ct: Path, masks: list[Path], lungs: list[Path], *, dicom: bool = False) -> None:
-        """Add a case; several masks or several lung masks become a remark and none of them is used."""
-        mask, lung_mask = self._only(name, "mask", masks), self._only(name, "lung mask", lungs)
-        self.cases.append(FoundCase(name, ct, mask, lung_mask, dicom))
-
-    def _only(self, name: str, what: str, paths: list[Path]) -> Path | None:
-        if len(paths) > 1:
-            self.remarks.append(
-                f"{name}: {len(paths)} files could be the {what} ({', '.join(path.name for path in paths)}); "
-                "none is taken: remove all but one, or list the case in a cohort table."
-            )
-        return paths[0] if len(paths) == 1 else None
+from DeepRadScoreLib.cohort.folders.found_cases import CT, LUNG, MASK, Findings, images_in, stem_of, visible
+from DeepRadScoreLib.cohort.folders.layouts import add_data_set
+from DeepRadScoreLib.imaging.file_names import file_stem
+from DeepRadScoreLib.imaging.files import is_dicom
 
 
 def find_cases(folder: Path) -> Findings:
     """Pair CTs with their masks: files side by side, a sub-folder for each case, or sub-folders with DICOM files.
 
     DICOM files in the folder itself are one case. A mask is recognised by its name: `.seg.nrrd`, or a name that is or
-    ends in one of `MASK_WORDS` after "-", "_", "." or a blank; a lung mask by "lung". It belongs to the CT whose name
-    is the rest of its name. In a sub-folder with one CT, every mask belongs to that CT. Where several masks fit one CT,
-    none is used and a remark says so.
+    ends in some of `found_cases.MASK_WORDS` after "-", "_", "." or a blank; a lung mask by "lung". It belongs to the CT
+    whose name is the rest of its name. In a sub-folder with one CT, every mask belongs to that CT. Where several masks
+    fit one CT, none is used and a remark says so. The folder, or a sub-folder, may also be a data set in one of the
+    layouts of `layouts`.
     """
     findings = Findings()
-    visible = _visible(folder)
-    if any(_is_dicom_file(path) for path in visible):
+    entries = visible(folder)
+    if any(_is_dicom_file(path) for path in entries):
         _add_sub_folder(folder, findings)
         return findings
-    _add_pairs(folder, findings, prefix="")
-    for path in visible:
-        if path.is_dir():
-            _add_sub_folder(path, findings)
+    if not add_data_set(folder, findings):
+        _add_pairs(folder, findings, prefix="")
+        for path in entries:
+            if path.is_dir() and not add_data_set(path, findings):
+                _add_sub_folder(path, findings)
     findings.cases.sort(key=lambda case: (case.name.casefold(), case.name))
     return findings
 
 
 def _add_sub_folder(folder: Path, findings: Findings) -> None:
-    cts, masks, lungs = _images(folder)
-    if len(cts) > 1:
-        findings.remarks.append(f"{folder.name}: {len(cts)} CTs in one folder; each is listed as a case of its own.")
+    images = images_in(folder)
+    if len(images.cts) > 1:
+        findings.remarks.append(
+            f"{folder.name}: {len(images.cts)} CTs in one folder; each is listed as a case of its own."
+        )
         _add_pairs(folder, findings, prefix=f"{folder.name}-")
-    elif cts:
-        findings.add(folder.name, cts[0], masks, lungs)
+    elif images.cts:
+        findings.add(folder.name, images.cts[0], images.masks, images.lungs)
     elif any(dicom_files(folder)):
-        findings.add(folder.name, folder, masks, lungs, dicom=True)
+        findings.add(folder.name, folder, images.masks, images.lungs, dicom=True)
     else:
         findings.remarks.append(f"{folder.name}: no CT found; the folder is left out.")
 
 
 def _add_pairs(folder: Path, findings: Findings, prefix: str) -> None:
     """Add each CT of a folder with the masks whose names, without the words for masks, are that of the CT."""
-    cts, masks, lungs = _images(folder)
-    unused = dict.fromkeys([*masks, *lungs])
-    for ct in cts:
-        stem = file_stem(ct)
-        names = {stem.casefold(), CT.sub("", stem.casefold())} - {""}
-        masks_of_ct = [path for path in masks if MASK.sub("", file_stem(path).casefold()) in names]
-        lungs_of_ct = [path for path in lungs if LUNG.sub("", file_stem(path).casefold()) in names]
+    images = images_in(folder)
+    unused = dict.fromkeys([*images.masks, *images.lungs])
+    for ct in images.cts:
+        stem = stem_of(ct)
+        names = {stem, CT.sub("", stem)} - {""}
+        masks_of_ct = [path for path in images.masks if MASK.sub("", stem_of(path)) in names]
+        lungs_of_ct = [path for path in images.lungs if LUNG.sub("", stem_of(path)) in names]
         for path in (*masks_of_ct, *lungs_of_ct):
             unused.pop(path, None)
-        findings.add(prefix + stem, ct, masks_of_ct, lungs_of_ct)
-    findings.remarks += [
-        f"{path.relative_to(folder.parent).as_posix()}: no CT belongs to this mask by its name; it is left out."
-        for path in unused
-    ]
-
-
-def _images(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
-    """The image files of a folder, by name: CTs, masks, lung masks."""
-    cts: list[Path] = []
-    masks: list[Path] = []
-    lungs: list[Path] = []
-    for path in _visible(folder):
-        name, stem = path.name.lower(), file_stem(path).casefold()
-        if path.is_file() and name.endswith(SUFFIXES):
-            is_mask = name.endswith(".seg.nrrd") or MASK.search(stem)
-            (lungs if LUNG.search(stem) else masks if is_mask else cts).append(path)
-    return cts, masks, lungs
-
-
-def _visible(folder: Path) -> list[Path]:
-    names = (path for path in folder.iterdir() if not path.name.startswith(".") and not path.name.endswith(CORRECTED))
-    return sorted(names, key=lambda path: (path.name.casefold(), path.name))
+        findings.add(prefix + file_stem(ct), ct, masks_of_ct, lungs_of_ct)
+    for path in unused:
+        findings.left_out(path, folder, "no CT belongs to this mask by its name")
 
 
 def dicom_files(folder: Path) -> Iterator[Path]:

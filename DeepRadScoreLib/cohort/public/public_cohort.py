@@ -9,6 +9,7 @@ from typing import Literal
 
 import pandas as pd
 
+from DeepRadScoreLib.cohort.csv_text import csv_text
 from DeepRadScoreLib.cohort.public.download import Downloads, RemoteSeries
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.masks import mask_references
@@ -78,7 +79,7 @@ class PublicCohort:
 
         def fill(fresh: Path) -> None:
             for name, table in zip(TABLES, (self.manifest, self.table(), left_out), strict=True):
-                write_atomically(fresh / name, table.to_csv(index=False, lineterminator="\n"))
+                write_atomically(fresh / name, csv_text(table))
 
         write_folder(folder, fill, lambda *_: ())
 

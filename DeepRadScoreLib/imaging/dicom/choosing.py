@@ -10,6 +10,7 @@ from DeepRadScoreLib.imaging.dicom.datasets import text
 from DeepRadScoreLib.imaging.dicom.series import FOLDER_MEND, SeriesFiles, SeriesIndex
 from DeepRadScoreLib.imaging.dicom.slices import Slice
 from DeepRadScoreLib.imaging.dicom.stacking import positions
+from DeepRadScoreLib.numerals import counted
 
 
 def choose_series(index: SeriesIndex, *, series: str | None, referenced: str | None) -> tuple[SeriesFiles, int | None]:
@@ -29,7 +30,7 @@ def choose_series(index: SeriesIndex, *, series: str | None, referenced: str | N
             raise InputError(
                 f"the segmentation refers to the series {referenced}, which is not there",
                 mend="add that series, or choose another one of the same frame of reference with --series UID"
-                + _choices(index),
+                + _choices(_candidates(index)),
             )
         return _existing(index, referenced), None
     candidates = _candidates(index)
@@ -37,7 +38,7 @@ def choose_series(index: SeriesIndex, *, series: str | None, referenced: str | N
         raise _no_ct(index)
     stacks = [one for one in candidates if _count(one) > 1] or candidates
     if len(stacks) > 1:
-        mend = "choose one with --series UID" + _choices(index)
+        mend = "choose one with --series UID" + _choices(stacks)
         raise InputError(f"there are {len(stacks)} CT series and none was chosen", mend=mend)
     return stacks[0], None
 
@@ -67,17 +68,19 @@ def choose_phase(
 
 def _extent(phase: Sequence[Slice]) -> str:
     along = positions(phase)
-    return f"{len(phase)} slices from {along.min():.1f} to {along.max():.1f} mm"
+    return f"{counted(len(phase), 'slice')} from {along.min():.1f} to {along.max():.1f} mm"
 
 
 def _existing(index: SeriesIndex, uid: str) -> SeriesFiles:
     if uid not in index:
-        raise InputError(f"there is no series {uid}", mend="choose one with --series UID" + _choices(index))
+        raise InputError(
+            f"there is no series {uid}", mend="choose one with --series UID" + _choices(_candidates(index))
+        )
     chosen = index[uid]
     if chosen.modality != "CT":
         raise InputError(
             f"the series {uid} is no CT: (0008,0060) Modality is {chosen.modality or 'missing'}",
-            mend="choose a CT with --series UID" + _choices(index),
+            mend="choose a CT with --series UID" + _choices(_candidates(index)),
         )
     if not chosen.images:
         raise _no_images(chosen)
@@ -86,8 +89,8 @@ def _existing(index: SeriesIndex, uid: str) -> SeriesFiles:
 
 def _no_images(chosen: SeriesFiles) -> InputError:
     return InputError(
-        f"the series {chosen.uid} holds no CT images, only localizers or other kinds of object, see (0008,0016) "
-        "SOPClassUID and (0008,0008) ImageType",
+        f"the series {chosen.uid} holds no CT images, only localizers, parametric maps or other kinds of object, see "
+        "(0008,0016) SOPClassUID, (0008,0008) ImageType and (0028,1054) RescaleType",
         mend=FOLDER_MEND,
     )
 
@@ -101,11 +104,11 @@ def _count(series: SeriesFiles) -> int:
     return sum(int(count) if count.isdecimal() else 1 for count in frames)
 
 
-def _choices(index: SeriesIndex) -> str:
+def _choices(candidates: Sequence[SeriesFiles]) -> str:
     listed = []
-    for one in _candidates(index):
+    for one in candidates:
         thickness = text(one.images[0].header, "SliceThickness")
-        listed.append(f"{one.uid} ({_count(one)} slices{f' of {thickness} mm' if thickness else ''})")
+        listed.append(f"{one.uid} ({counted(_count(one), 'slice')}{f' of {thickness} mm' if thickness else ''})")
     return ": " + "; ".join(listed) if listed else ""
 
 
@@ -119,7 +122,7 @@ def _no_ct(index: SeriesIndex) -> InputError:
         "empty (0 bytes)": len(index.empty),
         "damaged DICOM": len(index.damaged),
         "not DICOM": index.not_dicom - len(index.zips),
-        "zip archives, to be unpacked first": len(index.zips),
+        f"zip archive{'s' * (len(index.zips) != 1)}, to be unpacked first": len(index.zips),
     }
     found += [f"{count} {kind}" for kind, count in others.items() if count]
     what = f"there is no DICOM CT in it, see (0008,0060) Modality (files: {', '.join(found) or 'none'})"

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.carriers import QualityNote
+from DeepRadScoreLib.imaging.dicom.anonymised import missing_text
 from DeepRadScoreLib.imaging.dicom.choosing import choose_phase, choose_series
 from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, quiet_pydicom, tag_name, text
 from DeepRadScoreLib.imaging.dicom.hounsfield import HounsfieldReader, pixel_notes
@@ -28,6 +29,7 @@ from DeepRadScoreLib.imaging.dicom.stacking import (
 )
 from DeepRadScoreLib.imaging.geometry import with_geometry
 from DeepRadScoreLib.imaging.regions import OUTSIDE_HU
+from DeepRadScoreLib.numerals import counted
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,11 @@ class CtSeries:
         rows x columns. int16 (or int32) where slope and intercept are whole numbers, else float64. A stack with
         gantry tilt is float32: each slice is shifted within its plane, so slice k still is `sop_uids[k]`.
     sop_uids: one per slice, in the order of the image (of a multi-frame image: repeated).
+    slices: as they are stored, one for each slice of the image.
     members: its files, each once, in the order of the slices.
     patient_key: PatientID as stored, to be compared with that of a mask and never shown.
     notes: remarks on what was corrected or left out.
+    missing: keywords of the UIDs that some of its files lack; others stand in for them, but for FrameOfReferenceUID.
     """
 
     image: sitk.Image
@@ -51,8 +55,10 @@ class CtSeries:
     frame_of_reference_uid: str
     patient_key: str = field(repr=False)
     sop_uids: tuple[str, ...] = field(repr=False)
+    slices: tuple[Slice, ...] = field(repr=False)
     members: tuple[DicomFile, ...] = field(repr=False)
     notes: tuple[QualityNote, ...]
+    missing: frozenset[str] = frozenset()
 
 
 def read_ct(
@@ -65,7 +71,7 @@ def read_ct(
     """Read the CT in a folder (searched with all folders in it), of a multi-frame image, or of an index.
 
     Spacing between slices comes from (0020,0032) ImagePositionPatient along the normal, from first to last. Each
-    correction has a note: copies of a slice are dropped; localizers and unreadable files left out; slices up to a
+    correction has a note: copies of a slice are dropped; localizers, maps and unreadable files left out; slices up to a
     tenth of the spacing off a regular grid are put on it; a tilted gantry's slices are shifted within their planes
     (cubic B-spline; -1000 HU where a slice does not reach) onto axes at right angles, no slice is mixed with another.
 
@@ -94,15 +100,20 @@ def _read_series(index: SeriesIndex, chosen: SeriesFiles, phase: int | None, sop
     _check_one_frame_of_reference(chosen)
     slices, others = main_orientation([one for member in chosen.images for one in slices_of(member)])
     notes = [*_file_notes(index)]
+    missing = frozenset[str]().union(*(member.missing for member in chosen.images))
+    if missing:
+        notes.append(QualityNote.info("uids_missing", missing_text(missing)))
     left_out = len(chosen.members) - len(chosen.images) + len(others)
     if left_out:
-        images = f"{left_out} images of the series (localizers, other orientation or size, no CT images)"
-        notes.append(QualityNote.info("localizer_left_out", f"{images} were left out."))
+        images = f"{counted(left_out, 'image')} of the series (localizers, other orientation or size, no CT images)"
+        were = "was" if left_out == 1 else "were"
+        notes.append(QualityNote.info("localizer_left_out", f"{images} {were} left out."))
     reader = HounsfieldReader(slices)
     distinct = without_copies(slices, lambda first, second: _same_pixels(first, second, reader))
     copies = len(slices) - len(distinct)
     if copies:
-        message = f"{copies} slices stood twice in the series and were dropped."
+        were = "was" if copies == 1 else "were"
+        message = f"{counted(copies, 'slice')} stood twice in the series and {were} dropped."
         notes.append(QualityNote.info("doubled_slices_dropped", message))
     stacks = [distinct] if len(by_position(distinct)) == len(distinct) else phases(distinct)
     if len(stacks) > 1:
@@ -116,11 +127,13 @@ def _read_series(index: SeriesIndex, chosen: SeriesFiles, phase: int | None, sop
         image=image,
         series_uid=chosen.uid,
         study_uid=text(header, "StudyInstanceUID"),
-        frame_of_reference_uid=text(header, "FrameOfReferenceUID"),
+        frame_of_reference_uid=max(text(member.header, "FrameOfReferenceUID") for member in chosen.images),
         patient_key=text(header, "PatientID"),
         sop_uids=tuple(one.sop_uid for one in stack.slices),
+        slices=stack.slices,
         members=tuple(dict.fromkeys(one.file for one in stack.slices)),
         notes=(*notes, *_geometry_notes(stack), *pixel_notes(stack.slices, reader)),
+        missing=missing,
     )
 
 
@@ -139,7 +152,9 @@ def _stack(slices: Sequence[Slice], index: SeriesIndex) -> Stack:
 def _check_one_frame_of_reference(chosen: SeriesFiles) -> None:
     instances: dict[str, list[str]] = {}
     for member in chosen.images:
-        instances.setdefault(text(member.header, "FrameOfReferenceUID"), []).append(member.instance)
+        found = text(member.header, "FrameOfReferenceUID")
+        if found:
+            instances.setdefault(found, []).append(member.instance)
     if len(instances) > 1:
         fewest = min(instances.values(), key=len)
         raise InputError(
@@ -185,14 +200,15 @@ def _upright(values: np.ndarray, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _file_notes(index: SeriesIndex) -> Iterator[QualityNote]:
-    for note, code, files, what in (
-        (QualityNote.warning, "empty_files", index.empty, "files of 0 bytes"),
-        (QualityNote.warning, "damaged_files", index.damaged, "damaged DICOM files"),
-        (QualityNote.info, "misnamed_files", index.misnamed, "files named .dcm that are no DICOM"),
-        (QualityNote.info, "zip_files", index.zips, "zip archives"),
+    for note, code, files, kind in (
+        (QualityNote.warning, "empty_files", index.empty, "empty file"),
+        (QualityNote.warning, "damaged_files", index.damaged, "damaged DICOM file"),
+        (QualityNote.info, "misnamed_files", index.misnamed, "falsely named .dcm file"),
+        (QualityNote.info, "zip_files", index.zips, "zip archive"),
     ):
         if files:
-            yield note(code, f"{len(files)} {what} in the folder {'was' if len(files) == 1 else 'were'} left out.")
+            were = "was" if len(files) == 1 else "were"
+            yield note(code, f"{counted(len(files), kind)} in the folder {were} left out.")
 
 
 def _geometry_notes(stack: Stack) -> Iterator[QualityNote]:

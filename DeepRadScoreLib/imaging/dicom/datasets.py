@@ -1,4 +1,4 @@
-"""One DICOM file: its header, its pixels, and the values of its elements.
+"""One DICOM file: its header and the values of its elements.
 
 No message repeats a value of the patient module; pydicom's warnings, which could, are suppressed.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sqlite3
 import struct
 import warnings
 import zlib
@@ -17,27 +18,16 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 from pydicom import config, dcmread
 from pydicom.datadict import keyword_dict
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
-from pydicom.pixels import pixel_array
 from pydicom.tag import Tag
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from DeepRadScoreLib.errors import InputError
 
-UNCOMPRESSED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
-PIXEL_DATA = "(7FE0,0010) PixelData"
 HEADER_KEYWORDS = (
     *("SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "PatientID"),
     *("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "InstanceNumber", "NumberOfFrames"),
@@ -52,18 +42,31 @@ HEADER_KEYWORDS = (
 )
 DAMAGED = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OSError, NotImplementedError),
-    *(OverflowError, RuntimeError, MemoryError, zlib.error, struct.error, BytesLengthException, InvalidDicomError),
+    *(
+        OverflowError,
+        RuntimeError,
+        MemoryError,
+        zlib.error,
+        struct.error,
+        sqlite3.Error,
+        BytesLengthException,
+        InvalidDicomError,
+    ),
 )
-"""What pydicom and its decoders raise on damaged files."""
+"""What pydicom, its decoders and highdicom raise on damaged files; highdicom keeps its indices in SQLite."""
 
 
 @dataclass(frozen=True, eq=False)
 class DicomFile:
-    """The header of a file, as far as `HEADER_KEYWORDS` go, and the offset of its pixel data element in bytes."""
+    """The header of a file, as far as `HEADER_KEYWORDS` go, and the offset of its pixel data element in bytes.
+
+    `missing`: the keywords of the UIDs that the file lacks, see `anonymised.with_uids`.
+    """
 
     path: Path
     header: Dataset
     pixel_offset: int
+    missing: frozenset[str] = frozenset()
 
     @property
     def instance(self) -> str:
@@ -101,31 +104,16 @@ def read_header(path: Path) -> DicomFile | None:
                 return None
             header = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(HEADER_KEYWORDS))
             offset = stream.tell()
+            list(header.file_meta)  # parses each element: a damaged one raises here
     except DAMAGED as error:
         raise InputError("the DICOM header is damaged", where=path, mend="export the file again") from error
     if "TransferSyntaxUID" not in header.file_meta:
         implicit, little = header.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    if not text(header, "SOPClassUID"):
+        header.SOPClassUID = header.file_meta.get("MediaStorageSOPClassUID", "")
     return DicomFile(path, header, offset)
-
-
-def read_pixels(file: DicomFile) -> np.ndarray:
-    """The stored values, (frames, rows, columns), integers, before rescale.
-
-    Raises
-    ------
-    InputError: the pixel data is missing, cut short, damaged, in colour or compressed in a way that cannot be decoded.
-    """
-    try:
-        values = pixel_array(_with_pixels(file))
-    except (*DAMAGED, AssertionError) as error:
-        raise _pixel_error(file) from error
-    shape = (int(file.header.Rows), int(file.header.Columns))
-    if values.ndim not in (2, 3) or values.shape[-2:] != shape or not np.issubdtype(values.dtype, np.integer):
-        what = f"{PIXEL_DATA} does not hold one whole number per voxel (a colour image?)"
-        raise InputError(what, where=file.path, mend="give the CT itself")
-    return values.reshape(-1, *shape)
 
 
 def tag_name(keyword: str) -> str:
@@ -209,29 +197,3 @@ def _looks_like_dicom(stream: BinaryIO) -> bool:
     if len(start) < 132 or group not in (2, 8) or element > 0x0100:
         return False
     return start[4:6].isalpha() or int.from_bytes(start[4:8], "little") < 128
-
-
-def _with_pixels(file: DicomFile) -> Dataset:
-    meta: FileMetaDataset = file.header.file_meta
-    if meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
-        return dcmread(file.path)
-    implicit, little = file.header.original_encoding
-    with file.path.open("rb") as stream:
-        stream.seek(file.pixel_offset)
-        pixels = read_dataset(stream, bool(implicit), bool(little))
-    whole = Dataset()
-    whole.update(file.header)
-    whole.update(pixels)
-    whole.file_meta = meta
-    return whole
-
-
-def _pixel_error(file: DicomFile) -> InputError:
-    syntax = UID(file.header.file_meta.TransferSyntaxUID)
-    how = f" ({syntax.name})" if syntax not in UNCOMPRESSED else ""
-    return InputError(
-        f"{PIXEL_DATA} is missing, cut short, damaged or compressed in a way that cannot be decoded{how} "
-        f"(instance {file.instance})",
-        where=file.path,
-        mend="copy or export the file again, uncompressed if it can be chosen",
-    )

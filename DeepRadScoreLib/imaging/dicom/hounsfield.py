@@ -10,12 +10,13 @@ from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLoss
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.carriers import QualityNote
-from DeepRadScoreLib.imaging.dicom.datasets import PIXEL_DATA, DicomFile, read_pixels, text
+from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, text
+from DeepRadScoreLib.imaging.dicom.pixels import PIXEL_DATA, padding_range, read_pixels
 from DeepRadScoreLib.imaging.dicom.slices import Slice
 
 LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 HU_UNITS = ("HU", "HU_MOD")
-MIN_HU = -32768
+MIN_HU, MAX_HU = -32768, 32767
 AIR_HU = -1024
 
 
@@ -24,33 +25,31 @@ class HounsfieldReader:
 
     Attributes
     ----------
-    dtype: int32 where all slopes and intercepts are whole numbers, else float64.
+    whole: whether all slopes and intercepts are whole numbers.
     padded, replaced: voxels marked by (0028,0120) PixelPaddingValue in the slices of `volume`; those of them that
         would lie under -32768 HU and became -1024 HU.
     """
 
     def __init__(self, slices: Sequence[Slice]) -> None:
-        whole = all(one.slope.is_integer() and one.intercept.is_integer() for one in slices)
-        self.dtype = np.dtype(np.int32 if whole else np.float64)
+        self.whole = all(one.slope.is_integer() and one.intercept.is_integer() for one in slices)
         self.padded = self.replaced = 0
         self._frames = lru_cache(maxsize=1)(read_pixels)
 
     def volume(self, slices: Sequence[Slice]) -> np.ndarray:
-        """The HU of slices, (slices, rows, columns); int16 where `dtype` is int32 and the values fit."""
-        small = self.dtype == np.int32
+        """The HU of slices, (slices, rows, columns), of the largest type of `hu` among them."""
         columns, rows = slices[0].size
         self.hu(slices[0])  # refuses a header that promises more than its file holds, before memory is allocated
         self.padded = self.replaced = 0
-        out = np.empty((len(slices), rows, columns), np.int16 if small else self.dtype)
+        out = np.empty((len(slices), rows, columns), np.int16 if self.whole else np.float64)
         for n, one in enumerate(slices):
             values = self.hu(one)
-            if out.dtype == np.int16 and not (values.min() >= -32768 and values.max() <= 32767):
-                out = out.astype(np.int32)
+            if values.dtype.itemsize > out.dtype.itemsize:
+                out = out.astype(values.dtype)
             out[n] = values
         return out
 
     def hu(self, one: Slice) -> np.ndarray:
-        """The HU of a slice, (rows, columns) of `dtype`.
+        """The HU of a slice, (rows, columns): int16 or int32 where slopes and intercepts are `whole`, else float64.
 
         Raises
         ------
@@ -64,12 +63,8 @@ class HounsfieldReader:
                 mend="copy or export the file again",
             )
         stored = frames[one.frame]
-        slope, intercept = self.dtype.type(one.slope), self.dtype.type(one.intercept)
-        values = stored.astype(self.dtype)
-        if slope != 1:
-            values *= slope
-        values += intercept
-        padding = _padding(one)
+        values = _whole_hu(stored, one) if self.whole else stored.astype(np.float64) * one.slope + one.intercept
+        padding = padding_range(one.file.header)
         if padding is not None:
             self._pad(values, (stored >= padding[0]) & (stored <= padding[1]))
         return values
@@ -79,6 +74,19 @@ class HounsfieldReader:
         low = padded & (values < MIN_HU)
         self.replaced += int(low.sum())
         values[low] = AIR_HU
+
+
+def _whole_hu(stored: np.ndarray, one: Slice) -> np.ndarray:
+    """HU for a whole slope and intercept: int16 if they fit (sums are right modulo 2^16), else int32."""
+    slope, intercept = int(one.slope), int(one.intercept)
+    ends = [int(end) * slope + intercept for end in (stored.min(), stored.max())]
+    kind = np.dtype(np.int16 if min(ends) >= MIN_HU and max(ends) <= MAX_HU else np.int32)
+    scale, shift = np.array([slope, intercept]).astype(kind)
+    values: np.ndarray = stored.astype(kind)
+    if slope != 1:
+        np.multiply(values, scale, out=values)
+    np.add(values, shift, out=values)
+    return values
 
 
 def pixel_notes(slices: Sequence[Slice], reader: HounsfieldReader) -> Iterator[QualityNote]:
@@ -99,19 +107,6 @@ def pixel_notes(slices: Sequence[Slice], reader: HounsfieldReader) -> Iterator[Q
         yield QualityNote.warning(
             "rescale_unit", "(0028,1054) RescaleType of the CT is not HU; the values were taken as HU."
         )
-
-
-def _padding(one: Slice) -> tuple[int, int] | None:
-    header = one.file.header
-    try:
-        first = int(text(header, "PixelPaddingValue"))
-        last = int(text(header, "PixelPaddingRangeLimit") or first)
-        bits = int(text(header, "BitsAllocated"))
-    except ValueError:
-        return None
-    if text(header, "PixelRepresentation") == "1":
-        first, last = (value - 2**bits if value >= 2 ** (bits - 1) else value for value in (first, last))
-    return min(first, last), max(first, last)
 
 
 def _lossy(file: DicomFile) -> bool:

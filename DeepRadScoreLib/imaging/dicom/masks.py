@@ -20,7 +20,7 @@ from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import QualityNote
 from DeepRadScoreLib.imaging.dicom.datasets import DAMAGED, items, quiet_pydicom, read_header, tag_name, text
 from DeepRadScoreLib.imaging.geometry import image_like
-from DeepRadScoreLib.imaging.segments import TUMOUR_WORDS, MaskContent, Segment, names_tumour
+from DeepRadScoreLib.imaging.segments import TUMOUR_WORDS, Segment, names_tumour
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.imaging.dicom.ct import CtSeries
@@ -49,6 +49,7 @@ IMAGE_SEQUENCES = (
 )
 """Nested sequences whose items name images that a mask was drawn on."""
 MAX_LABEL = 65535
+MASK_MEND = "give the path of a DICOM SEG, an RTSTRUCT, or a NRRD or NIfTI file"
 EXPORT_MEND = "export it again"
 OTHER_MASK_MEND = "give the mask that was drawn on this CT"
 
@@ -64,12 +65,10 @@ class DicomSegment(Segment):
         """Whether its name or coded type says tumour."""
         return self.is_tumour
 
-
-@dataclass(frozen=True)
-class DicomMask(MaskContent):
-    """The segments of a mask, with remarks from reading it."""
-
-    notes: tuple[QualityNote, ...] = ()
+    @property
+    def named_tumour(self) -> bool:
+        """Whether its name or coded type says tumour."""
+        return self.is_tumour
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,8 @@ class MaskDataset:
 
         Parameters
         ----------
-        found: the UID in the mask, "" where it gives none; an image of this very CT that is referred to then decides.
+        found: the UID in the mask, "" where it gives none; an image of this very CT that is referred to then decides,
+            unless the UIDs that could tie the two were removed from the CT.
         keyword: the tag of that UID. what: "the mask" or the ROI's name.
 
         Raises
@@ -109,7 +109,7 @@ class MaskDataset:
                     where=self.path,
                     mend=OTHER_MASK_MEND + ", or register it first",
                 )
-        elif self.references.images.isdisjoint(self.ct.sop_uids):
+        elif self.references.images.isdisjoint(self.ct.sop_uids) and not self._untied:
             raise RegionError(
                 f"nothing ties {what} to the CT: {'the CT' if found else 'it'} has no "
                 f"{tag_name('FrameOfReferenceUID' if found else keyword)}, and no image of the CT is referred to",
@@ -117,10 +117,23 @@ class MaskDataset:
                 mend=OTHER_MASK_MEND,
             )
 
+    @property
+    def _untied(self) -> bool:
+        """Whether the CT has lost what could tie a mask to it, so that neither is contradicted by the other."""
+        lost = self.ct.missing
+        unnamed = "SOPInstanceUID" in lost or not self.references.images
+        return "FrameOfReferenceUID" in lost and not self.ct.frame_of_reference_uid and unnamed
+
     def reference_notes(self) -> Iterator[QualityNote]:
-        """The remark on a mask that was drawn on another series of the same frame of reference."""
+        """The remark on a mask that was drawn on another series of the same frame of reference, or is tied to none."""
         named = self.ct.series_uid in self.references.series
-        if not named and self.references.images.isdisjoint(self.ct.sop_uids):
+        if self._untied:
+            yield QualityNote.warning(
+                "mask_untied",
+                f"UIDs were removed from the CT, so that nothing ties the {self.kind} to it: whether it was drawn on "
+                "this CT could not be checked.",
+            )
+        elif not named and self.references.images.isdisjoint(self.ct.sop_uids):
             yield QualityNote.warning(
                 "mask_of_another_series",
                 f"The {self.kind} does not refer to this CT series but shares its {tag_name('FrameOfReferenceUID')}; "
@@ -136,6 +149,22 @@ def mask_kind(path: Path) -> MaskKind | None:
     except InputError:
         return None
     return None if found is None else KINDS.get(text(found.header, "SOPClassUID"))
+
+
+def check_mask_kind(path: Path) -> MaskKind:
+    """The kind of a DICOM mask.
+
+    Raises
+    ------
+    InputError: the file does not exist, or is none.
+    """
+    if not path.is_file():
+        raise InputError("the file does not exist", where=path, mend=MASK_MEND)
+    kind = mask_kind(path)
+    if kind is None:
+        what = "this is no mask: neither a DICOM SEG nor an RTSTRUCT, see (0008,0016) SOPClassUID"
+        raise InputError(what, where=path, mend=MASK_MEND)
+    return kind
 
 
 def read_mask(path: Path, ct: CtSeries, kind: MaskKind) -> MaskDataset:

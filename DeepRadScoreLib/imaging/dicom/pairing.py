@@ -8,16 +8,23 @@ from pathlib import Path
 from pydicom import Dataset, dcmread
 
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.imaging.carriers import QualityNote
+from DeepRadScoreLib.imaging.dicom.anonymised import copy_uids
 from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct
 from DeepRadScoreLib.imaging.dicom.datasets import text
-from DeepRadScoreLib.imaging.dicom.masks import KINDS, DicomMask, References, damage_named, mask_kind, mask_references
+from DeepRadScoreLib.imaging.dicom.masks import (
+    KINDS,
+    MASK_MEND,
+    References,
+    check_mask_kind,
+    damage_named,
+    mask_references,
+)
 from DeepRadScoreLib.imaging.dicom.rtstruct import read_rtstruct
 from DeepRadScoreLib.imaging.dicom.seg import read_seg
 from DeepRadScoreLib.imaging.dicom.series import SeriesIndex, find_series
+from DeepRadScoreLib.imaging.dicom.slices import Slice
 from DeepRadScoreLib.imaging.files import SUFFIXES
-
-MASK_MEND = "give the path of a DICOM SEG, an RTSTRUCT, or a NRRD or NIfTI file"
+from DeepRadScoreLib.imaging.segments import MaskContent
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +37,14 @@ class SourceSeries:
     first: the complete header of the first slice; it names the patient.
     headers: of each file (one per slice, a single one of a multi-frame image), in that order, the elements of
         `datasets.HEADER_KEYWORDS`.
+    slices: the slices as they are stored, one for each slice of the case's CT and in its order.
     """
 
     files: tuple[Path, ...]
     mask: Path
     first: Dataset = field(repr=False)
     headers: tuple[Dataset, ...] = field(repr=False)
+    slices: tuple[Slice, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -44,12 +53,7 @@ class Pair:
 
     ct: CtSeries
     mask: Path
-    content: DicomMask | None
-
-    @property
-    def notes(self) -> tuple[QualityNote, ...]:
-        """Remarks from reading the CT and then the mask."""
-        return self.ct.notes if self.content is None else (*self.ct.notes, *self.content.notes)
+    content: MaskContent | None
 
     def source(self) -> SourceSeries:
         """The headers of the CT; the first one is read again, complete.
@@ -61,10 +65,11 @@ class Pair:
         files = tuple(member.path for member in self.ct.members)
         with damage_named(files[0], "CT image"):
             first = dcmread(files[0], stop_before_pixels=True, force=True)
-        return SourceSeries(files, self.mask, first, tuple(member.header for member in self.ct.members))
+            copy_uids(first, self.ct.members[0])
+        return SourceSeries(files, self.mask, first, tuple(member.header for member in self.ct.members), self.ct.slices)
 
 
-def read_pair(ct: Path, mask: Path | None, *, series: str | None, segment: str | None) -> Pair:
+def read_pair(ct: Path, mask: Path | None, *, series: str | None, segment: str | None, all_rois: bool = False) -> Pair:
     """Read a CT from DICOM, and its mask if that is DICOM too.
 
     Parameters
@@ -72,7 +77,7 @@ def read_pair(ct: Path, mask: Path | None, *, series: str | None, segment: str |
     mask: a file; or a folder, or None for the folder of the CT, that holds one SEG or RTSTRUCT (of several, the one
         that refers to `series`).
     series: as in `read_ct`; None: the series that the mask refers to, or the only one.
-    segment: the ROI of the tumour in an RTSTRUCT, as in `read_rtstruct`.
+    segment, all_rois: the ROI of the tumour in an RTSTRUCT and whether all others are drawn, as in `read_rtstruct`.
 
     Raises
     ------
@@ -83,23 +88,15 @@ def read_pair(ct: Path, mask: Path | None, *, series: str | None, segment: str |
         mask = _only_mask(index if mask is None else find_series(mask), series)
     if mask.name.lower().endswith(SUFFIXES):
         return Pair(read_ct(index, series=series), mask, None)
-    kind = _check_kind(mask)
+    kind = check_mask_kind(mask)
     references = mask_references(mask)
     volume = read_ct(
         index, series=series, referenced=_referenced(index, references), referenced_sops=tuple(references.images)
     )
-    content = read_seg(mask, volume) if kind == "DICOM SEG" else read_rtstruct(mask, volume, roi=segment)
+    content = (
+        read_seg(mask, volume) if kind == "DICOM SEG" else read_rtstruct(mask, volume, roi=segment, all_rois=all_rois)
+    )
     return Pair(volume, mask, content)
-
-
-def _check_kind(mask: Path) -> str:
-    if not mask.is_file():
-        raise InputError("the file does not exist", where=mask, mend=MASK_MEND)
-    kind = mask_kind(mask)
-    if kind is None:
-        what = "this is no mask: neither a DICOM SEG nor an RTSTRUCT, see (0008,0016) SOPClassUID"
-        raise InputError(what, where=mask, mend=MASK_MEND)
-    return kind
 
 
 def _only_mask(index: SeriesIndex, series: str | None) -> Path:

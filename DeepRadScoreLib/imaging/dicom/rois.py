@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from pydicom import Dataset
 
 from DeepRadScoreLib.errors import RegionError
-from DeepRadScoreLib.imaging.dicom.datasets import items, tag_name
+from DeepRadScoreLib.imaging.dicom.datasets import items, tag_name, text
 from DeepRadScoreLib.imaging.dicom.masks import (
     EXPORT_MEND,
     MAX_LABEL,
@@ -19,7 +20,10 @@ from DeepRadScoreLib.imaging.dicom.masks import (
     says_tumour,
 )
 
-CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+INTERPOLATED = "INTERPOLATED_PLANAR"
+"""Not of the standard: OsiriX calls closed contours so that it interpolated between drawn ones."""
+CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR", INTERPOLATED)
+OPEN = ("POINT", "OPEN_PLANAR", "OPEN_NONPLANAR")
 
 
 @dataclass(frozen=True)
@@ -85,29 +89,64 @@ def rois_in(dataset: Dataset, path: Path) -> list[Roi]:
     ]
 
 
-def closed_contours(roi: Roi, path: Path) -> list[np.ndarray]:
-    """The points of each contour of an ROI, (n, 3), LPS in mm; contours of one or two points enclose nothing.
+@dataclass(frozen=True)
+class Contours:
+    """The contours of an ROI.
+
+    Attributes
+    ----------
+    closed: the points of each closed contour, (n, 3), LPS in mm; contours of one or two points enclose nothing.
+    left_out: kind of contour ("POINT", "empty") -> number of those that were left out.
+    interpolated: number of closed contours that are called `INTERPOLATED`.
+    """
+
+    closed: tuple[np.ndarray, ...]
+    left_out: Counter[str]
+    interpolated: int
+
+
+def contours_of(roi: Roi, path: Path) -> Contours:
+    """The closed contours of an ROI; those that are open, points or empty are left out.
 
     Raises
     ------
-    RegionError: no contours, open contours or points. InputError: damaged numbers.
+    RegionError: no closed contour, or one of an absent or unknown type. InputError: damaged numbers.
     """
-    if not roi.contours:
-        what = f"{roi.quoted} has no contours ({tag_name('ContourSequence')})"
-        raise RegionError(what, where=path, mend="choose an ROI that is drawn")
-    contours: list[np.ndarray] = []
+    closed: list[np.ndarray] = []
+    left_out: Counter[str] = Counter()
+    interpolated = 0
     for position, item in enumerate(roi.contours, start=1):
         what = f"contour {position} of {roi.quoted}"
-        kind = str(item.get("ContourGeometricType") or "absent")
-        if kind not in CLOSED:
-            known = kind if kind in ("POINT", "OPEN_PLANAR", "OPEN_NONPLANAR") else "absent or unknown"
-            raise RegionError(
-                f"{what} is not closed: {tag_name('ContourGeometricType')} is {known}",
-                where=path,
-                mend="outline the region with closed contours",
-            )
-        contours.append(_coordinates(item, what, path))
-    return contours
+        kind = text(item, "ContourGeometricType")
+        if _is_empty(item):
+            left_out["empty"] += 1
+        elif kind in OPEN:
+            left_out[kind] += 1
+        elif kind in CLOSED:
+            closed.append(_coordinates(item, what, path))
+            interpolated += kind == INTERPOLATED
+        else:
+            raise _not_closed(f"{what} is not closed", "absent or unknown", path)
+    if closed:
+        return Contours(tuple(closed), left_out, interpolated)
+    if left_out.total() > left_out["empty"]:
+        kinds = ", ".join(kind for kind in left_out if kind != "empty")
+        raise _not_closed(f"no contour of {roi.quoted} is closed", kinds, path)
+    what = f"{roi.quoted} has no contours ({tag_name('ContourSequence')})"
+    raise RegionError(what, where=path, mend="choose an ROI that is drawn")
+
+
+def _not_closed(what: str, kinds: str, path: Path) -> RegionError:
+    return RegionError(
+        f"{what}: {tag_name('ContourGeometricType')} is {kinds}",
+        where=path,
+        mend="outline the region with closed contours",
+    )
+
+
+def _is_empty(item: Dataset) -> bool:
+    """Whether a contour has no points, and does not say that it should have."""
+    return text(item, "NumberOfContourPoints") in ("", "0") and _numbers(item).size == 0
 
 
 def _coordinates(item: Dataset, what: str, path: Path) -> np.ndarray:

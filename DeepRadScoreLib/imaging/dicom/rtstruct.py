@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import QualityNote
 from DeepRadScoreLib.imaging.dicom.datasets import tag_name
-from DeepRadScoreLib.imaging.dicom.masks import DicomMask, MaskDataset, damage_named, pack, read_mask
+from DeepRadScoreLib.imaging.dicom.masks import MaskDataset, damage_named, pack, read_mask
 from DeepRadScoreLib.imaging.dicom.polygons import (
     MAX_OFF_PLANE,
     MIN_FAR_DISTANCE,
@@ -22,8 +22,10 @@ from DeepRadScoreLib.imaging.dicom.polygons import (
     exclusive_or,
     without_doubles,
 )
-from DeepRadScoreLib.imaging.dicom.rois import Roi, closed_contours, rois_in
+from DeepRadScoreLib.imaging.dicom.rois import INTERPOLATED, Contours, Roi, contours_of, rois_in
 from DeepRadScoreLib.imaging.geometry import direction_of
+from DeepRadScoreLib.imaging.segments import MaskContent
+from DeepRadScoreLib.numerals import counted
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.imaging.dicom.ct import CtSeries
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 FLAT_MM = 0.1
 
 
-def read_rtstruct(path: Path, ct: CtSeries, *, roi: str | None) -> DicomMask:
+def read_rtstruct(path: Path, ct: CtSeries, *, roi: str | None, all_rois: bool = False) -> MaskContent:
     """Draw the ROIs of an RTSTRUCT on the CT's grid.
 
     A voxel belongs to an ROI when its centre lies inside an odd number of the ROI's contours on its slice (so holes and
@@ -44,23 +46,45 @@ def read_rtstruct(path: Path, ct: CtSeries, *, roi: str | None) -> DicomMask:
         expression found anywhere in the name without regard to case. Must match one ROI (of several that the
         expression finds, those without contours do not count), which becomes that of `choose(..., segment=roi)`; the
         other ROIs whose names say tumour are drawn too. None: all ROIs are drawn, `label` is the ROI number.
+    all_rois: whether the others are drawn whatever their names.
 
     Raises
     ------
     InputError: a file that cannot be read, or contours whose numbers are damaged.
-    RegionError: another patient or frame of reference, no such ROI or several, open or point contours, contours not
+    RegionError: another patient or frame of reference, no such ROI or several, no closed contours, contours not
         parallel to the slices, nothing inside the CT.
     """
+    rtstruct, rois = _opened(path, ct)
+    wanted = None if roi is None else _wanted(rois, roi, path)
+    needed = [one for one in rois if all_rois or wanted in (None, one) or one.is_tumour]
+    return _content(rtstruct, rois, needed, wanted, roi or "")
+
+
+def read_rois(path: Path, ct: CtSeries, choose: Callable[[Sequence[Roi]], Sequence[Roi]]) -> MaskContent:
+    """Draw the ROIs that `choose` picks of those with contours; otherwise as `read_rtstruct`.
+
+    Raises
+    ------
+    InputError, RegionError: as `read_rtstruct`, and what `choose` raises.
+    """
+    rtstruct, rois = _opened(path, ct)
+    return _content(rtstruct, rois, choose([roi for roi in rois if roi.contours] or rois))
+
+
+def _opened(path: Path, ct: CtSeries) -> tuple[MaskDataset, list[Roi]]:
     rtstruct = read_mask(path, ct, "RTSTRUCT")
     with damage_named(path, "RTSTRUCT"):
-        rois = rois_in(rtstruct.dataset, path)
-    wanted = None if roi is None else _wanted(rois, roi, path)
+        return rtstruct, rois_in(rtstruct.dataset, path)
+
+
+def _content(
+    rtstruct: MaskDataset, rois: Sequence[Roi], needed: Sequence[Roi], wanted: Roi | None = None, asked: str = ""
+) -> MaskContent:
+    """The needed ROIs, drawn; `wanted`, which must be drawn, gets the identity `asked`."""
     drawn: list[tuple[Roi, np.ndarray]] = []
     failures: list[tuple[Roi, InputError]] = []
     notes = [*rtstruct.reference_notes()]
-    for one in rois:
-        if wanted not in (None, one) and not one.is_tumour:
-            continue
+    for one in needed:
         try:
             mask, remarks = _draw(one, rtstruct)
         except InputError as error:
@@ -71,21 +95,28 @@ def read_rtstruct(path: Path, ct: CtSeries, *, roi: str | None) -> DicomMask:
             drawn.append((one, mask))
             notes.extend(remarks)
     if not drawn:
-        raise _nothing_drawn(rois, [error for _, error in failures], path)
+        raise _nothing_drawn(rois, [error for _, error in failures], rtstruct.path)
     notes.extend(
         QualityNote.warning("roi_not_used", f"{failure.what[0].upper()}{failure.what[1:]}; it was left out.")
         for _, failure in failures
     )
-    layers, layer_of = pack(((one.value, mask) for one, mask in drawn), ct.image)
-    segments = tuple(one.segment(layer_of[one.value], roi or "" if one == wanted else "") for one, _ in drawn)
-    return DicomMask(layers, segments, tuple(one.segment() for one, _ in failures), str(path), tuple(notes))
+    layers, layer_of = pack(((one.value, mask) for one, mask in drawn), rtstruct.ct.image)
+    segments = tuple(one.segment(layer_of[one.value], asked if one == wanted else "") for one, _ in drawn)
+    return MaskContent(
+        layers,
+        segments,
+        tuple(one.segment() for one, _ in failures),
+        str(rtstruct.path),
+        notes=tuple(notes),
+        aside=sum(bool(one.contours) for one in rois) - sum(bool(one.contours) for one in needed),
+    )
 
 
 def _nothing_drawn(rois: Sequence[Roi], failures: Sequence[InputError], path: Path) -> InputError:
     if len(failures) == 1:
         return failures[0]
     return RegionError(
-        f"none of its {len(rois)} ROIs can be drawn ({failures[0].what}, and so on)",
+        f"none of its {counted(len(rois), 'ROI')} can be drawn ({failures[0].what}, and so on)",
         where=path,
         mend="outline the tumour with closed contours on the CT's slices and export it again",
     )
@@ -121,8 +152,8 @@ def _draw(roi: Roi, rtstruct: MaskDataset) -> tuple[np.ndarray, list[QualityNote
     path, image = rtstruct.path, rtstruct.ct.image
     rtstruct.check_frame_of_reference(roi.frame_of_reference, keyword="ReferencedFrameOfReferenceUID", what=roi.quoted)
     with damage_named(path, "RTSTRUCT", "ContourData"):
-        points = closed_contours(roi, path)
-    polygons, levels = _on_grid(points, roi, image, path)
+        contours = contours_of(roi, path)
+    polygons, levels = _on_grid(contours.closed, roi, image, path)
     distinct = without_doubles([np.insert(p, 2, level, axis=1) for p, level in zip(polygons, levels, strict=True)])
     columns, rows, slices = image.GetSize()
     assignment = assign_contours(levels[distinct], slices)
@@ -138,7 +169,8 @@ def _draw(roi: Roi, rtstruct: MaskDataset) -> tuple[np.ndarray, list[QualityNote
         what = f"{roi.quoted} covers no voxel centre of the CT"
         raise RegionError(what, where=path, mend="outline it on the CT's slices")
     aside = sum(bool((p < -0.5).any() or (p > end).any()) for p in polygons)
-    return mask, list(_remarks(roi, assignment, crossing, doubled=len(polygons) - len(distinct), aside=aside))
+    remarks = _remarks(roi, assignment, crossing, doubled=len(polygons) - len(distinct), aside=aside)
+    return mask, [*_contour_remarks(roi, contours), *remarks]
 
 
 def _on_grid(
@@ -161,13 +193,28 @@ def _on_grid(
     return polygons, np.array(levels)
 
 
+def _contour_remarks(roi: Roi, contours: Contours) -> Iterator[QualityNote]:
+    name = roi.quoted[0].upper() + roi.quoted[1:]
+    if contours.left_out:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(contours.left_out.items()))
+        yield QualityNote.warning(
+            "contours_left_out", f"{name} holds contours that enclose nothing, which were left out: {kinds}."
+        )
+    if contours.interpolated:
+        yield QualityNote.info(
+            "contours_interpolated",
+            f"{name} has {contours.interpolated} contours of the type {INTERPOLATED}, which no one drew: they were "
+            "taken as closed ones.",
+        )
+
+
 def _remarks(roi: Roi, assignment: Assignment, crossing: int, *, doubled: int, aside: int) -> Iterator[QualityNote]:
     name = roi.quoted[0].upper() + roi.quoted[1:]
     if assignment.between:
         yield QualityNote.warning(
             "contours_between_slices",
-            f"{name} has {assignment.between} contour planes between the CT's slices: every slice took the nearest "
-            f"plane within half a distance, {assignment.unused} planes were not used.",
+            f"{name} has {counted(assignment.between, 'contour plane')} between the CT's slices: every slice took the "
+            f"nearest plane within half a distance; not used: {counted(assignment.unused, 'plane')}.",
         )
     if assignment.distance >= MIN_FAR_DISTANCE:
         yield QualityNote.warning(
@@ -177,7 +224,8 @@ def _remarks(roi: Roi, assignment: Assignment, crossing: int, *, doubled: int, a
         )
     if assignment.missing:
         yield QualityNote.warning(
-            "contours_with_gaps", f"{name} has no contour on {assignment.missing} slices between its first and last."
+            "contours_with_gaps",
+            f"{name} has no contour on {counted(assignment.missing, 'slice')} between its first and last.",
         )
     if assignment.outside or aside:
         yield QualityNote.warning(
@@ -188,8 +236,10 @@ def _remarks(roi: Roi, assignment: Assignment, crossing: int, *, doubled: int, a
     if crossing:
         yield QualityNote.warning(
             "contours_crossing",
-            f"{name} has contours that cross each other on {crossing} slices: "
+            f"{name} has contours that cross each other on {counted(crossing, 'slice')}: "
             "where two of them overlap counts as outside.",
         )
     if doubled:
-        yield QualityNote.warning("contours_doubled", f"{name} holds {doubled} contours twice: each was taken once.")
+        yield QualityNote.warning(
+            "contours_doubled", f"{name} holds {counted(doubled, 'contour')} twice: each was taken once."
+        )

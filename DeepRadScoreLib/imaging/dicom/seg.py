@@ -17,7 +17,6 @@ from DeepRadScoreLib.imaging.carriers import QualityNote
 from DeepRadScoreLib.imaging.dicom.datasets import items, tag_name, text
 from DeepRadScoreLib.imaging.dicom.masks import (
     EXPORT_MEND,
-    DicomMask,
     DicomSegment,
     damage_named,
     damaged_mask,
@@ -26,7 +25,9 @@ from DeepRadScoreLib.imaging.dicom.masks import (
     read_mask,
     says_tumour,
 )
+from DeepRadScoreLib.imaging.dicom.transfer_syntaxes import check_decodable, to_native
 from DeepRadScoreLib.imaging.geometry import direction_of, nearest_index, with_geometry
+from DeepRadScoreLib.imaging.segments import MaskContent
 
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation
@@ -63,7 +64,7 @@ class _FrameGrid:
     notes: tuple[QualityNote, ...] = ()
 
 
-def read_seg(path: Path, ct: CtSeries) -> DicomMask:
+def read_seg(path: Path, ct: CtSeries) -> MaskContent:
     """Read the segments of a DICOM SEG: binary, fractional (at least half of the maximum counts) or label map.
 
     Frames are ordered by position, so that slices may be missing and the stored order does not matter. Frames on the
@@ -84,12 +85,16 @@ def read_seg(path: Path, ct: CtSeries) -> DicomMask:
         mask.check_frame_of_reference(text(dataset, keyword), keyword=keyword, what="the mask")
         described = segments_in(dataset, path)
         frames = _frames(dataset, described, path)
+        check_decodable(dataset.file_meta.TransferSyntaxUID, path)
+    with damage_named(path, NAME, "PixelData"):
+        to_native(dataset)
+    with damage_named(path, NAME):
         seg = Segmentation.from_dataset(dataset, copy=False)
         found = _frame_grid(seg, frames, ct, path)
         layers, layer_of = pack(_masks(seg, frames, found, described, path), found.grid)
     if not layers:
         raise RegionError("the mask is empty", where=path, mend="outline the tumour and save the mask again")
-    return DicomMask(
+    return MaskContent(
         layers=layers,
         segments=tuple(replace(s, layer=layer_of[s.value]) for s in described if s.value in layer_of),
         empty=tuple(s for s in described if s.value not in layer_of),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom import Dataset
 from pydicom.uid import (
     CTImageStorage,
     EnhancedCTImageStorage,
@@ -16,16 +18,28 @@ from pydicom.uid import (
 )
 
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, quiet_pydicom, read_header, text
+from DeepRadScoreLib.imaging.dicom.anonymised import grouped, with_uids
+from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, items, quiet_pydicom, read_header, text
+from DeepRadScoreLib.imaging.dicom.masks import KINDS
 from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 
 CT_CLASSES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
+MAP_KINDS = frozenset(
+    (
+        *("PERFUSION", "PERMEABILITY", "PARAMETRIC", "QUANTITY", "CBF", "CBV", "MTT", "TTP", "TMAX", "TTD", "TTS"),
+        *("IODINE", "ZEFF", "RHO", "SPECIFIC", "FRACTIONAL", "ATOMIC", "DENSITY", "BASED"),
+    )
+)
+"""Words of (0008,0008) ImageType of a derived image that is a map: of perfusion, or of materials (MAT_SPECIFIC,
+MAT_FRACTIONAL, MAT_VALUE_BASED, EFF_ATOMIC_NUM, ELECTRON_DENSITY; PS3.3 section C.8.2.1.1.1)."""
+MAP_UNITS = ("MGML", "Z_EFF", "ED", "EDW", "PCT", "S", "SEC", "MS")
+"""Values of (0028,1054) RescaleType that are units of maps (PS3.3 section C.11.1.1.2), and units of time."""
 FOLDER_MEND = "give a folder with the DICOM files of one CT"
 
 
 @dataclass(frozen=True, eq=False)
 class SeriesFiles:
-    """The files of one series, in order of their paths; `images`: the CT images among them, no localizers."""
+    """The files of one series, in order of their paths; `images`: the CT images among them, no localizers and maps."""
 
     uid: str
     modality: str
@@ -41,12 +55,14 @@ class SeriesFiles:
 class SeriesIndex(dict[str, SeriesFiles]):
     """The series of a folder by SeriesInstanceUID, of every modality, and the files that belong to none.
 
+    Files without a SeriesInstanceUID are grouped, and get one, see `anonymised`.
+
     Attributes
     ----------
     source: the folder or file that was searched.
     not_dicom: number of files that are not DICOM, or a DICOMDIR.
     misnamed, zips: of these, the files named `.dcm`, and the zip archives, which are not opened.
-    empty, damaged: files of 0 bytes; files that begin as DICOM and cannot be read or belong to no series.
+    empty, damaged: files of 0 bytes; files that begin as DICOM and cannot be read, or hold no image and no mask.
     """
 
     def __init__(self, source: Path) -> None:
@@ -92,16 +108,34 @@ def find_series(folder: Path, report: Report = ignore) -> SeriesIndex:
             if member is not None:
                 found.setdefault(text(member.header, "SeriesInstanceUID"), []).append(member)
             report(Progress(Stage.SEARCHING, done=done, total=len(paths)))
-        for uid, members in sorted(found.items()):
+        unnamed = grouped(found.pop("", ()))
+        for uid, files in sorted((found | unnamed).items()):
+            members = with_uids(files, uid)
             images = tuple(member for member in members if is_ct_image(member))
-            index[uid] = SeriesFiles(uid, text(members[0].header, "Modality"), tuple(members), images)
+            index[uid] = SeriesFiles(uid, text(members[0].header, "Modality"), members, images)
     return index
 
 
 def is_ct_image(member: DicomFile) -> bool:
-    """Whether a file is a CT image (also enhanced) and no localizer."""
+    """Whether a file is a CT image (also enhanced), and neither a localizer nor a map of another quantity."""
     header = member.header
-    return text(header, "SOPClassUID") in CT_CLASSES and "LOCALIZER" not in text(header, "ImageType").upper()
+    if text(header, "SOPClassUID") not in CT_CLASSES:
+        return False
+    kind = text(header, "ImageType").upper()
+    derived = kind.startswith("DERIVED") and not MAP_KINDS.isdisjoint(re.split(r"[^A-Z0-9]+", kind))
+    return "LOCALIZER" not in kind and not derived and not any(map(_is_map_unit, _units(header)))
+
+
+def _units(header: Dataset) -> Iterator[str]:
+    """(0028,1054) RescaleType of an image, or of the frames of an enhanced one."""
+    yield text(header, "RescaleType")
+    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for group in items(header, groups, "PixelValueTransformationSequence"):
+            yield text(group, "RescaleType")
+
+
+def _is_map_unit(unit: str) -> bool:
+    return unit.upper() in MAP_UNITS or "/" in unit or "%" in unit
 
 
 def _paths(folder: Path) -> Iterator[Path]:
@@ -129,7 +163,9 @@ def _member(path: Path, index: SeriesIndex) -> DicomFile | None:
         if zipfile.is_zipfile(path):
             index.zips.append(path)
         return None
-    if text(member.header, "SeriesInstanceUID"):
+    if any(text(member.header, keyword) for keyword in ("SeriesInstanceUID", "Rows")):
+        return member
+    if text(member.header, "SOPClassUID") in KINDS:
         return member
     if member.header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         index.not_dicom += 1

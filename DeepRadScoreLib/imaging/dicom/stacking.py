@@ -9,6 +9,7 @@ import numpy as np
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.slices import PHASE_KEYWORDS, Slice
+from DeepRadScoreLib.numerals import counted
 
 SAME_POSITION_MM = 0.01
 MAX_LOCALIZERS = 3
@@ -118,8 +119,9 @@ def phases(slices: Sequence[Slice]) -> list[list[Slice]]:
         if len(stacks) > 1 and "" not in stacks and all(map(_complete, stacks.values())):
             return [stacks[value] for value in sorted(stacks, key=_numeric_first)]
     doubled = [group for group in by_position(slices) if len(group) > 1]
+    hold = "holds" if len(doubled) == 1 else "hold"
     raise InputError(
-        f"{len(doubled)} positions hold several slices with different pixels, and neither (0020,0012) "
+        f"{counted(len(doubled), 'position')} {hold} several slices with different pixels, and neither (0020,0012) "
         "AcquisitionNumber nor (0020,0100) TemporalPositionIdentifier nor (0008,0032) AcquisitionTime parts them into "
         f"complete stacks: {_listed([_instances(group) for group in doubled])}",
         mend="export one phase as a series of its own",

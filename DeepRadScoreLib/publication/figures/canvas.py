@@ -14,7 +14,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import text_to_path
 
-from DeepRadScoreLib.models import Baseline, Model, Protocol
+from DeepRadScoreLib.models import CONFOUNDERS, Baseline, Model, Protocol
 from DeepRadScoreLib.publication.sentences import MODEL_NAMES, endpoint_name
 from DeepRadScoreLib.study.results.document import ModelCard
 
@@ -72,6 +72,7 @@ LOOKS: dict[str, Look] = {
     Model.DEEP: Look(MODEL_NAMES[Model.DEEP], GREEN, (0, (4.5, 1.4, 1, 1.4)), "^", "/////"),
     Model.FUSED: Look(MODEL_NAMES[Model.FUSED], VERMILION, "-", "o", "xxxxx", 1.7),
     Baseline.VOLUME: Look(MODEL_NAMES[Baseline.VOLUME], GREY, (0, (1, 1.3)), "D", "", 0.9),
+    **{name: Look(MODEL_NAMES[name], PURPLE, (0, (1, 1)), "v", "", 0.9) for name in CONFOUNDERS},
 }
 PROTOCOL_TITLES: dict[str, str] = {Protocol.STRICT: "strict protocol", Protocol.PAPER: "the paper's protocol"}
 

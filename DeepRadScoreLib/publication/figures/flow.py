@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from DeepRadScoreLib.models import CONFOUNDERS
+from DeepRadScoreLib.numerals import counted
 from DeepRadScoreLib.publication.figures import canvas
-from DeepRadScoreLib.publication.sentences import BACKBONES, NO_TABLE_2, counted, endpoint_name, model_name
+from DeepRadScoreLib.publication.sentences import BACKBONES, NO_TABLE_2, endpoint_name, model_name
 from DeepRadScoreLib.study.results.document import FlowCard
 from DeepRadScoreLib.study.results.study import Study
 
@@ -83,6 +85,8 @@ def _upper_boxes(study: Study) -> tuple[Box, Box | None, Box]:
 def _used(study: Study, x: float, y: float, width: float) -> Box:
     lines = [counted(study.cases - len(study.left_out), "case")]
     for model, reason in study.models_not_run.items():
+        if model in CONFOUNDERS:
+            continue
         text = f"{NO_TABLE_2}: {reason}" if model == BACKBONES else f"{model_name(model)} not run: {reason}"
         lines.extend(canvas.wrapped(text, width - 2 * PAD_MM, canvas.SMALL))
     return Box(x, y, width, "Used", tuple(lines))

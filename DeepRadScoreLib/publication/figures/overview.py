@@ -21,7 +21,7 @@ from DeepRadScoreLib.study.results.study import Study
 ROWS = (*MODELS, Baseline.VOLUME)
 NAMES_MM, PLOT_MM = 32.0, 76.0
 HEAD_MM, TITLE_MM, GAP_MM, FOOT_MM = 7.0, 4.4, 1.2, 9.0
-MIN_ROW_MM, MAX_ROW_MM, MAX_BODY_MM = 2.6, 3.5, 212.5
+MIN_ROW_MM, MAX_ROW_MM, MAX_BODY_MM = 2.55, 3.5, 212.5
 """Rows are lower where there are so many endpoints that the figure would be higher than a page."""
 GAP_COLOUR = "#a0a0a0"
 
@@ -30,9 +30,11 @@ def auc_overview(study: Study) -> Figure:
     """Test AUC with interval of each endpoint and model; with both protocols also inner AUC and the optimism gap."""
     protocols = [name for name in Protocol if name in study.protocols]
     keys = [k for k in study.flow if any(k in study.protocols[p].endpoints for p in protocols)]
-    free = (MAX_BODY_MM - HEAD_MM - FOOT_MM) / max(len(keys), 1) - TITLE_MM - GAP_MM
-    row = min(max(free / len(ROWS), MIN_ROW_MM), MAX_ROW_MM)
-    body = HEAD_MM + len(keys) * (TITLE_MM + len(ROWS) * row + GAP_MM) + FOOT_MM
+    rows = {key: _rows(study, protocols, key) for key in keys}
+    total = max(sum(map(len, rows.values())), 1)
+    row = (MAX_BODY_MM - HEAD_MM - FOOT_MM - len(keys) * (TITLE_MM + GAP_MM)) / total
+    row = min(max(row, MIN_ROW_MM), MAX_ROW_MM)
+    body = HEAD_MM + len(keys) * (TITLE_MM + GAP_MM) + total * row + FOOT_MM
     page = canvas.new_page(
         "AUC of every endpoint and model",
         _caption(study, protocols),
@@ -51,17 +53,24 @@ def auc_overview(study: Study) -> Figure:
         axes.axhspan(y, y + TITLE_MM, left, right, color="#f1f1f1", linewidth=0, zorder=0, clip_on=False)
         canvas.draw_heading(page, 2, y + 0.7, key, canvas.FULL_WIDTH - 4)
         y += TITLE_MM
-        for model in ROWS:
+        for model in rows[key]:
             forest.draw_row(key, model, y + row / 2)
             y += row
         y += GAP_MM
     return page.figure
 
 
+def _rows(study: Study, protocols: Sequence[Protocol], key: str) -> tuple[str, ...]:
+    """The models of an endpoint's rows; the last one is what it follows most of site, scanner, slices and date."""
+    endpoints = [study.protocols[p].endpoints[key] for p in protocols if key in study.protocols[p].endpoints]
+    followed = [name for e in endpoints for name in e.follows if e.models[name].auc is not None]
+    return (*ROWS, *followed[:1])
+
+
 def _lowest(study: Study, protocols: Sequence[Protocol]) -> float:
     """Lower limit of the AUC axis: a multiple of 0.1 below all that is drawn, 0.4 at most."""
     endpoints = [e for p in protocols for e in study.protocols[p].endpoints.values()]
-    cards = [card for e in endpoints for model in ROWS if (card := e.models.get(model))]
+    cards = [card for e in endpoints for model in (*ROWS, *e.follows) if (card := e.models.get(model))]
     drawn = [c.auc_ci[0] for c in cards if c.auc_ci] + [a for c in cards for a in (c.auc, c.inner_auc) if a is not None]
     return max(floor(10 * min(drawn, default=0.4)) / 10, 0.0) if min(drawn, default=1.0) < 0.4 else 0.4
 
@@ -105,7 +114,7 @@ class _Forest:
     def draw_row(self, key: str, model: str, y: float) -> None:
         """Name, markers and figures of one endpoint's model."""
         colour, several = canvas.LOOKS[model].colour, len(self.protocols) > 1
-        self._write(4, y, canvas.LOOKS[model].name, color=canvas.GREY if model == Baseline.VOLUME else "black")
+        self._write(4, y, canvas.LOOKS[model].name, color="black" if model in MODELS else canvas.GREY)
         main = self._card(self.protocols[0], key, model)
         reason = canvas.absence(main)
         if main is None or reason:
@@ -186,7 +195,7 @@ def _legend(protocols: Sequence[Protocol]) -> list[Artist]:
 
 def _caption(study: Study, protocols: Sequence[Protocol]) -> str:
     endpoints = [e for p in protocols for e in study.protocols[p].endpoints.values()]
-    cards = [e.models[model] for e in endpoints for model in ROWS if model in e.models]
+    cards = [e.models[model] for e in endpoints for model in (*ROWS, *e.follows) if model in e.models]
     methods = canvas.interval_methods(cards)
     sentences = ["AUC with its 95 % interval; the grey upright line is chance."]
     if methods:

@@ -10,6 +10,7 @@ from pydicom.sr.coding import Code
 
 from DeepRadScoreLib.endpoints import BY_KEY
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
+from DeepRadScoreLib.imaging.segments import SHELL_IDENTITY
 
 SCHEME = "99DEEPRADSCORE"
 MAX_SH, MAX_LO = 16, 64
@@ -18,6 +19,7 @@ MAX_SH, MAX_LO = 16, 64
 NEOPLASM, LUNG, VOLUME = codes.SCT.Neoplasm, codes.SCT.Lung, codes.SCT.Volume
 ABNORMAL_STRUCTURE, SPATIAL_CONCEPT = codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.SpatialAndRelationalConcept
 NOT_EVALUATED = codes.SCT.NotEvaluated
+LONG_AXIS, SHORT_AXIS = codes.SCT.LongAxis, codes.SCT.ShortAxis
 VOXEL_COUNT_METHOD = codes.IBSI.VolumeFromVoxelSummation
 GRAD_CAM, PROBABILITY = codes.DCM.GradientWeightedClassActivation, codes.DCM.Probability
 REPORT_TITLE, CHEST_CT = codes.DCM.ImagingMeasurementReport, codes.LN.CTChestReport
@@ -32,7 +34,7 @@ def private_code(value: str, meaning: str) -> Code:
     return Code(value[:MAX_SH], SCHEME, meaning[:MAX_LO])
 
 
-SHELL = private_code("SHELL", "Surrounding shell")
+SHELL = private_code("SHELL", SHELL_IDENTITY)
 """Its name must not contain a word for a tumour: readers take every segment with such a name for a tumour."""
 SHELL_THICKNESS = private_code("SHELL-THICKNESS", "Thickness of the shell")
 THRESHOLD = private_code("THRESHOLD", "Decision threshold of the model")

@@ -24,8 +24,10 @@ from pydicom.uid import UID, generate_uid
 
 from DeepRadScoreLib.imaging.dicom.datasets import patient_identity, text
 from DeepRadScoreLib.imaging.dicom.pairing import SourceSeries
+from DeepRadScoreLib.imaging.dicom.slices import Slice
 from DeepRadScoreLib.pseudonyms import Pseudonyms
 from DeepRadScoreLib.report.dicom.codes import MAX_LO, scheme
+from DeepRadScoreLib.report.dicom.references import check_source
 from DeepRadScoreLib.version import __version__
 
 NAME = "DeepRadScore"
@@ -43,7 +45,13 @@ PLANE_GROUPS = {
     "PixelMeasuresSequence": ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices"),
 }
 UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
-CLOCK = ("InstanceCreationDate", "InstanceCreationTime", "ContributionDateTime")
+CLOCK = (
+    "InstanceCreationDate",
+    "InstanceCreationTime",
+    "ContributionDateTime",
+    "DateOfSecondaryCapture",
+    "TimeOfSecondaryCapture",
+)
 LOSSY_METHODS = ("ISO_10918_1", "ISO_14495_1", "ISO_15444_1")
 
 
@@ -54,6 +62,8 @@ class Origin:
     Attributes
     ----------
     images: headers of the source images, reduced to UIDs and geometry.
+    frames: of a multi-frame image, the frame (from 0) of each slice in order of position; None: an image is a slice.
+    normal: (3,) of the slices' rows and columns. between: mm between the slices along it.
     patient: a dataset whose patient and study modules every object repeats.
     deidentification: elements that say how the identity was replaced; empty where it is the source's.
     date, time: of the content (DA, TM).
@@ -62,6 +72,9 @@ class Origin:
     """
 
     images: tuple[Dataset, ...] = field(repr=False)
+    frames: tuple[int, ...] | None
+    normal: np.ndarray
+    between: float
     patient: Dataset = field(repr=False)
     deidentification: Dataset
     date: str
@@ -73,18 +86,60 @@ class Origin:
         """A UID derived from the content of the run and a role in it."""
         return generate_uid(entropy_srcs=[self.fingerprint, role])
 
+    @property
+    def pixel_measures(self) -> highdicom.PixelMeasuresSequence:
+        """Pixel spacing, thickness and distance of the CT's slices."""
+        holder = self.images[0]
+        for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+            if self.frames is not None and holder.get(groups) and holder[groups].value[0].get("PixelMeasuresSequence"):
+                holder = holder[groups].value[0].PixelMeasuresSequence[0]
+                break
+        thickness = holder.get("SliceThickness") or self.between
+        return highdicom.PixelMeasuresSequence(holder.PixelSpacing, thickness, self.between)
+
+    def as_stored(self, slices: np.ndarray) -> np.ndarray:
+        """Slices in order of position, (slices, rows, columns, ...), as the frames of the source; 0 elsewhere."""
+        if self.frames is None:
+            return slices
+        out = np.zeros((int(self.images[0].NumberOfFrames), *slices.shape[1:]), slices.dtype)
+        out[list(self.frames)] = slices
+        return out
+
+    @property
+    def stored_positions(self) -> list[Sequence[float]]:
+        """Position (mm, LPS) of each source image, or of each frame of the one that is multi-frame, as stored."""
+        if self.frames is None:
+            return [image.ImagePositionPatient for image in self.images]
+        groups = self.images[0].PerFrameFunctionalGroupsSequence
+        return [item.PlanePositionSequence[0].ImagePositionPatient for item in groups]
+
+    def slice_of(self, instance_uid: str, frame: int | None) -> int:
+        """The slice, in order of position, that a reference names (`frame` from 1, or None); -1: it is no slice."""
+        if self.frames is not None:
+            return self.frames.index(frame - 1) if frame is not None and frame - 1 in self.frames else -1
+        return next((k for k, image in enumerate(self.images) if image.SOPInstanceUID == instance_uid), -1)
+
+    def source_image(self, k: int) -> highdicom.sr.SourceImageForRegion:
+        """The reference of a measurement to the slice `k` in order of position."""
+        image = self.images[k if self.frames is None else 0]
+        frame = None if self.frames is None else [self.frames[k] + 1]
+        return highdicom.sr.SourceImageForRegion(image.SOPClassUID, image.SOPInstanceUID, frame)
+
     def described(self, words: str) -> str:
         """A description after the label, if there is one, cut to the length of an LO."""
         return (words if self.label is None else f"{self.label}; {words}")[:MAX_LO]
 
-    def common(self, role: str, series: str, number: int, description: str, *, instance: int = 1) -> dict[str, Any]:
-        """The arguments that highdicom's constructors share; objects with the same `series` are in one series."""
+    def common(self, role: str, number: int, description: str) -> dict[str, Any]:
+        """The arguments that highdicom's constructors share; each object is a series of its own.
+
+        Viewers list one entry for each series and open its first object.
+        """
         return {
-            "series_instance_uid": self.uid(f"series {series}"),
+            "series_instance_uid": self.uid(f"series {role}"),
             "series_number": number,
             "series_description": self.described(description),
             "sop_instance_uid": self.uid(f"instance {role}"),
-            "instance_number": instance,
+            "instance_number": 1,
             "manufacturer": NAME,
             "manufacturer_model_name": NAME,
             "software_versions": __version__,
@@ -96,9 +151,11 @@ class Origin:
         }
 
     def finish(self, made: SOPClass) -> None:
-        """Give an object its patient; remove clock times and replace random UIDs."""
+        """Give an object its patient; remove clock times and replace random UIDs; nobody is named as its creator."""
         made.copy_patient_and_study_information(self.patient)
         made.update(self.deidentification)
+        if "ContentLabel" in made:
+            made.ContentCreatorName = ""
         for dataset in (made, *(made.get("ContributingEquipmentSequence") or ())):
             for keyword in CLOCK:
                 if keyword in dataset:
@@ -118,8 +175,13 @@ def origin_of(
     ----------
     content: everything that will be written; the UIDs depend on it.
     pseudonyms: replace the source's identity; None: it is repeated.
+
+    Raises
+    ------
+    InputError: see `check_source`.
     """
-    between = _between_slices(source.headers)
+    check_source(source)
+    between = _between_slices(source.slices)
     images = tuple(_reference(header, between, pseudonyms) for header in source.headers)
     patient, deidentification = (
         (source.first, Dataset()) if pseudonyms is None else _pseudonymous(source.first, images[0], pseudonyms)
@@ -128,10 +190,22 @@ def origin_of(
     for chunk in (_encoded([*images, patient, deidentification]), *content):
         digest.update(sha256(chunk).digest())
     date, time = _date_and_time(source.first) if pseudonyms is None else (NO_DATE, NO_TIME)
-    return Origin(images, patient, deidentification, date, time, label, digest.hexdigest())
+    frames = tuple(one.frame for one in source.slices) if "NumberOfFrames" in source.headers[0] else None
+    return Origin(
+        images,
+        frames,
+        source.slices[0].normal,
+        between,
+        patient,
+        deidentification,
+        date,
+        time,
+        label,
+        digest.hexdigest(),
+    )
 
 
-def _reference(header: Dataset, between: float | None, pseudonyms: Pseudonyms | None) -> Dataset:
+def _reference(header: Dataset, between: float, pseudonyms: Pseudonyms | None) -> Dataset:
     made = Dataset()
     made.SOPClassUID, made.Modality = header.SOPClassUID, "CT"
     for keyword in UIDS:
@@ -155,12 +229,10 @@ def _reference(header: Dataset, between: float | None, pseudonyms: Pseudonyms | 
     return made
 
 
-def _between_slices(headers: Sequence[Dataset]) -> float | None:
-    """Distance of the first two slices in mm, used as thickness where none is stated."""
-    if len(headers) < 2:
-        return None
-    first, second = (np.array(header.ImagePositionPatient, dtype=float) for header in headers[:2])
-    return round(float(np.linalg.norm(second - first)), 6)
+def _between_slices(slices: Sequence[Slice]) -> float:
+    """Distance of the slices along their normal, mm, from the first to the last."""
+    first, last = slices[0], slices[-1]
+    return round(float((last.position - first.position) @ first.normal) / (len(slices) - 1), 6)
 
 
 def _copy(header: Dataset, made: Dataset, keywords: Sequence[str]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -13,16 +13,22 @@ import numpy as np
 import SimpleITK as sitk
 from pydicom import Dataset
 
-from DeepRadScoreLib.analysis import MolecularProfile
-from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreLib.findings import MolecularProfile
 from DeepRadScoreLib.imaging import Case
 from DeepRadScoreLib.imaging.dicom.datasets import quiet_pydicom
 from DeepRadScoreLib.pseudonyms import Pseudonyms
-from DeepRadScoreLib.report.dicom.images import heat_map, regions_seg, tumour_seg
+from DeepRadScoreLib.report.dicom import PageForm
+from DeepRadScoreLib.report.dicom.deflated import MapWriter
+from DeepRadScoreLib.report.dicom.document import page_objects
+from DeepRadScoreLib.report.dicom.drawing import drawing_of
+from DeepRadScoreLib.report.dicom.maps import heat_maps
 from DeepRadScoreLib.report.dicom.origin import Origin, origin_of
+from DeepRadScoreLib.report.dicom.segments import regions_seg, slices_seg
+from DeepRadScoreLib.report.dicom.slices import on_slices
 from DeepRadScoreLib.report.dicom.structured import profile_sr
 from DeepRadScoreLib.report.profile import to_profile_json
+from DeepRadScoreLib.report.sheet import report_pages
 from DeepRadScoreLib.report.writing import outdated_heat_maps
 from DeepRadScoreLib.writing import write_folder
 
@@ -32,8 +38,9 @@ FOLDER = "dicom"
 def to_dicom(profile: MolecularProfile, case: Case, *, pseudonyms: Pseudonyms | None = None) -> dict[str, bytes]:
     """A profile as DICOM files, by name: all in the CT's study, all referring to the source series.
 
-    `regions.dcm` (SEG: tumour and shell on the 1 mm lattice), `tumour.dcm` (SEG: the tumour on the CT's grid),
-    `profile.dcm` (SR, TID 1500) and `gradcam_<ENDPOINT>.dcm` (parametric maps). Equal input gives equal bytes.
+    `tumour.dcm` (SEG: tumour and shell on the CT's slices), `regions.dcm` (SEG: the same on the 1 mm lattice),
+    `profile.dcm` (SR, TID 1500) and `gradcam_<ENDPOINT>.dcm` (parametric maps on the CT's slices), each a series of
+    its own. Equal input gives equal bytes.
 
     Parameters
     ----------
@@ -42,22 +49,40 @@ def to_dicom(profile: MolecularProfile, case: Case, *, pseudonyms: Pseudonyms | 
 
     Raises
     ------
-    InputError: the CT was not read from DICOM.
+    InputError: the CT was not read from DICOM, or its images cannot be referred to (see `check_source`).
     """
+    with _quiet():
+        return _files(_origin(profile, case, pseudonyms), profile, case)
+
+
+def to_dicom_pages(
+    profile: MolecularProfile, case: Case, form: PageForm, *, pseudonyms: Pseudonyms | None = None
+) -> dict[str, bytes]:
+    """The pages of a profile's report as DICOM files, by name, for archives that take neither SEG nor SR.
+
+    `page_1.dcm`... (secondary captures) or `page.dcm` (encapsulated PDF). With `pseudonyms` the pages do not name the
+    case. Parameters and errors are those of `to_dicom`.
+    """
+    with _quiet():
+        origin = _origin(profile, case, pseudonyms)
+        made = page_objects(origin, report_pages(profile, named=pseudonyms is None), form)
+        for one in made.values():
+            origin.finish(one)
+        return {name: _encoded(one) for name, one in made.items()}
+
+
+def _origin(profile: MolecularProfile, case: Case, pseudonyms: Pseudonyms | None) -> Origin:
     if case.source is None:
         raise InputError(
             "DICOM objects can be made only for a CT that is read from DICOM",
             where=case.case_id,
             mend="read the case from the folder of the CT's DICOM files",
         )
-    with _quiet():
-        content = _content(profile, case.tumour)
-        origin = origin_of(case.source, content, label=profile.label, pseudonyms=pseudonyms)
-        return {name: _encoded(made) for name, made in _objects(origin, profile, case.tumour).items()}
+    return origin_of(case.source, _content(profile, case.tumour), label=profile.label, pseudonyms=pseudonyms)
 
 
 def write_dicom(files: dict[str, bytes], folder: Path) -> list[Path]:
-    """Write the files of `to_dicom`, all or none; heat maps of an older result that they lack are removed.
+    """Write such files, all or none; heat maps and pages of an older result that they lack are removed.
 
     Raises
     ------
@@ -68,18 +93,33 @@ def write_dicom(files: dict[str, bytes], folder: Path) -> list[Path]:
         for name, data in files.items():
             (fresh / name).write_bytes(data)
 
-    return [folder / name for name in write_folder(folder, write, partial(outdated_heat_maps, ".dcm"))]
+    return [folder / name for name in write_folder(folder, write, _outdated)]
 
 
-def _objects(origin: Origin, profile: MolecularProfile, tumour: sitk.Image) -> dict[str, Dataset]:
-    regions, outline = regions_seg(origin, profile.prepared), tumour_seg(origin, tumour)
-    maps = {
-        f"gradcam_{key}.dcm": heat_map(origin, profile.prepared.patch, key, profile.gradcam[key], number)
-        for number, key in enumerate(KEYS, start=1)
-        if key in profile.gradcam
-    }
-    report = profile_sr(origin, profile, regions, [outline, *maps.values()])
-    return {"regions.dcm": regions, "tumour.dcm": outline, "profile.dcm": report, **maps}
+def _outdated(folder: Path, names: set[str]) -> list[str]:
+    pages = (path.name for path in folder.glob("page*.dcm") if re.fullmatch(r"page(_\d+)?\.dcm", path.name))
+    return [*outdated_heat_maps(".dcm", folder, names), *(name for name in pages if name not in names)]
+
+
+def _files(origin: Origin, profile: MolecularProfile, case: Case) -> dict[str, bytes]:
+    assert case.source is not None
+    slices, prepared = case.source.slices, profile.prepared
+    tumour, shell = (on_slices(mask, case.ct, slices) for mask in (case.tumour, prepared.peritumoral))
+    outline, regions = slices_seg(origin, tumour, shell, prepared.shell_mm), regions_seg(origin, prepared)
+    maps: dict[str, bytes] = {}
+    evidence: list[Dataset] = [outline]
+    writer: MapWriter | None = None
+    for key, made, frames in heat_maps(origin, case, profile):
+        origin.finish(made)
+        writer = writer or MapWriter(made)
+        maps[f"gradcam_{key}.dcm"] = writer.write(made, frames)
+        evidence.append(made)
+    drawing = drawing_of(origin, tumour, shell, slices[0].spacing)
+    report = profile_sr(origin, profile, regions, drawing, evidence)
+    objects = {"regions.dcm": regions, "tumour.dcm": outline, "profile.dcm": report}
+    for one in objects.values():
+        origin.finish(one)
+    return {name: _encoded(one) for name, one in objects.items()} | maps
 
 
 def _content(profile: MolecularProfile, tumour: sitk.Image) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from DeepRadScoreLib.radscore.selection import modelling_rule
 from DeepRadScoreLib.statistics.auc import mean_auc, youden_threshold
 from DeepRadScoreLib.statistics.metrics import decision_metrics
 from DeepRadScoreLib.study.data import StudyData
+from DeepRadScoreLib.study.patients import by_patient
 from DeepRadScoreLib.study.plans import NetworkPlan, TrainingPlan
 from DeepRadScoreLib.study.splits import Fold, holdout
 from DeepRadScoreLib.study.training.networks import VALIDATION_SHARE, fit_frozen_network, fit_joint_network
@@ -60,7 +61,7 @@ class _Scores:
 
 @dataclass(frozen=True)
 class _Judged:
-    """One subset of one fold: labels, scores and decisions (n,), and the cut between the decisions."""
+    """One subset of one fold: its cases' `rows`; labels, scores and decisions of its patients (n,), the cut between."""
 
     rows: np.ndarray
     y: np.ndarray
@@ -98,7 +99,7 @@ def compare_backbones(
     for each of them too, named "1", "2" ... On test the AUC of all folds is the mean over folds and decisions are
     pooled. For training and validation, and on test where folds share cases (repeats), this would count cases anew:
     there n, positives, figures and bounds are means over folds, which makes the interval as wide as one fold's, not
-    narrower. NaN where a subset has too few cases of a class.
+    narrower. n, positives and figures are of patients (`by_patient`). NaN where a subset has too few cases of a class.
 
     Raises
     ------
@@ -129,7 +130,7 @@ def compare_backbones(
             scores.append(_stored_scores(cases, key, split, network, of_one))
             done += network.epochs
             run.report(Progress(Stage.BACKBONES, f"{title}, finished", done, total))
-        tables += _rows_of(backbone, labels, splits, scores)
+        tables += _rows_of(backbone, labels, cases.patients.to_numpy(), splits, scores)
     return pd.DataFrame(tables, columns=list(BACKBONE_COLUMNS))
 
 
@@ -188,7 +189,7 @@ def _content(cases: StudyData, labels: np.ndarray, key: str, splits: Sequence[_S
 def _stored_scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, run: Run) -> _Scores:
     """Result of `_scores`, loaded if it was computed before; the checkpoint of a finished network is removed."""
     name = f"{plan.backbone}-{split.name}"
-    scores = run.load_or_compute(name, lambda: _scores(cases, key, split, plan, run.within(name)))
+    scores = run.load_or_compute(name, lambda: _scores(cases, key, split, plan, run.within(name)), Stage.BACKBONES)
     shutil.rmtree(run.folder / name, ignore_errors=True)
     return scores
 
@@ -208,14 +209,14 @@ def _scores(cases: StudyData, key: str, split: _Split, plan: NetworkPlan, run: R
 
 
 def _rows_of(
-    backbone: str, labels: np.ndarray, splits: Sequence[_Split], scores: Sequence[_Scores]
+    backbone: str, labels: np.ndarray, patients: np.ndarray, splits: Sequence[_Split], scores: Sequence[_Scores]
 ) -> list[dict[str, Any]]:
     judged: dict[str, list[_Judged]] = {name: [] for name in SUBSETS}
     for split, of in zip(splits, scores, strict=True):
         chosen = split.rows["validation"]
-        threshold = youden_threshold(labels[chosen], of.score[chosen])
+        threshold = youden_threshold(*_of_patients(labels, of.score, patients, chosen))
         for name, rows in split.rows.items():
-            judged[name].append(_Judged(rows, labels[rows], of.score[rows], threshold))
+            judged[name].append(_Judged(rows, *_of_patients(labels, of.score, patients, rows), threshold))
     table = []
     for name, folds in judged.items():
         single = [_figures([fold]) for fold in folds]
@@ -225,6 +226,14 @@ def _rows_of(
         if len(folds) > 1:
             table += [{**named, **each, "fold": split.name} for split, each in zip(splits, single, strict=True)]
     return table
+
+
+def _of_patients(
+    labels: np.ndarray, score: np.ndarray, patients: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and scores of the patients of some cases."""
+    table = by_patient(pd.DataFrame({"patient_id": patients[rows], "label": labels[rows], "score": score[rows]}))
+    return table["label"].to_numpy(), table["score"].to_numpy()
 
 
 def _disjoint(folds: Sequence[_Judged]) -> bool:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
+from DeepRadScoreLib.cohort.case_notes import CaseNotes
+from DeepRadScoreLib.cohort.covariates import with_plain_numbers
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
-from DeepRadScoreLib.extras import EVALUATION, require
-from DeepRadScoreLib.models import Protocol, Split
+from DeepRadScoreLib.extras import LEARNING, require
+from DeepRadScoreLib.imaging.quality_codes import QUALITY_CODES
+from DeepRadScoreLib.models import Baseline, Protocol, Split
 from DeepRadScoreLib.progress import Progress, Stage
-from DeepRadScoreLib.provenance import LEARNING_PACKAGES, STUDY_PACKAGES, code_digest, content_digest, versions
+from DeepRadScoreLib.provenance import ENGINE_PACKAGES, LEARNING_PACKAGES, code_digest, content_digest, versions
 from DeepRadScoreLib.radscore.selection import Rule
+from DeepRadScoreLib.statistics.metrics import holm
+from DeepRadScoreLib.study.confounders import associations
 from DeepRadScoreLib.study.data import (
     Gathered,
     StudyCases,
@@ -26,11 +33,12 @@ from DeepRadScoreLib.study.data import (
     has_images,
     read_study_cohort,
 )
+from DeepRadScoreLib.study.duplicates import Duplicate, find_duplicates, refuse_duplicates
 from DeepRadScoreLib.study.evaluation.backbones import compare_backbones
 from DeepRadScoreLib.study.evaluation.fold import FoldEvaluation
 from DeepRadScoreLib.study.evaluation.screening import endpoint_problem, likely_leaks
 from DeepRadScoreLib.study.plans import EvaluationPlan
-from DeepRadScoreLib.study.results.document import FlowCard
+from DeepRadScoreLib.study.results.document import AssociationCard, FlowCard, QualityCard
 from DeepRadScoreLib.study.results.study import FoldOutcome, Study
 from DeepRadScoreLib.study.results.summary import summarise
 from DeepRadScoreLib.study.splits import OuterFold, outer_folds
@@ -39,31 +47,43 @@ from DeepRadScoreLib.study.training.fitting import RefusedEndpoints, find_rules,
 Rules = dict[str, Rule]
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """A finished evaluation: the study to write, and the folder of its finished units, which may go once it is written.
-
-    An interrupted run resumes from `work`; it is the caller's to remove.
-    """
-
-    study: Study
-    work: Path
-
-
-def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, run: Run) -> Evaluation:
+def evaluate_from_table(
+    inputs: StudyInputs, plan: EvaluationPlan, run: Run, write: Callable[[Study], object] = lambda study: None
+) -> Study:
     """Evaluate the method on a cohort table. An interrupted run resumes.
+
+    `write` is called with the study before its finished units are removed; equal runs wait for each other.
 
     Raises
     ------
     CohortError: the tables cannot be used, or no endpoint can be evaluated.
     InputError: settings that cannot work (see `TrainingPlan.check`).
     """
-    require("study", "a study", *EVALUATION)
+    require("study", "a study", *LEARNING)
     cohort = read_study_cohort(inputs)
     _check_settings(inputs, plan, cohort)
     gathered = gather(inputs, cohort, plan.training, run)
-    cases, not_run = gathered.cases, gathered.cases.models_not_run()
+    cases = _without_site_if_left_out(gathered.cases, plan)
+    duplicates = find_duplicates(cases.data, gathered.fingerprints)
+    duplicates = refuse_duplicates(duplicates, _subsets(cases, plan), inputs.table)
     run = run.within("runs").within(f"study-{_work_key(cases, plan, inputs)}")
+    with run.alone():
+        study = _evaluate(inputs, plan, cohort, gathered, cases, duplicates, run)
+        write(study)
+    return study
+
+
+@threadpool_limits.wrap(limits=1, user_api="blas")
+def _evaluate(
+    inputs: StudyInputs,
+    plan: EvaluationPlan,
+    cohort: Cohort,
+    gathered: Gathered,
+    cases: StudyCases,
+    duplicates: Sequence[Duplicate],
+    run: Run,
+) -> Study:
+    not_run = cases.models_not_run()
     problems = {key: error.sentence(lambda path: path.name) for key, error in cohort.bad_labels.items()}
     try:
         folds, flow = evaluate_cases(cases, plan, problems, run)
@@ -78,29 +98,32 @@ def evaluate_from_table(inputs: StudyInputs, plan: EvaluationPlan, run: Run) -> 
             not_run["backbones"] = str(error)
     files = {"cohort": inputs.table, "features": inputs.features, "weights": Path(plan.training.network.weights)}
     settings = _settings(inputs, plan, cohort, gathered)
-    study = Study(
+    return Study(
         folds=folds,
-        protocols=summarise(folds, flow, not_run, settings),
+        protocols=summarise(folds, flow, not_run, settings, _associations(cases)),
         flow=flow,
-        cohort_table=cohort.table.loc[cases.data.case_ids],
+        cohort_table=with_plain_numbers(cohort.of_cases(cases.data.case_ids)),
         models_not_run=not_run,
         left_out=gathered.left_out,
         patients=int(cohort.table["patient_id"].nunique()),
         cases=len(cohort),
         settings=settings,
-        versions=versions(STUDY_PACKAGES),
+        versions=versions((*LEARNING_PACKAGES, *ENGINE_PACKAGES[plan.training.engine])),
         hashes={
             f"{role} ({path.name})": content_digest(path).hex()
             for role, path in files.items()
             if path is not None and path.is_file()
         },
-        synthetic=gathered.synthetic,
+        synthetic=gathered.notes is not None and bool(gathered.notes.synthetic.any()),
         failed=gathered.failed,
         columns_left_out=gathered.columns_left_out,
         rows_of_others=gathered.rows_of_others,
+        quality=None if gathered.notes is None else _quality(gathered.notes),
+        excluded=gathered.excluded,
         backbones=backbones,
+        duplicates=tuple(each.sentence for each in duplicates),
+        column_notes=gathered.column_notes,
     )
-    return Evaluation(study, run.folder)
 
 
 def evaluate_cases(
@@ -176,12 +199,38 @@ def _outcomes(
         run.report(Progress(Stage.OUTER_FOLDS, f"{protocol} {fold.name}", done + number, total))
         run_of_fold = run.within(f"{protocol}-{number + 1}")
         evaluation = FoldEvaluation(cases, shuffled, fold, of_fold, training, run_of_fold)
+        name = f"outcome-{joblib.hash(list(of_fold))}"
         try:
-            outcomes.append(run_of_fold.load_or_compute(f"outcome-{joblib.hash(list(of_fold))}", evaluation.outcome))
+            outcomes.append(run_of_fold.load_or_compute(name, evaluation.outcome, Stage.OUTER_FOLDS))
         except RefusedEndpoints as found:
             refused |= {key: f"training part {fold.name}: {reason}" for key, reason in found.reasons.items()}
             outcomes = []
     return tuple(outcomes), refused
+
+
+def _without_site_if_left_out(cases: StudyCases, plan: EvaluationPlan) -> StudyCases:
+    """The cases without the baseline "site" where each site is left out, which no training set then knows."""
+    if plan.split != Split.SITE:
+        return cases
+    reason = "each site is left out in turn, so that no model knows the site that it is tested on"
+    return replace(cases, confounders=cases.confounders.without(Baseline.SITE, reason))
+
+
+def _subsets(cases: StudyCases, plan: EvaluationPlan) -> pd.Series | None:
+    """Training or test set, or site, of each case; None where a protocol draws them by seed."""
+    if plan.split == Split.COLUMN:
+        return cases.split == "test"
+    return cases.site if plan.split == Split.SITE and Protocol.PAPER not in plan.protocols else None
+
+
+def _associations(cases: StudyCases) -> dict[str, dict[str, AssociationCard]]:
+    """Endpoint -> confounder -> its test, with Holm's p over all of them."""
+    data = cases.data
+    found = associations(cases.confounders.known, data.labels, data.patients)
+    cards: dict[str, dict[str, AssociationCard]] = {str(key): {} for key in data.labels}
+    for ((key, name), each), p in zip(found.items(), holm([each.p for each in found.values()]), strict=True):
+        cards[key][name] = AssociationCard(column=each.column, test=each.test, p=each.p, p_holm=p)
+    return cards
 
 
 def _check_settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort) -> None:
@@ -247,6 +296,19 @@ def _flow(data: StudyData, problems: dict[str, str], warnings: dict[str, list[st
     return flow
 
 
+def _quality(notes: CaseNotes) -> tuple[QualityCard, ...]:
+    return tuple(
+        QualityCard(
+            code=count.code,
+            severity=count.severity,
+            cases=count.cases,
+            share=count.cases / len(notes),
+            meaning=QUALITY_CODES.get(count.code, ""),
+        )
+        for count in notes.counts()
+    )
+
+
 def _backbones(inputs: StudyInputs, cases: StudyCases, plan: EvaluationPlan, key: str, run: Run) -> pd.DataFrame:
     """The comparison of backbones on one endpoint, under the outer folds of the first protocol."""
     folds = [(fold.train, fold.test) for fold in outer_folds(cases, plan, plan.protocols[0])]
@@ -257,10 +319,10 @@ def _backbones(inputs: StudyInputs, cases: StudyCases, plan: EvaluationPlan, key
 def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathered: Gathered) -> dict:
     training = plan.training.plain()
     network = training.pop("network")
-    del training["protocol"], training["held_out_share"]
+    del training["protocol"], training["held_out_share"], training["stable_features"]
     used = network if gathered.cases.data.patches is not None else dict.fromkeys(network)
     if inputs.features is not None:
-        training |= dict.fromkeys(("preprocessing", "shell_mm"))
+        training |= dict.fromkeys(("preprocessing", "shell_mm", "engine", "other_labels", "mask_grid"))
     return {
         "cohort": inputs.table.name,
         "features": None if inputs.features is None else inputs.features.name,
@@ -273,6 +335,7 @@ def _settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort, gathere
         "endpoints": [str(key) for key in cohort.labels],
         "covariates": list(inputs.covariates),
         "backbones": list(inputs.backbones),
+        "exclude_quality": list(inputs.exclude_quality),
         "pdl1_rules": cohort.pdl1_rules,
         "cd8a_cut": None if np.isnan(cohort.cd8a_cut) else cohort.cd8a_cut,
         "network": used.pop("form"),
@@ -294,5 +357,6 @@ def _work_key(cases: StudyCases, plan: EvaluationPlan, inputs: StudyInputs) -> s
         (data.features.to_numpy(), data.patches, data.repeats, data.labels.to_numpy()),
         None if cases.shuffled is None else cases.shuffled.to_numpy(),
         None if cases.clinical is None else cases.clinical.to_csv(),
+        {str(name): table.to_csv() for name, table in cases.confounders.tables.items()},
     )
     return joblib.hash(everything)[:16]

@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import OneHotEncoder
 
+from DeepRadScoreLib.cohort.covariates import clinical_columns
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.models import Baseline, Model
@@ -18,6 +16,7 @@ from DeepRadScoreLib.progress import Stage
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.data import StudyCases, StudyData
 from DeepRadScoreLib.study.evaluation.explaining import cam_examples, explain_cases, explanation_task
+from DeepRadScoreLib.study.patients import predict_by_patient
 from DeepRadScoreLib.study.plans import TrainingPlan
 from DeepRadScoreLib.study.results.study import (
     PREDICTION_COLUMNS,
@@ -27,17 +26,9 @@ from DeepRadScoreLib.study.results.study import (
     FoldOutcome,
 )
 from DeepRadScoreLib.study.splits import OuterFold
-from DeepRadScoreLib.study.training.fitting import (
-    FittedModels,
-    Refused,
-    fit_fusion,
-    fit_models,
-    fit_possible_models,
-    fusion_task,
-)
+from DeepRadScoreLib.study.training.fitting import FittedModels, Refused, fit_models, fit_possible_models
+from DeepRadScoreLib.study.training.simple import fit_simple
 
-BASELINE_CLASSIFIERS = ("LR",)
-MIN_CATEGORY_SHARE = 0.02
 Judged = tuple[list[pd.DataFrame], list[Fit], dict[str, str]]
 """Tables of predictions, fits, and endpoint -> why it could not be fitted."""
 
@@ -119,6 +110,9 @@ class FoldEvaluation:
             clinical = self.cases.clinical
             train, test = clinical_columns(clinical.iloc[self.fold.train], clinical.iloc[self.fold.test])
             yield Baseline.CLINICAL, self._simple(Baseline.CLINICAL, train, test, training, testing)
+        for name, table in self.cases.confounders.tables.items():
+            train, test = clinical_columns(table.iloc[self.fold.train], table.iloc[self.fold.test])
+            yield name, self._simple(name, train, test, training, testing)
 
     def _radiomics(self, data: StudyData, name: str) -> Judged:
         """The Radiomics-Score of a baseline's features or labels, under the baseline's name."""
@@ -133,49 +127,14 @@ class FoldEvaluation:
         self, name: str, train: np.ndarray, test: np.ndarray, training: StudyData, testing: StudyData
     ) -> Judged:
         """A logistic regression on the columns of a baseline (n, d), for the endpoints in whose cases they vary."""
-        known = {key: training.labels[key].notna().to_numpy() for key in self.rules}
-        known = {key: rows for key, rows in known.items() if np.ptp(train[rows], axis=0).any()}
-        tasks = [
-            fusion_task(
-                train[rows],
-                training.labels[key].to_numpy()[rows].astype(int),
-                training.patients.to_numpy()[rows],
-                self.plan,
-                BASELINE_CLASSIFIERS,
-            )
-            for key, rows in known.items()
-        ]
-        fusions = self.run.load_or_compute_each(fit_fusion, tasks, Stage.BASELINE, name)
         tables, fits, refused = [], [], {}
-        for key, fusion, task in zip(known, fusions, tasks, strict=True):
-            if isinstance(fusion, Refused):
-                refused[key] = fusion.reason
+        for key, fit in fit_simple(name, train, training, self.rules, self.plan, self.run).items():
+            if isinstance(fit.fusion, Refused):
+                refused[key] = fit.fusion.reason
                 continue
-            tables.append(_by_patient(key, name, fusion, test, testing))
-            fits.append(_fit_of(key, name, fusion, task["labels"], task["patients"]))
+            tables.append(_by_patient(key, name, fit.fusion, test[None], testing))
+            fits.append(_fit_of(key, name, fit.fusion, fit.labels, fit.patients))
         return tables, fits, refused
-
-
-def clinical_columns(training: pd.DataFrame, others: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Numeric columns (n, d) of the training and the other cases from the covariates named by the user.
-
-    Missing numbers get the training median and missing categories are a category; categories are one column each, as
-    the training set has them; a category that it does not have is zero everywhere.
-    """
-    numeric = [name for name in training if pd.api.types.is_numeric_dtype(training[name])]
-    categories = [name for name in training if name not in numeric]
-    encode = ColumnTransformer(
-        [
-            ("numeric", SimpleImputer(strategy="median", keep_empty_features=True), numeric),
-            ("categories", OneHotEncoder(handle_unknown="ignore", min_frequency=MIN_CATEGORY_SHARE), categories),
-        ],
-        sparse_threshold=0.0,
-    )
-    whole = [
-        table.assign(**{name: table[name].astype(object).where(table[name].notna(), "missing") for name in categories})
-        for table in (training, others)
-    ]
-    return encode.fit_transform(whole[0]).astype(float), encode.transform(whole[1]).astype(float)
 
 
 def _predictions(
@@ -196,20 +155,8 @@ def _predictions(
 
 
 def _by_patient(key: str, model: str, fusion: FusionModel, columns: np.ndarray, testing: StudyData) -> pd.DataFrame:
-    """One row per patient: of several cases the mean score and probability, positive where one of them is."""
-    known = testing.labels[key].notna().to_numpy()
-    none = np.empty(0)
-    cases = pd.DataFrame(
-        {
-            "case_id": testing.case_ids[known].astype(str),
-            "patient_id": testing.patients.to_numpy()[known],
-            "label": testing.labels[key].to_numpy()[known].astype(int),
-            "score": fusion.decision_function(columns[known]) if known.any() else none,
-            "probability": fusion.predict_proba(columns[known])[:, 1] if known.any() else none,
-        }
-    )
-    rules = {"case_id": " + ".join, "label": "max", "score": "mean", "probability": "mean"}
-    table = cases.groupby("patient_id", sort=False, as_index=False).agg(rules)
+    """One row per patient, `PREDICTION_COLUMNS` without protocol and fold."""
+    table = predict_by_patient(fusion, columns, testing, key)
     table = table.assign(endpoint=key, model=model, decision=(table["probability"] >= fusion.threshold_).astype(int))
     return table[[name for name in PREDICTION_COLUMNS if name in table]]
 

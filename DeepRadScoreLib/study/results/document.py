@@ -59,6 +59,15 @@ class Comparison(Card):
     reference: str | None = None
 
 
+class AssociationCard(Card):
+    """A test of whether labels follow where, how or when CTs were made: by which column; Holm's p over all tests."""
+
+    column: str
+    test: str
+    p: float
+    p_holm: float | None = None
+
+
 class CorrelationCard(Card):
     """|r| of RadScores with deep features, taken together over all networks: largest, mean, SD."""
 
@@ -72,7 +81,8 @@ class EndpointResult(Card):
     """One endpoint under one protocol.
 
     `delong` compares the others with `delong_reference` (Deep-RadScore if run); `selected` holds region -> feature ->
-    the coefficient in each fold whose RadScore has it.
+    the coefficient in each fold whose RadScore has it; `associations` the tests of site, scanner, slice thickness and
+    date; `follows` holds a sentence on each of these that the endpoint follows, the highest AUC first.
     """
 
     models: dict[str, ModelCard]
@@ -83,6 +93,8 @@ class EndpointResult(Card):
     correlation: CorrelationCard | None = None
     contributions: dict[str, float] = {}
     selected: dict[str, dict[str, list[float]]] = {}
+    associations: dict[str, AssociationCard] = {}
+    follows: dict[str, str] = {}
     warnings: list[str] = []
 
 
@@ -92,6 +104,16 @@ class ProtocolResult(Card):
     split: str
     folds: dict[str, dict[str, int]]
     endpoints: dict[str, EndpointResult]
+
+
+class QualityCard(Card):
+    """How many of the cases used have a quality code with a severity, and their share; `meaning`: when it is given."""
+
+    code: str
+    severity: str
+    cases: int
+    share: float
+    meaning: str
 
 
 class FlowCard(Card):
@@ -114,18 +136,26 @@ class GapCard(Card):
 
 
 class Results(Card):
-    """All of it."""
+    """All of it.
+
+    `quality` is null where nothing is known of it: a feature table without a notes file. `left_out_by_quality`: code ->
+    how many cases were left out as `--exclude-quality` asked; a case with several such codes counts for the first.
+    """
 
     schema_: Annotated[Literal["deepradscore-study/1"], Field(alias="schema")] = SCHEMA
     label: str | None = None
     patients: int
     cases: int
     left_out: dict[str, str]
+    left_out_by_quality: dict[str, int] = {}
+    quality: tuple[QualityCard, ...] | None = None
     flow: dict[str, FlowCard]
     models_not_run: dict[str, str]
     backbones: list[dict[str, str | int | float | None]] = []
     protocols: dict[str, ProtocolResult]
     optimism: dict[str, dict[str, GapCard]] = {}
+    duplicates: list[str] = []
+    column_notes: list[str] = []
     settings: dict
     versions: dict[str, str]
     hashes: dict[str, str]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -11,7 +13,14 @@ import pandas as pd
 
 from DeepRadScoreLib.imaging.origin import synthetic_label
 from DeepRadScoreLib.models import MODELS, Protocol
-from DeepRadScoreLib.study.results.document import EndpointResult, FlowCard, GapCard, ProtocolResult, Results
+from DeepRadScoreLib.study.results.document import (
+    EndpointResult,
+    FlowCard,
+    GapCard,
+    ProtocolResult,
+    QualityCard,
+    Results,
+)
 
 PREDICTION_COLUMNS: tuple[str, ...] = (
     *("protocol", "fold", "endpoint", "model", "patient_id", "case_id"),
@@ -104,6 +113,17 @@ class FoldOutcome:
     cams: tuple[CamExample, ...] = ()
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
 
+    def predictions_of(self, endpoint: str, model: str) -> pd.DataFrame:
+        """The rows of `predictions` of one endpoint and model; none where it was not fitted."""
+        return self._predictions_by_model.get((endpoint, model), self.predictions[:0])
+
+    @cached_property
+    def _predictions_by_model(self) -> dict[tuple[str, str], pd.DataFrame]:
+        if not len(self.predictions):
+            return {}
+        groups = self.predictions.groupby(["endpoint", "model"], sort=False)
+        return {(str(endpoint), str(model)): rows for (endpoint, model), rows in groups}
+
 
 @dataclass(frozen=True)
 class Study:
@@ -121,10 +141,14 @@ class Study:
     settings: what was asked for, plain values.
     versions: package -> version.
     hashes: name of an input file -> SHA-256.
-    synthetic: the cohort is the phantom one.
+    synthetic: at least one of the cases that were used is synthetic.
     backbones: the comparison of backbones on one endpoint, or None.
     columns_left_out: column of the feature table -> why it could not be used.
     rows_of_others: how many rows of the feature table belong to no case of the cohort.
+    quality: how many of the cases that were used have which quality code; None: nothing is known of it.
+    excluded: case left out for its quality -> the code; these are in `left_out` too.
+    duplicates: sentences on patients with the same image or features, who are counted as two.
+    column_notes: a sentence on each column of the cohort table that holds more than numbers but was read as such.
     """
 
     folds: dict[Protocol, tuple[FoldOutcome, ...]]
@@ -143,11 +167,20 @@ class Study:
     failed: tuple[str, ...] = ()
     columns_left_out: dict[str, str] = field(default_factory=dict)
     rows_of_others: int = 0
+    quality: tuple[QualityCard, ...] | None = None
+    excluded: dict[str, str] = field(default_factory=dict)
+    duplicates: tuple[str, ...] = ()
+    column_notes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str | None:
         """The text printed beside every number of a synthetic study, else None."""
         return synthetic_label(self.synthetic)
+
+    @property
+    def left_out_by_quality(self) -> dict[str, int]:
+        """Code -> how many cases were left out for it; a case with several counts for the first that was named."""
+        return dict(Counter(self.excluded.values()))
 
     @property
     def optimism(self) -> dict[str, dict[str, GapCard]]:

@@ -6,11 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from DeepRadScoreLib.fusion.explain import contribution_shares
-from DeepRadScoreLib.models import ALL_MODELS, MODELS, Baseline, Model, Protocol, Split, better_than_chance
-from DeepRadScoreLib.statistics.auc import mean_auc, mean_auc_difference
+from DeepRadScoreLib.models import (
+    ALL_MODELS,
+    CONFOUNDER_NAMES,
+    CONFOUNDERS,
+    MODELS,
+    Baseline,
+    Model,
+    Protocol,
+    Split,
+    better_than_chance,
+)
+from DeepRadScoreLib.report.number_text import p_value
+from DeepRadScoreLib.statistics.auc import mean_auc, mean_auc_difference, roc_area
 from DeepRadScoreLib.statistics.metrics import (
     Estimate,
     bootstrap_auc,
@@ -22,6 +32,7 @@ from DeepRadScoreLib.statistics.metrics import (
     probability_metrics,
 )
 from DeepRadScoreLib.study.results.document import (
+    AssociationCard,
     Comparison,
     CorrelationCard,
     EndpointResult,
@@ -33,6 +44,7 @@ from DeepRadScoreLib.study.results.study import Explanation, Fit, FoldOutcome
 
 THRESHOLDS = tuple(float(value) for value in np.round(np.arange(0.01, 1.0, 0.01), 2))
 MIN_EVENTS_PER_VARIABLE = 10
+SIGNIFICANT = 0.05
 DELONG_HELD_OUT = "DeLong's paired test on the held-out part"
 DELONG_FOLDS = "mean of the folds' AUC differences; p from the folds' paired DeLong covariances, summed"
 
@@ -42,13 +54,18 @@ def summarise(
     flow: dict[str, FlowCard],
     models_not_run: dict[str, str],
     settings: dict,
+    associations: dict[str, dict[str, AssociationCard]] | None = None,
 ) -> dict[Protocol, ProtocolResult]:
-    """Every figure of every protocol's tables, from its outer folds."""
+    """Every figure of every protocol's tables, from its outer folds.
+
+    `associations`: endpoint -> confounder -> its test.
+    """
     seed, split = int(settings.get("seed", 0)), str(settings.get("split"))
     results = {}
     for protocol, outcomes in folds.items():
         evaluated = [key for key in flow if _is_evaluated(key, outcomes)]
-        endpoints = {key: _endpoint(key, outcomes, models_not_run, seed) for key in evaluated}
+        tests = associations or {}
+        endpoints = {key: _endpoint(key, outcomes, models_not_run, seed, tests.get(key, {})) for key in evaluated}
         results[protocol] = ProtocolResult(
             split=_describe_split(protocol, outcomes, split),
             folds={fold.name: {"test_patients": int(fold.predictions["patient_id"].nunique())} for fold in outcomes},
@@ -72,7 +89,13 @@ def _describe_split(protocol: Protocol, folds: tuple[FoldOutcome, ...], split: s
     return f"{len(folds)} outer folds, stratified, grouped by patient"
 
 
-def _endpoint(key: str, folds: tuple[FoldOutcome, ...], not_run: dict[str, str], seed: int) -> EndpointResult:
+def _endpoint(
+    key: str,
+    folds: tuple[FoldOutcome, ...],
+    not_run: dict[str, str],
+    seed: int,
+    associations: dict[str, AssociationCard],
+) -> EndpointResult:
     models: dict[str, ModelCard] = {}
     for model in ALL_MODELS:
         fitted = [any((fit.endpoint, fit.model) == (key, model) for fit in fold.fits) for fold in folds]
@@ -88,6 +111,7 @@ def _endpoint(key: str, folds: tuple[FoldOutcome, ...], not_run: dict[str, str],
     ratio = min(events_per_variable(_rarer(fit.labels), fit.columns) for fit in fits)
     explanations = [[each for each in fold.explanations if each.endpoint == key] for fold in folds]
     with_signal = [each for each, fit in zip(explanations, fits, strict=True) if not fit.no_signal]
+    follows = _follows(key, models, associations)
     return EndpointResult(
         models=models,
         delong=_comparisons(key, reference, models, folds),
@@ -97,13 +121,10 @@ def _endpoint(key: str, folds: tuple[FoldOutcome, ...], not_run: dict[str, str],
         correlation=_correlation([each for of_fold in explanations for each in of_fold]),
         contributions=_contributions([each for of_fold in with_signal for each in of_fold]),
         selected=_selected(key, folds),
-        warnings=_warnings(models, reference, ratio),
+        associations=associations,
+        follows=follows,
+        warnings=[*_warnings(models, reference, ratio), *follows.values()],
     )
-
-
-def _rows(fold: FoldOutcome, key: str, model: str) -> pd.DataFrame:
-    table = fold.predictions
-    return table[(table["endpoint"] == key) & (table["model"] == model)] if len(table) else table
 
 
 def _fit_of(fold: FoldOutcome, key: str, model: str) -> Fit:
@@ -115,7 +136,7 @@ def _rarer(labels: np.ndarray) -> int:
 
 
 def _model(key: str, model: str, folds: tuple[FoldOutcome, ...], seed: int) -> ModelCard:
-    tables = [_rows(fold, key, model) for fold in folds]
+    tables = [fold.predictions_of(key, model) for fold in folds]
     fits = {fold.name: _fit_of(fold, key, model) for fold in folds}
     pooled = pd.concat(tables)
     y, probability = pooled["label"].to_numpy(), pooled["probability"].to_numpy()
@@ -137,9 +158,8 @@ def _model(key: str, model: str, folds: tuple[FoldOutcome, ...], seed: int) -> M
 
 
 def _auc(table: pd.DataFrame) -> float | None:
-    if table["label"].nunique() < 2:
-        return None
-    return float(roc_auc_score(table["label"], table["score"]))
+    labels = table["label"].to_numpy()
+    return roc_area(labels, table["score"].to_numpy()) if len(np.unique(labels)) > 1 else None
 
 
 def _auc_fields(tables: Sequence[pd.DataFrame], seed: int) -> dict:
@@ -194,8 +214,9 @@ def _comparisons(
             continue
         pairs = []
         for fold in folds:
-            a, b = (_rows(fold, key, name).set_index("patient_id") for name in (against, model))
-            pairs.append((a["label"].to_numpy(), a["score"].to_numpy(), b.loc[a.index, "score"].to_numpy()))
+            a, b = (fold.predictions_of(key, name) for name in (against, model))
+            order = pd.Index(b["patient_id"]).get_indexer(pd.Index(a["patient_id"]))
+            pairs.append((a["label"].to_numpy(), a["score"].to_numpy(), b["score"].to_numpy()[order]))
         difference, p = mean_auc_difference(pairs)
         found[model] = Comparison(
             difference=difference, p=None if np.isnan(p) else p, reference=None if against == reference else against
@@ -254,6 +275,29 @@ def _selected(key: str, folds: tuple[FoldOutcome, ...]) -> dict[str, dict[str, l
         region: dict(sorted(features.items(), key=lambda item: (-len(item[1]), item[0])))
         for region, features in found.items()
     }
+
+
+def _follows(key: str, models: dict[str, ModelCard], associations: dict[str, AssociationCard]) -> dict[str, str]:
+    """Confounder -> a sentence, if its AUC's interval lies above 0.5 or, where it was not run, its test is significant.
+
+    Highest AUC first.
+    """
+    found = {}
+    for name in sorted(CONFOUNDERS, key=lambda name: -(models[name].auc or 0.0)):
+        card, test = models[name], associations.get(name)
+        p = None if test is None or test.p_holm is None else test.p_holm
+        grounds = [] if p is None else [f"association: p {p_value(p)} after Holm"]
+        words = CONFOUNDER_NAMES[name]
+        if card.auc is not None and card.auc_ci is not None and better_than_chance(card.auc_ci):
+            low, high = card.auc_ci
+            alone = f": {words} alone reaches an AUC of {card.auc:.2f}"
+            grounds.insert(0, f"95 % interval {low:.2f} to {high:.2f}")
+        elif card.auc is None and p is not None and p < SIGNIFICANT:
+            alone = ""
+        else:
+            continue
+        found[name] = f"{key} follows the {words}{alone} ({'; '.join(grounds)}); a model may have learned the {words}"
+    return {str(name): text for name, text in found.items()}
 
 
 def _warnings(models: dict[str, ModelCard], reference: str, ratio: float) -> list[str]:

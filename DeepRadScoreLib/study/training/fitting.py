@@ -55,7 +55,9 @@ class EndpointStage:
     ----------
     rows, labels: the training cases (positions) that have a label, and their labels.
     columns: model -> (n, d) of these cases; only the models whose sources are there.
-    regions: the RadScores fitted on all training cases, None without radiomics; `fold_regions` those of the folds.
+    regions: in `strict` the mean of the folds' RadScores, in `paper` those fitted on all training cases; None without
+        radiomics.
+    fold_regions: the RadScores of the folds; empty in `paper`.
     deep, deep_ct: how Deep-RadScore and Deep-CT read the networks' outputs, None without images.
     """
 
@@ -67,6 +69,17 @@ class EndpointStage:
     fold_regions: tuple[RegionScores, ...]
     deep: DeepColumns | None
     deep_ct: DeepColumns | None
+
+    def members(
+        self, features: pd.DataFrame, joint: Sequence[NetworkOutputs], image_only: Sequence[NetworkOutputs]
+    ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+        """Columns (members, n, d) of Deep-RadScore's and Deep-CT's networks and of the RadScores, None without them."""
+        every = self.fold_regions or (() if self.regions is None else (self.regions,))
+        return (
+            None if self.deep is None else self.deep.members(joint, self.key),
+            None if self.deep_ct is None else self.deep_ct.members(image_only, self.key),
+            np.stack([regions.columns(features) for regions in every]) if every else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -96,15 +109,13 @@ class FittedModels:
     def columns(
         self, cases: StudyData, outputs: tuple[list[NetworkOutputs], list[NetworkOutputs]]
     ) -> dict[str, dict[str, np.ndarray]]:
-        """Endpoint -> model -> the classifier's columns (n, d) of cases not trained on."""
+        """Endpoint -> model -> the classifier's columns (members, n, d) of cases not trained on.
+
+        Their score is the mean over the members: the folds of `strict`, one of `paper`.
+        """
         joint, image_only = outputs
         return {
-            stage.key: _columns_of_models(
-                None if stage.deep is None else stage.deep.columns(joint, stage.key),
-                None if stage.deep_ct is None else stage.deep_ct.columns(image_only, stage.key),
-                None if stage.regions is None else stage.regions.columns(cases.features),
-            )
-            for stage in self.stages
+            stage.key: _columns_of_models(*stage.members(cases.features, joint, image_only)) for stage in self.stages
         }
 
 
@@ -191,7 +202,7 @@ def strict_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPla
     """All but the classifiers, with out-of-fold columns to train these on. Raises RefusedEndpoints."""
     keys, patients = tuple(rules), training.patients.to_numpy()
     folds = stratified_folds(training.labels.to_numpy(), patients, plan.folds, plan.seed)
-    regions = _fit_regions(training, rules, [*(train for train, _ in folds), None], plan, run)
+    regions = _fit_regions(training, rules, [train for train, _ in folds], plan, run)
     networks = None
     if training.patches is not None:
         labels = training.labels[list(keys)].to_numpy()
@@ -204,8 +215,9 @@ def strict_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPla
             for fold, (_, left_out) in enumerate(folds):
                 radscores[left_out] = regions[key, fold].columns(training.features.iloc[left_out])
         fold_regions = tuple(regions[key, fold] for fold in range(len(folds))) if regions else ()
-        of_all = regions.get((key, len(folds)))
-        stages.append(_stage(training, key, radscores, of_all, fold_regions, networks, networks))
+        labelled = training.features[training.labels[key].notna().to_numpy()]
+        mean = RegionScores.mean_of(fold_regions, labelled) if fold_regions else None
+        stages.append(_stage(training, key, radscores, mean, fold_regions, networks, networks))
     return FittedModels(tuple(stages), networks, networks)
 
 
@@ -256,14 +268,15 @@ def _stage(
 def _columns_of_models(
     joint: np.ndarray | None, image_only: np.ndarray | None, radscores: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """Model -> its columns (n, d), for the models whose sources are there."""
+    """Model -> its columns (..., n, d), for the models whose sources are there; one network serves every fold."""
     columns: dict[str, np.ndarray] = {}
     if radscores is not None:
         columns[Model.RADIOMICS] = radscores
     if image_only is not None:
         columns[Model.DEEP] = image_only
     if joint is not None and radscores is not None:
-        columns[Model.FUSED] = np.hstack([joint, radscores])
+        shape = (*radscores.shape[:-1], joint.shape[-1])
+        columns[Model.FUSED] = np.concatenate([np.broadcast_to(joint, shape), radscores], axis=-1)
     return columns
 
 

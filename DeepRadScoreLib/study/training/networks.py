@@ -36,6 +36,8 @@ class Networks:
     columns: endpoint -> how its columns are read off the networks' outputs.
     training_columns: endpoint -> (n, d) columns of the training cases, out of fold where there are folds.
     weights: where the networks started from, for reports.
+    training_pooled: for each network its pooled features (n, p) of all training cases; empty where each case was
+        trained on and there is no fold.
     """
 
     members: tuple[dict[str, DeepCT], ...]
@@ -43,6 +45,7 @@ class Networks:
     training_columns: dict[str, np.ndarray]
     weights: str
     device: str
+    training_pooled: tuple[np.ndarray, ...] = ()
 
     def outputs(self, patches: np.ndarray) -> list[NetworkOutputs]:
         """Outputs of every fold's networks for patches (n, 160, 160) in HU."""
@@ -77,6 +80,7 @@ def fit_fold_networks(
     members: list[dict[str, DeepCT]] = []
     scales: dict[str, list[Scale]] = {key: [] for key in keys}
     out_of_fold = {key: np.full((len(patches), 1), np.nan) for key in keys}
+    pooled: list[np.ndarray] = []
     weights = ""
     for number, (train, left_out) in enumerate(folds):
         member, weights = _train_member(
@@ -97,8 +101,9 @@ def fit_fold_networks(
             scales[key].append(scale)
             out_of_fold[key][left_out, 0] = scale(outputs.logit[key][left_out])
         members.append(member)
+        pooled.append(outputs.pooled)
     columns = {key: DeepColumns("logit", tuple(scales[key])) for key in keys}
-    return Networks(tuple(members), columns, out_of_fold, weights, plan.device)
+    return Networks(tuple(members), columns, out_of_fold, weights, plan.device, tuple(pooled))
 
 
 def fit_joint_network(
@@ -140,7 +145,7 @@ def fit_frozen_network(
             axes=pca.components_,
             readout=_readout(scores[known], labels[known, number], pca.components_),
         )
-    return Networks((member,), columns, dict.fromkeys(keys, scores), weights, plan.device)
+    return Networks((member,), columns, dict.fromkeys(keys, scores), weights, plan.device, (pooled,))
 
 
 def _readout(scores: np.ndarray, labels: np.ndarray, axes: np.ndarray) -> np.ndarray:

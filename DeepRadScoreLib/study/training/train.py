@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
-from DeepRadScoreLib.bundle import Bundle, EndpointModel
+from DeepRadScoreLib.bundle import Bundle
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError
-from DeepRadScoreLib.extras import TRAINING, require
+from DeepRadScoreLib.extras import LEARNING, require
+from DeepRadScoreLib.fusion.endpoint_model import EndpointModel
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.imaging.origin import synthetic_label
-from DeepRadScoreLib.manifest import SCHEMA, EndpointCard, Manifest, ValidationCard
-from DeepRadScoreLib.models import Flag, Model
+from DeepRadScoreLib.manifest import SCHEMA, CalibrationCard, EndpointCard, Manifest, ValidationCard
+from DeepRadScoreLib.models import Flag, Model, Protocol
 from DeepRadScoreLib.progress import Progress, Stage
-from DeepRadScoreLib.provenance import BUNDLE_PACKAGES, code_digest, versions
+from DeepRadScoreLib.provenance import BUNDLE_PACKAGES, ENGINE_PACKAGES, code_digest, versions
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.statistics.auc import auc_interval
+from DeepRadScoreLib.study.confounders import find_confounders
 from DeepRadScoreLib.study.data import StudyData, extract_planned
+from DeepRadScoreLib.study.duplicates import find_duplicates, refuse_duplicates
+from DeepRadScoreLib.study.patients import predict_by_patient
 from DeepRadScoreLib.study.plans import TrainingPlan
 from DeepRadScoreLib.study.splits import holdout
+from DeepRadScoreLib.study.training.confounding import followed_confounders
 from DeepRadScoreLib.study.training.fitting import (
     EndpointStage,
     FittedModels,
@@ -36,10 +41,12 @@ from DeepRadScoreLib.study.training.fitting import (
     fit_possible_models,
     join_reasons,
 )
+from DeepRadScoreLib.study.training.limits import training_limits
 from DeepRadScoreLib.study.training.networks import Networks
 
 MIN_TEST_POSITIVES = 5
 BACKGROUND_ROWS = 50
+HELD_OUT_COLUMNS = ("patient_id", "case_id", "endpoint", "model", "label", "score", "probability")
 
 
 @dataclass(frozen=True)
@@ -48,37 +55,53 @@ class TrainingResult:
 
     Attributes
     ----------
-    held_out: the held-out cases' scores: case_id, endpoint, model, label, score, probability.
+    held_out: the held-out patients' scores, `HELD_OUT_COLUMNS`; of several cases see `by_patient`.
     left_out: case_id -> why this case could not be used.
+    excluded: those left out for their quality: case_id -> code.
+    duplicates: sentences on patients with the same image or features, who are counted as two.
+    column_notes: a sentence on each source of labels that holds more than numbers but was read as such.
     """
 
     bundle: Bundle
     held_out: pd.DataFrame = field(repr=False)
     left_out: dict[str, str]
+    excluded: dict[str, str] = field(default_factory=dict)
+    duplicates: tuple[str, ...] = ()
+    column_notes: tuple[str, ...] = ()
 
 
 def train_from_table(
-    table: Path, out: Path | None, plan: TrainingPlan, run: Run, *, cd8a_cut: float | None = None
+    table: Path,
+    out: Path | None,
+    plan: TrainingPlan,
+    run: Run,
+    *,
+    cd8a_cut: float | None = None,
+    exclude_quality: Sequence[str] = (),
 ) -> TrainingResult:
-    """Train on a cohort table; the bundle is written if `out` is given. An interrupted run resumes.
+    """Train on a cohort table; the bundle is written if `out` is given. An interrupted run
+    resumes; equal runs wait for each other.
+
+    Cases with one of the quality codes `exclude_quality` are left out.
 
     Raises
     ------
     CohortError: the table cannot be used, or what `train_bundle` raises.
     InputError: settings that cannot work (see `TrainingPlan.check`).
     """
-    require("study", "training", *TRAINING)
+    require("study", "training", *LEARNING)
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
     plan.check()
-    computed = extract_planned(cohort, plan, "both", run)
+    computed = extract_planned(cohort, plan, "both", run).excluding(exclude_quality, table)
     run = run.within("runs").within(_work_key(cohort, computed, plan))
-    result = train_bundle(cohort, computed, plan, run)
-    if out is not None:
-        result.bundle.save(out)
-    shutil.rmtree(run.folder)
+    with run.alone():
+        result = train_bundle(cohort, computed, plan, run)
+        if out is not None:
+            result.bundle.save(out)
     return result
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, run: Run) -> TrainingResult:
     """Train on the cohort, judge on its test set, and return the bundle.
 
@@ -86,10 +109,13 @@ def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, r
 
     Raises
     ------
-    CohortError: no endpoint has enough patients or can be fitted, or the training or the test set is empty.
+    CohortError: no endpoint has enough patients or can be fitted, the training or the test set is empty, or two
+        patients with the same image or features are, or may be, in both.
     """
     data = StudyData.of(cohort, computed)
     test = _held_out(cohort, data, plan)
+    subsets = pd.Series(test) if _held_out_by(cohort) == "split column" else None
+    duplicates = refuse_duplicates(find_duplicates(data, computed.fingerprints), subsets, cohort.path)
     training, testing = data.subset(~test), data.subset(test)
     rules, cards = _rules(training)
     if not rules:
@@ -113,14 +139,21 @@ def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, r
     models = {
         stage.key: _endpoint_model(stage, fitted.fusions[stage.key][Model.FUSED], plan.seed) for stage in fitted.stages
     }
+    calibrations = _calibrations(fitted, training) if plan.protocol == Protocol.STRICT else {}
     run.report(Progress(Stage.HELD_OUT))
     held_out, judged = _judge(fitted, models, testing)
     run.report(Progress(Stage.HELD_OUT, done=1))
+    known = find_confounders(cohort, data.case_ids, computed.acquisitions, computed.measures)
+    followed = followed_confounders(training, known, models, plan, run)
     for key in models:
         fields = _described(rules[key], fitted.fusions[key]) | judged.get(key, {})
+        fields |= {"calibration": calibrations.get(key), "confounders": followed[key]}
         cards[key] = cards[key].model_copy(update=fields)
-    manifest = _manifest(cohort, computed, plan, networks, cards, training, testing)
-    return TrainingResult(Bundle(manifest, networks.members, models), held_out, computed.failed)
+    manifest = _manifest(cohort, computed, plan, networks, cards, training, testing, len(duplicates))
+    limits = training_limits(training, computed, fitted, models, plan)
+    bundle = Bundle(manifest, networks.members, models).with_limits(limits)
+    sentences = tuple(each.sentence for each in duplicates)
+    return TrainingResult(bundle, held_out, computed.left_out, computed.excluded, sentences, cohort.notes)
 
 
 def _held_out(cohort: Cohort, data: StudyData, plan: TrainingPlan) -> np.ndarray:
@@ -159,48 +192,45 @@ def _endpoint_model(stage: EndpointStage, fusion: FusionModel, seed: int) -> End
     )
 
 
+def _calibrations(fitted: FittedModels, training: StudyData) -> dict[str, CalibrationCard]:
+    """Endpoint -> calibration from its training cases' out-of-fold probabilities, where there is a signal."""
+    fusions = [(stage, fitted.fusions[stage.key][Model.FUSED]) for stage in fitted.stages]
+    return {
+        stage.key: CalibrationCard.of(fusion.oof_score_, stage.labels, training.patients.to_numpy()[stage.rows])
+        for stage, fusion in fusions
+        if not fusion.no_signal_
+    }
+
+
 def _judge(
     fitted: FittedModels, models: dict[str, EndpointModel], testing: StudyData
 ) -> tuple[pd.DataFrame, dict[str, dict]]:
-    """The held-out cases' scores, and endpoint -> what its card learns from them."""
+    """The held-out patients' scores, and endpoint -> what its card learns from them."""
     columns = fitted.columns(testing, fitted.outputs(testing.patches))
     tables = []
     judged = {}
     for stage in fitted.stages:
         known = testing.labels[stage.key].notna().to_numpy()
-        labelled = testing.subset(known)
         if not known.any():
             continue
-        labels = labelled.labels[stage.key].to_numpy().astype(int)
         validation = {}
         for name, fusion in fitted.fusions[stage.key].items():
-            values = columns[stage.key][name][known]
-            scores = fusion.decision_function(values)
-            validation[name] = _validation(labels, scores, labelled.labels_of_patients(stage.key))
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "case_id": labelled.case_ids,
-                        "endpoint": stage.key,
-                        "model": name,
-                        "label": labels,
-                        "score": scores,
-                        "probability": fusion.predict_proba(values)[:, 1],
-                    }
-                )
-            )
-        shift = _shift(models[stage.key].names, stage.columns[Model.FUSED], columns[stage.key][Model.FUSED][known])
+            table = predict_by_patient(fusion, columns[stage.key][name], testing, stage.key)
+            validation[name] = validation_card(table)
+            tables.append(table.assign(endpoint=stage.key, model=name)[list(HELD_OUT_COLUMNS)])
+        unseen = np.concatenate(columns[stage.key][Model.FUSED][:, known])
+        shift = _shift(models[stage.key].names, stage.columns[Model.FUSED], unseen)
         judged[stage.key] = {"validation": validation, "shift": shift}
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(), judged
 
 
-def _validation(labels: np.ndarray, scores: np.ndarray, of_patients: np.ndarray) -> ValidationCard:
-    """AUC of the cases; whether it may be given at all is counted in patients."""
+def validation_card(patients: pd.DataFrame) -> ValidationCard:
+    """AUC of held-out patients, one row of `label` and `score` each, or the flag that says why it is not given."""
+    labels, scores = patients["label"].to_numpy(), patients["score"].to_numpy()
     n, positives = len(labels), int(labels.sum())
-    rarer = min(int(of_patients.sum()), len(of_patients) - int(of_patients.sum()))
     if positives in (0, n):
         return ValidationCard(flag=Flag.VALIDATION_ONE_CLASS, n=n, positives=positives)
-    if rarer < MIN_TEST_POSITIVES:
+    if min(positives, n - positives) < MIN_TEST_POSITIVES:
         return ValidationCard(flag=Flag.VALIDATION_FEW_POSITIVES, n=n, positives=positives)
     estimate = auc_interval(labels, scores)
     return ValidationCard(auc=estimate.auc, auc_ci=(estimate.low, estimate.high), n=n, positives=positives)
@@ -231,43 +261,49 @@ def _manifest(
     cards: dict[str, EndpointCard],
     training: StudyData,
     testing: StudyData,
+    duplicates: int,
 ) -> Manifest:
-    case_ids = computed.features.index
-    sites = cohort.column("site").loc[case_ids]
+    case_ids, synthetic = computed.features.index, bool(computed.synthetic.any())
+    sites = cohort.table["patient_id"].loc[case_ids].groupby(cohort.column("site").loc[case_ids]).nunique()
     return Manifest(
         schema=SCHEMA,
         name="Deep-RadScore",
-        label=synthetic_label(computed.synthetic),
+        label=synthetic_label(synthetic),
         protocol=plan.protocol,
         network=plan.network.form,
         backbone=plan.network.backbone,
         weights=networks.weights,
         pixels=plan.network.pixels,
         preprocessing=plan.preprocessing,
+        engine=plan.engine,
         shell_mm=plan.shell_mm,
         seed=plan.seed,
-        synthetic=computed.synthetic,
+        synthetic=synthetic,
         settings=plan.plain(),
         trained_on={
             "cohort": cohort.path.name,
             "training_patients": len(set(training.patients)),
             "held_out_patients": len(set(testing.patients)),
             "held_out_by": _held_out_by(cohort),
+            "duplicates": duplicates,
             "lung_masks": int((cohort.column("lung_mask").loc[case_ids] != "").sum()),
             "cases": len(case_ids),
-            "left_out": computed.failed,
-            "sites": {str(site): int(count) for site, count in sites.value_counts().sort_index().items()},
+            "left_out": computed.left_out,
+            "left_out_by_quality": computed.left_out_by_quality,
+            "quality": computed.notes.cases_by_code(),
+            "sites": {str(site): int(count) for site, count in sites.items()},
             "pdl1_rules": cohort.pdl1_rules,
             "cd8a_cut": None if np.isnan(cohort.cd8a_cut) else cohort.cd8a_cut,
         },
         endpoints=cards,
-        versions=versions(BUNDLE_PACKAGES),
+        versions=versions((*BUNDLE_PACKAGES, *ENGINE_PACKAGES[plan.engine])),
     )
 
 
 def _work_key(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan) -> str:
     """Name of a run's folder of finished units, derived from the code, the plan and the data."""
     digest = hashlib.sha256((code_digest() + repr(plan.plain())).encode())
+    digest.update(repr(list(computed.features.index)).encode())
     digest.update(computed.features.to_numpy().tobytes())
     digest.update(computed.patches.tobytes())
     digest.update(cohort.labels.to_numpy().tobytes())

@@ -33,7 +33,16 @@ def test_analyze_without_a_model_gives_all_but_the_findings(tmp_path):
     done = command("analyze", "--ct", ct, "--mask", mask, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"profile.json", "report.html", "features.csv", "peritumoral.nrrd", "patch.png"}
+    features = {"features.csv", "features.notes.csv"}
+    assert names == {
+        "profile.json",
+        "report.html",
+        "peritumoral.nrrd",
+        "regions.seg.nrrd",
+        "patch.png",
+        "deepradscore.log.jsonl",
+        *features,
+    }
     profile = json.loads((tmp_path / "out" / "profile.json").read_text())
     assert list(profile["endpoints"]) == list(KEYS)
     assert all(finding["probability"] is None for finding in profile["endpoints"].values())
@@ -88,7 +97,14 @@ def test_extract_goes_on_after_a_bad_case_and_takes_up_what_it_has(tmp_path):
     out, cache = tmp_path / "features.csv", tmp_path / "cache"
     done = command("extract", table, "--out", out, "--jobs", 1, cache=cache)
     assert done.returncode == 1
-    assert "left out: broken" in done.stderr
+    assert done.stderr.count("the file does not exist") == done.stderr.count("left out: broken: ") == 1
+    assert done.stderr.endswith("left out: 1 case, named above\n")
+    notes = pd.read_csv(tmp_path / "features.notes.csv", index_col="case_id")
+    assert notes.index.tolist() == ["a", "bb", "ccc"]
+    counts = (notes.drop(columns=["synthetic", "engine"]).notna()).sum()
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("quality: "))
+    assert line.endswith(" of 3 cases")
+    assert dict(part.rsplit(" ", 1) for part in line[9:-11].split(", ")) == counts.astype(str).to_dict()
     features = pd.read_csv(out, float_precision="round_trip")
     assert features["case_id"].tolist() == ["a", "bb", "ccc"]
     assert list(features.columns[1:]) == list(FEATURE_COLUMNS)
@@ -119,6 +135,10 @@ def test_extract_goes_on_after_a_bad_case_and_takes_up_what_it_has(tmp_path):
         (["extract", "cohort.csv", "--out", "f.xlsx"], ['ending ".xlsx"', ".parquet or .csv"]),
         (["extract", "cohort.csv", "--out", "."], ["this is a folder"]),
         (["inspect", "none.zip"], ["none.zip", "does not exist"]),
+        (
+            ["analyze", "--ct", "ct.nrrd", "--out", "out", "--require-signature", "keys"],
+            ["--require-signature: there is no model to be signed; give a bundle as --model."],
+        ),
     ],
 )
 def test_cohort_commands_refuse_in_one_sentence(tmp_path, monkeypatch, arguments, words):
@@ -133,7 +153,18 @@ def test_cohort_commands_refuse_in_one_sentence(tmp_path, monkeypatch, arguments
 
 
 def test_every_command_has_help_with_an_example():
-    for name in ("demo", "analyze", "extract", "train", "evaluate", "inspect", "doctor", "cohort nsclc-radiogenomics"):
+    for name in (
+        "demo",
+        "analyze",
+        "extract",
+        "train",
+        "evaluate",
+        "inspect",
+        "doctor",
+        "limits",
+        "sign",
+        "cohort nsclc-radiogenomics",
+    ):
         done = command(*name.split(), "--help")
         assert done.returncode == 0
         assert f"deepradscore {name}" in " ".join(done.stdout.split())

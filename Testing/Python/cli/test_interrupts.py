@@ -129,8 +129,8 @@ time.sleep(600)
 def test_whatever_the_program_does_it_ends(what, number, tmp_path):
     lines = ["import atexit, hashlib, sys, threading, time"]
     lines += ["from DeepRadScoreLib.cli.interrupts import end_by_signals", "end_by_signals()"]
-    lines += ["print('ready', file=sys.stderr, flush=True)", LONG[what]]
-    code, said = stopped(["-c", "\n".join(lines)], tmp_path / "said.txt", tmp_path, "ready", number)
+    lines += ["sys.stderr.write('ready\\n')", LONG[what]]
+    code, said = stopped(["-c", "\n".join(lines)], tmp_path / "said.txt", tmp_path, "ready\n", number)
     assert (code, said.splitlines()) == (2, ["ready", SENTENCE])
 
 

@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from DeepRadScoreLib.cohort.feature_table import read_feature_table
+from DeepRadScoreLib.cohort.case_notes import CaseNotes
+from DeepRadScoreLib.cohort.feature_table import read_feature_table, write_feature_table
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
 from DeepRadScoreLib.cohort.table_files import read_table
-from DeepRadScoreLib.errors import CohortError, InputError
+from DeepRadScoreLib.errors import CohortError, InputError, OutputError
+from DeepRadScoreLib.imaging import QualityNote
+from DeepRadScoreLib.models import Engine
 from DeepRadScoreLib.radscore.names import FEATURE_NAMES
 
 NAN = float("nan")
@@ -61,6 +64,50 @@ def test_every_format_gives_the_same_numbers_in_the_cohorts_order(tmp_path, coho
     assert list(found.features.index) == ["c", "001", "b", "a"]
     assert (found.missing, found.extra, found.dropped) == ({}, 1, {})
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _notes(features: pd.DataFrame) -> CaseNotes:
+    thick = QualityNote.warning("thick_slices", "")
+    quality = [(thick,) if case_id in ("a", "other") else () for case_id in features.index]
+    return CaseNotes.of(features.index, features.index == "other", quality, Engine.PYRADIOMICS)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_comes_back_with_the_notes_on_the_cohorts_cases(tmp_path, cohort, ending):
+    features = _features()
+    write_feature_table(features, tmp_path / f"features.{ending}", _notes(features))
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cohort.csv") == sorted(
+        [f"features.{ending}", "features.notes.csv"]
+    )
+    found = read_feature_table(tmp_path / f"features.{ending}", cohort)
+    pd.testing.assert_frame_equal(found.features, features.loc[["c", "001", "b", "a"]], check_index_type=False)
+    assert found.notes is not None
+    assert found.notes.quality.to_dict() == {"thick_slices": {"c": "", "001": "", "b": "", "a": "warning"}}
+    assert not found.notes.synthetic.any()
+
+
+def test_a_table_without_notes_has_none_and_notes_of_another_are_refused(tmp_path, cohort):
+    features = _features()
+    path = tmp_path / "features.csv"
+    write_feature_table(features, path, _notes(features))
+    _write(features.rename(index={"a": "new"}), path)
+    assert 'another table than features.csv: it lacks the case "new"' in _refusal(path, cohort)
+    (tmp_path / "features.notes.csv").unlink()
+    assert read_feature_table(path, cohort).notes is None
+
+
+def test_neither_table_nor_notes_are_left_if_one_of_them_cannot_be_written(tmp_path, monkeypatch):
+    features, path = _features(), tmp_path / "new" / "features.csv"
+    write_feature_table(features, path, _notes(features))
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+
+    def full(*_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(CaseNotes, "to_csv", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_feature_table(features + 1, path, _notes(features))
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
 
 
 def test_an_index_in_parquet_and_a_byte_order_mark_are_understood(tmp_path, cohort):

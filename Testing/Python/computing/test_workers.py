@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,14 +22,14 @@ from DeepRadScoreLib.computing import cluster as cluster_module
 from DeepRadScoreLib.computing.cluster import Cluster, chosen_workers, cluster
 from DeepRadScoreLib.computing.extraction import extract_cohort
 from DeepRadScoreLib.computing.run import Run
-from DeepRadScoreLib.computing.workers import TRIES, Crashed, Processes
+from DeepRadScoreLib.computing.workers import TRIES, Crashed, InProcess, Processes
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, RegionError, WorkersError
 from DeepRadScoreLib.progress import Stage
 from DeepRadScoreLib.study.data import StudyInputs
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate_from_table
 from DeepRadScoreLib.study.plans import EvaluationPlan, TrainingPlan
-from support.crashing_units import abs_of, case_or_death, deadly, dies, tries, waits
+from support.crashing_units import abs_of, case_or_death, deadly, dies, threads_of_libraries, tries, waits
 from support.imaging_phantoms import image_of, tumour_case
 from support.small_evaluation import write_small_cohort
 
@@ -121,11 +122,22 @@ def alive(pid: int) -> bool:
     return True
 
 
+def test_libraries_start_one_thread_in_each_process():
+    assert [threads for _, threads in Processes(2).each(threads_of_libraries, [{}, {}])] == [{1}, {1}]
+
+
+def test_cores_are_shared_among_processes(monkeypatch):
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
+    assert InProcess().threads_each == 8
+    assert [Processes(jobs).threads_each for jobs in (1, 2, 3, 8, 12)] == [8, 4, 2, 1, 1]
+
+
 class Disturbed:
     """Workers whose units die for some cases, or one of whose processes is killed now and then."""
 
     def __init__(self, workers, poisoned=(), kill_after=()):
         self.workers, self.poisoned, self.kill_after = workers, poisoned, kill_after
+        self.threads_each = workers.threads_each
 
     def each(self, function, tasks):
         tasks = [{"poisoned": self.poisoned, **task} for task in tasks]
@@ -229,7 +241,7 @@ def test_a_study_gives_the_same_bytes_whoever_works_and_dies(workers, study, tmp
             killed.append(a_pid(workers))
             os.kill(killed[0], signal.SIGKILL)
 
-    found = evaluate_from_table(inputs, plan, Run(workers=workers, report=kill_once)).study
+    found = evaluate_from_table(inputs, plan, Run(workers=workers, report=kill_once))
     assert killed
     assert found.to_json() == results
 
@@ -242,7 +254,7 @@ def study(tmp_path_factory):
     plan = EvaluationPlan(("strict",), TrainingPlan(folds=2, repeats=1, search="quick"), "column", 2)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("DEEPRADSCORE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        found = evaluate_from_table(inputs, plan, Run()).study
+        found = evaluate_from_table(inputs, plan, Run())
     return inputs, plan, found.to_json()
 
 

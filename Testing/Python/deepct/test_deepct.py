@@ -396,6 +396,41 @@ def test_with_given_weights_the_first_blocks_and_batch_norm_stay_as_they_were(we
     assert not any("running" in key or "tracked" in key for key in changed)
 
 
+def test_the_losses_are_those_of_a_plain_loop_over_torchvisions_network(weight_folder):
+    torch.manual_seed(4)
+    net = with_estimated_batch_norm(full_model("densenet121"))
+    file = weight_folder / "weights.safetensors"
+    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, file)
+    spec = NetworkSpec("densenet121", ("EGFR", "KRAS"), pixels=64)
+    settings = dataclasses.replace(SETTINGS, epochs=3, batch=8, weights=file)
+    hu, labels = rings(24, 0)
+    labels[3, 0] = np.nan
+    found = train_network(hu, labels, hu[:4], labels[:4], spec=spec, settings=settings, seed=5, device="cpu")
+
+    heads = DeepCT(spec, build_trunk("densenet121")[0], 5).heads
+    net.classifier = torch.nn.Identity()
+    for key, parameter in net.named_parameters():
+        parameter.requires_grad_(key.startswith(tuple(TRAINED_WITH_FROZEN_BLOCKS["densenet121"])))
+    trunk = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    groups = [{"params": trunk, "lr": settings.lr_trunk}, {"params": heads.parameters(), "lr": settings.lr_head}]
+    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+    x, y = network_input(hu, 64), torch.from_numpy(labels.astype(np.float32))
+    weights, generator = class_weights(y), torch.Generator().manual_seed(5)
+    for epoch in found.history:
+        losses = []
+        for rows in torch.randperm(24, generator=generator).split(8):
+            pooled = net(augment(x[rows], generator))
+            logits = torch.stack([head(pooled)[1] for head in heads], dim=1)
+            loss = masked_cross_entropy(logits, y[rows], weights)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        assert epoch.train_loss == pytest.approx(np.mean(losses), abs=1e-4)
+    assert found.history[-1].train_loss < found.history[0].train_loss
+    assert all(parameter.is_contiguous() for parameter in found.network.parameters())
+
+
 def test_a_joint_head_learns_from_its_radscores():
     spec = dataclasses.replace(SPEC, n_radscores=2)
     labels = rings(40, 1)[1]

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from DeepRadScoreLib.deepct.backbones import BACKBONES as ALL_BACKBONES
 from DeepRadScoreLib.deepct.backbones import build_trunk
-from DeepRadScoreLib.deepct.gradcam import cells, grad_cams
-from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec, network_input
+from DeepRadScoreLib.deepct.gradcam import cells, coarse_maps, coarse_maps_by_autograd, grad_cams
+from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec, last_activation, network_input
+from DeepRadScoreLib.deepct.torchvision_import import import_torchvision
 
 KEYS = ("EGFR", "KRAS")
 BACKBONES = ("densenet121", "resnet50")
@@ -46,7 +48,6 @@ def unscaled_map(network: DeepCT, hu: np.ndarray, number: int) -> np.ndarray:
 
     DenseNet's forward takes the ReLU once more after the hook; what is added there lets its gradient through at 0.
     """
-    model = copy.deepcopy(network.trunk.net)
     kept = {}
 
     def keep(module, inputs, output):
@@ -55,9 +56,12 @@ def unscaled_map(network: DeepCT, hu: np.ndarray, number: int) -> np.ndarray:
         return kept["activation"]
 
     if network.spec.backbone == "densenet121":
+        model = import_torchvision().models.densenet121(weights=None).eval()
+        model.load_state_dict(network.trunk.net.state_dict(), strict=False)
         model.classifier = BothLayers(network.heads[number])
         model.features.register_forward_hook(lambda *given: keep(*given) + 1e-12)
     else:
+        model = copy.deepcopy(network.trunk.net)
         model.fc = BothLayers(network.heads[number])
         model.layer4.register_forward_hook(keep)
     model(network_input(hu[None], network.spec.pixels))[0, 1].backward()
@@ -95,6 +99,25 @@ def test_equal_to_an_implementation_by_hooks(backbone, n_radscores):
         assert maps[key].max() == pytest.approx(1.0)
     again = grad_cams([network], patch(), KEYS[1:])
     np.testing.assert_array_equal(again["KRAS"], maps["KRAS"])
+
+
+@pytest.mark.parametrize("backbone", ALL_BACKBONES)
+@pytest.mark.parametrize("by_readout", [False, True])
+def test_weights_known_without_a_backward_pass_are_autograds(backbone, by_readout):
+    """The second endpoint has the first one's weights with the other sign, so that one of the maps is not empty."""
+    network = network_of(1, backbone, n_radscores=2)
+    network.heads[1].load_state_dict(network.heads[0].state_dict())
+    network.heads[1].last.weight.data.neg_()
+    weights = np.random.default_rng(3).normal(size=network.heads[0].deep.in_features).astype(np.float32)
+    readouts = {"EGFR": weights, "KRAS": -weights} if by_readout else None
+    with torch.no_grad():
+        activation = last_activation(network, patch()[None])
+    found = coarse_maps(network, activation, KEYS, readouts)
+    expected = coarse_maps_by_autograd(network, activation, KEYS, readouts)
+    peak = max(float(values.max()) for values in expected.values())
+    assert peak > 0
+    for key in KEYS:
+        np.testing.assert_allclose(found[key], expected[key], rtol=0, atol=1e-5 * peak)
 
 
 def test_maps_of_fold_networks_are_averaged_before_scaling():

@@ -19,6 +19,7 @@ from pydicom.uid import ImplicitVRLittleEndian, MRImageStorage, RLELossless, Sec
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct
+from DeepRadScoreLib.imaging.dicom.pixels import read_pixels
 from DeepRadScoreLib.imaging.dicom.series import find_series
 from support import dicom_phantoms as made
 
@@ -103,6 +104,22 @@ def test_transfer_syntaxes(tmp_path: Path, syntax: str, signed: bool) -> None:
     ct = read_ct(tmp_path)
     np.testing.assert_array_equal(voxels(ct), HU)
     assert ct.notes == ()
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("implicit", [False, True])
+def test_bits_that_are_not_stored_do_not_count(tmp_path: Path, signed: bool, implicit: bool) -> None:
+    datasets = made.ct_series(HU, signed=signed, intercept=0 if signed else -1024, BitsStored=13, HighBit=12)
+    for ds in datasets:
+        plain = np.frombuffer(ds.PixelData, "<u2")
+        ds.PixelData = (plain ^ np.uint16(0b101 << 13)).tobytes()
+    for path in made.save(datasets, tmp_path):
+        if implicit:
+            made.compress(path, SYNTAXES["implicit"])
+        read = dcmread(path)
+        (one,) = (one for one in find_series(path)[read.SeriesInstanceUID].images)
+        np.testing.assert_array_equal(read_pixels(one)[0], read.pixel_array)
+    np.testing.assert_array_equal(voxels(read_ct(tmp_path)), HU)
 
 
 def test_signed_oblique_in_reverse_against_simpleitk(tmp_path: Path) -> None:
@@ -436,7 +453,7 @@ REFUSED = {
     "empty folder": (lambda folder: None, r"no DICOM CT in it.*\(files: none\)"),
     "only empty files": (lambda folder: (folder / "a.dcm").touch(), r"1 empty \(0 bytes\)"),
     "only text": (lambda folder: (folder / "a.dcm").write_text("x" * 300) and None, "1 not DICOM"),
-    "zip in folder": (zipped, "1 zip archives, to be unpacked first"),
+    "zip in folder": (zipped, "1 zip archive, to be unpacked first"),
     "MR": (with_values(0, 12, Modality="MR", SOPClassUID=MRImageStorage), r"\(0008,0060\) Modality \(files: 12 MR\)"),
     "one slice": (slices(3), "1 slice, too few"),
     "gap of one": (

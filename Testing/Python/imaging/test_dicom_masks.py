@@ -21,7 +21,8 @@ from DeepRadScoreLib.imaging.dicom.masks import mask_kind, mask_references
 from DeepRadScoreLib.imaging.dicom.polygons import assign_contours, even_odd, exclusive_or
 from DeepRadScoreLib.imaging.dicom.rtstruct import read_rtstruct
 from DeepRadScoreLib.imaging.dicom.seg import read_seg
-from DeepRadScoreLib.imaging.geometry import labels_on_grid, same_grid
+from DeepRadScoreLib.imaging.geometry import same_grid
+from DeepRadScoreLib.imaging.nearest import labels_on_grid
 from DeepRadScoreLib.imaging.segments import MaskContent, choose
 from support.dicom_mask_makers import (
     ORIGIN,

@@ -12,8 +12,9 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from DeepRadScoreLib.imaging import case_from_images, prepare, prepare_steps, read_case
-from DeepRadScoreLib.imaging.frame import canonical_lattice, ct_on_lattice, in_lps_order, mask_on_lattice
-from DeepRadScoreLib.imaging.geometry import direction_of, from_lps, half_up, to_lps
+from DeepRadScoreLib.imaging.frame import canonical_lattice, ct_on_lattice, mask_on_lattice
+from DeepRadScoreLib.imaging.geometry import direction_of, half_up
+from DeepRadScoreLib.imaging.lps import LpsImage
 from support.imaging_phantoms import image_of, rotation, tumour_case
 
 CASES = ("lung1", "lung2", "ibsi_ct_phantom", "pat_2", "LUNG1-001")
@@ -195,7 +196,7 @@ def test_the_repeat_mask_sees_the_same_voxels(oblique):
 
 def test_lattice_holds_whole_mm_points_from_margin_to_margin(oblique):
     _, mask = tumour_case((90, 90, 60), (0.7, 0.7, 1.3), 8.0, origin=(0.3, -20.6, 4.4))
-    lattice = canonical_lattice(to_lps(mask), shell_mm=3.0)
+    lattice = canonical_lattice(LpsImage.of(mask), shell_mm=3.0)
     z, y, x = np.nonzero(voxels(mask))
     for axis, index in enumerate((x, y, z)):
         centres = mask.GetOrigin()[axis] + mask.GetSpacing()[axis] * index
@@ -217,20 +218,21 @@ def test_ct_equals_scipys_spline_of_the_whole_volume():
     stored = tumour_case(
         (90, 90, 60), (0.83, 0.91, 1.1), 5.0, origin=(-31.2345, 12.3, -480), direction=rotation(23, 11)
     )
-    ct, mask = (to_lps(image) for image in stored)
+    ct, mask = (LpsImage.of(image) for image in stored)
     lattice = canonical_lattice(mask, 3.0)
     image = ct_on_lattice(ct, lattice)
-    corner = direction_of(ct).T @ np.array(ct.GetOrigin())
-    axes = [(np.arange(lattice.first[a], lattice.last[a] + 1) - corner[a]) / ct.GetSpacing()[a] for a in range(3)]
+    corner = ct.direction.T @ np.array(ct.origin)
+    axes = [(np.arange(lattice.first[a], lattice.last[a] + 1) - corner[a]) / ct.spacing[a] for a in range(3)]
     points = np.meshgrid(*axes[::-1], indexing="ij")
-    expected = map_coordinates(voxels(ct).astype(float), points, order=3, mode="mirror")
+    expected = map_coordinates(ct.voxels.astype(float), points, order=3, mode="mirror")
     np.testing.assert_array_equal(voxels(image), np.floor(np.round(expected, 4) + 0.5))
 
 
 def test_tumour_equals_the_nearest_voxel_of_a_tree(oblique):
-    mask = to_lps(oblique[1])
-    lattice = canonical_lattice(mask, 3.0)
-    result = mask_on_lattice(mask, lattice)
+    ordered = LpsImage.of(oblique[1])
+    lattice = canonical_lattice(ordered, 3.0)
+    result = mask_on_lattice(ordered, lattice)
+    mask = ordered.wrap(ordered.voxels)
     z, y, x = np.indices(voxels(mask).shape).reshape(3, -1)
 
     def world(image, index):
@@ -254,29 +256,39 @@ def test_halves_go_up_and_noise_does_not_decide():
         np.testing.assert_array_equal(voxels(prepared.image), values[z, y, x] + 1)
 
 
-def test_lps_order_and_back(oblique):
+def test_lps_order(oblique):
     for order in permutations(range(3)):
         stored = stored_otherwise(oblique[0], order, [True, False, True])
-        ordered = to_lps(stored)
-        direction = direction_of(ordered)
+        ordered = LpsImage.of(stored)
+        direction = ordered.direction
         assert (np.diag(direction) > np.abs(direction - np.diag(np.diag(direction))).max()).all()
-        np.testing.assert_array_equal(voxels(ordered), voxels(oblique[0]))
-        np.testing.assert_allclose(ordered.GetOrigin(), oblique[0].GetOrigin(), atol=2e-3)
-        back = from_lps(ordered, stored)
-        np.testing.assert_array_equal(voxels(back), voxels(stored))
-        assert back.GetOrigin() == stored.GetOrigin()
+        np.testing.assert_array_equal(ordered.voxels, voxels(oblique[0]))
+        np.testing.assert_allclose(ordered.origin, oblique[0].GetOrigin(), atol=2e-3)
+        assert ordered.size == oblique[0].GetSize()
+
+
+def test_lps_order_is_a_view(oblique):
+    other = np.zeros(voxels(oblique[0]).shape)
+    LpsImage.of(oblique[0], voxels=other).voxels[:] = 1
+    assert other.all()
+    assert np.shares_memory(LpsImage.of(oblique[0]).voxels, sitk.GetArrayViewFromImage(oblique[0]))
 
 
 def test_lps_order_agrees_with_itk(oblique):
     for order in permutations(range(3)):
         stored = stored_otherwise(oblique[0], order, [False, True, True])
-        np.testing.assert_array_equal(voxels(to_lps(stored)), voxels(sitk.DICOMOrient(stored, "LPS")))
+        expected = sitk.DICOMOrient(stored, "LPS")
+        ordered = LpsImage.of(stored)
+        np.testing.assert_array_equal(ordered.voxels, voxels(expected))
+        part = ordered.wrap(ordered.voxels[3:, 4:, 5:], (5, 4, 3))
+        position = expected.TransformIndexToPhysicalPoint((5, 4, 3))
+        np.testing.assert_allclose(part.GetOrigin(), position, atol=2e-3)
 
 
 def test_the_slices_are_the_planes_nearest_to_axial():
     for tilt in (30, 40, 44, 46, 60, 80):
         ct, _ = tumour_case((12, 12, 12), (1, 1, 1), 3.0, direction=rotation(37, tilt))
-        third = direction_of(to_lps(ct))[2]
+        third = LpsImage.of(ct).direction[2]
         assert third[2] == pytest.approx(np.abs(direction_of(ct)[2]).max(), abs=1e-5)
 
 
@@ -292,7 +304,6 @@ def test_steps_name_themselves_and_return_the_case(oblique):
     assert len(labels) == len(set(labels)) >= 4
     assert prepared.case_id == "phantom"
     assert fingerprint(prepared) == fingerprint(prepare(case))
-    assert in_lps_order(case).ct.GetSize() == case.ct.GetSize()
 
 
 def test_wide_values_are_cut_to_int16():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -98,14 +100,16 @@ def test_case_from_segments_is_that_of_the_file(ct, content, tmp_path, segment):
     for name in ("ct", "tumour", "other_tumours"):
         same(getattr(case, name), getattr(read, name))
     assert (case.case_id, case.notes, case.lung) == (read.case_id, read.notes, None)
+    assert [note.code for note in case.notes] == ["other_labels"]
 
 
 def test_masks_need_the_cts_grid_alone_and_only_the_part_around_the_tumour(ct, content):
     whole = case_from_segments(ct, content, case_id="one", segment="S1")
     grid = sitk.Image(ct.GetSize(), sitk.sitkUInt8)
     grid.CopyInformation(ct)
+    tumours = replace(content, segments=tuple(one for one in content.segments if one.counts_as_tumour))
     for extent in (grid, grid[2:, 3:60, 1:]):
-        masks = masks_from_segments(extent, content, case_id="one", segment="S1")
+        masks = masks_from_segments(extent, tumours, case_id="one", segment="S1")
         for one, other in zip(lattice_regions(masks, 3.0), lattice_regions(whole, 3.0), strict=True):
             same(one, other)
 

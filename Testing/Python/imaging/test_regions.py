@@ -18,7 +18,8 @@ from DeepRadScoreLib.imaging import (
     peritumoral_shell,
     prepare,
 )
-from DeepRadScoreLib.imaging.frame import in_lps_order
+from DeepRadScoreLib.imaging.lps import LpsCase
+from DeepRadScoreLib.models import OtherLabels
 from support.imaging_phantoms import ball, image_of, lung_ct, rotation, tumour_case
 
 SPACINGS = ((0.6, 0.6, 0.6), (0.75, 0.75, 1.25), (1.0, 1.0, 1.0), (0.8, 0.7, 2.5), (0.98, 0.98, 5.0))
@@ -133,8 +134,12 @@ def test_a_tumour_nested_in_another():
     centre = np.subtract((24.5, 24.5, 24.5), ring.image.GetOrigin())
     radii = np.linalg.norm(np.stack([x, y, z], 1) - centre, axis=1)
     assert radii.min() > 11, "the core is another tumour, not surroundings"
+    nested = prepare(case_from_images(ct, image_of(whole + core), label=2))
+    np.testing.assert_array_equal(
+        voxels(nested.peritumoral), voxels(prepare(case_from_images(ct, image_of(core))).peritumoral)
+    )
     with pytest.raises(RegionError, match="nothing is left of the peritumoral shell"):
-        prepare(case_from_images(ct, image_of(whole + core), label=2, case_id="nested"))
+        prepare(case_from_images(ct, image_of(whole + core), label=2, other_labels=OtherLabels.TUMOURS))
 
 
 def test_a_hole_in_the_tumour_is_peritumoral():
@@ -190,7 +195,7 @@ def test_regions_too_small_are_refused(preprocessing):
 
 
 def test_the_smallest_region_has_finite_features():
-    from radiomics import featureextractor
+    featureextractor = pytest.importorskip("radiomics.featureextractor")
 
     mask = np.zeros((30, 30, 30), np.uint8)
     mask[10:12, 10:12, 10:12] = 1
@@ -276,15 +281,16 @@ def test_patch_of_an_oblique_stack_lies_at_its_true_place():
     ct, mask = tumour_case((80, 70, 30), (0.9, 0.9, 1.5), 8, origin=(5, -60, 12), direction=rotation(10, 30))
     prepared = prepare(case_from_images(ct, mask))
     assert "off_axial" in {n.code for n in prepared.quality}
-    lps = in_lps_order(case_from_images(ct, mask))
+    case = case_from_images(ct, mask)
+    lps = LpsCase.of(case)
     for i, j in ((80, 80), (70, 95)):
         point = prepared.patch.image.TransformIndexToPhysicalPoint((i, j, 0))
         index = ct.TransformPhysicalPointToIndex(point)
         assert prepared.patch.hu[j, i] == ct[index]
     assert prepared.slice_ct.GetSize() == (80, 70, 1)
     k = prepared.patch.centre_ijk[2]
-    np.testing.assert_array_equal(voxels(prepared.slice_ct)[0], voxels(lps.ct)[k])
-    np.testing.assert_array_equal(voxels(prepared.slice_tumour)[0], voxels(lps.tumour)[k])
+    np.testing.assert_array_equal(voxels(prepared.slice_ct)[0], lps.ct.voxels[k])
+    np.testing.assert_array_equal(voxels(prepared.slice_tumour)[0], lps.tumour.voxels[k])
     mild = prepare(case_from_images(*tumour_case((80, 70, 30), direction=rotation(0, 19))))
     assert "off_axial" not in {n.code for n in mild.quality}
 

@@ -35,6 +35,7 @@ SETTINGS = {
     "weights": "imagenet",
     "preprocessing": "canonical",
     "shell_mm": 3.0,
+    "engine": "pyradiomics",
     "covariates": ["age", "sex"],
     "features": None,
 }
@@ -152,6 +153,12 @@ def test_answers_hold_the_figures_of_the_results(whole: Study) -> None:
     assert variables.startswith("Events per variable, per column of the classifier; 1702 features were screened.")
     assert "of Deep-RadScore's classifier" in row(tables, "CLEAR", "52")["answer"]
     assert "ALK: 130 of 150 patients labelled, 2 positive, not run" in row(tables, "TRIPOD+AI", "20a")["answer"]
+
+
+def test_the_software_of_the_extraction_is_that_of_the_engine(whole: Study) -> None:
+    own = replace(changed(whole, SETTINGS | {"engine": "own"}), versions={**VERSIONS, "numba": "0.68"})
+    answer = row(filled(own), "METRICS", "12")["answer"]
+    assert "definitions of pyradiomics" in answer and "numba 0.68" in answer and "bhklab" not in answer
 
 
 def test_with_a_feature_table_from_elsewhere_nothing_is_said_of_images_and_extraction(whole: Study) -> None:

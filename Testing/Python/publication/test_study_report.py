@@ -19,6 +19,7 @@ from PIL import Image
 
 from DeepRadScoreLib.errors import OutputError
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
+from DeepRadScoreLib.models import ALL_MODELS
 from DeepRadScoreLib.progress import Progress
 from DeepRadScoreLib.publication import sentences, writing
 from DeepRadScoreLib.publication.checklists import CHECKLISTS, filled
@@ -200,7 +201,7 @@ class TestPage:
             for row, result in zip(rows[1:], study.protocols[protocol].endpoints.values(), strict=True):
                 assert row[1] == "Deep-RadScore"
                 ordered = [result.delong[name] for name in sentences.order_of(result.models) if name in result.delong]
-                assert len(ordered) == 5
+                assert len(ordered) == len(ALL_MODELS) - 2
                 for cell, comparison in zip(row[2:], ordered, strict=True):
                     difference, p, p_holm = numbers(cell)
                     assert difference == pytest.approx(comparison.difference, abs=0.00501)
@@ -216,7 +217,7 @@ class TestPage:
             cards = [endpoint.models[name] for endpoint in result.endpoints.values() for name in endpoint.models]
             assert [row[0] for row in rows if len(row) == 1] == list(map(sentences.endpoint_name, result.endpoints))
             rows = [row for row in rows[1:] if len(row) > 1]
-            assert len(rows) == len(cards) == 14
+            assert len(rows) == len(cards) == 2 * len(ALL_MODELS)
             for row, card in zip(rows, cards, strict=True):
                 given = list(getattr(card, field).values())
                 for cell, estimate in zip(row[-len(given) :], given, strict=True):
@@ -327,6 +328,15 @@ class TestPage:
         assert "2 rows of the feature table belong to no case of the cohort and were passed over." in words
         assert "left out: 4 3: it has no value in some of 90 cases. 1: it has the same value in every case." in words
         assert "tumour_2 it has no value in 2 of 90 cases." in words
+
+    def test_quality_is_a_table_and_who_was_left_out_for_it_is_said(self, study, tables, page):
+        rows = read(page).table("Quality of the cases used: what was noted of how many")
+        assert rows[-1] == ["thick_slices", "warning", "50", "0.33", "over 3 mm"]
+        excluded = {"case-y": "off_axial", "case-z": "off_axial"}
+        words = read(to_study_html(replace(study, quality=(), excluded=excluded), {}, {})).words
+        assert "Left out by quality off_axial: 2 cases. No case that was used has a quality note." in words
+        words = read(to_study_html(replace(study, quality=None), {}, {})).words
+        assert "The feature table has no notes file: the quality of its cases, and whether one is synthetic" in words
 
     def test_table_1_says_of_how_many(self, page):
         assert read(page).table("Table 1. Characteristics of the patients used, n = 150")[1][2] == "150"

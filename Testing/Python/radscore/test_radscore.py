@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from DeepRadScoreLib.errors import CohortError, TooFewPositivesError
+from DeepRadScoreLib.radscore.lasso import lasso
 from DeepRadScoreLib.radscore.radscore import RadScore
 from DeepRadScoreLib.radscore.selection import FeatureSelector, icc31, modelling_rule
 
@@ -211,14 +213,14 @@ def test_the_cases_of_a_patient_share_a_fold() -> None:
     y = np.repeat(y[::2], 2)
     seen = []
 
-    class Spy(LogisticRegression):
-        def fit(self, Z, labels):
-            seen.append(Z)
-            return super().fit(Z, labels)
+    def spy(Z: np.ndarray, *others: Any) -> tuple[np.ndarray, np.ndarray]:
+        seen.append(Z)
+        return lasso(Z, *others)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("DeepRadScoreLib.radscore.selection.LogisticRegression", Spy)
+        patch.setattr("DeepRadScoreLib.radscore.selection.lasso", spy)
         RadScore().fit(np.repeat(X[::2], 2, axis=0), y, groups=patients)
+    assert len(seen) > 10
     for Z in seen:
         _, counts = np.unique(Z, axis=0, return_counts=True)
         assert (counts % 2 == 0).all()
@@ -258,3 +260,14 @@ def test_it_works_in_a_pipeline_and_names_its_column() -> None:
     pipeline = make_pipeline(RadScore().set_output(transform="pandas"), LogisticRegression())
     assert pipeline.fit(X, y).score(X, y) > 0.7
     assert pipeline[0].transform(X).columns.tolist() == ["radscore"]
+
+
+def test_contributions_by_name_are_the_same_bits_and_refuse_gaps():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(60, 30)), columns=[f"f{number}" for number in range(30)])
+    labels = (table["f3"] + table["f7"] + rng.normal(size=60) > 0).astype(int)
+    radscore = RadScore().fit(table, labels)
+    other = table.sample(frac=1, axis=1, random_state=1).assign(more=np.nan)
+    np.testing.assert_array_equal(radscore.named_contributions(other), radscore.contributions(table))
+    with pytest.raises(ValueError, match="NaN"):
+        radscore.named_contributions(table.assign(**{radscore.selected_names[0]: np.nan}))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -15,84 +13,42 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from pydicom import Dataset, dcmread
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from DeepRadScoreLib import analysis
-from DeepRadScoreLib.analysis import Finding, ModelCard, MolecularProfile, Validation
 from DeepRadScoreLib.cli import case_commands
 from DeepRadScoreLib.endpoints import BY_KEY, KEYS
 from DeepRadScoreLib.errors import InputError, OutputError
-from DeepRadScoreLib.imaging import Case, PreparedCase, prepare, read_case
+from DeepRadScoreLib.findings import Finding, MolecularProfile
+from DeepRadScoreLib.imaging import Case, PreparedCase, read_case
 from DeepRadScoreLib.imaging.dicom.ct import read_ct
 from DeepRadScoreLib.imaging.dicom.pairing import SourceSeries
 from DeepRadScoreLib.imaging.dicom.seg import read_seg
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.imaging.segments import choose
-from DeepRadScoreLib.models import Preprocessing
+from DeepRadScoreLib.models import Engine
 from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.report.dicom.writing import to_dicom, write_dicom
 from support import dicom_phantoms as made
 from support.dicom_mask_makers import seg_file
+from support.dicom_results import (
+    HU,
+    MAPS,
+    OBLIQUE,
+    STUDY,
+    TUMOUR,
+    TURNED,
+    complaints,
+    expanded,
+    opened,
+    profile_of,
+    study,
+    voxels,
+)
 from support.planted_identity import PLANTED, plant
 
-HU = made.chest()
-TUMOUR = np.zeros(HU.shape, np.uint8)
-TUMOUR[4:8, 16:24, 20:28] = 1
-TUMOUR[5, 18, 22] = 0
-STUDY = {
-    "PatientSex": "F",
-    "StudyTime": "120000",
-    "AcquisitionTime": "121530.5",
-    "StudyID": "1",
-    "Manufacturer": "Maker",
-    "PositionReferenceIndicator": "",
-    "BodyPartExamined": "CHEST",
-    "PatientPosition": "HFS",
-    "KVP": 120,
-}
-MAPS = ("LVI", "EGFR")
 NAMES = {"regions.dcm", "tumour.dcm", "profile.dcm", "gradcam_LVI.dcm", "gradcam_EGFR.dcm"}
-TURNED = ((0.0, 1.0, 0.0), (0.0, 0.0, -1.0))
-OBLIQUE = ((0.98006658, 0.0, -0.19866933), (0.03946950, 0.98006658, 0.19470917))
-
-
-def voxels(image: sitk.Image) -> np.ndarray:
-    return sitk.GetArrayFromImage(image)
-
-
-def profile_of(case: Case, *, preprocessing: Preprocessing = "canonical", synthetic: bool = False) -> MolecularProfile:
-    """A made-up profile of a real preparation: ROS1 without a finding, EGFR synthetic or not."""
-    findings = {
-        key: Finding(
-            key,
-            probability=0.25 + 0.05 * n,
-            threshold=0.4,
-            decision=BY_KEY[key].positive if n > 3 else BY_KEY[key].negative,
-            spread=(0.2, 0.9),
-            flags=("not_better_than_chance",) if key == "KRAS" else (),
-            radscore_tumour=-1.5,
-            radscore_peritumoral=0.125,
-            validation=Validation(0.75, (0.625, 0.875), 153, 49),
-        )
-        for n, key in enumerate(KEYS)
-    }
-    findings["ROS1"] = Finding("ROS1", flags=("not_modelled",))
-    card = ModelCard("trial", "ab" * 32, "strict", "shared", "densenet121", "none", preprocessing, synthetic, "cohort")
-    prepared = prepare(case, preprocessing=preprocessing)
-    heat = {key: np.random.default_rng(n).random((160, 160)).astype(np.float32) for n, key in enumerate(MAPS)}
-    return MolecularProfile("c", prepared, {}, prepared.quality, findings, card, False, heat, "The map has 5 cells.")
-
-
-def study(folder: Path, **options: object) -> Path:
-    """A CT (in `ct`) and a SEG of its tumour (in `seg.dcm`)."""
-    series = made.ct_series(HU, **{**STUDY, **options})
-    made.save(series, folder / "ct", seed=5)
-    seg_file(folder / "seg.dcm", series, TUMOUR)
-    return folder
-
-
-def opened(files: dict[str, bytes]) -> dict[str, Dataset]:
-    return {name: dcmread(BytesIO(data)) for name, data in files.items()}
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +134,7 @@ def test_the_regions_seen_by_highdicom(files, profile):
 def test_frames_on_the_ct_refer_to_their_slices(files, source):
     tumour = opened(files)["tumour.dcm"]
     at = {tuple(map(float, one.ImagePositionPatient)): one.SOPInstanceUID for one in source.headers}
-    assert len(tumour.PerFrameFunctionalGroupsSequence) == np.count_nonzero(TUMOUR.any(axis=(1, 2)))
+    assert len(frames_of(tumour, 1)) == np.count_nonzero(TUMOUR.any(axis=(1, 2)))
     for frame in tumour.PerFrameFunctionalGroupsSequence:
         place = tuple(map(float, frame.PlanePositionSequence[0].ImagePositionPatient))
         origin = frame.DerivationImageSequence[0].SourceImageSequence[0]
@@ -195,26 +151,59 @@ def test_shared_phantom(shared):
     root = shared / "data" / "ibsi" / "ct_phantom" / "dicom"
     case = read_case(root)
     objects = opened(to_dicom(profile_of(case), case))
-    assert int(objects["tumour.dcm"].pixel_array.sum()) == 125256
+    assert int(frames_of(objects["tumour.dcm"], 1).sum()) == 125256
     assert objects["regions.dcm"].ContentDate == "20160804"
 
 
 # -------------------------------------------------------------------------------------------- parametric map, SR
 
 
-def test_heat_maps(files, profile):
+@pytest.mark.parametrize("orientation", [made.AXIAL, TURNED, OBLIQUE], ids=["axial", "turned", "oblique"])
+def test_heat_maps_lie_on_the_slices_where_itk_finds_them(tmp_path, orientation):
+    case = read_case(study(tmp_path, orientation=orientation))
+    profile = profile_of(case)
+    objects = opened(to_dicom(profile, case))
     for key in MAPS:
-        ds = opened(files)[f"gradcam_{key}.dcm"]
-        np.testing.assert_array_equal(ds.pixel_array, profile.gradcam[key])
-        shared, (frame,) = ds.SharedFunctionalGroupsSequence[0], ds.PerFrameFunctionalGroupsSequence
-        image = profile.prepared.patch.image
-        np.testing.assert_allclose(frame.PlanePositionSequence[0].ImagePositionPatient, image.GetOrigin(), atol=1e-6)
-        np.testing.assert_allclose(shared.PixelMeasuresSequence[0].PixelSpacing, image.GetSpacing()[1::-1])
+        ds = objects[f"gradcam_{key}.dcm"]
+        expected = sitk.Resample(profile.heat_map(key), case.ct, sitk.Transform(), sitk.sitkNearestNeighbor)
+        np.testing.assert_array_equal(ds.pixel_array, voxels(expected))
+        assert voxels(expected).any()
+        for plane, frame in zip(case.source.headers, ds.PerFrameFunctionalGroupsSequence, strict=True):
+            place = frame.PlanePositionSequence[0].ImagePositionPatient
+            np.testing.assert_allclose(np.float64(place), np.float64(plane.ImagePositionPatient), atol=1e-6)
+            image = frame.DerivationImageSequence[0].SourceImageSequence[0]
+            assert image.ReferencedSOPInstanceUID == plane.SOPInstanceUID
+
+
+def test_heat_maps(files):
+    for ds in (opened(files)[f"gradcam_{key}.dcm"] for key in MAPS):
+        assert ds.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian
+        shared = ds.SharedFunctionalGroupsSequence[0]
+        measures = shared.PixelMeasuresSequence[0]
+        assert [*measures.PixelSpacing, measures.SpacingBetweenSlices] == [made.SPACING[n] for n in (1, 0, 2)]
         assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == [1, 0, 0, 0, 1, 0]
+        assert shared.FrameAnatomySequence[0].AnatomicRegionSequence[0].CodeMeaning == "Lung"
         mapping = shared.RealWorldValueMappingSequence[0]
         assert mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0].CodeValue == "130403"
-        stored = hd.pm.ParametricMap.from_dataset(ds)
-        np.testing.assert_array_equal(stored.get_stored_frame(1), profile.gradcam[key])
+        assert ds.pixel_array.shape == HU.shape
+
+
+@pytest.mark.parametrize("name", sorted(NAMES - {"profile.dcm"}))
+def test_what_the_iods_ask_for(files, name):
+    """The creator's name may be empty but not absent; slices have a distance (dcmqi reads no map without anatomy)."""
+    ds = opened(files)[name]
+    assert "ContentCreatorName" in ds and not ds.ContentCreatorName
+    measures = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert measures.SpacingBetweenSlices == (1 if name == "regions.dcm" else made.SPACING[2])
+
+
+def test_heat_maps_as_highdicom_places_them(files, profile):
+    for key in MAPS:
+        volume = hd.pm.ParametricMap.from_dataset(opened(files)[f"gradcam_{key}.dcm"]).get_volume()
+        heat = profile.heat_map(key)
+        points = volume.map_indices_to_reference(np.argwhere(volume.array))
+        exact = np.rint([heat.TransformPhysicalPointToContinuousIndex(point) for point in points.tolist()]).astype(int)
+        np.testing.assert_allclose(volume.array[volume.array != 0], profile.gradcam[key][exact[:, 1], exact[:, 0]])
 
 
 def items(container: Dataset) -> Iterator[Dataset]:
@@ -245,9 +234,11 @@ def test_report_holds_volumes_and_findings(files, profile):
         volume = group.get_measurements(hd.sr.CodedConcept("118565006", "SCT", "Volume"))[0]
         assert volume.value == pytest.approx(profile.prepared.volume_ml(region), abs=1e-9)
         assert volume.value == pytest.approx(np.count_nonzero(frames_of(regions, number)) / 1000, abs=1e-9)
-    findings = report.content.get_image_measurement_groups()
-    assert len(findings) == len(KEYS)
-    for key, group in zip(KEYS, findings, strict=True):
+    given = report.content.get_image_measurement_groups()[2:]
+    refused = report.content.get_planar_roi_measurement_groups()
+    assert [len(given), len(refused)] == [len(KEYS) - 1, 1]
+    for group in (*given, *refused):
+        key = group.tracking_identifier.split()[-1]
         told, finding = [shown(item) for item in items(group[0])], profile.findings[key]
         numbers, words = {n: v for n, v in told if isinstance(v, float)}, dict(told)
         concept = f"{BY_KEY[key].name}, predicted from CT"
@@ -269,13 +260,12 @@ def frames_of(seg: Dataset, number: int) -> np.ndarray:
     return seg.pixel_array[of]
 
 
-def test_a_synthetic_model_is_labelled_at_every_number(profile, case):
+def test_a_synthetic_model_is_labelled_in_every_group(profile, case):
     synthetic = replace(profile, model=replace(profile.model, synthetic=True))
     objects = opened(to_dicom(synthetic, case))
-    numbers = [item for item in items(objects["profile.dcm"]) if item.ValueType == "NUM"]
-    given = [finding for finding in profile.findings.values() if finding.probability is not None]
-    assert len(numbers) == 3 + 11 * len(given)
-    assert all(("Measurement Method", SYNTHETIC_LABEL) in map(shown, item.ContentSequence) for item in numbers)
+    groups = [item for item in items(objects["profile.dcm"]) if shown(item)[0] == "Measurement Group"]
+    assert len(groups) == 4 + len(KEYS)
+    assert all(("Measurement Method", SYNTHETIC_LABEL) in map(shown, group.ContentSequence) for group in groups)
     for ds in objects.values():
         assert ds.SeriesDescription.startswith(SYNTHETIC_LABEL)
     assert all(SYNTHETIC_LABEL in one.SegmentLabel for one in objects["regions.dcm"].SegmentSequence)
@@ -306,8 +296,8 @@ def test_all_file_with_the_study_and_refer_to_the_series(files, source):
         if "FrameOfReferenceUID" in ds:
             assert ds.FrameOfReferenceUID == first.FrameOfReferenceUID
             assert ds.ReferencedSeriesSequence[0].SeriesInstanceUID == first.SeriesInstanceUID
-    assert objects["regions.dcm"].SeriesInstanceUID == objects["tumour.dcm"].SeriesInstanceUID
-    assert len({ds.SeriesInstanceUID for ds in objects.values()} | {first.SeriesInstanceUID}) == 4
+    assert len({ds.SeriesInstanceUID for ds in objects.values()} | {first.SeriesInstanceUID}) == len(NAMES) + 1
+    assert len({ds.SeriesNumber for ds in objects.values()}) == len(NAMES)
     assert len({ds.SOPInstanceUID for ds in objects.values()}) == len(NAMES)
 
 
@@ -401,7 +391,7 @@ def test_enhanced_ct(tmp_path):
     assert len(case.source.headers) == 1
     profile = profile_of(case)
     hidden = to_dicom(profile, case, pseudonyms=Pseudonyms(b"k" * 32))
-    assert not any(b"MARKED" in data for data in hidden.values())
+    assert not any(b"MARKED" in expanded(data) for data in hidden.values())
     for path in write_dicom(to_dicom(profile, case), tmp_path / "o"):
         if path.name == "tumour.dcm":
             np.testing.assert_array_equal(voxels(read_case(tmp_path / "ct", path).tumour), TUMOUR)
@@ -435,10 +425,10 @@ def test_anonymous_objects_hold_nothing_of_the_source_identity(tmp_path):
     root, marked = planted_study(tmp_path)
     case = read_case(root)
     profile = profile_of(case)
-    named = to_dicom(profile, case)
+    named = {name: expanded(data) for name, data in to_dicom(profile, case).items()}
     assert all(b"MARKED" in data and b"19111213" in data and b"099Y" in data for data in named.values())
     hidden = to_dicom(profile, case, pseudonyms=Pseudonyms(b"k" * 32))
-    assert [(name, word) for name, data in hidden.items() for word in marked if word in data] == []
+    assert [(name, word) for name, data in hidden.items() for word in marked if word in expanded(data)] == []
     objects = opened(hidden)
     assert len({ds.PatientID for ds in objects.values()}) == len({ds.StudyInstanceUID for ds in objects.values()}) == 1
     for ds in objects.values():
@@ -475,7 +465,7 @@ def test_the_key_is_made_once_and_kept_private(tmp_path, monkeypatch):
 # ------------------------------------------------------------------------------------------------------- command
 
 
-def no_features(prepared: PreparedCase) -> Generator[str, None, dict[str, float]]:
+def no_features(prepared: PreparedCase, engine: Engine, *, threads: int) -> Generator[str, None, dict[str, float]]:
     """What takes most of the time of an analysis and is not looked at here."""
     yield "features"
     return dict.fromkeys(FEATURE_COLUMNS, 0.0)
@@ -548,13 +538,6 @@ def test_heat_maps_of_an_older_result_go(files, tmp_path):
 # ---------------------------------------------------------------------------------------------------- validator
 
 
-def complaints(path: Path) -> set[str]:
-    """The errors of dciodvfy: attribute and kind, without the number of the item."""
-    done = subprocess.run(["dciodvfy", "-new", str(path)], capture_output=True, text=True, check=False)
-    lines = (done.stdout + done.stderr).splitlines()
-    return {re.sub(r"\[\d+\]", "", line) for line in lines if line.startswith("Error")}
-
-
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian package dicom3tools) is not installed")
 @pytest.mark.parametrize(
     ("which", "hidden"),
@@ -569,6 +552,6 @@ def complaints(path: Path) -> set[str]:
 def test_no_error_that_the_source_does_not_give_itself(which, hidden, request, root, tmp_path):
     folder = root if which == "made up" else request.getfixturevalue("shared") / "data" / which
     case = read_case(folder)
-    known = complaints(case.source.files[0])
+    known = complaints(Path(shutil.copy(case.source.files[0], tmp_path)))
     for path in write_dicom(to_dicom(profile_of(case), case, pseudonyms=hidden), tmp_path / "o"):
         assert complaints(path) - known == set(), path.name

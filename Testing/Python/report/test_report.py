@@ -16,11 +16,12 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from DeepRadScoreLib.analysis import Finding, ModelCard, MolecularProfile, Validation
 from DeepRadScoreLib.endpoints import ENDPOINTS, KEYS
 from DeepRadScoreLib.errors import InputError, OutputError
+from DeepRadScoreLib.findings import Finding, LabelSet, ModelCard, MolecularProfile, Validation, Variants
 from DeepRadScoreLib.imaging import Case, DeepPatch, PreparedCase, QualityNote, deep_patch, peritumoral_shell
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, SYNTHETIC_LABEL
+from DeepRadScoreLib.likeness.carriers import Likeness, Reason
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, region_columns
 from DeepRadScoreLib.report import figures, writing
 from DeepRadScoreLib.report.html import to_report_html
@@ -32,8 +33,21 @@ from support.page_reader import PageReader
 
 SPACING = (0.8, 0.7, 2.5)
 ORIGIN = (-60.0, -40.0, -30.0)
-TOP_FIELDS = ["schema", "case_id", "preprocessing", "label", "model", "regions", "quality", "endpoints"]
-MODEL_FIELDS = {"name", "sha256", "protocol", "weights", "network", "backbone", "synthetic"}
+TOP_FIELDS = [
+    "schema",
+    "case_id",
+    "preprocessing",
+    "engine",
+    "label",
+    "model",
+    "regions",
+    "quality",
+    "likeness",
+    "prevalence",
+    "provenance",
+    "endpoints",
+]
+MODEL_FIELDS = {"name", "sha256", "protocol", "weights", "network", "backbone", "synthetic", "engine", "limits"}
 NOT_MODELLED = ("ALK", "ROS1")
 VOID = {"meta", "img", "br", "input", "wbr", "hr", "link"}
 
@@ -172,7 +186,7 @@ class TestProfileJson:
     def test_fields(self, profile, prepared):
         stored = json.loads(to_profile_json(profile))
         assert list(stored) == TOP_FIELDS
-        assert (stored["schema"], stored["label"]) == ("deepradscore.profile/1", None)
+        assert (stored["schema"], stored["label"]) == ("deepradscore.profile/2", None)
         assert set(stored["model"]) == MODEL_FIELDS
         assert list(stored["endpoints"]) == list(KEYS)
         egfr, given = stored["endpoints"]["EGFR"], profile.findings["EGFR"]
@@ -182,10 +196,51 @@ class TestProfileJson:
         assert (egfr["interval"], egfr["interval_method"]) == (None, None)
         assert (egfr["validation_auc"], egfr["validation_n"], egfr["validation_positives"]) == (0.8, 153, 49)
 
+    def test_likeness_interval_label_set_and_variants(self, profile):
+        likeness = Likeness(99.7, (Reason("tumour_volume_ml", 812.0, 0.4, 190.0),))
+        finding = replace(
+            profile.findings["EGFR"],
+            interval=(0.4, 0.9),
+            interval_method="jackknife",
+            label_set=LabelSet(("mutant",), 0.9),
+            variants=Variants(0.55, 0.7, 8),
+        )
+        findings = {**profile.findings, "EGFR": finding}
+        text = to_profile_json(replace(profile, findings=findings, likeness=likeness, prevalence={"EGFR": 0.15}))
+        stored = json.loads(text)
+        assert stored["likeness"] == {
+            "percentile": 99.7,
+            "reasons": [{"what": "tumour_volume_ml", "value": 812.0, "low": 0.4, "high": 190.0}],
+        }
+        assert stored["prevalence"] == {"EGFR": 0.15}
+        egfr = stored["endpoints"]["EGFR"]
+        assert (egfr["interval"], egfr["interval_method"]) == ([0.4, 0.9], "jackknife")
+        assert egfr["label_set"] == {"labels": ["mutant"], "level": 0.9}
+        assert egfr["variants"] == {"low": 0.55, "high": 0.7, "n": 8}
+        assert from_profile_json(text).model_dump_json(by_alias=True, indent=1) + "\n" == text
+
+    def test_a_profile_of_schema_1_is_read(self, profile):
+        stored = json.loads(to_profile_json(profile))
+        newer = {"likeness", "prevalence", "engine", "limits", "label_set", "variants"}
+        older = {name: value for name, value in stored.items() if name not in newer}
+        older["schema"] = "deepradscore.profile/1"
+        older["model"] = {name: value for name, value in stored["model"].items() if name not in newer}
+        older["endpoints"] = {
+            key: {name: value for name, value in entry.items() if name not in newer}
+            for key, entry in stored["endpoints"].items()
+        }
+        read = from_profile_json(json.dumps(older))
+        assert (read.schema_, read.likeness, read.model.limits) == ("deepradscore.profile/1", None, False)
+        assert (read.engine, read.model.engine) == ("pyradiomics", "pyradiomics")
+        assert read.endpoints["EGFR"].probability == profile.findings["EGFR"].probability
+
     def test_regions(self, profile, prepared):
         regions = json.loads(to_profile_json(profile))["regions"]
         voxels = int(sitk.GetArrayFromImage(prepared.tumour).sum())
-        assert regions["tumour"] == {"volume_ml": pytest.approx(voxels / 1000), "voxels": voxels}
+        on_lattice = {"lattice_volume_ml": pytest.approx(voxels / 1000), "voxels": voxels}
+        assert regions["tumour"] == {"volume_ml": pytest.approx(voxels / 1000), **on_lattice}
+        drawn = replace(profile, prepared=replace(prepared, mask_ml=5.6))
+        assert json.loads(to_profile_json(drawn))["regions"]["tumour"] == {"volume_ml": 5.6, **on_lattice}
         assert regions["tumour"]["volume_ml"] == pytest.approx(4 / 3 * np.pi * 0.9**3, rel=0.05)
         assert regions["peritumoral"]["thickness_mm"] == 3.0
         i, j, k = regions["patch"]["centre_ijk"]
@@ -222,7 +277,7 @@ class TestProfileJson:
         validator = jsonschema.Draft202012Validator(schema)
         for each in (profile, without_model):
             assert list(validator.iter_errors(json.loads(to_profile_json(each)))) == []
-        for spoil in ({"schema": "deepradscore.profile/2"}, {"endpoints": {}}, {"host": "x"}, {"case_id": None}):
+        for spoil in ({"schema": "deepradscore.profile/3"}, {"endpoints": {}}, {"host": "x"}, {"case_id": None}):
             assert not validator.is_valid({**json.loads(to_profile_json(profile)), **spoil})
 
     def test_schema_names_every_field(self, profile):
@@ -234,7 +289,7 @@ class TestProfileJson:
         ("spoil", "named"),
         [
             (lambda text: text[:50], "the file"),
-            (lambda text: text.replace("profile/1", "profile/2"), "schema"),
+            (lambda text: text.replace("profile/2", "profile/3"), "schema"),
             (lambda text: text.replace('"KRAS"', '"no endpoint"'), "endpoints"),
             (lambda text: text.replace('"case_id": "slab"', '"case_id": 3'), "case_id"),
         ],
@@ -351,7 +406,8 @@ class TestReport:
                 assert given.decision in text
         for phrase in (
             "not a confidence interval",
-            "no interval yet",
+            "No finding has an interval",
+            "The model does not know the limits of its training data",
             "153 patients, 49 positive",
             "Not a medical device",
             "No clinical model is shipped",
@@ -375,6 +431,13 @@ class TestReport:
         assert bare.count("No trained model was given.") == len(KEYS)
         read(bare)
 
+    def test_another_volume_on_the_lattice_is_beside_the_masks(self, without_model, page):
+        differs = QualityNote("volume_differs", "warning", "5.60 mL and another on the lattice.")
+        drawn = replace(without_model, prepared=replace(without_model.prepared, mask_ml=5.6), quality=(differs,))
+        text = re.sub(r"[ \n]+", " ", " ".join(read(to_report_html(drawn)).text))
+        assert "Tumour 5.60 mL 3,071 voxels of the 1 mm lattice, 3.07 mL" in text
+        assert "voxels of the 1 mm lattice, " not in page
+
     def test_chance_is_marked(self, profile, page):
         mark = '<span class="mark">not better than chance in validation</span>'
         assert page.count(mark) == 2
@@ -382,16 +445,48 @@ class TestReport:
         assert "KRAS" in row.group(1)
         assert mark in row.group(1)
 
-    def test_label_beside_every_number(self, synthetic_page):
-        tag = f'<span class="label">{SYNTHETIC_LABEL}</span>'
-        without_ci = re.sub(r' <span class="ci">.*?</span>', "", synthetic_page)
-        numbers = re.findall(r'<span class="number">([^<]*\d[^<]*)</span>(.{0,80})', without_ci, re.S)
-        assert len(numbers) > 100
-        for number, after in numbers:
-            assert after.lstrip().startswith(tag), number
+    def test_one_label_in_view_and_one_in_each_picture(self, synthetic_page, page):
         body = synthetic_page.split("</style>")[1]
-        assert body.index("banner") < body.index("<h1>")
-        assert body.count(SYNTHETIC_LABEL) >= len(numbers) + 2
+        assert body.count(SYNTHETIC_LABEL) == 1
+        assert body.index(f'<p class="banner" role="note"><strong>{SYNTHETIC_LABEL}</strong>') < body.index("<h1>")
+        style = synthetic_page.split("</style>")[0]
+        assert re.search(r"\.banner \{ position: sticky; top: 0;", style)
+        assert re.search(r"@media print.*\.banner \{[^}]*display: table-header-group", style, re.S)
+        assert '<p class="banner"' not in page
+
+    def test_trust_in_words(self, profile, page):
+        likeness = Likeness(97.4, (Reason("noise_hu", 41.2, 8.1, 22.0), Reason("tumour_hu_p05", -700.0, -80.0, 20.0)))
+        egfr = replace(
+            profile.findings["EGFR"],
+            interval=(0.42, 0.84),
+            interval_method="90 %, jackknife",
+            label_set=LabelSet(("mutant", "wild type"), 0.9),
+            variants=Variants(0.59, 0.68, 8),
+        )
+        lvi = replace(profile.findings["LVI"], label_set=LabelSet((), 0.9))
+        findings = {**profile.findings, "EGFR": egfr, "LVI": lvi}
+        trusted = replace(profile, findings=findings, likeness=likeness, prevalence={"EGFR": 0.15})
+        text = re.sub(r"[ \n]+", " ", " ".join(read(to_report_html(trusted)).text))
+        for phrase in (
+            "Further from the middle of the training patients than 97.4 % of them.",
+            "noise of the image (HU) 41.2 8.1 to 22",
+            "5 % quantile of HU, tumour \u2212700",
+            "42\u202f% – 84\u202f%",
+            "own probability (90 %, jackknife)",
+            "mutant or wild type",
+            "neither present nor absent",
+            "over 8 masks 59\u202f% – 68\u202f%",
+            "as given: EGFR mutation 15\u202f%",
+        ):
+            assert phrase in text, phrase
+        assert "Compatible with" in text
+        assert "No finding has an interval" not in text
+
+    def test_reasons_are_drawn_to_scale(self, profile):
+        likeness = Likeness(99.0, (Reason("noise_hu", 50.0, 10.0, 30.0), Reason("noise_lag1", -1.0, 0.0, 1.0)))
+        page = to_report_html(replace(profile, likeness=likeness))
+        drawn = re.findall(r'<b style="left:([\d.]+)%;width:([\d.]+)%"></b><i style="left:([\d.]+)%">', page)
+        assert drawn == [("4.00", "46.00", "96.00"), ("50.00", "46.00", "4.00")]
 
     def test_strongest_features_of_either_region(self, page, profile):
         shown = re.findall(r"<code>(.*?)</code></th>", page)
@@ -429,7 +524,10 @@ class TestReport:
         assert flag_sentence("never_seen") == "never_seen"
 
 
-FILES = ["features.csv", "gradcam_EGFR.nrrd", "gradcam_LVI.nrrd", "patch.png", "peritumoral.nrrd", "profile.json"]
+FILES = [
+    *("features.csv", "features.notes.csv", "gradcam_EGFR.nrrd", "gradcam_LVI.nrrd"),
+    *("patch.png", "peritumoral.nrrd", "profile.json", "regions.seg.nrrd"),
+]
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -468,6 +566,13 @@ class TestFiles:
         assert list(table.columns) == ["case_id", *FEATURE_COLUMNS]
         assert table["case_id"].tolist() == ['a,"b"']
         np.testing.assert_array_equal(table.iloc[0, 1:].to_numpy(float), list(features.values()))
+
+    def test_the_notes_beside_the_features_are_those_of_the_profile(self, profile, tmp_path):
+        write_profile(replace(profile, synthetic_case=True), tmp_path)
+        table = pd.read_csv(tmp_path / "features.notes.csv").iloc[0].to_dict()
+        assert [table.pop(name) for name in ("case_id", "synthetic", "engine")] == [profile.case_id, 1, "own"]
+        assert table == {note.code: note.severity for note in profile.quality}
+        assert table
 
     def test_heat_map_lies_where_the_patch_lies(self, profile, prepared, tmp_path):
         write_profile(profile, tmp_path)

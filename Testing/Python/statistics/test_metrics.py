@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from scipy.special import expit, logit
 from scipy.stats import norm
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, precision_score, recall_score
+from statsmodels.stats.proportion import proportion_confint
 
 from DeepRadScoreLib.statistics.auc import auc_interval
 from DeepRadScoreLib.statistics.metrics import (
@@ -225,3 +227,19 @@ def test_events_per_variable():
     assert events_per_variable(34, 12) == pytest.approx(2.8333, abs=1e-4)
     with pytest.raises(ValueError, match="at least one column"):
         events_per_variable(10, 0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("spread", [0.3, 2.0, 8.0])
+def test_metrics_are_those_of_statsmodels_and_scikit_learn_on_random_probabilities(seed, spread):
+    """At the largest spread the probabilities nearly separate the classes, and some are clipped."""
+    rng = np.random.default_rng([seed, int(spread)])
+    truth = spread * rng.normal(size=150)
+    y = (rng.random(150) < expit(truth)).astype(int)
+    p = expit(truth * rng.choice([0.3, 1.0, 3.0]) + rng.normal())
+    x = logit(np.clip(p, 1e-8, 1 - 1e-8))
+    binomial = sm.GLM(y, sm.add_constant(x), family=sm.families.Binomial()).fit(tol=1e-14, maxiter=200)
+    assert calibration(y, p).slope == pytest.approx(binomial.params[1], rel=1e-11)
+    assert probability_metrics(y, p)["auprc"].value == average_precision_score(y, p)
+    low, high = proportion_confint(int(np.sum((p >= 0.5) == y)), 150, method="wilson")
+    assert decision_metrics(y, p >= 0.5)["accuracy"].ci == pytest.approx((low, high), abs=1e-15)

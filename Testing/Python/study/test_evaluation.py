@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, roc_auc_score
 
+from DeepRadScoreLib.cohort.covariates import clinical_columns
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.progress import Progress, ignore
 from DeepRadScoreLib.study.data import StudyInputs, gather, read_study_cohort
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate_cases, evaluate_from_table
-from DeepRadScoreLib.study.evaluation.fold import clinical_columns
 from DeepRadScoreLib.study.plans import EvaluationPlan, TrainingPlan
 from DeepRadScoreLib.study.splits import outer_folds
 from support.small_evaluation import write_small_cohort
@@ -27,7 +27,7 @@ QUICK = TrainingPlan(folds=2, repeats=1, search="quick")
 
 
 def run(inputs: StudyInputs, plan: EvaluationPlan, report=ignore):
-    return evaluate_from_table(inputs, plan, Run(report=report)).study
+    return evaluate_from_table(inputs, plan, Run(report=report))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,8 @@ def test_the_signal_is_found_and_noise_is_not(both):
 
 
 def test_what_has_no_source_is_not_run_and_says_so(both):
-    assert set(both.models_not_run) == {"deep-ct", "deep-radscore", "shuffled-voxels"}
+    without_images = {"scanner", "slice-thickness", "date"}
+    assert set(both.models_not_run) == {"deep-ct", "deep-radscore", "shuffled-voxels", *without_images}
     assert both.protocols["strict"].endpoints["EGFR"].models["deep-ct"].auc is None
     assert "all 62 labelled patients are negative" in both.flow["ALK"].not_run
     assert "ALK" not in both.protocols["strict"].endpoints
@@ -142,6 +143,7 @@ def test_sites_are_left_out_in_turn(inputs, own_cache):
     site = pd.read_csv(inputs.table).groupby("patient_id")["site"].first()
     assert (site[predictions["patient_id"]].to_numpy() == predictions["fold"].to_numpy()).all()
     assert "north, south" in found.protocols["strict"].split
+    assert "left out in turn" in found.protocols["strict"].endpoints["EGFR"].models["site"].not_run
 
 
 def test_a_bad_label_stops_its_own_endpoint_alone(inputs, tmp_path, own_cache):

@@ -178,7 +178,7 @@ def test_the_public_cohorts_mutation_columns_are_found(tmp_path, shared):
     cohort = read_cohort(tmp_path / "cohort.csv", needs=("case_id",), endpoints=("KRAS", "EGFR"))
     assert cohort.labels.sum().tolist() == [38, 43]
     names = [name for name in cohort.table if name not in ("case_id", "KRAS", "EGFR")]
-    clinical = covariates(cohort, names)
+    clinical = covariates(cohort, names).table
     assert clinical["Age at Histological Diagnosis"].dtype == clinical["Weight (lbs)"].dtype == np.float64
     found = likely_leaks(None, clinical, cohort.labels)
     assert {key: [text.split('"')[1] for text in texts] for key, texts in found.items()} == {

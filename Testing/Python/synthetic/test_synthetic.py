@@ -20,7 +20,7 @@ from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, OutputError
 from DeepRadScoreLib.imaging import Case, deep_patch, prepare, read_case, read_image
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, SYNTHETIC_LABEL, is_synthetic
-from DeepRadScoreLib.radscore.engine import extract_features
+from DeepRadScoreLib.radscore.extraction import extract_features
 from DeepRadScoreLib.synthetic import cohort
 from DeepRadScoreLib.synthetic.anatomy import SITES
 from DeepRadScoreLib.synthetic.causes import (

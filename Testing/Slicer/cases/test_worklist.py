@@ -186,6 +186,17 @@ def test_files_side_by_side(tmp_path):
     assert remarks == ()
 
 
+def test_data_sets_of_others_are_lists_too(tmp_path):
+    """By the function that `deepradscore cohort folder` uses, whose test has each layout."""
+    touch(tmp_path, "imagesTr/c_1_0000.nii.gz", "labelsTr/c_1.nii.gz", "imagesTs/c_2_0000.nii.gz")
+    cases, remarks = listed(tmp_path)
+    assert cases == {
+        "c_1": ("imagesTr/c_1_0000.nii.gz", "labelsTr/c_1.nii.gz", None),
+        "c_2": ("imagesTs/c_2_0000.nii.gz", None, None),
+    }
+    assert remarks == ()
+
+
 def test_a_name_that_only_ends_like_a_mask_is_no_mask(tmp_path):
     touch(tmp_path, "unlabel.nrrd", "masked.nrrd", "clung.nrrd")
     assert set(listed(tmp_path)[0]) == {"unlabel", "masked", "clung"}

@@ -57,8 +57,8 @@ def plain(text: str) -> str:
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", text)).replace("\u202f", " ")).strip()
 
 
-def lines(text: str) -> list[str]:
-    return [plain(part) for part in re.split(r"<br>|<p>|<tr>|</table>", text)]
+def without_names(text: str) -> str:
+    return NO_NUMBERS.sub("", plain(text))
 
 
 def shown(panel) -> list[str]:
@@ -113,20 +113,77 @@ def test_numbers_are_those_of_the_report(panel, document):
     assert "Not better than chance" not in plain(panel.findings["LVI"].numbers.text)
 
 
-def test_synthetic_stands_at_every_line_with_a_number(panel, document):
+def test_synthetic_stands_once_at_the_head(panel, document):
+    """Not beside each number: the band in the status bar keeps it in view."""
     labelled = copy.deepcopy(document) | {"label": LABEL}
     panel.show(labelled, False)
     panel.findings["EGFR"].button.click()
-    seen = 0
-    for text in shown(panel):
-        for line in lines(text):
-            bare = NO_NUMBERS.sub("", line)
-            if NUMBER.search(bare):
-                assert LABEL in line.replace("\xa0", " "), line
-                seen += 1
-    assert seen > 20
+    assert [plain(text).count(LABEL) for text in shown(panel) if LABEL in plain(text)] == [1]
+    assert LABEL in plain(panel.head.text)
     panel.show(document, False)
-    assert LABEL not in " ".join(shown(panel)).replace("&nbsp;", " ")
+    assert LABEL not in " ".join(shown(panel))
+
+
+def test_ten_findings_in_ten_lines_and_details_on_demand(panel, document):
+    panel.show(document, False)
+    for key, entry in document["endpoints"].items():
+        finding, given = panel.findings[key], entry["probability"] is not None
+        assert (not finding.line.isHidden(), not finding.numbers.isHidden()) == (given, not given)
+    from DeepRadScoreLib.report.number_text import percent
+
+    lines = {key: plain(panel.findings[key].line.text) for key in ("LVI", "KRAS", "TP53")}
+    assert percent(document["endpoints"]["LVI"]["probability"]).replace("\u202f", " ") in lines["LVI"]
+    assert ["⚠" in text for text in lines.values()] == [False, True, True]
+    panel.findings["LVI"].button.click()
+    assert not panel.findings["LVI"].numbers.isHidden()
+    panel.findings["LVI"].button.click()
+    assert panel.findings["LVI"].numbers.isHidden()
+
+
+def test_the_band_is_in_the_status_bar_while_the_module_is_shown(slicer_app):
+    import slicer_harness as harness
+    from DeepRadScoreSlicer.panel.band import Band
+
+    band = Band()
+    band.say(LABEL)
+    band.enter()
+    assert band.text == ""  # no main window, no status bar
+    with harness.main_window() as window:
+        band.exit()
+        band.enter()
+        assert window.statusBar().deepRadScoreBand.text == band.text == LABEL
+        band.exit()
+        assert band.text == ""
+        band.enter()
+        band.say(None)
+        assert band.text == ""
+
+
+def test_likeness_interval_and_label_set_are_said_as_in_the_report(panel, document):
+    trusted = copy.deepcopy(document)
+    trusted["likeness"] = {"percentile": 97.4, "reasons": [{"what": "noise_hu", "value": 41.2, "low": 8.1, "high": 22}]}
+    trusted["prevalence"] = {"EGFR": 0.15}
+    trusted["endpoints"]["EGFR"] |= {
+        "interval": [0.42, 0.84],
+        "interval_method": "90 %, jackknife",
+        "label_set": {"labels": ["mutant", "wild type"], "level": 0.9},
+        "variants": {"low": 0.59, "high": 0.68, "n": 8},
+    }
+    panel.show(trusted, False)
+    head, egfr = plain(panel.head.text), plain(panel.findings["EGFR"].numbers.text)
+    for phrase in (
+        "than 97.4 % of them",
+        "noise of the image (HU): 41.2 (training 8.1 to 22)",
+        "(90 %, jackknife)",
+        "15 %",
+    ):
+        assert phrase in head
+    for phrase in ("Interval 42 % – 84 %", "Compatible with: mutant or wild type", "Over 8 masks 59 % – 68 %"):
+        assert phrase in egfr
+    panel.show(document, False)
+    head = plain(panel.head.text)
+    assert "does not know the limits of its training data" in head
+    assert "No finding has an interval" in head
 
 
 def test_out_of_date_is_said_everywhere(panel, document):
@@ -153,6 +210,16 @@ def test_without_a_model_there_are_regions_and_quality_only(panel, document):
     assert "mL" in texts[1]
 
 
+def test_another_volume_on_the_lattice_is_beside_the_masks(panel, document):
+    differs = {"code": "volume_differs", "severity": "warning", "message": "5.60 mL and 5.12 mL."}
+    changed = copy.deepcopy(document) | {"quality": [differs]}
+    changed["regions"]["tumour"] |= {"volume_ml": 5.6, "lattice_volume_ml": 5.12}
+    panel.show(document, False)
+    assert not any("on the 1 mm lattice" in plain(text) for text in shown(panel))
+    panel.show(changed, False)
+    assert any("5.60 mL (on the 1 mm lattice 5.12 mL )" in plain(text) for text in shown(panel))
+
+
 def test_a_click_opens_and_a_second_closes(panel, document):
     panel.show(document, False)
     egfr, lvi = panel.findings["EGFR"], panel.findings["LVI"]
@@ -175,7 +242,7 @@ def test_a_profile_of_before_an_endpoint_was_added_shows_the_others(panel, docum
     older = {**document, "endpoints": {key: one for key, one in document["endpoints"].items() if key != "LVI"}}
     panel.show(older, False)
     assert panel.selected is None and panel.findings["LVI"].numbers.isHidden()
-    assert not panel.findings["PI"].numbers.isHidden()
+    assert not panel.findings["PI"].line.isHidden()
 
 
 @pytest.mark.parametrize("key", ["Key_Space", "Key_Return", "Key_Enter"])
@@ -231,3 +298,18 @@ def test_a_profile_can_be_read_where_packages_are_missing(panel, document, monke
     monkeypatch.setattr(profile_text, "regions_text", missing)
     panel.show(document, False)
     assert "pydantic is missing" in panel._reason.text
+
+
+def test_findings_are_stepped_through(panel, document):
+    """Those with a button only; neither end is left."""
+    given = [key for key, entry in document["endpoints"].items() if entry["probability"] is not None]
+    panel.show(document, False)
+    for _ in range(len(given) + 2):
+        panel.step(1)
+    assert panel.told[-1] == panel.selected == given[-1]
+    assert [key for key in panel.told if key is not None] == given
+    panel.step(-1)
+    assert panel.selected == given[-2]
+    panel.clear("nothing")
+    panel.step(1)
+    assert panel.selected is None

@@ -39,7 +39,7 @@ def test_the_same_decisions_from_the_scene_as_from_the_files(scene, shared, mode
             assert ours.probability == pytest.approx(found.probability, abs=1e-9, rel=0)
             assert ours.spread == pytest.approx(found.spread, abs=1e-9, rel=0)
             assert ours.shap == pytest.approx(found.shap, abs=1e-9, rel=0)
-    assert given >= 2
+    assert given >= 1
     assert here.gradcam.keys() == file.gradcam.keys() >= set(KEYS)
     for key, heat in file.gradcam.items():
         np.testing.assert_allclose(here.gradcam[key], heat, rtol=0, atol=1e-6)

@@ -260,3 +260,29 @@ def test_no_exception_was_left_in_a_slot(shown):
     for _ in range(3):
         shown.panel.next_button.click()
     assert harness.pythonqt.slot_errors == []
+
+
+def visible(shown):
+    table = shown.panel.table.widget
+    return [row for row in range(table.rowCount) if not table.isRowHidden(row)]
+
+
+def test_the_list_can_be_filtered_by_status(shown, worklist):
+    """Next and previous keep to what is listed; the open case is listed whatever its status."""
+    from DeepRadScoreSlicer.cases.worklist import Status
+
+    worklist.set_status("b", Status.REVIEWED)
+    shown.panel.show_only(Status.NOT_STARTED)
+    assert visible(shown) == [0, 2]
+    shown.panel.next()
+    assert visible(shown) == [0, 2]  # "a" is in progress now, and open
+    shown.panel.next()
+    assert (shown.opened, visible(shown)) == (["a", "c"], [2])
+    assert not shown.panel.next_button.enabled
+    shown.panel.show_only(Status.FLAGGED)
+    assert visible(shown) == [2]
+    shown.panel.show_only(None)
+    assert visible(shown) == [0, 1, 2]
+    shown.panel.show_only(Status.REVIEWED)
+    shown.panel.set_list(worklist)
+    assert visible(shown) == [0, 1, 2]

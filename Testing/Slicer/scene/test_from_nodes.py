@@ -29,7 +29,10 @@ CASES = [
 ]
 
 
-def same(first: sitk.Image, second: sitk.Image) -> None:
+def same(first: sitk.Image | None, second: sitk.Image | None) -> None:
+    if second is None:
+        assert first is None
+        return
     assert first.GetPixelID() == second.GetPixelID()
     assert first.GetSize() == second.GetSize()
     np.testing.assert_array_equal(sitk.GetArrayViewFromImage(first), sitk.GetArrayViewFromImage(second))
@@ -282,6 +285,32 @@ class TestLabels:
         with pytest.raises(RegionError, match='"Label_2" is not in the mask'):
             read_case(ct, saved, segment="Label_2")
 
+    @pytest.mark.parametrize("how", ["auto", "tumours", "ignore"])
+    def test_what_other_labels_are(self, labelled, tmp_path, how):
+        """A lung around the nodules (label 3) stays in the shell, in the whole case and in the live shell's part."""
+        from DeepRadScoreLib.errors import RegionError
+        from DeepRadScoreLib.imaging import lattice_regions, read_case
+        from DeepRadScoreLib.models import OtherLabels
+        from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes, masks_from_nodes
+
+        ct, mask = labelled
+        image = sitk.ReadImage(str(mask))
+        values = sitk.GetArrayFromImage(image)
+        values[values == 0] = 3
+        lung = sitk.GetImageFromArray(values)
+        lung.CopyInformation(image)
+        sitk.WriteImage(lung, str(mask))
+        volume, segmentation = load_volume(ct), load_segmentation(mask)
+        if how == "tumours":
+            with pytest.raises(RegionError, match="nothing is left"):
+                lattice_regions(read_case(ct, mask, label=1, other_labels=how), 3.0)
+            return
+        read = read_case(ct, mask, label=1, case_id="one", other_labels=how)
+        here = volume, segmentation, "Segment_1", "one", OtherLabels(how)
+        self.alike(case_from_nodes(*here), read)
+        for one, other in zip(lattice_regions(masks_from_nodes(*here), 3.0), lattice_regions(read, 3.0), strict=True):
+            same(one, other)
+
     def test_the_only_one_with_voxels_is_the_tumour(self, labelled):
         from DeepRadScoreSlicer.scene.opening import choose_segment
 
@@ -465,6 +494,26 @@ def test_quality_line(nodes):
         f"{volume:.1f} mL · {np.flatnonzero(inside.any(axis=(1, 2))).size} slices · 0.90 x 1.10 x 2.50 mm · 1 piece · "
         f"HU {hu.min()} to {hu.max()} · same grid as the CT"
     )
+
+
+def test_the_quality_line_looks_at_the_whole_ct_again_only_where_it_was_changed(nodes, monkeypatch):
+    from slicer.util import arrayFromVolume, arrayFromVolumeModified
+
+    from DeepRadScoreSlicer.scene import from_nodes
+    from DeepRadScoreSlicer.scene.quality_line import quality_line
+
+    checked = []
+    real = from_nodes.check_ct
+    monkeypatch.setattr(from_nodes, "check_ct", lambda ct, *, where: checked.append(ct) or real(ct, where=where))
+    lines = [quality_line(*nodes) for _ in range(3)]
+    nodes[1].Modified()
+    assert len({*lines, quality_line(*nodes)}) == 1
+    assert len(checked) == 1
+    assert checked[0].GetSize() == nodes[0].GetImageData().GetDimensions()
+    arrayFromVolume(nodes[0])[:] += 1024
+    arrayFromVolumeModified(nodes[0])
+    assert "the CT is not in HU" in quality_line(*nodes) == quality_line(*nodes)
+    assert len(checked) == 3
 
 
 def test_pieces_slices_and_another_grid_in_the_quality_line(nodes):

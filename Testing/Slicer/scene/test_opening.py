@@ -15,7 +15,7 @@ from DeepRadScoreLib.errors import MissingPackageError
 from support import dicom_phantoms as made
 from support.dicom_mask_makers import seg_file
 from support.panel_tools import settle
-from support.scene_tools import count_items, count_nodes
+from support.scene_tools import ball_case, count_items, count_nodes
 
 ROOT = Path(__file__).parents[3]
 
@@ -140,7 +140,11 @@ def test_selected_series_are_reviewed_one_after_the_other(panel, select, databas
     assert drawing == 2, "Slicer's own function that draws leaves one each time"
     assert (count_nodes() - drawing, count_items()) == before
     kept = [path for path in (tmp_path / "settings").rglob("*") if path.is_file()]
-    assert {path.name for path in kept} == {"dicom.review.json", *(f"{name}.seg.nrrd" for name in names)}
+    assert {path.name for path in kept} == {
+        "deepradscore.log.jsonl",
+        "dicom.review.json",
+        *(f"{name}.seg.nrrd" for name in names),
+    }
     for value in made.MARKED.values():
         assert not any(value.encode() in path.read_bytes() or value in str(path) for path in kept)
     select(first)
@@ -210,6 +214,45 @@ def test_a_folder_is_read_by_a_database_of_its_own(scene, study, tmp_path, insid
         assert ours.GetOrigin() == pytest.approx(theirs.GetOrigin(), abs=1e-6)
         assert ours.GetSpacing() == pytest.approx(theirs.GetSpacing(), abs=1e-6)
         assert ours.GetDirection() == pytest.approx(theirs.GetDirection(), abs=1e-6)
+
+
+def test_other_tumours_of_a_dicom_mask_are_segments_too(scene, study, tmp_path):
+    from DeepRadScoreLib.imaging import read_case
+    from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
+
+    folder, series = study
+    first = tumour((12, 40, 48))
+    both = np.stack([first, np.roll(first, 9, 2)], -1)
+    mask = seg_file(tmp_path / "seg.dcm", series, both, labels=("GTV-1", "GTV-2"))
+    case = opened(folder, mask, segment="GTV-2")
+    volume, segmentation = (scene.GetNodeByID(node) for node in (case.volume_id, case.segmentation_id))
+    here, file = case_from_nodes(volume, segmentation, case.segment_id, "p"), read_case(folder, mask, segment="GTV-2")
+    for one, other in ((here.tumour, file.tumour), (here.other_tumours, file.other_tumours)):
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(one), sitk.GetArrayFromImage(other))
+
+
+def test_segments_of_labels_have_the_names_beside_the_file(scene, tmp_path):
+    """As from the file: `lung_nodules` is found, the lung stays in the shell, the label without a name is a tumour."""
+    from DeepRadScoreLib.imaging import read_case
+    from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
+
+    ct, mask = ball_case()
+    values = 5 * sitk.GetArrayFromImage(mask)
+    for value, shift in ((1, 14), (6, -14)):
+        values[(np.roll(values, shift, 2) == 5) & (values == 0)] = value
+    labels = sitk.GetImageFromArray(values)
+    labels.CopyInformation(mask)
+    sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
+    sitk.WriteImage(labels, str(tmp_path / "mask.nrrd"))
+    (tmp_path / "mask.ctbl").write_text("1 heart 1 2 3 255\n5 lung_nodules 1 2 3 255\n")
+    case = opened(tmp_path / "ct.nrrd", tmp_path / "mask.nrrd", segment="lung nodules")
+    volume, segmentation = (scene.GetNodeByID(node) for node in (case.volume_id, case.segmentation_id))
+    here = case_from_nodes(volume, segmentation, case.segment_id, "p")
+    file = read_case(tmp_path / "ct.nrrd", tmp_path / "mask.nrrd", segment="lung nodules")
+    assert here.notes == file.notes
+    for one, other in ((here.tumour, file.tumour), (here.other_tumours, file.other_tumours)):
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(one), sitk.GetArrayFromImage(other))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(file.other_tumours), values == 6)
 
 
 # --- DICOM where pydicom is too old ----------------------------------------------------------------------------------

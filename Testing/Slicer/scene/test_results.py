@@ -21,7 +21,7 @@ from support.scene_tools import (
     under_patient,
 )
 
-FILES = ("features.csv", "profile.json", "report.html")
+FILES = ("features.csv", "features.notes.csv", "profile.json", "report.html")
 
 
 @pytest.fixture
@@ -95,6 +95,19 @@ def exported(volume, folder) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths}
 
 
+def test_results_of_an_earlier_version_have_no_notes_and_are_exported_without(nodes, profile, tmp_path):
+    import slicer
+
+    from DeepRadScoreSlicer.scene.ownership import ours
+    from DeepRadScoreSlicer.scene.results import export
+
+    store(profile, nodes)
+    (notes,) = ours("notes_text", nodes[0])
+    slicer.mrmlScene.RemoveNode(notes)
+    paths = export(nodes[0], tmp_path / "out")
+    assert sorted(path.name for path in paths) == sorted({*FILES} - {"features.notes.csv"})
+
+
 def test_what_is_stored(nodes, profile):
     import slicer
 
@@ -148,7 +161,7 @@ def test_all_of_it_lies_under_the_cts_study(nodes, profile):
     store(profile, nodes)
     ours = ours()
     assert sorted(node.GetAttribute("DeepRadScore.Role") for node in ours) == sorted(
-        ["profile_text", "features_text", "report_text", "profile_table", "shell", "heat_map", "heat_map"]
+        ["profile_text", "features_text", "notes_text", "report_text", "profile_table", "shell", "heat_map", "heat_map"]
     )
     assert {tree.GetItemParent(tree.GetItemByDataNode(node)) for node in ours} == {study}
     assert all(node.GetNodeReferenceID("DeepRadScore.Volume") == nodes[0].GetID() for node in ours)
@@ -480,7 +493,7 @@ class TestSavedWithTheScene:
             if node.GetAttribute("DeepRadScore.Role") is None
         )
         store(profile, (volume, segmentation, segment_ids(segmentation)[0]))
-        assert len(ours(None, volume)) == 7
+        assert len(ours(None, volume)) == 8
         assert not find(volume).stale
         remove(volume)
         assert [node.GetAttribute("DeepRadScore.Role") for node in ours()] == ["shell"]

@@ -135,11 +135,13 @@ def test_one_node_brought_up_to_date_in_place(nodes):
 
 
 def test_shown_in_2d_and_3d_and_kept_from_editing(nodes):
-    from DeepRadScoreSlicer.scene.shell import update_shell
+    from DeepRadScoreSlicer.scene.shell import SMOOTHED_VOXELS, update_shell
+    from DeepRadScoreSlicer.scene.surface import show_surface
 
     node = update_shell(*nodes, "case-1", 3.0)
     display = node.GetDisplayNode()
     assert display.GetVisibility() and display.GetVisibility2D() and display.GetVisibility3D()
+    show_surface(node, SMOOTHED_VOXELS)
     assert node.GetSegmentation().ContainsRepresentation("Closed surface")
     segment = node.GetSegmentation().GetNthSegment(0)
     assert segment.GetRepresentation("Closed surface").GetNumberOfPoints() > 100

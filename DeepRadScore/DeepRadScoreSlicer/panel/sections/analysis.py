@@ -43,6 +43,7 @@ class AnalysisSection:
         ui.analyzeButton.connect("clicked(bool)", self._on_analyze)
         ui.bundlePathEdit.filters = ctk.ctkPathLineEdit.Files
         ui.bundlePathEdit.connect("currentPathChanged(QString)", self._on_model)
+        ui.bundlePathEdit.connect("validInputChanged(bool)", self._on_valid)
         ui.bundlePathEdit.currentPath = qt.QSettings().value(BUNDLE, "") or ""
 
     def update(self) -> None:
@@ -68,6 +69,11 @@ class AnalysisSection:
         self._ui.modelLabel.visible = model is not None
         self._choice.use_model_shell(model.shell_mm if model is not None else None)
         qt.QSettings().setValue(BUNDLE, path)
+
+    def _on_valid(self, valid: bool) -> None:
+        """No model where the field was emptied: it says nothing of an empty path."""
+        if not valid:
+            self._on_model("")
 
     def _on_analyze(self, _checked: bool = False) -> None:
         if self._work.running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from DeepRadScoreLib.models import MaskGrid
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review
@@ -17,6 +19,8 @@ from DeepRadScoreSlicer.panel.worklist import WorklistView
 from DeepRadScoreSlicer.scene import dicom_database
 
 LIST = "DeepRadScore/listPathEdit"
+MASK_GRIDS = (None, MaskGrid.SAME, MaskGrid.AS_STORED)
+"""In the order of the panel's choices."""
 
 
 class CasesSection:
@@ -26,6 +30,7 @@ class CasesSection:
     ----------
     ui: the panel's widgets.
     choose: puts CT, segmentation and segment under review.
+    show: called when a case was opened: the views are to show it.
     leave: ends what the panel does with the open case, before its nodes go.
     """
 
@@ -35,10 +40,11 @@ class CasesSection:
         review: Review,
         messages: Messages,
         choose: Callable[[Any, Any, str | None], None],
+        show: Callable[[], None],
         leave: Callable[[], None],
     ) -> None:
         self._ui, self._review, self._messages = ui, review, messages
-        self._choose, self._leave = choose, leave
+        self._choose, self._show, self._leave = choose, show, leave
         self.list: Worklist | None = None
         self.view = WorklistView(ui.caseListFrame.layout(), self.open_case)
         ui.listPathEdit.currentPath = qt.QSettings().value(LIST, "") or ""
@@ -82,9 +88,18 @@ class CasesSection:
 
     def _open(self, case: ListedCase) -> None:
         assert self.list is not None
-        opened, scene = self._review.open(case, self.list), slicer.mrmlScene
+        placed = replace(case, mask_grid=case.mask_grid or MASK_GRIDS[self._ui.maskGridBox.currentIndex])
+        opened, scene = self._review.open(placed, self.list), slicer.mrmlScene
         nodes = (scene.GetNodeByID(node_id) for node_id in (opened.volume_id, opened.segmentation_id))
         self._choose(*nodes, opened.segment_id)
+        self._show()
+        if self._review.recovered:
+            self._messages.say(
+                _(
+                    "The corrections of a session that ended before they were saved are back. "
+                    "They are not saved yet: Save correction keeps them."
+                )
+            )
         if not opened.segment_id:
             self._messages.say(_("Which segment is the tumour is not told by the list: choose it below."))
 
@@ -112,7 +127,7 @@ class CasesSection:
     def _on_open_list(self, _checked: bool = False) -> None:
         text = self._ui.listPathEdit.currentPath
         if not text:
-            self._messages.say(_("Name a cohort table (.csv) or a folder of cases first."))
+            self._messages.say(_("Name a cohort table (.csv or .xlsx) or a folder of cases first."))
             return
         path = Path(text)
         self._use(lambda: Worklist.from_folder(path) if path.is_dir() else Worklist.from_cohort(path))

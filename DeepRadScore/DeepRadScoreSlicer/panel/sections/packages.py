@@ -1,4 +1,5 @@
-"""The section "Packages": what is missing for an analysis, with a button that gets it, and the versions in use."""
+"""The section "Packages": what is missing for an analysis, with a button that gets it, the versions in use, and a check
+of the features."""
 
 from __future__ import annotations
 
@@ -10,10 +11,11 @@ from slicer.i18n import tr as _
 
 from DeepRadScoreSlicer import packages, requirements
 from DeepRadScoreSlicer.panel.messages import Messages
+from DeepRadScoreSlicer.panel.work import Work
 
 
 class PackagesSection:
-    """Shows which packages are missing, and installs them after asking.
+    """Shows which packages are missing, installs them after asking, and compares the features with pyradiomics'.
 
     Parameters
     ----------
@@ -25,9 +27,10 @@ class PackagesSection:
     missing: whether something is missing without which there is no analysis.
     """
 
-    def __init__(self, ui: Any, messages: Messages, on_installed: Callable[[], None]) -> None:
-        self._ui, self._messages, self._on_installed = ui, messages, on_installed
+    def __init__(self, ui: Any, messages: Messages, work: Work, on_installed: Callable[[], None]) -> None:
+        self._ui, self._messages, self._work, self._on_installed = ui, messages, work, on_installed
         ui.installButton.connect("clicked(bool)", self._on_install)
+        ui.verifyButton.connect("clicked(bool)", self._on_verify)
         self.show()
 
     def show(self) -> None:
@@ -38,6 +41,11 @@ class PackagesSection:
         self._ui.packagesLabel.text = "\n".join([*head, *(each.sentence for each in found), requirements.information()])
         self._ui.installButton.visible = self.missing
         self._ui.packagesSection.collapsed = not self.missing
+        self.update()
+
+    def update(self) -> None:
+        """Allow the check of the features unless other work runs or packages are missing."""
+        self._ui.verifyButton.enabled = not (self._work.running or self.missing)
 
     def _on_install(self, _checked: bool = False) -> None:
         self._messages.guarded(self._install)
@@ -49,3 +57,11 @@ class PackagesSection:
             return bool(slicer.util.confirmOkCancelDisplay(text, windowTitle=_("Get packages")))
 
         self._messages.say(packages.install(requirements.hindering(), confirm))
+
+    def _on_verify(self, _checked: bool = False) -> None:
+        self._messages.guarded(self._verify)
+
+    def _verify(self) -> None:
+        from DeepRadScoreLib.synthetic.engine_check import engine_check_steps
+
+        self._work.start(engine_check_steps(), lambda check: self._messages.say(check.sentence))

@@ -10,12 +10,14 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from DeepRadScoreLib.models import OtherLabels
 from DeepRadScoreSlicer.panel.editor import Editor
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review
 from DeepRadScoreSlicer.scene.from_nodes import Chosen
-from DeepRadScoreSlicer.scene.opening import choose_segment
-from DeepRadScoreSlicer.scene.ownership import is_ct, is_foreign
+from DeepRadScoreSlicer.scene.opening import choose_segment, empty_mask
+from DeepRadScoreSlicer.scene.ownership import file_with, is_ct, is_foreign
+from DeepRadScoreSlicer.scene.usable import check_volume
 
 
 class ReviewSection:
@@ -43,6 +45,7 @@ class ReviewSection:
         self._syncing = False
         ui.segmentSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_segmentation)
         ui.segmentSelector.connect("currentSegmentChanged(QString)", self._on_segment)
+        ui.drawTumourButton.connect("clicked(bool)", self._on_draw)
         ui.saveMaskButton.connect("clicked(bool)", self._on_save)
         ui.restoreMaskButton.connect("clicked(bool)", self._on_restore)
 
@@ -84,7 +87,8 @@ class ReviewSection:
             self.node.shellMm = shell_mm
 
     def update(self) -> None:
-        """Enable the buttons of the mask where there is something to save or restore."""
+        """Enable the buttons of the mask where there is something to draw on, to save or to restore."""
+        self._ui.drawTumourButton.enabled = self._review.volume is not None
         self._ui.saveMaskButton.enabled = self._review.unsaved
         self._ui.restoreMaskButton.enabled = self._review.has_original
 
@@ -112,7 +116,7 @@ class ReviewSection:
             selector.setCurrentSegmentID(node.segmentId)
         ids = [each.GetID() if each is not None else "" for each in (volume, segmentation)]
         segment_id = node.segmentId if segmentation is not None else ""
-        self._review.choose(Chosen(*ids, segment_id, node.shellMm))
+        self._review.choose(Chosen(*ids, segment_id, node.shellMm, OtherLabels(node.otherLabels)))
         self._review.show_shell(node.showShell)
         self._editor.set_nodes(segmentation, volume, segment_id)
 
@@ -132,6 +136,24 @@ class ReviewSection:
         if node is not None and not self._syncing and self._ui.segmentSelector.currentNode() == node.segmentation:
             node.segmentId = segment_id
 
+    def draw_tumour(self) -> None:
+        """Begin to paint the tumour, in a segmentation of its own on the CT's grid where none is chosen.
+
+        Raises
+        ------
+        InputError: the chosen volume is no CT that can be drawn on.
+        """
+        volume, segmentation = self._review.volume, self._review.segmentation
+        if segmentation is None:
+            check_volume(volume)
+            segmentation = empty_mask(f"{self._review.case_id} tumour", volume)
+            file_with(segmentation, volume)
+            self.choose(volume, segmentation, None)
+        self._editor.draw()
+
+    def _on_draw(self, _checked: bool = False) -> None:
+        self._messages.guarded(self.draw_tumour)
+
     def _on_save(self, _checked: bool = False) -> None:
         self._messages.guarded(self._save)
         self.update()
@@ -141,5 +163,12 @@ class ReviewSection:
         if path is not None:
             self._messages.say(_("The corrected mask is saved: {path}").format(path=path))
 
-    def _on_restore(self, _checked: bool = False) -> None:
+    def restore_original(self) -> None:
+        """Restore the mask from before the first edit; the editor's Undo brings the corrections back."""
+        self._editor.save_state()
         self._messages.guarded(self._review.restore_original)
+
+    def _on_restore(self, _checked: bool = False) -> None:
+        text = _("Replace the corrected mask by the original? Undo in the editor brings the corrections back.")
+        if slicer.util.confirmOkCancelDisplay(text, windowTitle=_("Back to original")):
+            self.restore_original()

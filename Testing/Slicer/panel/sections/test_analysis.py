@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
 from support.panel_tools import draw, ours, settle
 from support.scene_tools import PATIENT, count_items, count_nodes
@@ -19,7 +20,8 @@ def test_analysis_without_a_model_and_export(panel, ball, tmp_path):
     assert "regions, features and quality only" in panel.results.profile.head.text
     panel.ui.exportButton.click()
     folder = tmp_path / panel.review.case_id
-    assert sorted(path.name for path in folder.iterdir()) == ["features.csv", "profile.json", "report.html"]
+    names = ["features.csv", "features.notes.csv", "profile.json", "report.html"]
+    assert sorted(path.name for path in folder.iterdir()) == names
     assert json.loads((folder / "profile.json").read_text())["case_id"] == panel.review.case_id
     assert not any(PATIENT.encode() in path.read_bytes() for path in folder.iterdir())
     assert str(folder) in panel.ui.messageLabel.text
@@ -120,3 +122,18 @@ def test_damaged_model_is_one_sentence(panel, ball, tmp_path):
     settle(panel, 60)
     assert "not a whole bundle" in panel.ui.messageLabel.text
     assert ours("profile_text") == []
+
+
+def test_an_emptied_model_is_no_model(panel, tmp_path):
+    """The field says nothing of an empty path: the sentence, the shell and the setting must not stay the model's."""
+    import qt
+
+    path = tmp_path / "model.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        manifest = {"shell_mm": 5.0, "label": None, "name": "trial", "protocol": "strict"}
+        archive.writestr("manifest.json", json.dumps(manifest))
+    panel.ui.bundlePathEdit.currentPath = str(path)
+    assert "shell 5 mm" in panel.ui.modelLabel.text and not panel.ui.shellSpinBox.enabled
+    panel.ui.bundlePathEdit.currentPath = ""
+    assert panel.ui.modelLabel.text == "" and panel.ui.shellSpinBox.enabled
+    assert not qt.QSettings().value("DeepRadScore/bundlePathEdit")

@@ -52,9 +52,47 @@ def test_a_correction_is_saved_when_the_next_case_opens(panel, cohort):
     np.testing.assert_array_equal(
         slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume), corrected
     )
-    panel.ui.restoreMaskButton.click()
+    panel.choice.restore_original()
     back = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
     np.testing.assert_array_equal(back, sitk.GetArrayFromImage(ball_case()[1]))
+
+
+def test_corrections_survive_a_crash(panel, cohort, monkeypatch):
+    """They are written soon after a change, go when they are saved, and come back where a session ended before that."""
+    import slicer
+
+    import slicer_harness as harness
+    from DeepRadScoreSlicer.panel import autosave
+
+    monkeypatch.setattr(autosave, "AUTOSAVE_MS", 20)
+    open_list(panel, cohort)
+    panel.cases.view.next()
+    settle(panel)
+    path = panel.cases.list.autosaved_mask("a")
+    storage = panel.review.segmentation.GetStorageNode()
+    stored_in = None if storage is None else storage.GetFileName()
+    draw(*reviewed(panel))
+    harness.wait_for(path.is_file, 10)
+    storage = panel.review.segmentation.GetStorageNode()
+    assert stored_in == (None if storage is None else storage.GetFileName())
+    volume, segmentation, segment_id = reviewed(panel)
+    corrected = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume).copy()
+    left_behind = path.read_bytes()
+    panel.ui.closeCaseButton.click()
+    assert not path.exists()
+    assert panel.cases.list.corrected_mask("a").is_file()
+    panel.cases.list.corrected_mask("a").unlink()
+    path.write_bytes(left_behind)  # as the session that crashed left it
+    panel.cases.view.next()
+    settle(panel)
+    volume, segmentation, segment_id = reviewed(panel)
+    after = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
+    np.testing.assert_array_equal(after, corrected)
+    assert panel.review.unsaved
+    assert "are back" in panel.ui.messageLabel.text
+    assert "same grid as the CT" in panel.ui.qualityLabel.text
+    panel.ui.saveMaskButton.click()
+    assert panel.cases.list.corrected_mask("a").is_file() and not path.exists()
 
 
 def test_a_correction_that_cannot_be_saved_keeps_the_case_open(panel, cohort):
@@ -177,3 +215,28 @@ def test_lung_mask_of_the_list_confines_the_shell(panel, cohort):
     np.testing.assert_array_equal(sitk.GetArrayFromImage(shown), sitk.GetArrayFromImage(expected))
     unconfined = prepare(replace(case, lung=None)).peritumoral
     assert sitk.GetArrayViewFromImage(unconfined).sum() > sitk.GetArrayViewFromImage(expected).sum()
+
+
+def test_the_panel_says_where_a_mask_of_lost_geometry_lies(panel, cohort):
+    """Refused at first; then put onto the CT; a cell of the table comes before the panel's choice."""
+    import slicer
+
+    tumour = ball_case()[1]
+    tumour.SetOrigin((0, 0, 0))
+    for name in "ab":
+        sitk.WriteImage(tumour, str(cohort.parent / f"{name}_mask.nrrd"), True)
+    cohort.write_text("case_id,ct,mask,mask_grid\na,a_ct.nrrd,a_mask.nrrd,\nb,b_ct.nrrd,b_mask.nrrd,as-stored\n")
+    open_list(panel, cohort)
+    panel.cases.view.next()
+    settle(panel)
+    assert "has the CT's size" in panel.ui.messageLabel.text
+    assert panel.review.opened is None
+    panel.ui.maskGridBox.currentIndex = 1
+    panel.cases.open_case(panel.cases.list["a"])
+    settle(panel)
+    volume, segmentation, segment_id = reviewed(panel)
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
+    np.testing.assert_array_equal(mask > 0, sitk.GetArrayFromImage(tumour) > 0)
+    panel.cases.open_case(panel.cases.list["b"])
+    settle(panel)
+    assert "outside the CT" in panel.ui.qualityLabel.text

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+from support.panel_tools import settle
+
 
 def test_missing_packages_are_named_with_a_button(slicer_app, monkeypatch):
     import slicer_harness as harness
@@ -34,3 +38,41 @@ def test_an_old_pydicom_is_said_and_hinders_nothing_else(slicer_app, monkeypatch
     assert "Packages" not in ui.analyzeButton.toolTip
     assert ui.sampleButton.enabled
     module.close()
+
+
+def test_the_features_are_checked_in_steps_that_can_be_cancelled(panel, monkeypatch):
+    from DeepRadScoreLib.progress import Progress, Stage
+    from DeepRadScoreLib.synthetic import engine_check
+
+    ended = []
+
+    def steps():
+        try:
+            yield Progress(Stage.ENGINE_CHECK, "first", 0, 100)
+            assert not panel.ui.verifyButton.enabled
+            yield Progress(Stage.ENGINE_CHECK, "second", 50, 100)
+        finally:
+            ended.append(True)
+        return engine_check.EngineCheck((engine_check.ClassDifference("tumour", "glcm", 3, 2, 0.5, "MCC"),))
+
+    monkeypatch.setattr(engine_check, "engine_check_steps", steps)
+    panel.ui.verifyButton.click()
+    settle(panel)
+    assert panel.ui.messageLabel.text == (
+        "2 of 3 features have pyradiomics' value within 1e-06; worst difference 5.0e-01 (tumour, MCC)."
+    )
+    assert panel.ui.verifyButton.enabled
+    panel.ui.verifyButton.click()
+    panel.ui.analyzeButton.click()
+    settle(panel)
+    assert panel.ui.stepLabel.text.startswith("Cancelled")
+    assert panel.ui.messageLabel.text == ""
+    assert ended == [True]
+
+
+def test_a_check_without_pyradiomics_says_how_to_get_it(panel, monkeypatch):
+    monkeypatch.setitem(sys.modules, "radiomics", None)
+    panel.ui.verifyButton.click()
+    settle(panel)
+    assert panel.ui.messageLabel.text.startswith("pyradiomics cannot be imported")
+    assert "install the extension SlicerRadiomics" in panel.ui.messageLabel.text

@@ -92,4 +92,5 @@ def test_export_to_a_full_disk(panel, ball, quick_analysis, disk):
     assert not folder.exists()
     filler.unlink()
     panel.ui.exportButton.click()
-    assert sorted(path.name for path in folder.iterdir()) == ["features.csv", "profile.json", "report.html"]
+    names = ["features.csv", "features.notes.csv", "profile.json", "report.html"]
+    assert sorted(path.name for path in folder.iterdir()) == names

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import slicer_harness as harness
 from support.panel_tools import draw, ours, settle
 from support.scene_tools import PATIENT, ball_case, count_nodes
 
@@ -33,12 +34,36 @@ def test_an_edit_moves_the_shell_and_can_be_taken_back(panel, ball):
     settle(panel)
     assert panel.ui.qualityLabel.text != line
     assert shell.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap").GetMTime() > time
-    panel.ui.restoreMaskButton.click()
+    with harness.answering("Replace the corrected mask", False):
+        panel.ui.restoreMaskButton.click()
+    assert panel.ui.qualityLabel.text != line
+    with harness.answering("Replace the corrected mask", True):
+        panel.ui.restoreMaskButton.click()
     settle(panel)
     after = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
     np.testing.assert_array_equal(before, after)
     assert panel.ui.qualityLabel.text == line
     assert panel.review.chosen.segment_id == segment_id
+
+
+def test_undo_brings_back_what_the_original_replaced(panel, ball, quick_analysis):
+    """By the editor's own history; the undo is a change like any other, and results go stale with it."""
+    import slicer
+
+    volume, segmentation, segment_id = ball
+    draw(volume, segmentation, segment_id)
+    corrected = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume).copy()
+    panel.choice.restore_original()
+    panel.ui.analyzeButton.click()
+    settle(panel)
+    assert not panel.review.stored.stale
+    line = panel.ui.qualityLabel.text
+    panel.editor.undo()
+    settle(panel)
+    after = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
+    np.testing.assert_array_equal(after, corrected)
+    assert panel.review.stored.stale
+    assert panel.ui.qualityLabel.text != line
 
 
 def test_colour_and_visibility_are_no_change(panel, ball, quick_analysis):
@@ -50,7 +75,7 @@ def test_colour_and_visibility_are_no_change(panel, ball, quick_analysis):
     assert not panel.review.stored.stale
 
 
-@pytest.mark.parametrize("what", ["mask", "voxels", "place", "segment", "shell", "transform"])
+@pytest.mark.parametrize("what", ["mask", "voxels", "place", "segment", "shell", "other labels", "transform"])
 def test_results_go_stale(panel, ball, quick_analysis, what):
     import slicer
 
@@ -71,6 +96,10 @@ def test_results_go_stale(panel, ball, quick_analysis, what):
         panel.choice.node.segmentId = other
     elif what == "shell":
         panel.ui.shellSpinBox.value = 4
+    elif what == "other labels":
+        assert panel.review.chosen.other_labels == "auto"
+        panel.ui.otherLabelsComboBox.currentIndex = 2
+        assert panel.review.chosen.other_labels == panel.choice.node.otherLabels == "ignore"
     else:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
         volume.SetAndObserveTransformNodeID(node.GetID())
@@ -158,3 +187,53 @@ def test_our_own_nodes_are_not_taken_for_tumour_or_ct(panel, ball):
     assert panel.choice.node.segmentation is ball[1]
     assert panel.ui.segmentSelector.currentNode() is ball[1]
     assert "shell" in panel.ui.messageLabel.text
+
+
+def test_a_tumour_is_begun_with_one_press(panel, scene):
+    """On a CT without a segmentation: named without the patient, coloured, on the CT's grid, the brush active."""
+    from DeepRadScoreSlicer.scene import opening, voxels
+
+    assert not panel.ui.drawTumourButton.enabled
+    volume = voxels.image_to_volume(ball_case()[0], PATIENT)
+    panel.choice.choose(volume, None, "")
+    settle(panel)
+    panel.ui.drawTumourButton.click()
+    settle(panel)
+    segmentation, segment_id = panel.review.segmentation, panel.review.chosen.segment_id
+    assert segmentation.GetName() == f"{panel.review.case_id} tumour"
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    assert segment.GetColor() == pytest.approx(opening.TUMOUR_COLOUR)
+    assert "is empty" in panel.ui.qualityLabel.text
+    assert harness.editor_state(panel.editor._widget)["effect"] == "Paint"
+    mask = np.zeros((24, 50, 60), np.uint8)
+    mask[10:14, 20:30, 25:35] = 1
+    draw_mask(segmentation, segment_id, volume, mask)
+    settle(panel)
+    assert "same grid as the CT" in panel.ui.qualityLabel.text
+    panel.editor.exit()
+    panel.editor.enter()
+    nodes = count_nodes()
+    panel.ui.drawTumourButton.click()  # in the segmentation that is there
+    assert count_nodes() == nodes
+    assert harness.editor_state(panel.editor._widget)["effect"] == "Paint"
+
+
+def draw_mask(segmentation, segment_id, volume, mask):
+    import slicer
+
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, segment_id, volume)
+
+
+def test_a_tumour_is_not_begun_on_a_ct_under_a_transform(panel, scene):
+    import slicer
+
+    from DeepRadScoreSlicer.scene import voxels
+
+    volume = voxels.image_to_volume(ball_case()[0], PATIENT)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.diag([1.0, 1.0, 2.0, 1.0])))
+    volume.SetAndObserveTransformNodeID(node.GetID())
+    panel.choice.choose(volume, None, "")
+    panel.ui.drawTumourButton.click()
+    assert "under a transform" in panel.ui.messageLabel.text
+    assert panel.review.segmentation is None

@@ -1,7 +1,4 @@
-"""Feature extraction by pyradiomics from a prepared case, in short steps, both regions in one pass.
-
-No other module imports pyradiomics; another engine replaces `feature_steps` and nothing else.
-"""
+"""Feature extraction by pyradiomics from a prepared case, in short steps, both regions in one pass."""
 
 from __future__ import annotations
 
@@ -17,11 +14,12 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from DeepRadScoreLib.errors import MissingPackageError, RegionError
+from DeepRadScoreLib.errors import MissingPackageError
+from DeepRadScoreLib.extras import install_line
 from DeepRadScoreLib.imaging.carriers import PreparedCase
-from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.radscore import names
-from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, REGIONS, SHAPE, Region
+from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, SHAPE
+from DeepRadScoreLib.radscore.regions import CheckedRegion, checked_regions, finite_columns
 
 SETTINGS: dict[str, Any] = {
     "binWidth": 25,
@@ -41,64 +39,54 @@ FEW_LEVELS = 100
 LEVELS_CUBED_AT_ONCE = 40_000_000
 """Angles times cubed grey levels in one step of the MCC: about 0.1 s."""
 
-MEND: dict[Region, str] = {
-    "tumour": "segment a tumour that is at least a few voxels wide in two directions on the 1 mm lattice",
-    "peritumoral": "make the shell thicker, or leave out the lung mask or the neighbours that take it away",
-}
-
 
 @dataclass(frozen=True)
 class _Region:
-    name: Region
-    mask: sitk.Image
+    """A region with its mask in pyradiomics' pixel type, and its bounding box as x, x, y, y, z, z."""
+
+    checked: CheckedRegion
+    labels: sitk.Image
     bounding_box: np.ndarray
 
+    @classmethod
+    def of(cls, checked: CheckedRegion) -> _Region:
+        corners = np.stack([checked.first[::-1], checked.last[::-1]], axis=1)
+        return cls(checked, sitk.Cast(checked.mask, sitk.sitkUInt32), corners.ravel())
 
-def extract_features(prepared: PreparedCase) -> dict[str, float]:
-    """The 1702 feature columns of a case, in the order of `FEATURE_COLUMNS`; see `feature_steps`."""
-    return run_to_end(feature_steps(prepared))
 
-
-def feature_steps(prepared: PreparedCase) -> Generator[str, None, dict[str, float]]:
-    """Extract the 851 features of the tumour and of its shell, step by step.
+def pyradiomics_feature_steps(prepared: PreparedCase) -> Generator[str, None, dict[str, float]]:
+    """Extract the features by pyradiomics, step by step; see `extraction.feature_steps`.
 
     The values are those of `RadiomicsFeatureExtractor.execute` with `SETTINGS` on `prepared.image` and each mask; the
-    wavelet transform is computed once for both regions. Each label is yielded before its step; the value of
-    the generator is the dictionary of the 1702 columns in the order of `FEATURE_COLUMNS`.
-
-    Raises
-    ------
-    RegionError: a region that pyradiomics would refuse (empty, one voxel, or voxels in one direction only), or one for
-        which a feature has no finite value. Such values are refused, not replaced: a score cannot be read from them.
-    MissingPackageError: radiomics is not installed.
+    wavelet transform is computed once for both regions.
     """
     yield "loading pyradiomics and checking the regions"
     radiomics = _radiomics()
     extractor = {name: _extractor(radiomics, name) for name in names.FEATURES_OF_CLASS if name != GLCM}
     values: dict[str, float] = {}
-    regions = [_checked_region(radiomics, prepared, name) for name in REGIONS]
+    regions = [_Region.of(region) for region in checked_regions(prepared)]
 
     for region in regions:
-        yield f"shape of the {region.name} region"
-        with _quiet():
-            found = extractor[SHAPE].computeShape(prepared.image, region.mask, region.bounding_box, **SETTINGS)
-        values.update(_finite(found, region.name, prepared.case_id))
+        yield f"shape of the {region.checked.name} region"
+        with quiet_pyradiomics():
+            found = extractor[SHAPE].computeShape(prepared.image, region.labels, region.bounding_box, **SETTINGS)
+        values.update(finite_columns(found, region.checked))
 
     yield "wavelet transform"
     images = {"original": prepared.image, **_sub_bands(radiomics, prepared.image)}
     for image_type in names.IMAGE_TYPES:
         image = images.pop(image_type)
         for region in regions:
-            crop, crop_mask = radiomics.imageoperations.cropToTumorMask(image, region.mask, region.bounding_box)
+            crop, crop_mask = radiomics.imageoperations.cropToTumorMask(image, region.labels, region.bounding_box)
             for feature_class in names.INTENSITY_CLASSES:
-                label = f"{image_type} {feature_class} of the {region.name} region"
+                label = f"{image_type} {feature_class} of the {region.checked.name} region"
                 yield label
                 if feature_class == GLCM:
                     found = yield from _glcm_steps(radiomics, crop, crop_mask, image_type, label)
                 else:
-                    with _quiet():
+                    with quiet_pyradiomics():
                         found = extractor[feature_class].computeFeatures(crop, crop_mask, image_type, **SETTINGS)
-                values.update(_finite(found, region.name, prepared.case_id))
+                values.update(finite_columns(found, region.checked))
 
     return {column: values[column] for column in FEATURE_COLUMNS}
 
@@ -110,7 +98,7 @@ def _glcm_steps(
 
     The caller has yielded the label of the first step, which computes the matrices; the others begin with `label`.
     """
-    with _quiet():
+    with quiet_pyradiomics():
         glcm = radiomics.featureextractor.getFeatureClasses()[GLCM](crop, mask, **SETTINGS)
         glcm.enableAllFeatures()
         glcm.enableFeatureByName(MCC, False)
@@ -119,7 +107,7 @@ def _glcm_steps(
     levels, angles = glcm.P_glcm.shape[2:]
     if levels > FEW_LEVELS:
         yield f"{label}, features"
-    with _quiet():
+    with quiet_pyradiomics():
         found += calculation
     eigenvalues: list[np.ndarray] = []
     at_once = max(LEVELS_CUBED_AT_ONCE // max(levels, 1) ** 3, 1)
@@ -127,9 +115,9 @@ def _glcm_steps(
         last = min(first + at_once, angles)
         if levels > FEW_LEVELS:
             yield f"{label}, MCC of angles {first + 1} to {last} of {angles}"
-        with _quiet():
+        with quiet_pyradiomics():
             eigenvalues += [_mcc_eigenvalues(glcm, angle) for angle in range(first, last)]
-    with _quiet():
+    with quiet_pyradiomics():
         found.append((True, MCC, _mcc(eigenvalues, levels)))
     return {f"{image_type}_{GLCM}_{name}": float(np.squeeze(value)) for _, name, value in found}
 
@@ -165,60 +153,28 @@ def _radiomics() -> ModuleType:
         import radiomics.featureextractor
     except ImportError as error:
         raise MissingPackageError(
-            "the package that computes the features is not installed",
-            where="radiomics",
-            mend="run: python -m pip install pyradiomics-bhklab (in 3D Slicer: install the SlicerRadiomics extension)",
+            f"pyradiomics cannot be imported ({error})",
+            mend=f"run: {install_line('pyradiomics')} (in 3D Slicer: install the extension SlicerRadiomics)",
         ) from error
     return radiomics
 
 
 def _extractor(radiomics: ModuleType, feature_class: str) -> Any:
-    with _quiet():
+    with quiet_pyradiomics():
         extractor = radiomics.featureextractor.RadiomicsFeatureExtractor(**SETTINGS)
         extractor.disableAllFeatures()
         extractor.enableFeatureClassByName(feature_class)
     return extractor
 
 
-def _checked_region(radiomics: ModuleType, prepared: PreparedCase, name: Region) -> _Region:
-    """The region with pyradiomics' pixel type and bounding box (x, x, y, y, z, z), after pyradiomics' checks."""
-    mask: sitk.Image = getattr(prepared, name)
-    indices = np.nonzero(sitk.GetArrayViewFromImage(mask))
-    where = f"{prepared.case_id}, {name} region"
-    if len(indices[0]) == 0:
-        raise RegionError("the region has no voxel", where=where, mend=MEND[name])
-    wide_axes = sum(int(index.max() > index.min()) for index in indices)
-    if wide_axes < 2:
-        what = f"the region is a point or a line, too small for texture features (voxels: {len(indices[0])})"
-        raise RegionError(what, where=where, mend=MEND[name])
-    operations = radiomics.imageoperations
-    with _quiet():
-        try:
-            labels = operations.getMask(mask, **SETTINGS)
-            bounding_box, _ = operations.checkMask(prepared.image, labels, **SETTINGS)
-        except ValueError as error:
-            raise RegionError(f"pyradiomics refuses the region ({error})", where=where, mend=MEND[name]) from error
-    return _Region(name, labels, bounding_box)
-
-
 def _sub_bands(radiomics: ModuleType, image: sitk.Image) -> dict[str, sitk.Image]:
     """The eight sub-bands by pyradiomics' names, float64, on the grid of `image`; the filter looks at no mask."""
-    with _quiet():
+    with quiet_pyradiomics():
         return {name: band for band, name, _ in radiomics.imageoperations.getWaveletImage(image, None, **SETTINGS)}
 
 
-def _finite(found: dict[str, Any], region: Region, case_id: str) -> dict[str, float]:
-    columns = {f"{region}_{name}": float(value) for name, value in found.items()}
-    bad = [column for column, value in columns.items() if not math.isfinite(value)]
-    if bad:
-        feature = bad[0].removeprefix(f"{region}_")
-        what = f"the feature {feature} has no finite value, the region is too small or too even"
-        raise RegionError(what, where=f"{case_id}, {region} region", mend=MEND[region])
-    return columns
-
-
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_pyradiomics() -> Iterator[None]:
     """Silence pyradiomics' log and numpy's warnings: what matters in them is raised as a RegionError."""
     logger = logging.getLogger("radiomics")
     level = logger.level

@@ -1,0 +1,1 @@
+"""Feature extraction of our own: pyradiomics' values without pyradiomics."""

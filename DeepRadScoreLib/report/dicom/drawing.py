@@ -1,0 +1,89 @@
+"""What a measurement report draws in the CT's slices: diameters, and points for what has no line of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from highdicom import sr
+
+from DeepRadScoreLib.endpoints import KEYS
+from DeepRadScoreLib.imaging.diameters import Axis, Diameters, diameters
+from DeepRadScoreLib.report.dicom.origin import Origin
+
+Pixel = tuple[int, int, int]
+PIXEL_CENTRE = 0.5
+"""SCOORD counts from the corner of the first pixel (PS3.3 C.18.6.1.2), an index from its centre."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Coordinates in the CT's slices.
+
+    Attributes
+    ----------
+    axes: long and short axis of the tumour.
+    findings: a pixel of the tumour for each endpoint, as far as possible each in a slice of its own and none in that of
+        the axes, so that their texts do not cover each other; (slice, row, column).
+    shell: a pixel of it; None where it has none on the slices.
+    """
+
+    origin: Origin
+    axes: Diameters
+    findings: dict[str, Pixel]
+    shell: Pixel | None
+
+    def line(self, axis: Axis) -> sr.CoordinatesForMeasurement:
+        """A line along a diameter."""
+        return self._coordinates("POLYLINE", np.array(axis.ends), self.axes.slice)
+
+    def point(self, pixel: Pixel) -> sr.CoordinatesForMeasurement:
+        """The centre of a pixel (slice, row, column)."""
+        return self._coordinates("POINT", _point(pixel), pixel[0])
+
+    def region(self, pixel: Pixel) -> sr.ImageRegion:
+        """The same as the region of a whole group."""
+        return sr.ImageRegion("POINT", _point(pixel) + PIXEL_CENTRE, self.origin.source_image(pixel[0]))
+
+    def _coordinates(self, kind: str, points: np.ndarray, k: int) -> sr.CoordinatesForMeasurement:
+        return sr.CoordinatesForMeasurement(kind, points + PIXEL_CENTRE, self.origin.source_image(k))
+
+
+def drawing_of(origin: Origin, tumour: np.ndarray, shell: np.ndarray, spacing: Sequence[float]) -> Drawing:
+    """The drawing of a case.
+
+    Parameters
+    ----------
+    tumour, shell: (slices, rows, columns) on the CT's slices as they are stored.
+    spacing: mm between columns and between rows.
+    """
+    axes = diameters(tumour, spacing)
+    slices = np.flatnonzero(tumour.any(axis=(1, 2))).tolist()
+    free = [k for k in slices if k != axes.slice] or slices
+    rounds = -(-len(KEYS) // len(free))
+    findings = {key: _pixel(tumour, free[n % len(free)], (n // len(free) + 0.5) / rounds) for n, key in enumerate(KEYS)}
+    return Drawing(origin, axes, findings, _outermost(shell, axes.slice))
+
+
+def _pixel(mask: np.ndarray, k: int, share: float) -> Pixel:
+    """A pixel of a slice near the middle of the row below this share of its pixels."""
+    pixels = np.argwhere(mask[k])
+    rows, columns = pixels[int(share * len(pixels))][0], pixels[:, 1]
+    inside = columns[pixels[:, 0] == rows]
+    return k, int(rows), int(inside[len(inside) // 2])
+
+
+def _outermost(mask: np.ndarray, k: int) -> Pixel | None:
+    """The last pixel along the rows of a slice, or of the fullest one where that has none."""
+    k = k if mask[k].any() else int(np.argmax(mask.sum(axis=(1, 2))))
+    pixels = np.argwhere(mask[k])
+    if not len(pixels):
+        return None
+    row, column = pixels[np.argmax(pixels[:, 1])].tolist()
+    return k, row, column
+
+
+def _point(pixel: Pixel) -> np.ndarray:
+    """(1, 2) column and row."""
+    return np.array([pixel[:0:-1]], dtype=float)

@@ -1,0 +1,38 @@
+"""Which endpoints follow the site, the scanner, the slice thickness or the date of the training patients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from DeepRadScoreLib.cohort.covariates import clinical_columns
+from DeepRadScoreLib.computing.run import Run
+from DeepRadScoreLib.fusion.model import FusionModel
+from DeepRadScoreLib.models import better_than_chance
+from DeepRadScoreLib.statistics.auc import auc_interval
+from DeepRadScoreLib.study.confounders import Confounders
+from DeepRadScoreLib.study.data import StudyData
+from DeepRadScoreLib.study.patients import by_patient
+from DeepRadScoreLib.study.plans import TrainingPlan
+from DeepRadScoreLib.study.training.simple import fit_simple
+
+
+def followed_confounders(
+    training: StudyData, confounders: Confounders, keys: Iterable[str], plan: TrainingPlan, run: Run
+) -> dict[str, dict[str, float]]:
+    """Endpoint -> confounder -> AUC of the confounder alone, where its 95 % interval lies above 0.5.
+
+    The AUC is that of the cross-validated probabilities of a logistic regression, by patient.
+    """
+    found: dict[str, dict[str, float]] = {key: {} for key in keys}
+    for name, table in confounders.tables.items():
+        columns, _ = clinical_columns(table.loc[training.case_ids], table.loc[training.case_ids])
+        for key, fit in fit_simple(name, columns, training, found, plan, run).items():
+            if isinstance(fit.fusion, FusionModel):
+                cases = {"patient_id": fit.patients, "label": fit.labels, "score": fit.fusion.oof_score_}
+                patients = by_patient(pd.DataFrame(cases))
+                estimate = auc_interval(patients["label"].to_numpy(), patients["score"].to_numpy())
+                if better_than_chance((estimate.low, estimate.high)):
+                    found[key][name] = round(estimate.auc, 4)
+    return found

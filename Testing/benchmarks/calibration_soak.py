@@ -1,0 +1,120 @@
+"""Coverage of label sets and intervals, calibration, and fold models: the long form, with tables as CSV.
+
+Two parts, both on cases of known probability:
+
+draws: many training draws of made-up features (support/calibration_study.py), as the pipeline fits them.
+images: a bundle of the demonstration's size on unseen phantom cases; about 3 seconds a case for their features.
+
+Run: `python Testing/benchmarks/calibration_soak.py --out soak-out`; `--bundle FILE` takes a bundle that is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from DeepRadScoreLib.bundle import Bundle, read_bundle
+from DeepRadScoreLib.cli.demo_command import FULL, run_demo
+from DeepRadScoreLib.cohort.table import read_cohort
+from DeepRadScoreLib.computing.extraction import extract_cohort
+from DeepRadScoreLib.computing.run import Run
+from DeepRadScoreLib.computing.workers import Processes
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
+from DeepRadScoreLib.progress import ignore
+from DeepRadScoreLib.synthetic.causes import draw_labels, log_odds
+from DeepRadScoreLib.synthetic.cohort import write_cohort
+from support.calibration_study import Judged, interval_rows, label_set_row, probability_row, train_and_judge
+
+KEYS = ("LVI", "PI", "EGFR", "TP53")
+UNSEEN_SEED = 1001
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("soak-out"))
+    parser.add_argument("--draws", type=int, default=50)
+    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--jobs", type=int, default=2)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    workers = Processes(given.jobs)
+    if given.draws:
+        tasks = [{"seed": seed, "keys": KEYS, "folds": given.folds, "refit": True} for seed in range(given.draws)]
+        drawn = [one for _, judged in workers.each(train_and_judge, tasks) for one in judged]
+        report(drawn, f"{given.draws} draws of made-up features", given.out / "draws", 1000)
+    if given.cases:
+        path = given.bundle or given.out / "demo" / "model.zip"
+        if given.bundle is None:
+            run_demo(given.out / "demo", FULL, 1, workers, ignore)
+        judged = judge_images(read_bundle(path), given.out, given.cases, workers)
+        report(judged, f"{given.cases} unseen phantom cases", given.out / "images", given.cases)
+
+
+def judge_images(bundle: Bundle, out: Path, cases: int, workers: Processes) -> list[Judged]:
+    """The bundle's findings of `cases` unseen phantom cases."""
+    table = write_cohort(out / "unseen", 1, cases, UNSEEN_SEED, workers)
+    cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"))
+    computed = extract_cohort(cohort, Run(out / "cache", workers))
+    latents = json.loads((table.parent / "synthetic.json").read_text())["latents"]
+    unseen = computed.features.index.str.contains("test")
+    return judge_features(bundle, computed.features[unseen], computed.patches[unseen], latents)
+
+
+def judge_features(bundle: Bundle, features: pd.DataFrame, patches: np.ndarray, latents: dict) -> list[Judged]:
+    """The bundle's findings from features and patches; `latents`: case_id -> causes of the case."""
+    causes = pd.DataFrame([latents[case_id] for case_id in features.index])
+    labels = draw_labels(causes, UNSEEN_SEED)
+    outputs = bundle.outputs(patches)
+    judged = []
+    for key, model in bundle.endpoints.items():
+        card = bundle.manifest.endpoints[key].calibration
+        if card is None or model.fusion.no_signal_ or bundle.manifest.withheld(key):
+            continue
+        truth = 1 / (1 + np.exp(-log_odds(causes, key)))
+        of_case = model.log_odds(model.columns(features, outputs))
+        folds = model.fold_log_odds(features, outputs)
+        judged.append(Judged(key, model.fusion.classifier_, card, truth, labels[key].to_numpy(), of_case, folds))
+    return judged
+
+
+def report(judged: list[Judged], title: str, out: Path, most: int) -> None:
+    """Print the mean of every figure over endpoints and draws, and write each as a row of a CSV table."""
+    print(f"\n{title}, {SYNTHETIC_LABEL}: {len(judged)} models")
+    rows = [{"key": one.key, "classifier": one.classifier, "n": len(one.truth)} for one in judged]
+    sets = pd.DataFrame([row | label_set_row(one) for row, one in zip(rows, judged, strict=True)])
+    shipped = [row | probability_row(one, one.log_odds) for row, one in zip(rows, judged, strict=True)]
+    refitted = [
+        row | probability_row(one, one.of_refit)
+        for row, one in zip(rows, judged, strict=True)
+        if one.of_refit is not None
+    ]
+    intervals = pd.DataFrame(
+        [
+            row | {"method": method} | figures
+            for row, one in zip(rows, judged, strict=True)
+            for method, figures in interval_rows(one, most).items()
+        ]
+    )
+    for name, table in (
+        ("label_sets", sets),
+        ("mean_score_of_folds", pd.DataFrame(shipped)),
+        ("radscores_refitted", pd.DataFrame(refitted)),
+    ):
+        if len(table):
+            print(f"{name}:\n{table.mean(numeric_only=True).drop('n').round(4).to_string()}")
+            table.to_csv(out.with_name(f"{out.name}_{name}.csv"), index=False)
+    print(f"intervals at .90:\n{intervals.groupby('method', sort=False).mean(numeric_only=True).round(3).to_string()}")
+    intervals.to_csv(out.with_name(f"{out.name}_intervals.csv"), index=False)
+
+
+if __name__ == "__main__":
+    main()

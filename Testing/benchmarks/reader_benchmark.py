@@ -1,0 +1,105 @@
+"""What a reader waits for in the panel on a CT of 512 x 512 x 402 voxels, in the harness.
+
+    python Testing/benchmarks/reader_benchmark.py [--slices 402] [--turns 5]
+
+Rows: opening a case of a list until its quality line and shell are there; quality line and shell after a stroke; the
+same with the surfaces in the 3-D view; autosave and saving of a correction; each for tumours of 48 and 359 mL. Seconds
+by the clock and of this process's CPU, which other programs do not lengthen: the least of the turns. Then everything in
+the GUI thread that took over 100 ms of CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "Testing"), str(ROOT / "DeepRadScore")]
+
+import slicer_harness as harness  # noqa: E402
+from support.big_case import write_big_case  # noqa: E402
+
+VOLUMES_ML = (48.0, 359.0)
+LONG_S = 0.1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--slices", type=int, default=402)
+    parser.add_argument("--turns", type=int, default=5)
+    given = parser.parse_args()
+    harness.start()
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; seconds by the clock, seconds of CPU")
+    long: list[str] = []
+    for volume_ml in VOLUMES_ML:
+        with tempfile.TemporaryDirectory() as folder, harness.main_window():
+            write_big_case(Path(folder), slices=given.slices, volume_ml=volume_ml)
+            Path(folder, "list.csv").write_text("case_id,ct,mask\na,ct.nrrd,mask.nrrd\n", encoding="utf-8")
+            for name, clock, cpu in rows(Path(folder, "list.csv"), given.turns):
+                print(f"{volume_ml:.0f} mL  {name:<40} {clock:6.2f} {cpu:6.2f}", flush=True)
+                if cpu > LONG_S:
+                    long.append(f"{volume_ml:.0f} mL  {name}: {cpu:.2f}")
+    print("over 100 ms of CPU:", *(long or ["nothing"]), sep="\n  ")
+
+
+def rows(table: Path, turns: int) -> Any:
+    """Names, seconds by the clock and of CPU of each piece of work."""
+    module = harness.load_module()
+    module.enter()
+    panel = module.widget
+    panel.ui.listPathEdit.currentPath = str(table)
+    panel.ui.openListButton.click()
+    opened = []
+    for _ in range(turns):
+        opened.append(timed(lambda: (panel.cases.view.next(), settle(panel))))
+        if len(opened) < turns:
+            panel.ui.closeCaseButton.click()
+    yield "open, with quality line and shell", *least(opened)
+    yield (
+        "quality line and shell after a stroke",
+        *least([timed(panel.review.update, stroke(panel)) for _ in range(turns)]),
+    )
+    yield "surfaces in the 3-D view", *least([timed(panel.review.update_surfaces, stroke(panel)) for _ in range(turns)])
+    yield "autosave", *least([timed(panel.review.autosave) for _ in range(turns)])
+    yield "save the correction", *timed(panel.review.save)
+    module.close()
+
+
+def settle(panel: Any) -> None:
+    harness.wait_for(lambda: not panel.review.watch.waiting and not panel.work.running)
+
+
+def stroke(panel: Any) -> None:
+    """A cube in the middle of the tumour turned over, as an effect of the editor changes a labelmap."""
+    import slicer
+
+    from DeepRadScoreSlicer.scene.voxels import BINARY, array_of
+
+    content = panel.review.segmentation.GetSegmentation()
+    labelmap = content.GetSegment(panel.review.chosen.segment_id).GetRepresentation(BINARY)
+    labels = array_of(labelmap)
+    z, y, x = (size // 2 for size in labels.shape)
+    labels[z : z + 4, y : y + 8, x : x + 8] = 1 - labels[z : z + 4, y : y + 8, x : x + 8]
+    labelmap.GetPointData().GetScalars().Modified()
+    labelmap.Modified()
+    content.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
+
+
+def timed(work: Callable[[], Any], _before: Any = None) -> tuple[float, float]:
+    clock, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - clock, time.process_time() - cpu
+
+
+def least(times: list[tuple[float, float]]) -> tuple[float, float]:
+    return min(clock for clock, _ in times), min(cpu for _, cpu in times)
+
+
+if __name__ == "__main__":
+    main()

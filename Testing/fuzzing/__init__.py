@@ -1,0 +1,1 @@
+"""Fuzzing of every parser: bytes by atheris, structure by hypothesis; a short form runs in the tests."""

@@ -14,7 +14,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from threading import Thread
@@ -23,8 +22,11 @@ from typing import Any, Protocol, TypeVar
 import joblib
 from joblib.externals.loky import ProcessPoolExecutor
 
+from DeepRadScoreLib.writing import clean_up
+
 Result = TypeVar("Result")
 TRIES = 3
+MAX_ENDING_S = 1.0
 ONE_THREAD_EACH = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -82,6 +84,14 @@ class InProcess:
             yield position, function(**task)
 
 
+@dataclass(frozen=True)
+class _Process:
+    """A pool of one process, which ends, without unfinished files, when `lifeline` is closed or the program ends."""
+
+    pool: ProcessPoolExecutor
+    lifeline: Connection
+
+
 class Processes:
     """Processes of this machine; they ignore Ctrl-C and end with the program.
 
@@ -94,7 +104,7 @@ class Processes:
 
     def __init__(self, jobs: int = -1) -> None:
         self.jobs = joblib.effective_n_jobs(jobs)
-        self._idle: list[ProcessPoolExecutor] = []
+        self._idle: list[_Process] = []
 
     @property
     def threads_each(self) -> int:
@@ -107,7 +117,7 @@ class Processes:
         """See `Workers`; every process is a pool by itself, so that it is known which unit it died of."""
         waiting = list(reversed(range(len(tasks))))
         deaths = dict.fromkeys(waiting, 0)
-        running: dict[Future, tuple[int, ProcessPoolExecutor]] = {}
+        running: dict[Future, tuple[int, _Process]] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < self.jobs:
@@ -128,32 +138,36 @@ class Processes:
                         self._idle.append(process)
                     yield position, result
         finally:
-            for _, process in running.values():
-                process.shutdown(wait=False, kill_workers=True)
+            _end(running)
 
-    def _begin(self, function: Callable[..., Result], task: dict[str, Any]) -> tuple[Future, ProcessPoolExecutor]:
+    def _begin(self, function: Callable[..., Result], task: dict[str, Any]) -> tuple[Future, _Process]:
         while self._idle:
             process = self._idle.pop()
             with suppress(BrokenProcessPool):
-                return process.submit(function, **task), process
-        pipe = _pipe_of_program()[0]
-        process = ProcessPoolExecutor(1, env=ONE_THREAD_EACH, initializer=_end_with_program, initargs=(pipe,))
-        return process.submit(function, **task), process
+                return process.pool.submit(function, **task), process
+        other_end, lifeline = Pipe(duplex=False)
+        pool = ProcessPoolExecutor(1, env=ONE_THREAD_EACH, initializer=_end_with_program, initargs=(other_end,))
+        return pool.submit(function, **task), _Process(pool, lifeline)
 
 
-@cache
-def _pipe_of_program() -> tuple[Connection, Connection]:
-    """A pipe into which nothing is ever written: reading from it ends when the program that created it ends."""
-    return Pipe(duplex=False)
+def _end(running: dict[Future, tuple[int, _Process]]) -> None:
+    """End processes at work; one that is inside native code, which writes no file of ours, is killed."""
+    for _, process in running.values():
+        process.lifeline.close()
+    wait(running, MAX_ENDING_S)
+    for _, process in running.values():
+        process.pool.shutdown(wait=False, kill_workers=True)
 
 
-def _end_with_program(pipe: Connection) -> None:
+def _end_with_program(lifeline: Connection) -> None:
     """Initialise a process: ignore Ctrl-C, and end when the program ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_after, args=(pipe,), name="end with the program", daemon=True).start()
+    Thread(target=_end_after, args=(lifeline,), name="end with the program", daemon=True).start()
 
 
-def _end_after(pipe: Connection) -> None:
+def _end_after(lifeline: Connection) -> None:
+    """Wait for the lifeline, into which nothing is ever written, to be closed."""
     with suppress(EOFError, OSError):
-        pipe.recv_bytes()
+        lifeline.recv_bytes()
+    clean_up(MAX_ENDING_S / 2)
     os._exit(1)

@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+from DeepRadScoreLib.writing import replacing
+
 
 def deadly(folder: Path, number: int, deaths: int) -> str:
     """The `number` of a unit whose process dies the first `deaths` times."""
@@ -26,10 +28,12 @@ def dies() -> None:
 
 
 def waits(pid_file: Path | None) -> None:
-    """Says in a file which process is at work, and waits too long; with None it does nothing."""
+    """Says in a file which process is at work, and waits too long over a file; with None it does nothing."""
     if pid_file is not None:
-        pid_file.write_text(str(os.getpid()))
-        time.sleep(600)
+        with replacing(pid_file.with_name("result.npz")) as temporary:
+            temporary.write_bytes(b"half of it")
+            pid_file.write_text(str(os.getpid()))
+            time.sleep(600)
 
 
 def abs_of(x: int) -> int:

@@ -90,7 +90,7 @@ class Cancelled(Exception):
     pass
 
 
-def test_a_report_that_raises_cancels_and_ends_the_unit_at_work(tmp_path):
+def test_a_report_that_raises_cancels_and_ends_the_unit_at_work_with_its_unfinished_file(tmp_path):
     workers, pid_file = Processes(2), tmp_path / "pid"
 
     def cancel(event):
@@ -104,6 +104,7 @@ def test_a_report_that_raises_cancels_and_ends_the_unit_at_work(tmp_path):
         )
     until(lambda: not alive(int(pid_file.read_text())))
     assert time.monotonic() - begin < SECONDS_LONG_ENOUGH / 2
+    assert not list(tmp_path.rglob("*.npz"))
     assert [result for _, result in workers.each(abs_of, [{"x": -3}])] == [3]
 
 

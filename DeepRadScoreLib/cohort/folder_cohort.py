@@ -13,7 +13,7 @@ from DeepRadScoreLib.cohort.folders.found_cases import Findings, FoundCase
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.paths import relative_path
 
-MEND = "give a folder with CTs and masks whose names belong together, see the README"
+MEND = "give a folder with CTs and masks whose names belong together, see docs/cohort-tables.md"
 
 
 @dataclass(frozen=True)

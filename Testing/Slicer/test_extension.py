@@ -117,7 +117,8 @@ def test_addresses_are_those_of_one_repository_and_of_files_that_are_there():
 
 
 def test_every_picture_is_shown_somewhere():
-    pages = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "CMakeLists.txt"))
+    shown = [ROOT / "README.md", ROOT / "CMakeLists.txt", *(ROOT / "docs" / "guides").glob("*.md")]
+    pages = "".join(path.read_text(encoding="utf-8") for path in shown)
     pictures = {path.relative_to(ROOT).as_posix() for path in (ROOT / "Resources").rglob("*.png")}
     assert pictures
     assert pictures <= set(re.findall(r"Resources/[\w/]+\.png", pages))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 GOING, PROGRESS, LOG, MADE = "going", "progress.txt", "log.txt", "sample"
 LOOK_S, LEAVE_S, FORGOTTEN_S = 0.05, 5.0, 3600.0
-STAGES = {"MAKING_CASES": (2, 15), "FEATURES": (15, 70), "RADSCORES": (70, 80), "CLASSIFIERS": (80, 98)}
+STAGES = {"MAKING_CASES": (2, 6), "FEATURES": (6, 60), "RADSCORES": (60, 82), "CLASSIFIERS": (82, 98)}
 """Percent of the whole making before and after the stages that take long."""
 
 

@@ -100,6 +100,7 @@ class DeepRadScoreTest(PanelTest):
         stored = self.stored()
         self.assertEqual(list(stored.document["endpoints"]), list(KEYS))
         self.assertEqual(stored.document["label"], "synthetic: not for patients")
+        self.assertIsNotNone(stored.document["endpoints"]["LVI"]["probability"])
         self.assertFalse(stored.stale)
         key = next(iter(stored.heat_map_ids))
         button = slicer.util.findChild(self.panel.ui.profileFrame, f"finding{key}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from DeepRadScoreLib.models import Flag
 
 FLAG_SENTENCES: dict[str, str] = {
@@ -19,6 +21,19 @@ FLAG_SENTENCES: dict[str, str] = {
     Flag.QUALITY_FAILURE: "No probability: the image or the outline is not what the model can judge (see the remarks).",
 }
 
+SHORT_REASONS: dict[str, str] = {
+    Flag.NOT_MODELLED: "not covered by the model",
+    Flag.NOT_VALIDATED: "not validated",
+    Flag.VALIDATION_ONE_CLASS: "not validated",
+    Flag.VALIDATION_FEW_POSITIVES: "not validated",
+    Flag.NOT_BETTER_THAN_CHANCE: "may be chance",
+    Flag.SINGLE_FEATURE_RADSCORE: "few positive patients",
+    Flag.NO_SIGNAL: "no signal in training",
+    Flag.NOT_FINITE: "no valid number",
+    Flag.UNLIKE_TRAINING: "unlike training",
+    Flag.QUALITY_FAILURE: "image or outline",
+}
+
 COLUMN_NAMES: dict[str, str] = {
     "radscore_tumour": "Tumour RadScore",
     "radscore_peritumoral": "Peritumoral RadScore",
@@ -29,6 +44,11 @@ DEEP_NAME = "Deep network"
 def flag_sentence(code: str) -> str:
     """The sentence for a flag; an unknown flag is returned as it is."""
     return FLAG_SENTENCES.get(code, code)
+
+
+def short_reason(flags: Sequence[str]) -> str:
+    """Why a finding has no probability, in two or three words: by its first flag, which is what withheld it."""
+    return next((SHORT_REASONS[flag] for flag in flags if flag in SHORT_REASONS), "")
 
 
 def grouped_shap(shap: dict[str, float]) -> dict[str, float]:

@@ -10,9 +10,9 @@ from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.models import NetworkForm
 from DeepRadScoreLib.progress import Report, ignore
 
-TRAIN, TEST, SEED = 28, 12, 120
-"""Few enough cases for about a minute; with this seed every endpoint has the ten patients of either class that a model
-needs."""
+TRAIN, TEST, SEED = 80, 40, 120
+"""Few enough cases for about a minute, and enough for effects planted in tumour and shell to be found: the interval of
+the validated AUC of LVI, EGFR, KRAS and ALK lay above 0.5 with this seed and with each of the seeds 1 to 9."""
 CT, MASK, BUNDLE, NOTICE = "synthetic_ct.nrrd", "synthetic_tumour.nrrd", "synthetic_model.zip", "READ_ME.txt"
 
 

@@ -25,7 +25,7 @@ from DeepRadScoreLib.report.trust_words import (
     prevalence_sentence,
     reason_sentence,
 )
-from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap
+from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap, short_reason
 
 BLUE, ORANGE, GREY, TRACK, INK = "#1f5f99", "#b4540a", "#8a97a3", "#d5dce2", "#14202b"
 OUT_OF_DATE = "Out of date"
@@ -69,23 +69,24 @@ def head_text(document: dict[str, Any], stale: bool) -> str:
         html.append(
             f"<p>{case} Findings by the model <b>{escape(document['model']['name'])}</b>. "
             "Each is a statistical estimate from the image, not a test of tissue or blood. Not a medical device.</p>"
-            f"<p>The bar is the probability, the tick on it the model's threshold. {escape(_once(document))} "
-            "An AUC of 0.5 is chance.</p>" + _likeness(document)
+            + _likeness(document)
         )
+        if document.get("prevalence"):
+            html.append(f"<p>{escape(prevalence_sentence(document['prevalence']))}</p>")
     return "".join(html)
 
 
-def _once(document: dict[str, Any]) -> str:
-    """What is said once of intervals, label sets and prevalence."""
+def how_to_read_text(document: dict[str, Any]) -> str:
+    """What bars, intervals and label sets of the findings are."""
     given = [entry for entry in document["endpoints"].values() if entry["probability"] is not None]
     methods = [entry["interval_method"] for entry in given if entry["interval_method"] is not None]
-    said = [interval_note(list(dict.fromkeys(methods)))]
+    said = ["The bar is the probability, the tick on it the model's threshold."]
+    said.append(interval_note(list(dict.fromkeys(methods))))
     levels = [entry["label_set"]["level"] for entry in given if entry.get("label_set") is not None]
     if levels:
         said.append(label_set_note(levels[0]))
-    if document.get("prevalence"):
-        said.append(prevalence_sentence(document["prevalence"]))
-    return " ".join(said)
+    said.append("An AUC of 0.5 is chance.")
+    return "".join(f"<p>{escape(sentence)}</p>" for sentence in said)
 
 
 def _likeness(document: dict[str, Any]) -> str:
@@ -139,16 +140,17 @@ def _flags(entry: dict[str, Any]) -> tuple[str, ...]:
 def title_text(name: str, entry: dict[str, Any], stale: bool, opened: bool) -> str:
     """Text of a finding's button: plain, without a number."""
     mark = "▾" if opened else "▸"
-    return f"{mark} {name}: {entry['decision'] or 'no decision'}" + (f" ({OUT_OF_DATE.lower()})" if stale else "")
-
-
-def absent_text(name: str, entry: dict[str, Any]) -> str:
-    """Text for a finding without a probability, with the reason."""
-    return f"<b>{escape(name)}: no probability.</b> " + escape(" ".join(remarks(entry)))
+    said = "no probability" if entry["probability"] is None else entry["decision"] or "no decision"
+    return f"{mark} {name}: {said}" + (f" ({OUT_OF_DATE.lower()})" if stale else "")
 
 
 def line_text(entry: dict[str, Any], numbers: Numbers) -> str:
-    """One finding in one line: probability, its bar with threshold and interval, and a mark where it has remarks."""
+    """One finding in one line: probability, its bar with threshold and interval, and a mark where it has remarks.
+
+    Where it has no probability, why in a few words.
+    """
+    if entry["probability"] is None:
+        return escape(short_reason(entry["flags"]))
     spread = entry["interval"] or entry["spread"]
     bar = probability_bar(entry["probability"], entry["threshold"], spread, by_chance(entry))
     mark = "&nbsp;⚠" if remarks(entry) or by_chance(entry) else ""
@@ -159,7 +161,9 @@ def line_text(entry: dict[str, Any], numbers: Numbers) -> str:
 
 
 def finding_text(endpoint: Endpoint, entry: dict[str, Any], numbers: Numbers) -> str:
-    """Probability, interval, spread, label set, validated AUC and flags of one finding."""
+    """Probability, interval, spread, label set, validated AUC and flags of one finding; without the first, flags."""
+    if entry["probability"] is None:
+        return escape(" ".join(remarks(entry)))
     threshold, words = entry["threshold"], remarks(entry)
     first = f'<span style="font-size:large">{numbers.number(percent(entry["probability"]))}</span>'
     if threshold is not None:

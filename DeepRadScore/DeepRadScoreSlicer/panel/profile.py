@@ -17,7 +17,8 @@ class ProfileView:
     Parameters
     ----------
     layout: where the widgets are put.
-    on_finding: called with the key of the finding that was opened, or with None when it was closed.
+    on_finding: called with the key of the finding that was opened, or with None when it was closed or has no
+        probability.
 
     Attributes
     ----------
@@ -30,8 +31,9 @@ class ProfileView:
         self._on_finding = on_finding
         self.selected: str | None = None
         self._reason, self.head, self._regions = _label(), _label(), _label()
-        for label in (self._reason, self.head, self._regions):
-            layout.addWidget(label)
+        self.how = _Explanation()
+        for widget in (self._reason, self.head, self._regions, self.how.button, self.how.label):
+            layout.addWidget(widget)
         self._titles: list[Any] = []
         self.findings: dict[str, _Finding] = {}
         for group, title in GROUP_TITLES.items():
@@ -59,8 +61,7 @@ class ProfileView:
         with_model = document["model"] is not None
         head, regions = text.head_text(document, stale), text.regions_text(document, numbers)
         entries = document["endpoints"]
-        opened = entries.get(self.selected, {}).get("probability")
-        if self.selected is not None and (not with_model or opened is None):
+        if not with_model or entries.get(self.selected, {}).get("probability") is None:
             self.close_finding()
         for key, finding in self.findings.items():
             if key in entries:
@@ -68,6 +69,7 @@ class ProfileView:
             else:
                 finding.hide()
         self._reason.visible = False
+        self.how.show(text.how_to_read_text(document) if with_model else "")
         self.head.text, self._regions.text = head, regions
         self.head.visible = self._regions.visible = True
         for heading in self._titles:
@@ -78,6 +80,7 @@ class ProfileView:
         self.close_finding()
         self._reason.text = reason
         self._reason.visible = True
+        self.how.show("")
         for widget in (self.head, self._regions, *self._titles):
             widget.visible = False
         for finding in self.findings.values():
@@ -108,18 +111,45 @@ class ProfileView:
             self.findings[self.selected].open(False)
         self.selected = key
         self.findings[key].open(True)
-        self._on_finding(key)
+        self._on_finding(key if self.findings[key].given else None)
+
+
+class _Explanation:
+    """A button that shows and hides how the findings are read."""
+
+    def __init__(self) -> None:
+        self.button, self.label = qt.QPushButton(), _label()
+        self.button.objectName = "howToReadButton"
+        self.button.checkable = True
+        self.button.flat = True
+        self.button.styleSheet = "text-align: left; padding: 2px;"
+        self.button.connect("clicked(bool)", self._open)
+
+    def show(self, explanation: str) -> None:
+        """Offer an explanation, opened if the last one was; none if it is empty."""
+        self.label.text = explanation
+        self.button.visible = bool(explanation)
+        self._open(self.button.checked)
+
+    def _open(self, opened: bool) -> None:
+        self.button.text = f"{'▾' if opened else '▸'} How to read the findings"
+        self.label.visible = opened and bool(self.label.text)
 
 
 class _Finding:
     """One finding in a line: a checkable button with name and decision, beside it its bar; below, once opened, details.
 
-    A finding without a probability has no button and no bar, but the reason.
+    A finding without a probability has the reason in place of the bar, in few words; opened, in sentences.
+
+    Attributes
+    ----------
+    given: whether it has a probability.
     """
 
     def __init__(self, endpoint: Any, layout: Any, on_click: Callable[[str], None]) -> None:
         self._endpoint, self._on_click = endpoint, on_click
         self._title: Callable[[bool], str] = lambda opened: endpoint.name
+        self.given = False
         self.button = qt.QPushButton()
         self.button.objectName = f"finding{endpoint.key}"
         self.button.checkable = True
@@ -142,25 +172,22 @@ class _Finding:
     def show(self, entry: dict[str, Any], numbers: text.Numbers, visible: bool) -> None:
         """Show the finding's entry of `profile.json`."""
         endpoint = self._endpoint
-        given = entry["probability"] is not None
-        if given:
-            self._title = lambda opened: text.title_text(endpoint.name, entry, numbers.stale, opened)
-            self.line.text = text.line_text(entry, numbers)
-            self.numbers.text = text.finding_text(endpoint, entry, numbers)
+        self.given = entry["probability"] is not None
+        self._title = lambda opened: text.title_text(endpoint.name, entry, numbers.stale, opened)
+        self.line.text = text.line_text(entry, numbers)
+        self.numbers.text = text.finding_text(endpoint, entry, numbers)
+        if self.given:
             self.evidence.text = text.evidence_text(endpoint.positive, endpoint.negative, entry, numbers)
-        else:
-            self.numbers.text = text.absent_text(endpoint.name, entry)
-        self.button.visible = self.line.visible = visible and given
-        self.open(self.button.checked)
-        self.evidence.visible = visible and given and self.button.checked
-        self.numbers.visible = visible and (self.button.checked or not given)
+        self.button.visible = self.line.visible = visible
+        self.open(self.button.checked and visible)
 
     def open(self, opened: bool) -> None:
         """Show or hide the details."""
         self.button.checked = opened
         self.button.text = self._title(opened)
         self.button.accessibleName = self._title(opened)[2:]
-        self.numbers.visible = self.evidence.visible = opened
+        self.numbers.visible = opened
+        self.evidence.visible = opened and self.given
 
     def hide(self) -> None:
         """Show nothing of the finding."""

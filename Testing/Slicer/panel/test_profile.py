@@ -78,11 +78,11 @@ def test_every_finding_in_its_group(panel, document):
     text = " ".join(plain(part) for part in shown(panel))
     for title in ("Risk factors", "Mutations", "Immune"):
         assert title in text
-    given = [key for key, entry in document["endpoints"].items() if entry["probability"] is not None]
     buttons = {key: finding.button for key, finding in panel.findings.items() if not finding.button.isHidden()}
-    assert list(panel.findings) == list(KEYS)
-    assert list(buttons) == given
-    assert all(document["endpoints"][key]["decision"] in button.text for key, button in buttons.items())
+    assert list(panel.findings) == list(buttons) == list(KEYS)
+    for key, entry in document["endpoints"].items():
+        said = "no probability" if entry["probability"] is None else entry["decision"]
+        assert buttons[key].text.endswith(f": {said}")
 
 
 def test_numbers_are_those_of_the_report(panel, document):
@@ -95,7 +95,7 @@ def test_numbers_are_those_of_the_report(panel, document):
         for flag in entry["flags"]:
             assert flag_sentence(flag) in text
         if entry["probability"] is None:
-            assert "no probability" in text and not NUMBER.search(text.replace("PD-1/PD-L1", ""))
+            assert not NUMBER.search(text)
             continue
         low, high = entry["spread"]
         numbers = [percent(entry["probability"]), percent(entry["threshold"]), f"{percent(low)} – {percent(high)}"]
@@ -126,10 +126,11 @@ def test_synthetic_stands_once_at_the_head(panel, document):
 
 def test_ten_findings_in_ten_lines_and_details_on_demand(panel, document):
     panel.show(document, False)
-    for key, entry in document["endpoints"].items():
-        finding, given = panel.findings[key], entry["probability"] is not None
-        assert (not finding.line.isHidden(), not finding.numbers.isHidden()) == (given, not given)
     from DeepRadScoreLib.report.number_text import percent
+
+    for finding in panel.findings.values():
+        assert (finding.line.isHidden(), finding.numbers.isHidden()) == (False, True)
+    assert plain(panel.findings["ALK"].line.text) == "no signal in training"
 
     lines = {key: plain(panel.findings[key].line.text) for key in ("LVI", "KRAS", "TP53")}
     assert percent(document["endpoints"]["LVI"]["probability"]).replace("\u202f", " ") in lines["LVI"]
@@ -138,6 +139,33 @@ def test_ten_findings_in_ten_lines_and_details_on_demand(panel, document):
     assert not panel.findings["LVI"].numbers.isHidden()
     panel.findings["LVI"].button.click()
     assert panel.findings["LVI"].numbers.isHidden()
+
+
+def test_a_finding_without_a_probability_opens_to_its_reason_without_a_map(panel, document):
+    panel.show(document, False)
+    panel.findings["EGFR"].button.click()
+    panel.findings["ALK"].button.click()
+    assert (panel.selected, panel.told) == ("ALK", ["EGFR", None])
+    assert "found no signal" in plain(panel.findings["ALK"].numbers.text)
+    assert not panel.findings["ALK"].numbers.isHidden() and panel.findings["ALK"].evidence.isHidden()
+
+
+def test_every_reason_that_withholds_a_finding_has_few_words(document):
+    from DeepRadScoreLib.models import Flag
+    from DeepRadScoreLib.report.wording import short_reason
+
+    reasons = {flag: short_reason([flag]) for flag in Flag}
+    assert {flag for flag, reason in reasons.items() if not reason} == {Flag.NO_MODEL, Flag.OUTSIDE_SPREAD}
+    assert max(len(reason) for reason in reasons.values()) < 25
+
+
+def test_how_findings_are_read_is_said_on_demand(panel, document):
+    panel.show(document, False)
+    assert "tick" not in " ".join(shown(panel))
+    panel.how.button.click()
+    assert any("the tick on it the model's threshold" in plain(text) for text in shown(panel))
+    panel.clear("Not analyzed yet.")
+    assert panel.how.button.isHidden() and panel.how.label.isHidden()
 
 
 def test_the_band_is_in_the_status_bar_while_the_module_is_shown(slicer_app):
@@ -174,16 +202,16 @@ def test_likeness_interval_and_label_set_are_said_as_in_the_report(panel, docume
     for phrase in (
         "than 97.4 % of them",
         "noise of the image (HU): 41.2 (training 8.1 to 22)",
-        "(90 %, jackknife)",
         "15 %",
     ):
         assert phrase in head
+    assert "(90 %, jackknife)" in plain(panel.how.label.text)
     for phrase in ("Interval 42 % – 84 %", "Compatible with: mutant or wild type", "Over 8 masks 59 % – 68 %"):
         assert phrase in egfr
     panel.show(document, False)
     head = plain(panel.head.text)
     assert "does not know the limits of its training data" in head
-    assert "No finding has an interval" in head
+    assert "No finding has an interval" in plain(panel.how.label.text)
 
 
 def test_out_of_date_is_said_everywhere(panel, document):
@@ -301,15 +329,15 @@ def test_a_profile_can_be_read_where_packages_are_missing(panel, document, monke
 
 
 def test_findings_are_stepped_through(panel, document):
-    """Those with a button only; neither end is left."""
+    """Neither end is left; a map is asked for only where there is a probability."""
     given = [key for key, entry in document["endpoints"].items() if entry["probability"] is not None]
     panel.show(document, False)
-    for _ in range(len(given) + 2):
+    for _ in range(len(KEYS) + 2):
         panel.step(1)
-    assert panel.told[-1] == panel.selected == given[-1]
+    assert panel.selected == KEYS[-1]
     assert [key for key in panel.told if key is not None] == given
     panel.step(-1)
-    assert panel.selected == given[-2]
+    assert panel.selected == KEYS[-2]
     panel.clear("nothing")
     panel.step(1)
     assert panel.selected is None

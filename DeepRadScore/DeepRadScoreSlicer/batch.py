@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         "--cohort cases.csv --model model.zip --out results",
         allow_abbrev=False,
     )
-    parser.add_argument("--cohort", type=Path, required=True, help="CSV with case_id, ct, mask; see docs/cohort-tables.md.")
+    parser.add_argument("--cohort", type=Path, required=True, help="CSV with case_id, ct, mask: docs/cohort-tables.md.")
     parser.add_argument("--model", type=Path, help="A bundle made by `deepradscore train`; none: no findings.")
     parser.add_argument(
         "--require-signature",

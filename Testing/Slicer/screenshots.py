@@ -3,7 +3,7 @@
     python Testing/Slicer/screenshots.py --out Resources/screenshots
     python Testing/Slicer/screenshots.py --out FOLDER --ct CT.nrrd --mask MASK.nrrd
 
-Without a CT the synthetic sample is drawn: those pictures, the ones that README and guides show, may be published. With one,
+Without a CT the synthetic sample is drawn: those pictures, those of README and guides, may be published. With one,
 whose pictures are to be looked at and not to be published, the synthetic model is used on it, and there are more of
 them: the narrow panel, the shell without a heat map, results out of date. The slice view is drawn by Slicer's own
 displayable managers, which need EGL; see `Testing/set-up` for the packages.

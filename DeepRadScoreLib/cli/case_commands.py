@@ -17,6 +17,7 @@ from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.report.dicom import PageForm
 
 if TYPE_CHECKING:
+    from DeepRadScoreLib.bundle_files import BundleFiles
     from DeepRadScoreLib.findings import MolecularProfile
     from DeepRadScoreLib.imaging import Case
     from DeepRadScoreLib.manifest import Manifest
@@ -237,6 +238,9 @@ def inspect(
         Path | None,
         typer.Option(metavar="KEYS", help="Check that this public key, or one of this folder, signed the bundle."),
     ] = None,
+    card: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the bundle's model card and data sheet (Markdown).")
+    ] = None,
 ) -> None:
     """Say what a bundle is, what it was trained on and what it may not be used for; what an image file holds; or
     whether the log of a folder of results is whole.
@@ -251,6 +255,10 @@ def inspect(
     image = what.is_file() and not is_zipfile(what) and what.suffix.lower() != ".zip"
     if trusted is not None and (log or image):
         raise InputError("only a bundle has a signature", where=what, mend="leave --trusted out")
+    if card is not None and (log or image):
+        raise InputError("only a bundle has a model card", where=what, mend="leave --card out")
+    if card is not None and what.resolve() in (card.resolve(), *card.resolve().parents):
+        raise InputError("the model card would be written into the bundle", where=card, mend="give another file")
     if log:
         _print_log(what)
     elif image:
@@ -260,6 +268,17 @@ def inspect(
         stored = read_files(what, trusted)
         print_manifest(stored.manifest)
         typer.echo(f"{'signature':14s} {_signature_sentence(stored.signature, trusted is not None)}")
+        if card is not None:
+            _write_card(stored, card)
+
+
+def _write_card(stored: BundleFiles, path: Path) -> None:
+    from DeepRadScoreLib.report.model_card import to_model_card
+    from DeepRadScoreLib.writing import check_file, write_atomically
+
+    check_file(path)
+    write_atomically(path, to_model_card(stored.manifest, stored.sha256))
+    typer.echo(f"model card: {path}; fill in what it leaves open")
 
 
 def _signature_sentence(signature: Signature | None, verified: bool) -> str:

@@ -16,11 +16,11 @@ from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-PER_FRAME, FLOAT_PIXELS = Tag(0x5200, 0x9230), Tag(0x7FE0, 0x0008)
+REFERENCES, PER_FRAME, FLOAT_PIXELS = Tag(0x0008, 0x1115), Tag(0x5200, 0x9230), Tag(0x7FE0, 0x0008)
 
 
 class MapWriter:
-    """Writes parametric maps that differ in words, UIDs and pixels, and in nothing that is said of their frames.
+    """Writes parametric maps that differ in words, UIDs and pixels, not in their frames or in the images they refer to.
 
     Parameters
     ----------
@@ -32,6 +32,7 @@ class MapWriter:
         self._size = template.Rows * template.Columns * 4
         length = self._frames * self._size
         pixels = struct.pack("<HH2sHL", FLOAT_PIXELS.group, FLOAT_PIXELS.element, b"OF", 0, length)
+        self._references = _encoded(Dataset({REFERENCES: template[REFERENCES]}))
         self._groups = _part(_encoded(Dataset({PER_FRAME: template[PER_FRAME]})) + pixels)
         self._blank = _part(bytes(self._size))
 
@@ -42,8 +43,9 @@ class MapWriter:
         made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
         made.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
         write_file_meta_info(stream, made.file_meta)
-        head = Dataset({one.tag: one for one in made if one.tag < PER_FRAME})
-        parts = [_part(_encoded(head)), self._groups]
+        head = Dataset({one.tag: one for one in made if one.tag < REFERENCES})
+        rest = Dataset({one.tag: one for one in made if REFERENCES < one.tag < PER_FRAME})
+        parts = [_part(_encoded(head) + self._references + _encoded(rest)), self._groups]
         parts += [_part(frames[n].astype("<f4").tobytes()) if n in frames else self._blank for n in range(self._frames)]
         parts.append(zlib.compressobj(wbits=-zlib.MAX_WBITS).flush())
         deflated = b"".join(parts)

@@ -34,13 +34,16 @@ def heat_maps(
     The endpoint's key; the object; frame number from 0 -> (rows, columns).
     """
     assert case.source is not None
-    template: hd.pm.ParametricMap | None = None
-    for key in (key for key in KEYS if key in profile.gradcam):
-        template = template or _template(origin)
+    keys = [key for key in KEYS if key in profile.gradcam]
+    if not keys:
+        return
+    template = _template(origin)
+    slice_of_frame = _slices(template, origin)
+    for key in keys:
         made = copy.copy(template)
         _describe(made, origin, key)
         planes = planes_on_slices(profile.heat_map(key), case.ct, case.source.slices)
-        frames = {n: planes[k] for n, k in enumerate(_slices(template, origin)) if k in planes}
+        frames = {n: planes[k] for n, k in enumerate(slice_of_frame) if k in planes}
         yield key, made, frames
 
 
@@ -113,8 +116,10 @@ def _mapping(origin: Origin, key: str) -> hd.pm.RealWorldValueMapping:
     )
 
 
-def _slices(made: hd.pm.ParametricMap, origin: Origin) -> Iterator[int]:
+def _slices(made: hd.pm.ParametricMap, origin: Origin) -> list[int]:
     """The slice, in order of position, of each frame of a map, by the image that the frame refers to; -1: none."""
-    for frame in made.PerFrameFunctionalGroupsSequence:
-        image = frame.DerivationImageSequence[0].SourceImageSequence[0]
-        yield origin.slice_of(image.ReferencedSOPInstanceUID, image.get("ReferencedFrameNumber"))
+    references = [
+        frame.DerivationImageSequence[0].SourceImageSequence[0] for frame in made.PerFrameFunctionalGroupsSequence
+    ]
+    slices = origin.slice_numbers
+    return [slices.get((one.ReferencedSOPInstanceUID, one.get("ReferencedFrameNumber")), -1) for one in references]

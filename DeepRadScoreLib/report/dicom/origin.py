@@ -113,11 +113,12 @@ class Origin:
         groups = self.images[0].PerFrameFunctionalGroupsSequence
         return [item.PlanePositionSequence[0].ImagePositionPatient for item in groups]
 
-    def slice_of(self, instance_uid: str, frame: int | None) -> int:
-        """The slice, in order of position, that a reference names (`frame` from 1, or None); -1: it is no slice."""
-        if self.frames is not None:
-            return self.frames.index(frame - 1) if frame is not None and frame - 1 in self.frames else -1
-        return next((k for k, image in enumerate(self.images) if image.SOPInstanceUID == instance_uid), -1)
+    @property
+    def slice_numbers(self) -> dict[tuple[str, int | None], int]:
+        """SOP Instance UID and frame (from 1; None: the image is a slice) -> slice in order of position."""
+        if self.frames is None:
+            return {(image.SOPInstanceUID, None): k for k, image in enumerate(self.images)}
+        return {(self.images[0].SOPInstanceUID, frame + 1): k for k, frame in enumerate(self.frames)}
 
     def source_image(self, k: int) -> highdicom.sr.SourceImageForRegion:
         """The reference of a measurement to the slice `k` in order of position."""

@@ -28,13 +28,13 @@ def slices_seg(origin: Origin, tumour: np.ndarray, shell: np.ndarray, shell_mm: 
     tumour, shell: (slices, rows, columns) on the slices as they are stored: the outline as it was given; the shell of
         the 1 mm lattice at the pixel centres, so that with thick slices it may have nothing above and below.
     """
-    pixels, images = np.stack([tumour, shell], axis=-1), origin.images
+    images = origin.images
     if origin.frames is None:
-        used = np.flatnonzero(pixels.any(axis=(1, 2, 3))).tolist()
-        pixels, images = pixels[used], tuple(images[k] for k in used)
+        used = np.flatnonzero(tumour.any(axis=(1, 2)) | shell.any(axis=(1, 2))).tolist()
+        tumour, shell, images = tumour[used], shell[used], tuple(images[k] for k in used)
     return hd.seg.Segmentation(
         source_images=list(images),
-        pixel_array=origin.as_stored(pixels),
+        pixel_array=origin.as_stored(np.stack([tumour, shell], axis=-1)),
         segmentation_type="BINARY",
         segment_descriptions=_segments(origin, "taken from the mask that was given", shell_mm),
         pixel_measures=origin.pixel_measures,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ def to_dicom(profile: MolecularProfile, case: Case, *, pseudonyms: Pseudonyms | 
     ------
     InputError: the CT was not read from DICOM, or its images cannot be referred to (see `check_source`).
     """
-    with _quiet():
+    with _making():
         return _files(_origin(profile, case, pseudonyms), profile, case)
 
 
@@ -63,7 +64,7 @@ def to_dicom_pages(
     `page_1.dcm`... (secondary captures) or `page.dcm` (encapsulated PDF). With `pseudonyms` the pages do not name the
     case. Parameters and errors are those of `to_dicom`.
     """
-    with _quiet():
+    with _making():
         origin = _origin(profile, case, pseudonyms)
         made = page_objects(origin, report_pages(profile, named=pseudonyms is None), form)
         for one in made.values():
@@ -140,12 +141,18 @@ def _encoded(made: Dataset) -> bytes:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress warnings and log lines of pydicom and highdicom, which may quote values of the patient module."""
-    logger = logging.getLogger("highdicom")
+def _making() -> Iterator[None]:
+    """Suppress messages of pydicom and highdicom, which may quote values of the patient module; pause `gc`.
+
+    A full collection passes over highdicom's tables of the standard, which it reads at the first object: 0.4 s in all.
+    """
+    logger, collecting = logging.getLogger("highdicom"), gc.isenabled()
     disabled, logger.disabled = logger.disabled, True
+    gc.disable()
     try:
         with quiet_pydicom():
             yield
     finally:
         logger.disabled = disabled
+        if collecting:
+            gc.enable()

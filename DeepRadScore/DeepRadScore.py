@@ -86,12 +86,17 @@ class DeepRadScoreLogic(ScriptedLoadableModuleLogic):
         return DeepRadScoreParameterNode(super().getParameterNode())
 
     def analysis_steps(
-        self, chosen: "Chosen", case_id: str, bundle_path: Path | None = None, lung_mask: "LungMask | None" = None
+        self,
+        chosen: "Chosen",
+        case_id: str,
+        bundle_path: Path | None = None,
+        lung_mask: "LungMask | None" = None,
+        trusted: Path | None = None,
     ) -> Generator[Any, None, Any]:
         """The analysis of a case of the scene in short steps; the value is its StoredProfile."""
         from DeepRadScoreSlicer.scene.analysis import analysis_steps
 
-        return analysis_steps(chosen, case_id, self._model, bundle_path, lung_mask)
+        return analysis_steps(chosen, case_id, self._model, bundle_path, lung_mask, trusted)
 
 
 class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

@@ -19,25 +19,39 @@ class LastModel:
     """The model that was read last, read again only when its file has changed."""
 
     def __init__(self) -> None:
-        self._read: tuple[tuple[str, int, int], Bundle] | None = None
+        self._read: tuple[tuple[str, int, int, frozenset[str]], Bundle] | None = None
 
-    def steps(self, path: Path) -> Generator[str, None, Bundle]:
-        """The model of a file, in short steps. Raises BundleError."""
+    def steps(self, path: Path, trusted: Path | None = None) -> Generator[str, None, Bundle]:
+        """The model of a file, in short steps. Raises BundleError, InputError, MissingPackageError.
+
+        Parameters
+        ----------
+        trusted: a public key, or a folder of them, by one of which the model has to be signed.
+        """
         yield "loading the library of models"
         from DeepRadScoreLib import bundle
+        from DeepRadScoreLib.signatures import TrustedKeys
 
         stat = path.stat() if path.is_file() else None
-        key = (str(path), stat.st_mtime_ns, stat.st_size) if stat is not None else (str(path), 0, 0)
+        changed = (0, 0) if stat is None else (stat.st_mtime_ns, stat.st_size)
+        key = (str(path), *changed, frozenset(() if trusted is None else TrustedKeys.read(trusted).keys))
         if self._read is None or self._read[0] != key:
             self._read = None
-            self._read = (key, (yield from bundle.bundle_steps(path)))
+            self._read = (key, (yield from bundle.bundle_steps(path, trusted)))
         return self._read[1]
 
 
 def analysis_steps(
-    chosen: Chosen, case_id: str, model: LastModel, bundle_path: Path | None = None, lung_mask: LungMask | None = None
+    chosen: Chosen,
+    case_id: str,
+    model: LastModel,
+    bundle_path: Path | None = None,
+    lung_mask: LungMask | None = None,
+    trusted: Path | None = None,
 ) -> Generator[Progress, None, StoredProfile]:
     """The analysis of a case; the scene is changed in the last step only.
+
+    `trusted`: see `LastModel.steps`.
 
     Raises
     ------
@@ -53,6 +67,6 @@ def analysis_steps(
     fingerprint = images.fingerprint()
     bundle = None
     if bundle_path is not None:
-        bundle = yield from in_stage(model.steps(bundle_path), Stage.ANALYSING, 0, 0)
+        bundle = yield from in_stage(model.steps(bundle_path, trusted), Stage.ANALYSING, 0, 0)
     profile = yield from analysis.steps(case, bundle, shell_mm=chosen.shell_mm)
     return (yield from in_stage(store_steps(profile, chosen, fingerprint), Stage.ANALYSING, 100, 100))

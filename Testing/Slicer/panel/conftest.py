@@ -51,7 +51,7 @@ def quick_analysis(panel, monkeypatch):
     from DeepRadScoreSlicer.scene import results
     from DeepRadScoreSlicer.scene.from_nodes import images_of
 
-    def steps(chosen, case_id, bundle=None, lung_mask=None):
+    def steps(chosen, case_id, *_given):
         yield Progress(Stage.ANALYSING, "first")
         images = images_of(chosen.volume, chosen.segmentation, chosen.segment_id)
         fingerprint = images.fingerprint()

@@ -45,6 +45,23 @@ def test_the_same_decisions_from_the_scene_as_from_the_files(scene, shared, mode
         np.testing.assert_allclose(here.gradcam[key], heat, rtol=0, atol=1e-6)
 
 
+def test_a_model_that_is_kept_is_read_again_for_other_keys(model, tmp_path):
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    from DeepRadScoreLib.errors import BundleError
+    from DeepRadScoreLib.progress import run_to_end
+    from DeepRadScoreSlicer.scene.analysis import LastModel
+
+    key = Ed25519PrivateKey.generate().public_key()
+    (tmp_path / "key.pem").write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    last = LastModel()
+    kept = run_to_end(last.steps(model))
+    assert run_to_end(last.steps(model)) is kept
+    with pytest.raises(BundleError, match="not signed"):
+        run_to_end(last.steps(model, tmp_path / "key.pem"))
+
+
 def test_the_panel_reads_the_model_in_steps_and_keeps_it(nodes, model):
     import slicer_harness as harness
     from DeepRadScoreLib.bundle import bundle_steps

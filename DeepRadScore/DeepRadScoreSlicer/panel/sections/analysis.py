@@ -17,6 +17,7 @@ from DeepRadScoreSlicer.panel.sections.review import ReviewSection
 from DeepRadScoreSlicer.panel.work import Work
 
 BUNDLE = "DeepRadScore/bundlePathEdit"
+KEYS = "DeepRadScore/trustedKeysPathEdit"
 
 
 class AnalysisSection:
@@ -45,6 +46,9 @@ class AnalysisSection:
         ui.bundlePathEdit.connect("currentPathChanged(QString)", self._on_model)
         ui.bundlePathEdit.connect("validInputChanged(bool)", self._on_valid)
         ui.bundlePathEdit.currentPath = qt.QSettings().value(BUNDLE, "") or ""
+        ui.trustedKeysPathEdit.currentPath = qt.QSettings().value(KEYS, "") or ""
+        ui.trustedKeysPathEdit.connect("currentPathChanged(QString)", self._on_keys)
+        ui.trustedKeysPathEdit.connect("validInputChanged(bool)", self._on_keys)
 
     def update(self) -> None:
         """Show what hinders an analysis, or that one runs."""
@@ -75,6 +79,9 @@ class AnalysisSection:
         if not valid:
             self._on_model("")
 
+    def _on_keys(self, _changed: str | bool) -> None:
+        qt.QSettings().setValue(KEYS, self._ui.trustedKeysPathEdit.currentPath)
+
     def _on_analyze(self, _checked: bool = False) -> None:
         if self._work.running:
             self._ui.analyzeButton.enabled = False
@@ -83,7 +90,10 @@ class AnalysisSection:
         self._messages.guarded(self._start)
 
     def _start(self) -> None:
-        chosen, path = self._review.chosen, self._ui.bundlePathEdit.currentPath
-        bundle = Path(path) if path else None
-        steps = self._logic.analysis_steps(chosen, self._review.case_id, bundle, self._review.lung_mask())
+        chosen = self._review.chosen
+        bundle, trusted = (
+            Path(edit.currentPath) if edit.currentPath else None
+            for edit in (self._ui.bundlePathEdit, self._ui.trustedKeysPathEdit)
+        )
+        steps = self._logic.analysis_steps(chosen, self._review.case_id, bundle, self._review.lung_mask(), trusted)
         self._work.start(steps, lambda stored: self._review.show_results(stored, chosen))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import zipfile
 
 from support.panel_tools import draw, ours, settle
@@ -122,6 +123,28 @@ def test_damaged_model_is_one_sentence(panel, ball, tmp_path):
     settle(panel, 60)
     assert "not a whole bundle" in panel.ui.messageLabel.text
     assert ours("profile_text") == []
+
+
+def test_a_model_that_no_trusted_key_signed_is_refused(panel, ball, tmp_path):
+    import qt
+
+    path, private, public = (tmp_path / name for name in ("model.zip", "key.pem", "public.pem"))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("manifest.json", "{}")
+    for call in (
+        ("genpkey", "-algorithm", "ed25519", "-out", private),
+        ("pkey", "-in", private, "-pubout", "-out", public),
+    ):
+        subprocess.run(["openssl", *map(str, call)], check=True, capture_output=True)
+    panel.ui.bundlePathEdit.currentPath = str(path)
+    panel.ui.trustedKeysPathEdit.currentPath = str(public)
+    assert qt.QSettings().value("DeepRadScore/trustedKeysPathEdit") == str(public)
+    panel.ui.analyzeButton.click()
+    settle(panel, 60)
+    assert "the bundle is not signed; get a signed one" in panel.ui.messageLabel.text
+    assert ours("profile_text") == []
+    panel.ui.trustedKeysPathEdit.currentPath = ""
+    assert not qt.QSettings().value("DeepRadScore/trustedKeysPathEdit")
 
 
 def test_an_emptied_model_is_no_model(panel, tmp_path):

@@ -85,7 +85,12 @@ def _provenance(case: Case, prepared: PreparedCase, engine: Engine) -> Provenanc
         program=__version__,
         versions=versions(sorted({*CASE_PACKAGES, *ENGINE_PACKAGES[engine]} - {"DeepRadScore"})),
         inputs={name: image_digest(image) for name, image in images.items() if image is not None},
-        settings={"preprocessing": prepared.preprocessing, "engine": engine, "shell_mm": prepared.shell_mm},
+        settings={
+            "preprocessing": prepared.preprocessing,
+            "engine": engine,
+            "shell_mm": prepared.shell_mm,
+            **case.settings,
+        },
     )
 
 

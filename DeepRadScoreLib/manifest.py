@@ -242,6 +242,7 @@ class Manifest(_Card):
             f"({self.backbone}, weights {self.weights}, {self.pixels} pixels)",
             "trained on": f"{trained['training_patients']} patients of {trained['cohort']}; "
             f"{trained['held_out_patients']} held out; {len(trained['left_out'])} cases left out",
+            **_origin_facts(trained),
             **_quality_facts(trained),
             "sites": ", ".join(f"{site or 'not named'} {count}" for site, count in trained["sites"].items()),
             "preprocessing": f"{self.preprocessing}, shell {self.shell_mm:g} mm, engine {self.engine}",
@@ -272,6 +273,12 @@ class Manifest(_Card):
     def endpoint_rows(self) -> list[dict[str, str]]:
         """One row of words per endpoint: whether it is modelled, from how many patients, and the held-out AUC."""
         return [_row(one.name, self.endpoints[one.key]) for one in ENDPOINTS if one.key in self.endpoints]
+
+
+def _origin_facts(trained: dict[str, Any]) -> dict[str, str]:
+    """The tables that it was made from, by their content; nothing where the bundle does not know."""
+    names = {"cohort_sha256": "cohort table", "limits_features_sha256": "limits from"}
+    return {word: f"the file of SHA-256 {trained[field]}" for field, word in names.items() if trained.get(field)}
 
 
 def _quality_facts(trained: dict[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -54,13 +54,17 @@ class Provenance:
     program: version of DeepRadScore.
     versions: distribution -> version, of the packages that decide the values.
     inputs: "ct", "mask", "lung_mask" -> SHA-256 of the image as it was read, see `image_digest`.
-    settings: what was asked for.
+    settings: what was asked for; `mask_grid`, `mask_variants` and `mask_variants_seed` only where they were.
     """
 
     program: str
     versions: dict[str, str]
     inputs: dict[str, str]
     settings: dict[str, str | float]
+
+    def with_settings(self, **settings: str | float) -> Provenance:
+        """The same with more settings."""
+        return replace(self, settings=self.settings | settings)
 
 
 def installed_version(name: str) -> str:

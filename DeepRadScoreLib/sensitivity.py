@@ -45,6 +45,9 @@ def variant_steps(
     the outlined one included. A mask of which no region is left does not count. `profile` is that of `case` by
     `bundle`.
     """
+    if profile.provenance is not None:
+        seeded = profile.provenance.with_settings(mask_variants=n, mask_variants_seed=seed)
+        profile = replace(profile, provenance=seeded)
     kept = {key: finding for key, finding in profile.findings.items() if finding.probability is not None}
     if not kept:
         return profile

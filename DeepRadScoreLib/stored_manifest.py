@@ -17,6 +17,7 @@ from DeepRadScoreLib.models import NetworkForm, Protocol
 NAME = "manifest.json"
 SHARED = "shared"
 Count = NonNegativeInt
+Sha256 = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
 
 
 class TrainedOn(BaseModel):
@@ -24,6 +25,8 @@ class TrainedOn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, str_max_length=10_000)
     cohort: str
+    cohort_sha256: Sha256 = ""
+    limits_features_sha256: Sha256 = ""
     training_patients: Count
     held_out_patients: Count
     held_out_by: str = ""

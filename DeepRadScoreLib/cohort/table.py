@@ -33,6 +33,7 @@ class Cohort:
     bad_labels: endpoint -> the error about a label that cannot be read; all labels of that endpoint are NaN.
     row_numbers: case_id -> number of its row in the file.
     notes: a sentence on each column of numbers that holds more than numbers but was read as such.
+    sha256: of the file.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Cohort:
     bad_labels: dict[str, CohortError] = field(default_factory=dict)
     row_numbers: dict[str, int] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
+    sha256: str = ""
 
     def __len__(self) -> int:
         return len(self.table)
@@ -159,7 +161,7 @@ def _labelled(
     index = table.index.rename("case_id")
     rows = dict(zip(table.index, text.row_numbers, strict=True))
     of_cases = pd.DataFrame(labels, index=index)
-    return Cohort(text.path, table, of_cases, pdl1.rules, pdl1.cd8a_cut, bad_labels, rows, pdl1.notes)
+    return Cohort(text.path, table, of_cases, pdl1.rules, pdl1.cd8a_cut, bad_labels, rows, pdl1.notes, text.sha256)
 
 
 def _labels(text: TextTable, key: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
@@ -38,12 +39,14 @@ class TextTable:
     rows: at least one; column -> stripped cell without what `defused` added, empty where the row is short.
     row_numbers: number of each row in the file, where the header is row 1 and blank lines count; a line `sep=;` does
         not, as it does not in Excel.
+    sha256: of the file.
     """
 
     path: Path
     columns: tuple[str, ...]
     rows: tuple[dict[str, str], ...]
     row_numbers: tuple[int, ...]
+    sha256: str
 
     def numbered(self, column: str) -> list[tuple[int, str]]:
         """Row number and cell of every row; empty where the table has no such column."""
@@ -125,7 +128,8 @@ def parse_text_table(path: Path, mend: str) -> TextTable:
         raise CohortError("the table has no rows", where=path, mend="add one row per case")
     columns = tuple(name or f"Unnamed: {position}" for position, name in enumerate(header))
     rows = [dict.fromkeys(columns, "") | dict(zip(columns, map(restored, cells), strict=False)) for _, cells in body]
-    return TextTable(path, columns, tuple(rows), tuple(number for number, _ in body))
+    numbers = tuple(number for number, _ in body)
+    return TextTable(path, columns, tuple(rows), numbers, hashlib.sha256(content).hexdigest())
 
 
 def _check_widths(records: Iterable[Record], width: int, path: Path) -> None:

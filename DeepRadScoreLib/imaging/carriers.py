@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -52,6 +52,7 @@ class Case:
     source: the headers of the CT where it was read from DICOM.
     acquisition: what these headers tell of the scan; nothing for other files.
     mask_ml: volume of the tumour mask in mL where it was drawn on another grid than the CT's, else None.
+    settings: what was asked for when it was read: `other_labels`, and `mask_grid` where given.
     """
 
     case_id: str
@@ -63,6 +64,7 @@ class Case:
     source: SourceSeries | None = field(default=None, repr=False, compare=False)
     acquisition: Acquisition = UNKNOWN
     mask_ml: float | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         size, spacing = (

@@ -114,10 +114,17 @@ def read_case(
             notes=named_notes("CT", (*stored.notes, *conversion_notes(ct, stored.image))),
             grid=grid,
         )
+    case = replace(case, settings=_settings(how, grid))
     if lung is None:
         return case
     confined = lung_on_grid(lung.image, case.ct, lung_mask or "", mask_grid=grid)
     return replace(case, lung=confined, notes=(*case.notes, *named_notes("Lung mask", lung.notes)))
+
+
+def _settings(others: OtherLabels, grid: MaskGrid | None = None) -> dict[str, str]:
+    """See `Case.settings`."""
+    asked = {"other_labels": str(others)}
+    return asked if grid is None else asked | {"mask_grid": str(grid)}
 
 
 def named_notes(name: str, notes: Sequence[QualityNote]) -> tuple[QualityNote, ...]:
@@ -178,7 +185,7 @@ def case_from_images(
     """Make a case of images in memory, see `read_case`; error messages use `ct_name` and `mask_name`."""
     check_ct(ct, where=ct_name)
     content = _content(mask, mask_name)
-    return _case(
+    case = _case(
         ct,
         content,
         case_id=case_id,
@@ -188,6 +195,7 @@ def case_from_images(
         ct_name=ct_name,
         grid=mask_grid,
     )
+    return replace(case, settings=_settings(other_labels, mask_grid))
 
 
 def case_from_segments(
@@ -209,7 +217,7 @@ def case_from_segments(
     check_ct(ct, where="the CT")
     _check_layers(content)
     note = elsewhere_note(content.layers[0], ct)
-    return _case(
+    case = _case(
         ct,
         content,
         case_id=case_id,
@@ -218,6 +226,7 @@ def case_from_segments(
         notes=() if note is None else (note,),
         grid=MaskGrid.AS_STORED,
     )
+    return replace(case, settings=_settings(other_labels))
 
 
 def masks_from_segments(grid: sitk.Image, content: MaskContent, *, case_id: str, segment: str) -> Case:

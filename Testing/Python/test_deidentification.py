@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
+from DeepRadScoreLib.bundle import read_manifest
 from DeepRadScoreLib.cli.cohort_commands import dicom
 from DeepRadScoreLib.radscore.engine.compiled import compiled_folder
 from support import dicom_phantoms as made
@@ -266,6 +268,8 @@ def test_every_command_did_its_work(runs):
     assert len(pd.read_parquet(runs.folder / "features.parquet")) == PATIENTS - 1
     for name in ("model.zip", "study/report.html", "anonymous/dicom/profile.dcm", "batch/summary.csv"):
         assert (runs.folder / name).is_file()
+    digest = hashlib.sha256((runs.folder / "cohort.csv").read_bytes()).hexdigest()
+    assert read_manifest(runs.folder / "model.zip").facts()["cohort table"] == f"the file of SHA-256 {digest}"
     assert "EGFR" in (runs.folder / "study" / "predictions.csv").read_text()
     assert len(list((runs.folder / "batch").glob("case-*/profile.json"))) == 1
     assert len(list((runs.folder / "cache").rglob("*.npz"))) >= PATIENTS - 1

@@ -59,6 +59,9 @@ def test_ranges_are_those_of_the_single_analyses(case, singly, bundle):
     assert found.probability == pytest.approx(given[0])
     np.testing.assert_allclose([found.variants.low, found.variants.high], [given.min(), given.max()])
     assert {event.stage for event in events} == {Stage.ANALYSING, Stage.MASK_VARIANTS}
+    asked = profile.provenance.settings
+    assert (asked["mask_variants"], asked["mask_variants_seed"]) == (3, 7)
+    assert "mask_variants" not in singly[0].provenance.settings
     percents = [event.done for event in events if event.stage == Stage.MASK_VARIANTS]
     assert percents == sorted(percents)
 

@@ -56,7 +56,13 @@ PROFILE = {
     "prevalence": {"EGFR": 0.15},
     "provenance": {
         **{"program": "1.0.0", "versions": {"numpy": "2.0"}, "inputs": {"ct": "0" * 64}},
-        "settings": {"engine": "own", "shell_mm": 3.0},
+        "settings": {
+            "engine": "own",
+            "shell_mm": 3.0,
+            "other_labels": "auto",
+            "mask_variants": 5,
+            "mask_variants_seed": 0,
+        },
     },
     "endpoints": dict.fromkeys(KEYS, FINDING),
 }

@@ -244,6 +244,10 @@ EDITS: dict[str, tuple[Edit, str]] = {
         "training_patients",
     ),
     "a negative number of patients": (in_json(MANIFEST, "trained_on", "sites", "a", value=-1), "sites.a"),
+    "a digest of the cohort that is none": (
+        in_json(MANIFEST, "trained_on", "cohort_sha256", value="0f"),
+        "cohort_sha256",
+    ),
     "a list where the training should be": (in_json(MANIFEST, "trained_on", value=[]), "trained_on"),
     "an endpoint of no name": (
         in_json(MANIFEST, "endpoints", "FOO", value={"modelled": False, "n": 1, "positives": 0}),

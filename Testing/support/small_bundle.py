@@ -158,6 +158,7 @@ def _manifest(cards: dict[str, EndpointCard]) -> Manifest:
         settings={"folds": FOLDS},
         trained_on={
             "cohort": "cohort.csv",
+            "cohort_sha256": "0" * 64,
             "training_patients": 40,
             "held_out_patients": 20,
             "held_out_by": "random",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def bundle_with_limits(bundle: Bundle, table: Path, where: Path) -> Bundle:
     CohortError: the table cannot be read, or is not that of the training cases.
     """
     _check_bundle(bundle, where)
-    features = _read_features(table)
+    features, sha256 = _read_features(table)
     _check_number(bundle, features, table)
     for model in bundle.endpoints.values():
         _check_means(model, bundle.manifest.endpoints[model.key].n, features, table)
@@ -52,7 +53,9 @@ def bundle_with_limits(bundle: Bundle, table: Path, where: Path) -> Bundle:
     limits = TrainingLimits.fit(Evidence(features, columns=columns), list(splitter.split(features)))
     if limits is None:
         raise CohortError(f"fewer than {MIN_CASES} cases have no limits", where=table, mend=MEND)
-    return bundle.with_limits(limits)
+    limited = bundle.with_limits(limits)
+    trained_on = bundle.manifest.trained_on | {"limits_features_sha256": sha256}
+    return replace(limited, manifest=limited.manifest.model_copy(update={"trained_on": trained_on}))
 
 
 def _check_bundle(bundle: Bundle, where: Path) -> None:
@@ -66,14 +69,15 @@ def _check_bundle(bundle: Bundle, where: Path) -> None:
         )
 
 
-def _read_features(path: Path) -> pd.DataFrame:
-    table, _ = read_table(path, text_column="case_id")
+def _read_features(path: Path) -> tuple[pd.DataFrame, str]:
+    """The features, and the SHA-256 of their file."""
+    table, sha256 = read_table(path, text_column="case_id")
     require_columns(("case_id",), table, path, "give a table made by deepradscore extract")
     doubled = table["case_id"][table["case_id"].duplicated()]
     if len(doubled):
         raise CohortError(f'the case "{doubled.iloc[0]}" has several rows', where=path, mend="keep one row per case")
     try:
-        return checked_features(table)
+        return checked_features(table), sha256
     except InputError as error:
         raise CohortError(error.what, where=path, mend=error.mend) from error
 

@@ -282,6 +282,7 @@ def _manifest(
         settings=plan.plain(),
         trained_on={
             "cohort": cohort.path.name,
+            "cohort_sha256": cohort.sha256,
             "training_patients": len(set(training.patients)),
             "held_out_patients": len(set(testing.patients)),
             "held_out_by": _held_out_by(cohort),

@@ -30,7 +30,8 @@ def ball_case(folder: Path, name: str = "a", radius: float = 7.0) -> tuple[Path,
 
 def test_analyze_without_a_model_gives_all_but_the_findings(tmp_path):
     ct, mask = ball_case(tmp_path)
-    done = command("analyze", "--ct", ct, "--mask", mask, "--out", tmp_path / "out")
+    asked = ("--other-labels", "ignore", "--mask-grid", "same")
+    done = command("analyze", "--ct", ct, "--mask", mask, *asked, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
     features = {"features.csv", "features.notes.csv"}
@@ -48,6 +49,10 @@ def test_analyze_without_a_model_gives_all_but_the_findings(tmp_path):
     assert all(finding["probability"] is None for finding in profile["endpoints"].values())
     assert all(finding["flags"] == ["no_model"] for finding in profile["endpoints"].values())
     assert str(tmp_path) not in (tmp_path / "out" / "profile.json").read_text()
+    assert profile["provenance"]["settings"] == {
+        **{"preprocessing": "canonical", "engine": "own", "shell_mm": 3.0},
+        **{"other_labels": "ignore", "mask_grid": "same"},
+    }
     table = pd.read_csv(tmp_path / "out" / "features.csv")
     assert list(table.columns) == ["case_id", *FEATURE_COLUMNS]
 

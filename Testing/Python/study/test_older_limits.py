@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -76,7 +77,10 @@ def written(folder: Path, features: pd.DataFrame) -> Path:
 
 def test_the_table_of_the_training_cases(bundle: Bundle, features: pd.DataFrame, tmp_path: Path) -> None:
     shuffled = features.sample(frac=1, random_state=0)
-    found = bundle_with_limits(bundle, written(tmp_path, shuffled), Path("old.zip"))
+    table = written(tmp_path, shuffled)
+    found = bundle_with_limits(bundle, table, Path("old.zip"))
+    digest = hashlib.sha256(table.read_bytes()).hexdigest()
+    assert found.manifest.trained_on["limits_features_sha256"] == digest
     assert found.limits is not None and found.manifest.limits is not None
     assert found.manifest.limits.cases == N
     assert found.manifest.limits.missing == ["image", "network", "deep_columns", "acquisition"]

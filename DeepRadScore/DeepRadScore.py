@@ -128,6 +128,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from DeepRadScoreSlicer.panel.band import Band
         from DeepRadScoreSlicer.panel.editor import Editor
         from DeepRadScoreSlicer.panel.messages import Messages
+        from DeepRadScoreSlicer.panel.patient import PatientLine
         from DeepRadScoreSlicer.panel.review import Review
         from DeepRadScoreSlicer.panel.sections.analysis import AnalysisSection
         from DeepRadScoreSlicer.panel.sections.cases import CasesSection
@@ -146,7 +147,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.choice = ReviewSection(ui, review, self.editor, messages, self._onChoice)
         self.analysis = AnalysisSection(ui, self.logic, review, self.choice, self.packages, self.work, messages)
         self.results = ResultsSection(ui, review, self.choice, messages)
-        self.band = Band()
+        self.band, self.patient = Band(), PatientLine(ui)
         self.view = ViewSection(ui, review, messages)
         self.cases = CasesSection(ui, review, messages, self.choice.choose, self.view.show_case, self._leaveCase)
         ui.sampleButton.connect("clicked(bool)", self.onSample)
@@ -229,6 +230,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # From one section to the others
 
     def _onChoice(self) -> None:
+        self.patient.show(self.review.volume)
         self.results.update_overlay()
         self._showState()
 
@@ -273,5 +275,6 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _clearPanel(self) -> None:
         self.ui.stepLabel.text = ""
+        self.patient.show(None)
         self._showQuality(_("Choose a CT and its tumour."))
         self._showResults(None)

@@ -42,7 +42,12 @@ STAND_INS = (
     "application", "ctk_widgets", "dicom", "io_manager", "modules", "qmrml_widgets", "segment_editor", "views",
 )  # fmt: skip
 """The harness's files with stand-ins for ctk's and Slicer's classes."""
-GUARDED = {"slicer.packaging.pip_install", "SampleDataLogic.registerCustomSampleDataCategory"}
+GUARDED = {
+    *("slicer.packaging.pip_install", "SampleDataLogic.registerCustomSampleDataCategory"),
+    *("ctkDICOMVisualBrowserWidget.patientView", "ctkDICOMPatientView.selectedSeriesInstanceUIDs"),
+    *("ctkDICOMVisualBrowserWidget.patientsTabWidget", "ctkDICOMPatientItemWidget.studyItemWidgetsList"),
+    *("ctkDICOMStudyItemWidget.seriesListTableWidget", "ctkDICOMSeriesItemWidget.seriesInstanceUID"),
+}
 
 
 def is_slicers(module: str) -> bool:

@@ -7,6 +7,7 @@ the subject hierarchy.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ import vtk
 from PySide6.QtCore import Property, QObject
 
 from .pythonqt import unwrap, wrap
+
+TOLERANCE_MM = 1e-3
+"""DICOMScalarVolumePlugin.py: `cornerEpsilon` of AcquisitionModeling."""
 
 
 class ctkDICOMDatabase(QObject):
@@ -40,6 +44,15 @@ class ctkDICOMDatabase(QObject):
 
     def seriesForFile(self, path: str) -> str:
         return next((uid for uid, files in self._series.items() if path in files), "")
+
+    def instancesForSeries(self, uid: str, _hits: int = -1) -> list[str]:
+        return [str(_header(path).SOPInstanceUID) for path in self._series.get(uid, [])]
+
+    def studyForSeries(self, uid: str) -> str:
+        return next((str(_header(path).StudyInstanceUID) for path in self._series.get(uid, [])), "")
+
+    def seriesForStudy(self, study: str) -> list[str]:
+        return [uid for uid in self._series if self.studyForSeries(uid) == study]
 
     def fileForInstance(self, uid: str) -> str:
         files = (path for paths in self._series.values() for path in paths)
@@ -115,7 +128,23 @@ def _load(files: tuple[str, ...]) -> Any:
     if node is not None:
         node.SetAttribute("DICOM.instanceUIDs", " ".join(str(headers[path].SOPInstanceUID) for path in ordered))
         _place(node, first)
+        _regularize(node, [[float(part) for part in headers[path].ImagePositionPatient] for path in ordered])
     return node
+
+
+def _regularize(node: Any, positions: list[list[float]]) -> None:
+    """The grid transform that Slicer puts a volume under whose slices lie elsewhere than on its regular grid.
+
+    Its displacements are left at 0 here.
+    """
+    steps = [[b - a for a, b in zip(one, other, strict=True)] for one, other in pairwise(positions)]
+    if all(abs(part) < TOLERANCE_MM for step in steps for part in (*step[:2], step[2] - steps[0][2])):
+        return
+    transform = slicer.mrmlScene.AddNewNodeByClass(
+        "vtkMRMLGridTransformNode", f"{node.GetName()} acquisition transform"
+    )
+    transform.SetAndObserveTransformToParent(slicer.vtkOrientedGridTransform())
+    node.SetAndObserveTransformNodeID(transform.GetID())
 
 
 def _place(node: Any, header: pydicom.Dataset) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import slicer
 
 from DeepRadScoreLib.errors import DeepRadScoreError
+from DeepRadScoreLib.imaging.files import is_dicom
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist
 from DeepRadScoreSlicer.panel.autosave import Autosave
 from DeepRadScoreSlicer.panel.watching import ReviewWatch
@@ -130,13 +131,13 @@ class Review:
         """
         autosaved = cases.autosaved_mask(case.case_id)
         self.recovered = autosaved.is_file()
-        mask = autosaved if self.recovered else cases.mask(case.case_id)
+        mask = autosaved if self.recovered else cases.mask(case.case_id) or case.mask
         self.opened = opening.open_case(case, mask)
         self._list, self.unsaved = cases, self.recovered
         volume, segmentation = (
             slicer.mrmlScene.GetNodeByID(node_id) for node_id in (self.opened.volume_id, self.opened.segmentation_id)
         )
-        if mask is not None and case.mask is not None and mask != case.mask and case.mask.is_file():
+        if mask not in (None, case.mask) and case.mask is not None and case.mask.is_file() and not is_dicom(case.mask):
             where = {"ct": case.ct, "mask_grid": case.mask_grid}
             corrections.keep_original_file(volume, segmentation, case.case_id, case.mask, **where)
         return self.opened

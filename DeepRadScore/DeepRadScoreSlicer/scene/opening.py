@@ -9,20 +9,17 @@ from typing import Any
 
 import slicer
 
-from DeepRadScoreLib.cohort.folders.by_name import holds_mask
-from DeepRadScoreLib.errors import InputError, MissingPackageError, RegionError
-from DeepRadScoreLib.imaging import Segment, read_case
+from DeepRadScoreLib.errors import InputError, MissingPackageError
+from DeepRadScoreLib.imaging import MaskContent, Segment
+from DeepRadScoreLib.imaging.files import is_dicom
 from DeepRadScoreLib.imaging.label_names import label_names
 from DeepRadScoreLib.imaging.segments import by_name
-from DeepRadScoreLib.models import MaskGrid
 from DeepRadScoreSlicer.cases.worklist import ListedCase
-from DeepRadScoreSlicer.scene import dicom_database, ownership
+from DeepRadScoreSlicer.scene import dicom_case, dicom_database, ownership
 from DeepRadScoreSlicer.scene.image_files import load_segmentation, load_volume
-from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, image_to_segmentation
+from DeepRadScoreSlicer.scene.viewing import TUMOUR_COLOUR
+from DeepRadScoreSlicer.scene.voxels import BINARY, array_of
 
-TUMOUR_COLOUR = (0.098, 0.827, 1.0)
-"""The report's colour of the tumour's outline."""
-OTHER_COLOUR = (0.6, 0.6, 0.6)
 FILL_2D = 0.15
 KINDS = ("vtkMRMLStorableNode", "vtkMRMLDisplayNode", "vtkMRMLStorageNode", "vtkMRMLHierarchyNode")
 
@@ -39,7 +36,7 @@ class OpenedCase:
 
 
 def open_case(case: ListedCase, mask: Path | None) -> OpenedCase:
-    """Load CT and mask with Slicer's readers.
+    """Load CT and mask: image files with Slicer's readers, DICOM with the library's.
 
     Parameters
     ----------
@@ -49,13 +46,20 @@ def open_case(case: ListedCase, mask: Path | None) -> OpenedCase:
     Raises
     ------
     InputError: a file that cannot be read; nothing of the case is left in the scene.
+    MissingPackageError: DICOM that pydicom is too old for (Slicer 5.10); there a series of Slicer's DICOM database can
+        still be opened without a mask.
     """
     before = _node_ids()
     try:
-        volume = _load_ct(case)
-        volume.SetAttribute("DeepRadScore.CaseId", case.case_id)
-        segmentation = _load_mask(case, mask, volume)
-        segment_id = choose_segment(segmentation, case.segment)
+        volume, content = _load_ct(case, mask)
+        volume.SetAttribute(ownership.CASE_ID, case.case_id)
+        name = f"{case.case_id} tumour"
+        if content is not None:
+            segmentation = dicom_case.mask_node(content, name)
+            segment_id = dicom_case.chosen_id(content, case.segment)
+        else:
+            segmentation = empty_mask(name, volume) if mask is None else _load_mask(case, mask, name, volume)
+            segment_id = choose_segment(segmentation, case.segment)
         _show(segmentation, segment_id)
     except BaseException:
         remove_with_folders(_added(before))
@@ -97,59 +101,63 @@ def remove_with_folders(node_ids: Sequence[str]) -> None:
         _remove_empty(study)
 
 
-def _load_ct(case: ListedCase) -> Any:
+def _load_ct(case: ListedCase, mask: Path | None) -> tuple[Any, MaskContent | None]:
+    """The CT as a volume node, and its mask where the two are DICOM."""
     where = case.ct or case.case_id
     if case.ct is not None and not case.ct.exists():
         raise InputError("the CT is not there", where=where, mend="correct the path in the list")
+    name, content = f"{case.case_id} CT", None
     try:
-        if case.ct is None or case.ct.is_dir() or case.series is not None:
-            volume = _load_series(case)
+        if case.ct is None or is_dicom(case.ct):
+            volume, content = _load_dicom(case, mask, name)
         else:
-            volume = load_volume(case.ct, f"{case.case_id} CT")
-    except OSError as error:
-        raise InputError(
-            "Slicer's DICOM database is not open", where=where, mend="open the module DICOM once, then try again"
-        ) from error
+            volume = load_volume(case.ct, name)
     except RuntimeError as error:
         raise InputError("Slicer cannot read the CT", where=where, mend="give a NRRD, NIfTI or DICOM CT") from error
     if volume is None or not volume.IsA("vtkMRMLScalarVolumeNode"):
         raise InputError("this is not one 3-D CT volume", where=where, mend="choose one CT series")
-    return volume
+    return volume, content
 
 
-def _load_series(case: ListedCase) -> Any:
+def _load_dicom(case: ListedCase, mask: Path | None, name: str) -> tuple[Any, MaskContent | None]:
+    """CT and mask by the library; where pydicom is too old for it, a CT of the database by Slicer's own reader."""
+    try:
+        ct, content = dicom_case.read_ct_and_mask(case, mask)
+    except MissingPackageError:
+        if case.ct is not None or mask is not None:
+            raise
+        volume = _volume_of(_by_slicer(case))
+        if volume is not None:
+            volume.SetName(name)
+        return volume, None
+    except InputError as error:
+        if error.path or error.field:
+            raise
+        raise type(error)(error.what, where=case.ct or case.case_id, mend=error.mend) from error
+    return dicom_case.ct_node(ct, name), content
+
+
+def _by_slicer(case: ListedCase) -> Sequence[str]:
     from DICOMLib import DICOMUtils
 
-    if case.ct is None:
-        return _volume_of(DICOMUtils.loadSeriesByUID([case.series]))
-    with DICOMUtils.TemporaryDICOMDatabase() as database:
-        DICOMUtils.importDicom(str(case.ct), database)
-        series = [case.series]
-        if case.series is None:
-            uids = DICOMUtils.allSeriesUIDsInDatabase(database)
-            series = [uid for uid in uids if dicom_database.modality(uid, database) == "CT"]
-        return _volume_of(DICOMUtils.loadSeriesByUID(series[:1])) if len(series) == 1 else None
+    dicom_database.files_of(str(case.series))
+    return list(DICOMUtils.loadSeriesByUID([case.series]) or ())
 
 
-def _volume_of(node_ids: Sequence[str] | None) -> Any | None:
-    nodes = [slicer.mrmlScene.GetNodeByID(node_id) for node_id in node_ids or ()]
+def _volume_of(node_ids: Sequence[str]) -> Any | None:
+    nodes = [slicer.mrmlScene.GetNodeByID(node_id) for node_id in node_ids]
     volumes = [node for node in nodes if node is not None and node.IsA("vtkMRMLScalarVolumeNode")]
     return volumes[0] if len(volumes) == 1 else None
 
 
-def _load_mask(case: ListedCase, mask: Path | None, volume: Any) -> Any:
-    name = f"{case.case_id} tumour"
-    dicom_folder = case.ct is not None and case.ct.is_dir()
-    if mask is None and not dicom_folder:
-        return empty_mask(name, volume)
-    by_library = mask is None or mask.is_dir() or mask.suffix.lower() in {".dcm", ""}
-    if by_library or (dicom_folder and mask == case.mask and case.mask_grid == MaskGrid.SAME):
-        return _dicom_mask(case, mask, name, volume)
+def _load_mask(case: ListedCase, mask: Path, name: str, volume: Any) -> Any:
+    """A mask in an image file."""
     if not mask.exists():
         raise InputError("the mask is not there", where=mask, mend="correct the path in the list")
     try:
-        files = {"ct": case.ct, "mask_grid": case.mask_grid} if mask == case.mask else {}
-        node = load_segmentation(mask, name, volume, **files)
+        grid = case.mask_grid if mask == case.mask else None
+        ct = None if case.ct is None or is_dicom(case.ct) else case.ct
+        node = load_segmentation(mask, name, volume, ct=ct, mask_grid=grid)
     except RuntimeError as error:
         raise InputError("Slicer cannot read the mask", where=mask, mend="give a NRRD or NIfTI mask") from error
     if node is None or not node.IsA("vtkMRMLSegmentationNode"):
@@ -166,28 +174,6 @@ def _name_segments(node: Any, names: Mapping[int, str]) -> None:
         value = segment.GetLabelValue()
         if value in names and Segment(segment.GetName() or identity, identity, 0, value).unnamed:
             segment.SetName(names[value])
-
-
-def _dicom_mask(case: ListedCase, mask: Path | None, name: str, volume: Any) -> Any:
-    """DICOM SEG and RTSTRUCT by the library's reader, which needs no extension; an empty mask where there is none.
-
-    Slicer 5.10's pydicom is too old for that reader: there a case without a mask is opened and one with a mask refused.
-    """
-    if case.ct is None:
-        return empty_mask(name, volume)
-    try:
-        read = read_case(case.ct, mask, segment=case.segment, series=case.series, mask_grid=case.mask_grid)
-    except (MissingPackageError, RegionError) as error:
-        if mask is not None or (isinstance(error, MissingPackageError) and holds_mask(case.ct)):
-            raise
-        return empty_mask(name, volume)
-    node = image_to_segmentation(read.tumour, name, case.segment or "tumour", TUMOUR_COLOUR)
-    if read.other_tumours is not None:
-        others = image_to_segmentation(read.other_tumours, name, "other tumours", OTHER_COLOUR)
-        for identity in others.GetSegmentation().GetSegmentIDs():
-            node.GetSegmentation().CopySegmentFromSegmentation(others.GetSegmentation(), identity)
-        ownership.remove_nodes([others.GetID()])
-    return node
 
 
 def empty_mask(name: str, volume: Any) -> Any:

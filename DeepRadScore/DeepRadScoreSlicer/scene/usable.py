@@ -7,7 +7,9 @@ from typing import Any
 import slicer
 import vtk
 
-from DeepRadScoreLib.errors import InputError, RegionError
+from DeepRadScoreLib.errors import InputError, MissingPackageError, RegionError
+from DeepRadScoreSlicer.scene.dicom_case import ct_of
+from DeepRadScoreSlicer.scene.dicom_database import instances_of
 from DeepRadScoreSlicer.scene.voxels import BINARY, GEOMETRY
 
 
@@ -80,6 +82,39 @@ def _check_transform(node: Any, what: str) -> None:
         transform.GetMatrixTransformToWorld(matrix)
         if matrix.IsIdentity():
             return
+    elif node.IsA("vtkMRMLVolumeNode") and instances_of(node):
+        raise _uneven(node)
     raise InputError(
         f"{what} is under a transform", mend="harden the transform (Transforms module) or take it off, then try again"
+    )
+
+
+_explained: dict[str, InputError] = {}
+"""UID of a CT's first instance -> why Slicer put it under a transform."""
+
+
+def _uneven(volume: Any) -> InputError:
+    """Why Slicer's DICOM module put a CT under an acquisition transform, which is never a linear one.
+
+    It does so where slices are missing, unevenly spaced or sheared; which of these, the library finds from the files.
+    """
+    first = instances_of(volume)[0]
+    if first not in _explained:
+        _explained[first] = _explanation(volume)
+    return _explained[first]
+
+
+def _explanation(volume: Any) -> InputError:
+    try:
+        ct_of(volume)
+    except MissingPackageError:
+        return InputError(
+            "slices of the CT are missing or unevenly spaced, or its gantry was tilted, so that it is under a transform",
+            mend="export the whole series again, evenly spaced",
+        )
+    except InputError as error:
+        return InputError(error.what, where="the CT", mend=error.mend)
+    return InputError(
+        "the gantry of the CT was tilted or its slices are not quite evenly spaced, so that it is under a transform",
+        mend="select the series in the DICOM module and press DICOM under Cases: it is read without the transform",
     )

@@ -13,6 +13,8 @@ from DeepRadScoreLib.imaging.geometry import index_box
 from DeepRadScoreLib.imaging.lps import box_slices
 from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, index_to_ras
 
+TUMOUR_COLOUR, OTHER_COLOUR = (0.098, 0.827, 1.0), (0.6, 0.6, 0.6)
+"""The report's colour of the tumour's outline, and that of other structures."""
 FIELD_FACTOR, MIN_FIELD_MM = 4.0, 100.0
 """Width of a slice view: the tumour's largest extent times the factor, and the least width."""
 CAMERA_FACTOR = 1.6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -13,8 +13,11 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from DeepRadScoreLib.imaging.geometry import half_up
+from DeepRadScoreLib.imaging import MaskContent
+from DeepRadScoreLib.imaging.geometry import half_up, index_box
+from DeepRadScoreLib.imaging.lps import box_slices
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, is_synthetic
+from DeepRadScoreLib.imaging.segments import names_tumour
 from DeepRadScoreSlicer.scene.ownership import SYNTHETIC
 
 BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
@@ -131,6 +134,46 @@ def fill_segmentation(segmentation: Any, image: sitk.Image, segment_name: str, c
         segmentation.EndModify(modifying)
 
 
+def content_to_segmentation(content: MaskContent, name: str, colors: Mapping[str, Sequence[float]]) -> Any:
+    """A new segmentation node with the segments of a mask, each cropped to its voxels, on the mask's grid.
+
+    Parameters
+    ----------
+    colors: by a segment's identity, which becomes its ID.
+    """
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    segments = node.GetSegmentation()
+    grid = labelmap_grid(content.layers[0])
+    modifying = node.StartModify()
+    try:
+        segments.SetSourceRepresentationName(BINARY)
+        segments.SetConversionParameter(GEOMETRY, slicer.vtkSegmentationConverter.SerializeImageGeometry(grid))
+        for one in content.segments:
+            segment = slicer.vtkSegment()
+            segment.SetName(one.name if names_tumour(one.name) or not one.counts_as_tumour else f"{one.name} (tumour)")
+            segment.SetColor(*colors[one.identity])
+            segment.AddRepresentation(BINARY, _cropped(content.layers[one.layer], one.value))
+            segments.AddSegment(segment, one.identity)
+    finally:
+        node.EndModify(modifying)
+    return node
+
+
+def _cropped(layer: sitk.Image, value: int) -> Any:
+    """Slicer's labelmap of one value of a layer: uint8, 1 where it is, in the extent of its voxels."""
+    inside = sitk.GetArrayViewFromImage(layer) == value
+    box = index_box(inside)
+    labelmap = labelmap_grid(layer)
+    if box is None:
+        return labelmap
+    labelmap.SetExtent(*[int(end[axis]) for axis in (2, 1, 0) for end in box])
+    scalars = numpy_to_vtk(np.ascontiguousarray(inside[box_slices(*box)], dtype=np.uint8).ravel(), deep=True)
+    scalars.SetName("ImageScalars")
+    labelmap.GetPointData().SetScalars(scalars)
+    return labelmap
+
+
 def ras_geometry(image: sitk.Image) -> tuple[np.ndarray, tuple[float, float, float]]:
     """Directions (3, 3) of an image's axes and position of its first voxel, in RAS."""
     x, y, z = image.GetOrigin()
@@ -139,16 +182,22 @@ def ras_geometry(image: sitk.Image) -> tuple[np.ndarray, tuple[float, float, flo
 
 def labelmap_of(mask: sitk.Image) -> Any:
     """A mask as Slicer's labelmap of one segment: uint8, 1 where the mask is not 0."""
-    direction, origin = ras_geometry(mask)
-    labelmap = fill(slicer.vtkOrientedImageData(), mask != 0)
-    labelmap.SetSpacing(mask.GetSpacing())
-    labelmap.SetOrigin(origin)
+    return fill(labelmap_grid(mask), mask != 0)
+
+
+def labelmap_grid(image: sitk.Image) -> Any:
+    """Slicer's oriented image of an image's size and geometry, without voxels."""
+    direction, origin = ras_geometry(image)
+    grid = slicer.vtkOrientedImageData()
+    grid.SetDimensions(*image.GetSize())
+    grid.SetSpacing(image.GetSpacing())
+    grid.SetOrigin(origin)
     matrix = vtk.vtkMatrix4x4()
     for row in range(3):
         for column in range(3):
             matrix.SetElement(row, column, direction[row, column])
-    labelmap.SetDirectionMatrix(matrix)
-    return labelmap
+    grid.SetDirectionMatrix(matrix)
+    return grid
 
 
 def image_hash(image: sitk.Image) -> str:

@@ -69,11 +69,14 @@ class Pair:
         return SourceSeries(files, self.mask, first, tuple(member.header for member in self.ct.members), self.ct.slices)
 
 
-def read_pair(ct: Path, mask: Path | None, *, series: str | None, segment: str | None, all_rois: bool = False) -> Pair:
+def read_pair(
+    ct: Path | SeriesIndex, mask: Path | None, *, series: str | None, segment: str | None, all_rois: bool = False
+) -> Pair:
     """Read a CT from DICOM, and its mask if that is DICOM too.
 
     Parameters
     ----------
+    ct: a folder or file, as in `find_series`, or an index of series.
     mask: a file; or a folder, or None for the folder of the CT, that holds one SEG or RTSTRUCT (of several, the one
         that refers to `series`).
     series: as in `read_ct`; None: the series that the mask refers to, or the only one.
@@ -83,23 +86,34 @@ def read_pair(ct: Path, mask: Path | None, *, series: str | None, segment: str |
     ------
     InputError, RegionError: as `read_ct`, `read_seg` and `read_rtstruct`; no mask, or several and none chosen.
     """
-    index = find_series(ct)
+    index = ct if isinstance(ct, SeriesIndex) else find_series(ct)
     if mask is None or mask.is_dir():
-        mask = _only_mask(index if mask is None else find_series(mask), series)
+        mask = only_mask(index if mask is None else find_series(mask), series)
     if mask.name.lower().endswith(SUFFIXES):
         return Pair(read_ct(index, series=series), mask, None)
     kind = check_mask_kind(mask)
-    references = mask_references(mask)
-    volume = read_ct(
-        index, series=series, referenced=_referenced(index, references), referenced_sops=tuple(references.images)
-    )
+    volume = read_ct_of_mask(index, mask, series=series)
     content = (
         read_seg(mask, volume) if kind == "DICOM SEG" else read_rtstruct(mask, volume, roi=segment, all_rois=all_rois)
     )
     return Pair(volume, mask, content)
 
 
-def _only_mask(index: SeriesIndex, series: str | None) -> Path:
+def read_ct_of_mask(index: SeriesIndex, mask: Path, *, series: str | None) -> CtSeries:
+    """Read the CT on which a SEG or RTSTRUCT was drawn; `series` overrides what that refers to. Raises as `read_ct`."""
+    references = mask_references(mask)
+    return read_ct(
+        index, series=series, referenced=_referenced(index, references), referenced_sops=tuple(references.images)
+    )
+
+
+def only_mask(index: SeriesIndex, series: str | None) -> Path:
+    """The one SEG or RTSTRUCT of an index; of several, the one that refers to `series`.
+
+    Raises
+    ------
+    InputError: there is none, or several and none chosen.
+    """
     found = [
         member.path for one in index.values() for member in one.members if text(member.header, "SOPClassUID") in KINDS
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,10 +99,27 @@ def find_series(folder: Path, report: Report = ignore) -> SeriesIndex:
         )
     if folder.is_file() and folder.name.upper() == "DICOMDIR":
         folder = folder.parent
-    index = SeriesIndex(folder)
+    return _indexed(SeriesIndex(folder), list(_paths(folder)), report)
+
+
+def index_files(files: Iterable[Path]) -> SeriesIndex:
+    """The series of the given files, as a DICOM database names them; those that do not exist are left out.
+
+    Raises
+    ------
+    InputError: none of them exists.
+    """
+    paths = sorted(path for path in map(Path, files) if path.is_file())
+    if not paths:
+        raise InputError(
+            "the DICOM files of the series are not there any more", mend="import the series into the database again"
+        )
+    return _indexed(SeriesIndex(Path(os.path.commonpath([path.parent for path in paths]))), paths, ignore)
+
+
+def _indexed(index: SeriesIndex, paths: Sequence[Path], report: Report) -> SeriesIndex:
     found: dict[str, list[DicomFile]] = {}
     with quiet_pydicom():
-        paths = list(_paths(folder))
         for done, path in enumerate(paths, start=1):
             member = _member(path, index)
             if member is not None:

@@ -10,10 +10,11 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+import vtk
 
 from DeepRadScoreLib.errors import MissingPackageError
 from support import dicom_phantoms as made
-from support.dicom_mask_makers import seg_file
+from support.dicom_mask_makers import changed, contour, rtstruct_file, seg_file
 from support.panel_tools import settle
 from support.scene_tools import ball_case, count_items, count_nodes
 
@@ -67,16 +68,41 @@ def panel(slicer_app, monkeypatch, tmp_path):
     module.close()
 
 
+class VisualBrowser:
+    """The browser with pictures, which Slicer 5.12 asks by `patientView`, and 5.10 by its widgets."""
+
+    def __init__(self, uids, newer):
+        self._uids = uids
+        if newer:
+            self.patientView = lambda: SimpleNamespace(selectedSeriesInstanceUIDs=lambda: self._uids)
+        else:
+            self.patientsTabWidget = lambda: SimpleNamespace(currentWidget=lambda: self)
+
+    def isHidden(self):
+        return False
+
+    def studyItemWidgetsList(self):
+        items = [SimpleNamespace(row=lambda: 0, column=lambda n=n: n) for n in range(len(self._uids))]
+        table = SimpleNamespace(
+            selectedItems=lambda: items,
+            cellWidget=lambda _row, column: SimpleNamespace(seriesInstanceUID=self._uids[column]),
+        )
+        return [SimpleNamespace(seriesListTableWidget=lambda: table)]
+
+
 @pytest.fixture
 def select(panel, monkeypatch):
     """Selects series in the window of Slicer's DICOM module and presses the panel's button."""
     import slicer
 
-    browser = SimpleNamespace(fileLists=[])
+    browser = SimpleNamespace(fileLists=[], dicomVisualBrowser=SimpleNamespace(isHidden=lambda: True))
     monkeypatch.setattr(slicer.modules, "DICOMInstance", SimpleNamespace(browserWidget=browser), raising=False)
 
-    def press(*series):
-        browser.fileLists = [slicer.dicomDatabase.filesForSeries(uid) for uid in series]
+    def press(*series, pictures=None):
+        if pictures is None:
+            browser.fileLists = [slicer.dicomDatabase.filesForSeries(uid) for uid in series]
+        else:
+            browser.dicomVisualBrowser = VisualBrowser(series, pictures == "5.12")
         panel.ui.dicomButton.click()
 
     return press
@@ -98,7 +124,23 @@ def database(slicer_app, tmp_path):
     return folder, first[0].SeriesInstanceUID, second[0].SeriesInstanceUID, seg.SeriesInstanceUID
 
 
+def marked_in(texts):
+    return [value for value in made.MARKED.values() for text in texts if value in text]
+
+
+def scene_texts():
+    """All names, attributes and items of the scene, as they would be saved."""
+    import slicer
+
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    items = vtk.vtkIdList()
+    tree.GetItemChildren(tree.GetSceneItemID(), items, True)
+    nodes = [str(node) for node in slicer.util.getNodesByClass("vtkMRMLNode")]
+    return [*nodes, *(tree.GetItemName(items.GetId(n)) for n in range(items.GetNumberOfIds()))]
+
+
 def test_selected_series_are_reviewed_one_after_the_other(panel, select, database, tmp_path):
+    """Each with the SEG of its study where it has one; whose they are is shown in a label and kept nowhere."""
     import slicer
 
     from DeepRadScoreLib.imaging import anonymous_case_id, read_case
@@ -110,52 +152,187 @@ def test_selected_series_are_reviewed_one_after_the_other(panel, select, databas
     names = [anonymous_case_id(uid) for uid in (second, first)]
     assert [case.case_id for case in panel.cases.list.cases] == names
     assert panel.cases.list.remarks == ("1 of the selected series are no CT and are left out.",)
-    drawn = tumour((12, 40, 48))
-    for name, place in zip(names, ("b", "a"), strict=True):
+    file = read_case(folder / "a", folder / "seg.dcm")
+    for name in names:
         panel.cases.view.next()
         settle(panel)
         assert panel.review.case_id == name
-        volume, segmentation = panel.review.volume, panel.review.segmentation
-        file = read_case(folder / place, folder / "seg.dcm") if place == "a" else None
-        if file is not None:
-            np.testing.assert_array_equal(slicer.util.arrayFromVolume(volume), sitk.GetArrayFromImage(file.ct))
-        assert panel.review.chosen.segment_id == "tumour"
-        assert "is empty" in panel.ui.qualityLabel.text
-        slicer.util.updateSegmentBinaryLabelmapFromArray(drawn, segmentation, "tumour", volume)
-        settle(panel)
+        volume, segmentation, segment_id = (
+            panel.review.volume,
+            panel.review.segmentation,
+            panel.review.chosen.segment_id,
+        )
+        if name == names[0]:
+            assert "is empty" in panel.ui.qualityLabel.text
+            drawn = tumour((12, 40, 48))
+            slicer.util.updateSegmentBinaryLabelmapFromArray(drawn, segmentation, segment_id, volume)
+            settle(panel)
         assert " mL · " in panel.ui.qualityLabel.text
-        case = case_from_nodes(volume, segmentation, "tumour", name)
-        if file is not None:
-            np.testing.assert_array_equal(sitk.GetArrayFromImage(case.tumour), sitk.GetArrayFromImage(file.tumour))
-            assert case.ct.GetSpacing() == pytest.approx(file.ct.GetSpacing())
-            assert case.ct.GetOrigin() == pytest.approx(file.ct.GetOrigin())
-        tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-        shell = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")[-1]
-        study = tree.GetItemParent(tree.GetItemByDataNode(volume))
-        assert tree.GetItemLevel(study) == "Study"
-        assert tree.GetItemParent(tree.GetItemByDataNode(shell)) == study
+        assert "same grid as the CT" in panel.ui.qualityLabel.text
+        assert panel.ui.patientLabel.text == "MARKEDNAME Marked · MARKEDID · 19020304"
+        assert marked_in(scene_texts()) == []
+    case = case_from_nodes(volume, segmentation, segment_id, name)
+    for ours, theirs in ((case.ct, file.ct), (case.tumour, file.tumour)):
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(ours), sitk.GetArrayFromImage(theirs))
+        assert ours.GetSpacing() == pytest.approx(theirs.GetSpacing())
+        assert ours.GetOrigin() == pytest.approx(theirs.GetOrigin())
+    panel.ui.patientCheckBox.click()
+    assert panel.ui.patientLabel.text == ""
     panel.ui.closeCaseButton.click()
     settle(panel)
+    assert not panel.ui.patientCheckBox.visible
     drawing = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeDisplayNode")
-    assert drawing == 2, "Slicer's own function that draws leaves one each time"
+    assert drawing == 1, "Slicer's own function that draws leaves one each time"
     assert (count_nodes() - drawing, count_items()) == before
     kept = [path for path in (tmp_path / "settings").rglob("*") if path.is_file()]
-    assert {path.name for path in kept} == {
-        "deepradscore.log.jsonl",
-        "dicom.review.json",
-        *(f"{name}.seg.nrrd" for name in names),
-    }
-    for value in made.MARKED.values():
-        assert not any(value.encode() in path.read_bytes() or value in str(path) for path in kept)
-    select(first)
+    assert {path.name for path in kept} == {"deepradscore.log.jsonl", "dicom.review.json", f"{names[0]}.seg.nrrd"}
+    settings = Path(slicer.app.slicerUserSettingsFilePath)
+    for path in (*kept, settings):
+        assert marked_in([str(path), path.read_text(errors="replace")]) == []
+    panel.ui.patientCheckBox.click()
+    select(second)
     panel.cases.view.next()
     settle(panel)
     assert " mL · " in panel.ui.qualityLabel.text, "the corrected mask is there again"
 
 
+@pytest.mark.parametrize("version", ["5.10", "5.12"])
+def test_the_browser_with_pictures_selects_too(panel, select, database, version):
+    select(database[2], database[1], pictures=version)
+    assert [case.series for case in panel.cases.list.cases] == [database[2], database[1]]
+
+
+def boxes(x, kind="CLOSED_PLANAR"):
+    """Contours of a rectangle from column x on five slices of the phantom."""
+    corners = np.array([(x, 16), (x + 6, 16), (x + 6, 22), (x, 22)], float)
+    return [
+        contour(np.array([(*corner, z) for corner in corners]) * made.SPACING + made.ORIGIN, kind) for z in range(3, 8)
+    ]
+
+
+def test_one_of_several_masks_of_a_study_is_asked_for(panel, select, database):
+    """A SEG and an RTSTRUCT; of the contours those of tumours become segments, and which one is reviewed is chosen."""
+    import slicer_harness as harness
+    from DeepRadScoreLib.imaging import read_case
+    from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
+
+    folder, first, _second, _seg = database
+    sources = [pydicom.dcmread(path) for path in sorted((folder / "a").iterdir())]
+    rois = [("GTV-1", boxes(20)), ("GTV-2", boxes(30)), ("Heart", boxes(8))]
+    rtstruct_file(folder / "rt.dcm", sources, rois)
+    harness.register_dicom(folder)
+    select(first)
+    with harness.answering("Mask of the study: Several masks", "2. RTSTRUCT: GTV-1, GTV-2, Heart"):
+        panel.cases.view.next()
+    settle(panel)
+    assert panel.review.chosen.segment_id == ""
+    assert "choose it below" in panel.ui.messageLabel.text
+    content = panel.review.segmentation.GetSegmentation()
+    assert [content.GetSegment(one).GetName() for one in content.GetSegmentIDs()] == ["GTV-1", "GTV-2"]
+    panel.choice.node.segmentId = content.GetNthSegmentID(1)
+    settle(panel)
+    here = case_from_nodes(panel.review.volume, panel.review.segmentation, content.GetNthSegmentID(1), "p")
+    file = read_case(folder / "a", folder / "rt.dcm", segment="GTV-2")
+    for one, other in ((here.tumour, file.tumour), (here.other_tumours, file.other_tumours)):
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(one), sitk.GetArrayFromImage(other))
+    panel.ui.closeCaseButton.click()
+    with harness.answering("Several masks", "None of them: draw a new one"):
+        panel.cases.view.next()
+    settle(panel)
+    assert "is empty" in panel.ui.qualityLabel.text
+
+
+@pytest.fixture
+def loaded_ct(panel, database):
+    """The first CT as the reader loads it in Slicer's DICOM module, chosen in the panel."""
+    import slicer
+    from DICOMLib import DICOMUtils
+
+    (node_id,) = DICOMUtils.loadSeriesByUID([database[1]])
+    panel.choice.choose(slicer.mrmlScene.GetNodeByID(node_id), None, "")
+    return panel.review.volume
+
+
+def test_a_ct_that_was_loaded_gets_the_mask_of_its_study(panel, database, loaded_ct):
+    from DeepRadScoreLib.imaging import read_case
+    from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
+
+    assert "MARKEDNAME" in panel.ui.patientLabel.text
+    panel.ui.studyMaskButton.click()
+    settle(panel)
+    assert "same grid as the CT" in panel.ui.qualityLabel.text
+    assert marked_in([panel.review.segmentation.GetName(), panel.review.case_id]) == []
+    here = case_from_nodes(loaded_ct, panel.review.segmentation, panel.review.chosen.segment_id, "p")
+    file = read_case(database[0] / "a", database[0] / "seg.dcm")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(here.tumour), sitk.GetArrayFromImage(file.tumour))
+
+
+@pytest.mark.parametrize("what", ["no mask", "of another series", "closed"])
+def test_a_mask_that_cannot_be_had_is_one_sentence(panel, database, loaded_ct, what, tmp_path):
+    """The scene stays as it was."""
+    import slicer
+
+    import slicer_harness as harness
+
+    known = harness.unwrap(slicer.dicomDatabase)
+    if what != "closed":
+        known._series.pop(database[3])
+    if what == "of another series":
+        sources = [pydicom.dcmread(path) for path in sorted((database[0] / "b").iterdir())]
+        (tmp_path / "other").mkdir()
+        other = seg_file(tmp_path / "other" / "seg.dcm", sources, tumour((12, 40, 48)))
+        study = pydicom.dcmread(known.filesForSeries(database[1])[0]).StudyInstanceUID
+        changed(other, lambda ds: setattr(ds, "StudyInstanceUID", study))
+        harness.register_dicom(tmp_path / "other")
+    if what == "closed":
+        known._open = False
+    before = count_nodes(), count_items()
+    try:
+        panel.ui.studyMaskButton.click()
+    finally:
+        known._open = True
+    assert panel.ui.messageLabel.text == (
+        "Slicer's DICOM database is not open; open the module DICOM once, then try again."
+        if what == "closed"
+        else "No SEG or RTSTRUCT that was drawn on this CT was found or chosen."
+    )
+    assert (count_nodes(), count_items()) == before
+
+
+@pytest.mark.parametrize("defect", ["missing", "tilted"])
+def test_a_ct_with_missing_slices_is_explained_as_such(panel, select, defect, tmp_path):
+    """Loaded by Slicer, which puts it under a transform, and opened from the list."""
+    import slicer
+    from DICOMLib import DICOMUtils
+
+    import slicer_harness as harness
+
+    series = made.ct_series(made.chest(), shear=(0.0, 0.5 if defect == "tilted" else 0.0), **TAGS)
+    made.save([one for n, one in enumerate(series) if defect == "tilted" or n != 5], tmp_path / "ct")
+    harness.register_dicom(tmp_path / "ct")
+    uid = series[0].SeriesInstanceUID
+    (node_id,) = DICOMUtils.loadSeriesByUID([uid])
+    panel.choice.choose(slicer.mrmlScene.GetNodeByID(node_id), None, "")
+    panel.ui.drawTumourButton.click()
+    missing = "1 slice is missing from the stack of 2.5 mm spacing: between -90.00 and -85.00 mm (instances 5 and 7)"
+    said = {
+        "missing": f"the CT: {missing}; export the whole series again",
+        "tilted": "the gantry of the CT was tilted or its slices are not quite evenly spaced, so that it",
+    }[defect]
+    assert panel.ui.messageLabel.text.startswith(said)
+    select(uid)
+    panel.cases.view.next()
+    settle(panel)
+    if defect == "missing":
+        assert missing in panel.ui.messageLabel.text
+        assert panel.review.opened is None
+    else:
+        assert panel.review.opened is not None and "is empty" in panel.ui.qualityLabel.text
+
+
 def test_nothing_selected_and_nothing_but_masks(panel, select, database):
     select()
-    assert panel.ui.messageLabel.text == "Select the CT series in the DICOM module first, then come back here."
+    assert panel.ui.messageLabel.text.startswith("Select the CT series in the DICOM module first, then come back here.")
     select(database[3])
     assert panel.ui.messageLabel.text == (
         "DICOM database: no case was found; 1 of the selected series are no CT and are left out."
@@ -166,7 +343,7 @@ def test_nothing_selected_and_nothing_but_masks(panel, select, database):
 @pytest.mark.parametrize(
     ("lost", "sentence"),
     [
-        ("series", "this is not one 3-D CT volume; choose one CT series."),
+        ("series", "the series is not in Slicer's DICOM database any more; import it again."),
         ("database", "Slicer's DICOM database is not open; open the module DICOM once, then try again."),
     ],
 )
@@ -187,13 +364,13 @@ def test_a_series_that_cannot_be_loaded_is_one_sentence(panel, select, database,
     finally:
         known._open = True
     settle(panel)
-    assert panel.ui.messageLabel.text == f"{panel.cases.list.cases[0].case_id}: {sentence}"
+    assert panel.ui.messageLabel.text == sentence
     assert (count_nodes(), count_items()) == before
 
 
 @pytest.mark.parametrize("inside", [True, False])
-def test_a_folder_is_read_by_a_database_of_its_own(scene, study, tmp_path, inside):
-    """The CT by Slicer's DICOM module, its SEG by the library; the user's own database is untouched."""
+def test_a_folder_is_read_without_a_database(scene, study, tmp_path, inside):
+    """CT and SEG by the library: the user's own database is neither closed nor filled."""
     import slicer
 
     from DeepRadScoreLib.imaging import read_case
@@ -202,10 +379,8 @@ def test_a_folder_is_read_by_a_database_of_its_own(scene, study, tmp_path, insid
     folder, series = study
     mask = (folder if inside else tmp_path) / "seg.dcm"
     seg_file(mask, series, tumour((12, 40, 48)))
-    own = slicer.dicomDatabase
     case = opened(folder, None if inside else mask)
-    assert slicer.dicomDatabase is own
-    assert own.filesForSeries(series[0].SeriesInstanceUID) in ([], ())
+    assert slicer.dicomDatabase.filesForSeries(series[0].SeriesInstanceUID) in ([], ())
     volume, segmentation = (scene.GetNodeByID(node) for node in (case.volume_id, case.segmentation_id))
     here = case_from_nodes(volume, segmentation, case.segment_id, "p")
     file = read_case(folder, None if inside else mask, case_id="p")
@@ -266,23 +441,22 @@ def old_pydicom(monkeypatch):
         monkeypatch.delitem(sys.modules, name)
 
 
-def test_with_an_old_pydicom_a_dicom_ct_is_opened_and_its_dicom_mask_refused(scene, study, old_pydicom, tmp_path):
-    folder, series = study
+def test_with_an_old_pydicom_a_series_is_opened_by_slicer_and_its_mask_refused(panel, select, database, old_pydicom):
+    """By a sentence; a folder, which Slicer could read only with another database, is refused too."""
+    select(database[1])
+    panel.cases.view.next()
+    settle(panel)
+    refused = (
+        "pydicom: pydicom 2.4.4 is too old for CT and masks in DICOM, 3.0 or newer is needed; in 3D Slicer use "
+        "Slicer 5.12 or newer, or load CT and mask with Slicer's DICOM module and choose their nodes; elsewhere "
+        "install pydicom 3.0 or newer."
+    )
+    assert panel.ui.messageLabel.text == refused
+    assert panel.review.volume.GetName() == f"{panel.review.case_id} CT"
+    assert "is empty" in panel.ui.qualityLabel.text
+    panel.ui.closeCaseButton.click()
     nodes, items = count_nodes(), count_items()
-    case = opened(folder)
-    assert scene.GetNodeByID(case.volume_id).GetImageData().GetDimensions() == (48, 40, 12)
-    assert case.segment_id == "tumour"
-    from DeepRadScoreSlicer.scene.opening import close_case
-
-    close_case(case)
-    seg_file(tmp_path / "seg.dcm", series, tumour((12, 40, 48)))
-    seg_file(folder / "seg.dcm", series, tumour((12, 40, 48)))
-    for mask in (tmp_path / "seg.dcm", None):
-        with pytest.raises(MissingPackageError) as error:
-            opened(folder, mask)
-        assert str(error.value) == (
-            "pydicom: pydicom 2.4.4 is too old for CT and masks in DICOM, 3.0 or newer is needed; in 3D Slicer use "
-            "Slicer 5.12 or newer, or load CT and mask with Slicer's DICOM module and choose their nodes; elsewhere "
-            "install pydicom 3.0 or newer."
-        )
-        assert (count_nodes(), count_items()) == (nodes, items)
+    with pytest.raises(MissingPackageError) as error:
+        opened(database[0] / "a")
+    assert str(error.value) == refused
+    assert (count_nodes(), count_items()) == (nodes, items)

@@ -11,9 +11,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from DeepRadScoreLib.errors import MissingPackageError
 from DeepRadScoreLib.models import MaskGrid
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist
 from DeepRadScoreSlicer.panel.messages import Messages
+from DeepRadScoreSlicer.panel.patient import mask_of_study
 from DeepRadScoreSlicer.panel.review import Review
 from DeepRadScoreSlicer.panel.worklist import WorklistView
 from DeepRadScoreSlicer.scene import dicom_database
@@ -89,7 +91,15 @@ class CasesSection:
     def _open(self, case: ListedCase) -> None:
         assert self.list is not None
         placed = replace(case, mask_grid=case.mask_grid or MASK_GRIDS[self._ui.maskGridBox.currentIndex])
-        opened, scene = self._review.open(placed, self.list), slicer.mrmlScene
+        refused = ""
+        begun = self.list.mask(case.case_id) or self.list.autosaved_mask(case.case_id).is_file()
+        if case.ct is None and not begun:
+            try:
+                placed = replace(placed, mask=mask_of_study(str(case.series)))
+            except MissingPackageError as error:
+                refused = str(error)
+        with slicer.util.WaitCursor():
+            opened, scene = self._review.open(placed, self.list), slicer.mrmlScene
         nodes = (scene.GetNodeByID(node_id) for node_id in (opened.volume_id, opened.segmentation_id))
         self._choose(*nodes, opened.segment_id)
         self._show()
@@ -102,6 +112,8 @@ class CasesSection:
             )
         if not opened.segment_id:
             self._messages.say(_("Which segment is the tumour is not told by the list: choose it below."))
+        if refused:
+            self._messages.say(refused)
 
     def _results_may_go(self) -> bool:
         if self._review.stored is None or self._review.exported:
@@ -142,12 +154,19 @@ class CasesSection:
 
     def _on_dicom(self, _checked: bool = False) -> None:
         """List the series that are selected in the DICOM module's window, in the order they have there."""
+        self._messages.guarded(self._list_selected)
+
+    def _list_selected(self) -> None:
         browser = getattr(getattr(slicer.modules, "DICOMInstance", None), "browserWidget", None)
-        first = [files[0] for files in browser.fileLists if files] if browser is not None else []
-        if not first:
-            self._messages.say(_("Select the CT series in the DICOM module first, then come back here."))
+        series = dicom_database.selected_series(browser)
+        if not series:
+            self._messages.say(
+                _(
+                    "Select the CT series in the DICOM module first, then come back here. A CT that is loaded already "
+                    "is chosen under Review."
+                )
+            )
             return
-        series = dicom_database.series_of_files(first)
         self._use(lambda: Worklist.from_dicom(series, dicom_database.review_folder()))
 
     def _on_close(self, _checked: bool = False) -> None:

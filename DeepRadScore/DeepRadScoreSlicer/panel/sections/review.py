@@ -13,7 +13,10 @@ from slicer.util import VTKObservationMixin
 from DeepRadScoreLib.models import OtherLabels
 from DeepRadScoreSlicer.panel.editor import Editor
 from DeepRadScoreSlicer.panel.messages import Messages
+from DeepRadScoreSlicer.panel.patient import mask_of_study
 from DeepRadScoreSlicer.panel.review import Review
+from DeepRadScoreSlicer.scene.dicom_case import chosen_id, ct_of, mask_node, read_mask_on
+from DeepRadScoreSlicer.scene.dicom_database import instances_of, series_of
 from DeepRadScoreSlicer.scene.from_nodes import Chosen
 from DeepRadScoreSlicer.scene.opening import choose_segment, empty_mask
 from DeepRadScoreSlicer.scene.ownership import file_with, is_ct, is_foreign
@@ -46,6 +49,7 @@ class ReviewSection:
         ui.segmentSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_segmentation)
         ui.segmentSelector.connect("currentSegmentChanged(QString)", self._on_segment)
         ui.drawTumourButton.connect("clicked(bool)", self._on_draw)
+        ui.studyMaskButton.connect("clicked(bool)", self._on_study_mask)
         ui.saveMaskButton.connect("clicked(bool)", self._on_save)
         ui.restoreMaskButton.connect("clicked(bool)", self._on_restore)
 
@@ -88,7 +92,9 @@ class ReviewSection:
 
     def update(self) -> None:
         """Enable the buttons of the mask where there is something to draw on, to save or to restore."""
-        self._ui.drawTumourButton.enabled = self._review.volume is not None
+        volume = self._review.volume
+        self._ui.drawTumourButton.enabled = volume is not None
+        self._ui.studyMaskButton.enabled = volume is not None and bool(instances_of(volume))
         self._ui.saveMaskButton.enabled = self._review.unsaved
         self._ui.restoreMaskButton.enabled = self._review.has_original
 
@@ -153,6 +159,29 @@ class ReviewSection:
 
     def _on_draw(self, _checked: bool = False) -> None:
         self._messages.guarded(self.draw_tumour)
+
+    def take_study_mask(self) -> None:
+        """Put a SEG or RTSTRUCT of the CT's study under review, in a segmentation of its own.
+
+        Raises
+        ------
+        InputError, RegionError, MissingPackageError: the CT is not from the database, or the mask cannot be used.
+        """
+        volume = self._review.volume
+        path = mask_of_study(series_of(volume))
+        if path is None:
+            self._messages.say(_("No SEG or RTSTRUCT that was drawn on this CT was found or chosen."))
+            return
+        with slicer.util.WaitCursor():
+            content = read_mask_on(path, ct_of(volume))
+            segmentation = mask_node(content, f"{self._review.case_id} tumour")
+        file_with(segmentation, volume)
+        self.choose(volume, segmentation, chosen_id(content, None))
+        if not self._review.chosen.segment_id:
+            self._messages.say(_("Choose the segment of this mask that is the tumour."))
+
+    def _on_study_mask(self, _checked: bool = False) -> None:
+        self._messages.guarded(self.take_study_mask)
 
     def _on_save(self, _checked: bool = False) -> None:
         self._messages.guarded(self._save)

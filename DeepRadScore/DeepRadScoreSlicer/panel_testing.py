@@ -102,7 +102,8 @@ class PanelTest(ScriptedLoadableModuleTest):
         """The results of the CT under review, or None."""
         from DeepRadScoreSlicer.scene import results
 
-        return results.find(slicer.mrmlScene.GetNodeByID(self.panel.review.chosen.volume_id))
+        chosen = self.panel.review.chosen
+        return results.find(slicer.mrmlScene.GetNodeByID(chosen.volume_id), self.panel.review.lesion)
 
     def ours(self, role: str) -> list[Any]:
         """The module's nodes of one role."""

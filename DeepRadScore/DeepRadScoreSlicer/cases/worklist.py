@@ -168,7 +168,7 @@ class Worklist:
 
     def corrected_mask(self, case_id: str) -> Path:
         """Path for the corrected mask of a case: beside the list, never over the original."""
-        return self._corrected / f"{_file_name(self[case_id].case_id)}.seg.nrrd"
+        return self._corrected / f"{file_name(self[case_id].case_id)}.seg.nrrd"
 
     def autosaved_mask(self, case_id: str) -> Path:
         """Path for corrections that are not saved yet: it exists only after a session that did not end in order."""
@@ -233,7 +233,7 @@ def _absent(cases: Sequence[ListedCase]) -> list[str]:
     return [text.format(len(absent), len(cases), absent[0])] if absent else []
 
 
-def _file_name(case_id: str) -> str:
-    """A file name for a case: its case_id, or what of it a file name may hold with digits of its hash."""
+def file_name(case_id: str) -> str:
+    """A file name for a case or a lesion: its name, or what of it a file name may hold with digits of its hash."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", case_id)[:80]
     return safe if safe == case_id else f"{safe}-{hashlib.sha256(case_id.encode()).hexdigest()[:8]}"

@@ -10,8 +10,9 @@ from typing import Any
 import slicer
 
 from DeepRadScoreLib.errors import DeepRadScoreError
+from DeepRadScoreLib.imaging import Segment
 from DeepRadScoreLib.imaging.files import is_dicom
-from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist
+from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist, file_name
 from DeepRadScoreSlicer.panel.autosave import Autosave
 from DeepRadScoreSlicer.panel.watching import ReviewWatch
 from DeepRadScoreSlicer.scene import (
@@ -46,7 +47,6 @@ class Review:
     opened: the case of the list that was opened last, None where none is open.
     unsaved: whether the opened case's mask was changed since it was loaded or saved.
     stored: results of the CT under review, as last found or stored.
-    exported: whether these results were written into a folder.
     recovered: whether the opened case's corrections come from a session that ended before they were saved.
     """
 
@@ -60,7 +60,8 @@ class Review:
         self._lung: tuple[LungMask, Any] | None = None
         self.chosen = Chosen()
         self.unsaved = False
-        self.exported = self.recovered = False
+        self.recovered = False
+        self._exported: set[results.Lesion] = set()
         self._autosave = Autosave(self.autosave)
         self.opened: opening.OpenedCase | None = None
         self._list: Worklist | None = None
@@ -86,6 +87,47 @@ class Review:
         return str(volume.GetAttribute(ownership.CASE_ID))
 
     @property
+    def lesion(self) -> results.Lesion | None:
+        """The segment under review, None where none is chosen."""
+        chosen = self.chosen
+        return results.Lesion(chosen.segmentation_id, chosen.segment_id) if chosen.complete else None
+
+    @property
+    def lesions(self) -> dict[str, str]:
+        """ID and name of each segment of the segmentation that counts as a tumour by its name."""
+        content = None if self.segmentation is None else self.segmentation.GetSegmentation()
+        named = {one: content.GetSegment(one) for one in content.GetSegmentIDs()} if content is not None else {}
+        return {
+            one: each.GetName() or one
+            for one, each in named.items()
+            if Segment(each.GetName() or one, one, 0, each.GetLabelValue()).counts_as_tumour
+        }
+
+    @property
+    def export_name(self) -> Path:
+        """Folder for the results of the lesion: the case's name, and in it the segment's where there are several."""
+        name = Path(self.case_id)
+        lesions = self.lesions
+        if len(lesions) < 2 or self.chosen.segment_id not in lesions:
+            return name
+        return name / file_name(lesions[self.chosen.segment_id])
+
+    @property
+    def exported(self) -> bool:
+        """Whether the results of the lesion under review were written into a folder."""
+        return self.lesion in self._exported
+
+    @property
+    def all_exported(self) -> bool:
+        """Whether the results of every lesion of this CT were."""
+        return self.volume is None or self._exported.issuperset(results.lesions(self.volume))
+
+    def note_export(self) -> None:
+        """The results of the lesion under review were written into a folder."""
+        if self.lesion is not None:
+            self._exported.add(self.lesion)
+
+    @property
     def listed(self) -> bool:
         """Whether the segmentation under review is that of the opened case of the list."""
         return self.opened is not None and self.opened.segmentation_id == self.chosen.segmentation_id
@@ -99,7 +141,7 @@ class Review:
         return corrections.original_of(volume, segmentation) is not None
 
     def choose(self, chosen: Chosen) -> None:
-        """Put nodes under review; another mask or shell for the same CT makes its results stale."""
+        """Put nodes under review: another lesion has its own results; another shell makes a lesion's results stale."""
         if chosen == self.chosen:
             return
         before, self.chosen = self.chosen, chosen
@@ -108,7 +150,9 @@ class Review:
         if volume is not None and segmentation is not None:
             self._keep_original(volume, segmentation)
         if before.volume_id != chosen.volume_id:
-            self.exported = False
+            self._exported.clear()
+            self.find_results()
+        elif before.segmentation_id != chosen.segmentation_id or before.segment_id != chosen.segment_id:
             self.find_results()
         elif before.complete and chosen.complete:
             self._mark_stale()
@@ -177,15 +221,18 @@ class Review:
             opening.close_case(opened)
 
     def find_results(self) -> None:
-        """Find the results of this CT in the scene; voxels are compared with those that were analysed."""
+        """Find the lesion's results in the scene; voxels and settings are compared with those that were analysed."""
         volume = self.volume
-        self._set_results(None if volume is None else results.find(volume))
+        stored = None if volume is None else results.find(volume, self.lesion)
+        self._set_results(stored)
+        if stored is not None and stored.shell_mm != self.chosen.shell_mm:
+            self._mark_stale()
 
     def show_results(self, stored: results.StoredProfile, analysed: Chosen) -> None:
         """Show results that were just stored; stale where something else is under review by now."""
-        if stored.volume_id != self.chosen.volume_id:
+        if stored.volume_id != self.chosen.volume_id or stored.lesion != self.lesion:
             return
-        self.exported = False
+        self._exported.discard(stored.lesion)
         self.watch.rest_soon()
         self._set_results(stored)
         if analysed != self.chosen:
@@ -256,7 +303,7 @@ class Review:
     def _mark_stale(self) -> None:
         volume = self.volume
         if volume is not None and self.stored is not None and not self.stored.stale:
-            results.mark_stale(volume)
+            results.mark_stale(volume, self.stored.lesion)
             self._set_results(replace(self.stored, stale=True))
 
     def _set_results(self, stored: results.StoredProfile | None) -> None:

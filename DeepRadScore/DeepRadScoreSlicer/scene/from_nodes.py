@@ -16,7 +16,7 @@ from DeepRadScoreLib.imaging import Case, MaskContent, QualityNote, Segment
 from DeepRadScoreLib.imaging.geometry import image_like, index_box
 from DeepRadScoreLib.imaging.lps import box_slices
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
-from DeepRadScoreLib.imaging.other_labels import other_tumours
+from DeepRadScoreLib.imaging.other_labels import other_tumours, union
 from DeepRadScoreLib.imaging.reading import check_ct
 from DeepRadScoreLib.models import OtherLabels
 from DeepRadScoreSlicer.scene.image_files import LungMask, notes_of
@@ -122,9 +122,27 @@ class NodeImages:
         return case if lung_mask is None else replace(case, lung=lung_mask.on(case.ct))
 
     def fingerprint(self) -> str:
-        """Hashes of the CT and of the tumour's segment: they change with any voxel and with the geometry."""
+        """Hashes of the CT, of the tumour's segment and of the other tumours near it, as far as a shell can reach.
+
+        They change with any voxel and with the geometry.
+        """
         tumour = next(one for one in self.content.segments if one.identity == self.segment_id)
-        return f"{image_hash(self.ct)} {image_hash(self.content.binary(tumour))}"
+        inside = self.content.binary(tumour)
+        others = other_tumours(self.content, tumour, self.other_labels).tumours
+        near = _near(union(self.content, others), inside) if others else None
+        return " ".join(image_hash(image) for image in (self.ct, inside, near) if image is not None)
+
+
+def _near(others: sitk.Image, tumour: sitk.Image) -> sitk.Image | None:
+    """The part of other tumours within `REACH_MM` of a tumour's box, on the same grid; None where it is empty."""
+    box = index_box(sitk.GetArrayViewFromImage(tumour))
+    assert box is not None
+    margin = np.ceil(REACH_MM / np.array(tumour.GetSpacing()[::-1])).astype(int)
+    labels = sitk.GetArrayViewFromImage(others)
+    around = box_slices(np.maximum(box[0] - margin, 0), np.minimum(box[1] + margin, np.array(labels.shape) - 1))
+    kept = np.zeros_like(labels)
+    kept[around] = labels[around]
+    return image_like(kept, tumour) if kept.any() else None
 
 
 def images_of(

@@ -21,6 +21,8 @@ from DeepRadScoreSlicer.scene.viewing import TUMOUR_COLOUR
 from DeepRadScoreSlicer.scene.voxels import BINARY, array_of
 
 FILL_2D = 0.15
+LESION_COLOURS = ((0.94, 0.36, 0.72), (0.55, 0.83, 0.31), (0.65, 0.47, 0.95), (0.95, 0.55, 0.25))
+"""Of the second lesion of a patient and those after it."""
 KINDS = ("vtkMRMLStorableNode", "vtkMRMLDisplayNode", "vtkMRMLStorageNode", "vtkMRMLHierarchyNode")
 
 
@@ -183,6 +185,15 @@ def empty_mask(name: str, volume: Any) -> Any:
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.GetSegmentation().AddEmptySegment("tumour", "tumour", TUMOUR_COLOUR)
     return node
+
+
+def add_lesion(segmentation: Any) -> str:
+    """Add an empty segment for another lesion, with a name and a colour of its own; its ID."""
+    content = segmentation.GetSegmentation()
+    number = content.GetNumberOfSegments() + 1
+    identity = content.GenerateUniqueSegmentID(f"tumour {number}")
+    colour = LESION_COLOURS[(number - 2) % len(LESION_COLOURS)]
+    return str(content.AddEmptySegment(identity, identity, colour))
 
 
 def _has_voxels(segment: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from DeepRadScoreLib.errors import DeepRadScoreError, InputError
+from DeepRadScoreLib.models import OtherLabels
 from DeepRadScoreLib.writing import write_folder
 from DeepRadScoreSlicer.scene import ownership, shell
 from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
@@ -29,6 +30,15 @@ TEXTS = {
 TABLE, HEAT_MAP = "profile_table", "heat_map"
 ENDPOINT, STALE = "DeepRadScore.Endpoint", "DeepRadScore.Stale"
 SEGMENT, FINGERPRINT = "DeepRadScore.SegmentId", "DeepRadScore.MadeFrom"
+OTHER_LABELS = "DeepRadScore.OtherLabels"
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A segment of a segmentation: each has results of its own."""
+
+    segmentation_id: str
+    segment_id: str
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,7 @@ class StoredProfile:
     ----------
     document: the content of `profile.json`.
     stale: the CT or the mask is no longer the one that it was made from.
+    lesion: the segment that it is of.
     heat_map_ids: endpoint -> ID of its Grad-CAM volume.
     """
 
@@ -46,7 +57,13 @@ class StoredProfile:
     document: dict[str, Any]
     stale: bool
     volume_id: str
+    lesion: Lesion
     heat_map_ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def shell_mm(self) -> float:
+        """Thickness of the shell that it was made with."""
+        return float(self.document["regions"]["peritumoral"]["thickness_mm"])
 
 
 def store_steps(profile: MolecularProfile, chosen: Chosen, fingerprint: str) -> Generator[str, None, StoredProfile]:
@@ -77,38 +94,50 @@ def store_steps(profile: MolecularProfile, chosen: Chosen, fingerprint: str) -> 
     volume, segmentation = chosen.volume, chosen.segmentation
     if volume is None or segmentation is None:
         raise InputError("the CT or the segmentation was removed during the analysis", mend="load the case again")
-    older = [node.GetID() for node in _nodes(volume)]
-    _put(profile, texts, volume, segmentation, {SEGMENT: chosen.segment_id, FINGERPRINT: fingerprint})
+    lesion = Lesion(chosen.segmentation_id, chosen.segment_id)
+    older = [node.GetID() for node in _nodes(volume, lesion)]
+    attributes = {SEGMENT: chosen.segment_id, OTHER_LABELS: chosen.other_labels.value, FINGERPRINT: fingerprint}
+    _put(profile, texts, volume, segmentation, attributes)
     ownership.remove_nodes(older)
-    stored = find(volume)
+    stored = find(volume, lesion)
     assert stored is not None
     return stored
 
 
-def find(volume: Any) -> StoredProfile | None:
-    """The profile of a CT, also from a scene that was loaded from disk; None where there is none.
+def lesions(volume: Any) -> list[Lesion]:
+    """The lesions of a CT that have a profile, in the order in which they were analysed."""
+    return [_lesion_of(node) for node in ownership.ours("profile_text", volume)]
 
-    It is stale if it was marked so, or if CT or mask changed while nobody looked.
+
+def find(volume: Any, lesion: Lesion | None = None) -> StoredProfile | None:
+    """The profile of a lesion of a CT, also from a scene that was loaded from disk; None where there is none.
+
+    It is stale if it was marked so, or if the CT, the lesion or another tumour near it changed while nobody looked.
+
+    Parameters
+    ----------
+    lesion: None for the one that was analysed first.
     """
-    texts = ownership.ours("profile_text", volume)
+    texts = _of(lesion, ownership.ours("profile_text", volume))
     if not texts:
         return None
     node = texts[0]
     if node.GetAttribute(STALE) is None and not _still_made_from(node, volume):
-        mark_stale(volume)
-    maps = ownership.ours(HEAT_MAP, volume)
+        mark_stale(volume, _lesion_of(node))
+    maps = _of(_lesion_of(node), ownership.ours(HEAT_MAP, volume))
     return StoredProfile(
         case_id=node.GetAttribute(ownership.CASE_ID),
         document=json.loads(node.GetText()),
         stale=node.GetAttribute(STALE) is not None,
         volume_id=volume.GetID(),
+        lesion=_lesion_of(node),
         heat_map_ids={heat.GetAttribute(ENDPOINT): heat.GetID() for heat in maps},
     )
 
 
-def mark_stale(volume: Any) -> None:
-    """Mark every node of the results as out of date: CT or mask changed since."""
-    for node in _nodes(volume):
+def mark_stale(volume: Any, lesion: Lesion | None = None) -> None:
+    """Mark every node of a lesion's results, or of all, as out of date: CT or mask changed since."""
+    for node in _nodes(volume, lesion):
         if node.GetAttribute(STALE) is None:
             node.SetAttribute(STALE, "1")
             node.SetName(f"{node.GetName()} (out of date)")
@@ -119,7 +148,7 @@ def remove(volume: Any) -> None:
     ownership.remove_nodes(node.GetID() for node in _nodes(volume))
 
 
-def export(volume: Any, folder: Path) -> list[Path]:
+def export(volume: Any, folder: Path, lesion: Lesion | None = None) -> list[Path]:
     """Write `profile.json`, `features.csv`, its notes and `report.html`, all or none, to the byte as `analyze` does.
 
     Results of an earlier version of this program have no notes.
@@ -129,12 +158,12 @@ def export(volume: Any, folder: Path) -> list[Path]:
     InputError: there are no results, or they are out of date.
     OutputError: the folder cannot be written.
     """
-    stored = find(volume)
+    stored = find(volume, lesion)
     if stored is None:
         raise InputError("there are no results of this case", mend="press Analyze first")
     if stored.stale:
         raise InputError("the results are out of date: the CT or the mask changed", mend="press Analyze again")
-    nodes = {name: ownership.ours(role, volume) for role, name in TEXTS.items()}
+    nodes = {name: _of(lesion, ownership.ours(role, volume)) for role, name in TEXTS.items()}
     texts = {name: found[0].GetText() for name, found in nodes.items() if found}
 
     def write(fresh: Path) -> None:
@@ -144,14 +173,24 @@ def export(volume: Any, folder: Path) -> list[Path]:
     return [folder / name for name in write_folder(folder, write, lambda _folder, _names: ())]
 
 
-def _nodes(volume: Any) -> list[Any]:
-    return [node for role in (*TEXTS, TABLE, HEAT_MAP) for node in ownership.ours(role, volume)]
+def _nodes(volume: Any, lesion: Lesion | None = None) -> list[Any]:
+    return _of(lesion, [node for role in (*TEXTS, TABLE, HEAT_MAP) for node in ownership.ours(role, volume)])
+
+
+def _of(lesion: Lesion | None, nodes: list[Any]) -> list[Any]:
+    """Those of some result nodes that belong to a lesion; all where it is None."""
+    return [node for node in nodes if lesion in (None, _lesion_of(node))]
+
+
+def _lesion_of(node: Any) -> Lesion:
+    return Lesion(node.GetNodeReferenceID(ownership.SEGMENTATION) or "", node.GetAttribute(SEGMENT) or "")
 
 
 def _still_made_from(text: Any, volume: Any) -> bool:
     segmentation = text.GetNodeReference(ownership.SEGMENTATION)
+    others = OtherLabels(text.GetAttribute(OTHER_LABELS) or OtherLabels.AUTO)
     try:
-        images = images_of(volume, segmentation, text.GetAttribute(SEGMENT))
+        images = images_of(volume, segmentation, text.GetAttribute(SEGMENT), others)
         return images.fingerprint() == text.GetAttribute(FINGERPRINT)
     except DeepRadScoreError:
         return False

@@ -109,7 +109,7 @@ def _explanation(volume: Any) -> InputError:
         ct_of(volume)
     except MissingPackageError:
         return InputError(
-            "slices of the CT are missing or unevenly spaced, or its gantry was tilted, so that it is under a transform",
+            "slices of the CT are missing or uneven, or its gantry was tilted, so that it is under a transform",
             mend="export the whole series again, evenly spaced",
         )
     except InputError as error:

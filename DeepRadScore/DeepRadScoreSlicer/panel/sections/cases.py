@@ -116,7 +116,7 @@ class CasesSection:
             self._messages.say(refused)
 
     def _results_may_go(self) -> bool:
-        if self._review.stored is None or self._review.exported:
+        if self._review.all_exported:
             return True
         text = _("The profile of {case} has not been exported and will be removed with the case.")
         return bool(

@@ -67,7 +67,7 @@ class ResultsSection:
         if not folder:
             self._messages.say(_("Choose a folder for the results first."))
             return
-        self._messages.guarded(lambda: self._export(Path(folder) / self._review.case_id))
+        self._messages.guarded(lambda: self._export(Path(folder), self._review.export_name))
 
     def _on_finding(self, key: str | None) -> None:
         """Lay the finding's heat map over the CT, or take it away."""
@@ -85,9 +85,10 @@ class ResultsSection:
         node = self._choice.node
         self.overlay.show(heat_map_id, self._review.chosen.volume_id, node.heatMapOpacity, node.heatMapThreshold)
 
-    def _export(self, folder: Path) -> None:
-        written = results.export(self._review.volume, folder)
-        self._review.exported = True
-        qt.QSettings().setValue(EXPORT, str(folder.parent))
+    def _export(self, parent: Path, name: Path) -> None:
+        folder = parent / name
+        written = results.export(self._review.volume, folder, self._review.lesion)
+        self._review.note_export()
+        qt.QSettings().setValue(EXPORT, str(parent))
         names = ", ".join(path.name for path in written)
         self._messages.say(_("Written to {folder}: {names}").format(folder=folder, names=names))

@@ -15,10 +15,11 @@ from DeepRadScoreSlicer.panel.editor import Editor
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.patient import mask_of_study
 from DeepRadScoreSlicer.panel.review import Review
+from DeepRadScoreSlicer.scene import results
 from DeepRadScoreSlicer.scene.dicom_case import chosen_id, ct_of, mask_node, read_mask_on
 from DeepRadScoreSlicer.scene.dicom_database import instances_of, series_of
 from DeepRadScoreSlicer.scene.from_nodes import Chosen
-from DeepRadScoreSlicer.scene.opening import choose_segment, empty_mask
+from DeepRadScoreSlicer.scene.opening import add_lesion, choose_segment, empty_mask
 from DeepRadScoreSlicer.scene.ownership import file_with, is_ct, is_foreign
 from DeepRadScoreSlicer.scene.usable import check_volume
 
@@ -49,6 +50,7 @@ class ReviewSection:
         ui.segmentSelector.connect("currentNodeChanged(vtkMRMLNode*)", self._on_segmentation)
         ui.segmentSelector.connect("currentSegmentChanged(QString)", self._on_segment)
         ui.drawTumourButton.connect("clicked(bool)", self._on_draw)
+        ui.anotherLesionButton.connect("clicked(bool)", self._on_another)
         ui.studyMaskButton.connect("clicked(bool)", self._on_study_mask)
         ui.saveMaskButton.connect("clicked(bool)", self._on_save)
         ui.restoreMaskButton.connect("clicked(bool)", self._on_restore)
@@ -94,6 +96,8 @@ class ReviewSection:
         """Enable the buttons of the mask where there is something to draw on, to save or to restore."""
         volume = self._review.volume
         self._ui.drawTumourButton.enabled = volume is not None
+        self._ui.anotherLesionButton.enabled = volume is not None and self._review.segmentation is not None
+        self._show_lesions()
         self._ui.studyMaskButton.enabled = volume is not None and bool(instances_of(volume))
         self._ui.saveMaskButton.enabled = self._review.unsaved
         self._ui.restoreMaskButton.enabled = self._review.has_original
@@ -156,6 +160,29 @@ class ReviewSection:
             file_with(segmentation, volume)
             self.choose(volume, segmentation, None)
         self._editor.draw()
+
+    def another_lesion(self) -> None:
+        """Begin to paint another lesion of the patient, as a segment of its own in the same segmentation."""
+        segmentation = self._review.segmentation
+        self._editor.save_state()
+        self.choose(self._review.volume, segmentation, add_lesion(segmentation))
+        self._editor.draw()
+
+    def _on_another(self, _checked: bool = False) -> None:
+        self._messages.guarded(self.another_lesion)
+
+    def _show_lesions(self) -> None:
+        """Where there are several lesions, name them, and say which have a profile."""
+        lesions, chosen = self._review.lesions, self._review.chosen
+        label = self._ui.lesionsLabel
+        label.visible = len(lesions) > 1
+        if len(lesions) > 1:
+            read = {one.segment_id for one in results.lesions(self._review.volume)} if chosen.volume is not None else ()
+            with_profile = [name for identity, name in lesions.items() if identity in read]
+            text = _("{count} lesions: {names}. With a profile: {profiles}.")
+            label.text = text.format(
+                count=len(lesions), names=", ".join(lesions.values()), profiles=", ".join(with_profile) or _("none")
+            )
 
     def _on_draw(self, _checked: bool = False) -> None:
         self._messages.guarded(self.draw_tumour)

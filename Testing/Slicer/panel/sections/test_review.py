@@ -75,7 +75,7 @@ def test_colour_and_visibility_are_no_change(panel, ball, quick_analysis):
     assert not panel.review.stored.stale
 
 
-@pytest.mark.parametrize("what", ["mask", "voxels", "place", "segment", "shell", "other labels", "transform"])
+@pytest.mark.parametrize("what", ["mask", "voxels", "place", "shell", "other labels", "transform"])
 def test_results_go_stale(panel, ball, quick_analysis, what):
     import slicer
 
@@ -91,9 +91,6 @@ def test_results_go_stale(panel, ball, quick_analysis, what):
         slicer.util.arrayFromVolumeModified(volume)
     elif what == "place":
         volume.SetOrigin(1, 2, 3)
-    elif what == "segment":
-        other = segmentation.GetSegmentation().AddEmptySegment("other", "other")
-        panel.choice.node.segmentId = other
     elif what == "shell":
         panel.ui.shellSpinBox.value = 4
     elif what == "other labels":

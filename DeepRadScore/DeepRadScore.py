@@ -132,6 +132,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from DeepRadScoreSlicer.panel.review import Review
         from DeepRadScoreSlicer.panel.sections.analysis import AnalysisSection
         from DeepRadScoreSlicer.panel.sections.cases import CasesSection
+        from DeepRadScoreSlicer.panel.sections.handover import HandoverSection
         from DeepRadScoreSlicer.panel.sections.packages import PackagesSection
         from DeepRadScoreSlicer.panel.sections.results import ResultsSection
         from DeepRadScoreSlicer.panel.sections.review import ReviewSection
@@ -149,6 +150,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.results = ResultsSection(ui, review, self.choice, messages)
         self.band, self.patient = Band(), PatientLine(ui)
         self.view = ViewSection(ui, review, messages)
+        self.handover = HandoverSection(ui, review, self.choice, self.work, messages, self.view.go_to_tumour)
         self.cases = CasesSection(ui, review, messages, self.choice.choose, self.view.show_case, self._leaveCase)
         ui.sampleButton.connect("clicked(bool)", self.onSample)
         ui.keysLabel.text = keys.help_line()
@@ -268,6 +270,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.cases.update()
         self.choice.update()
         self.view.update()
+        self.handover.update()
         self.analysis.update()
         self.packages.update()
         self.results.update(running)

@@ -271,7 +271,7 @@ def pythons() -> set[str]:
         pydicom.Dataset,
     ]
     of_instances = (
-        "args code errno filename loader marker msg name origin reason returncode specifier strerror testsRun"
+        "args code errno filename loader marker msg name origin pid reason returncode specifier strerror testsRun"
     )
     of_dicom = "Modality SeriesInstanceUID"
     return {name for kind in kinds for name in dir(kind)} | set(of_instances.split()) | set(of_dicom.split())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import SimpleITK as sitk
 import slicer
 
 from DeepRadScoreLib.errors import InputError, MissingPackageError
@@ -18,7 +19,7 @@ from DeepRadScoreSlicer.cases.worklist import ListedCase
 from DeepRadScoreSlicer.scene import dicom_case, dicom_database, ownership
 from DeepRadScoreSlicer.scene.image_files import load_segmentation, load_volume
 from DeepRadScoreSlicer.scene.viewing import TUMOUR_COLOUR
-from DeepRadScoreSlicer.scene.voxels import BINARY, array_of
+from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, cropped_labelmap
 
 FILL_2D = 0.15
 LESION_COLOURS = ((0.94, 0.36, 0.72), (0.55, 0.83, 0.31), (0.65, 0.47, 0.95), (0.95, 0.55, 0.25))
@@ -178,13 +179,38 @@ def _name_segments(node: Any, names: Mapping[int, str]) -> None:
             segment.SetName(names[value])
 
 
-def empty_mask(name: str, volume: Any) -> Any:
-    """A segmentation node with one empty segment, the tumour's, on the grid of a CT."""
+def new_mask(name: str, volume: Any) -> Any:
+    """A segmentation node without segments, on the grid of a CT."""
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    return node
+
+
+def empty_mask(name: str, volume: Any) -> Any:
+    """A segmentation node with one empty segment, the tumour's, on the grid of a CT."""
+    node = new_mask(name, volume)
     node.GetSegmentation().AddEmptySegment("tumour", "tumour", TUMOUR_COLOUR)
     return node
+
+
+def add_masks(segmentation: Any, masks: Sequence[sitk.Image], name: str) -> list[str]:
+    """Add masks of 0 and 1 as segments with numbered names and colours of their own; their IDs."""
+    content = segmentation.GetSegmentation()
+    modifying = segmentation.StartModify()
+    try:
+        added = []
+        for number, mask in enumerate(masks, start=1):
+            identity = content.GenerateUniqueSegmentID(f"{name} {number}")
+            segment = slicer.vtkSegment()
+            segment.SetName(identity)
+            segment.SetColor(*(TUMOUR_COLOUR, *LESION_COLOURS)[(number - 1) % (1 + len(LESION_COLOURS))])
+            segment.AddRepresentation(BINARY, cropped_labelmap(mask, 1))
+            content.AddSegment(segment, identity)
+            added.append(identity)
+    finally:
+        segmentation.EndModify(modifying)
+    return added
 
 
 def add_lesion(segmentation: Any) -> str:

@@ -153,14 +153,14 @@ def content_to_segmentation(content: MaskContent, name: str, colors: Mapping[str
             segment = slicer.vtkSegment()
             segment.SetName(one.name if names_tumour(one.name) or not one.counts_as_tumour else f"{one.name} (tumour)")
             segment.SetColor(*colors[one.identity])
-            segment.AddRepresentation(BINARY, _cropped(content.layers[one.layer], one.value))
+            segment.AddRepresentation(BINARY, cropped_labelmap(content.layers[one.layer], one.value))
             segments.AddSegment(segment, one.identity)
     finally:
         node.EndModify(modifying)
     return node
 
 
-def _cropped(layer: sitk.Image, value: int) -> Any:
+def cropped_labelmap(layer: sitk.Image, value: int) -> Any:
     """Slicer's labelmap of one value of a layer: uint8, 1 where it is, in the extent of its voxels."""
     inside = sitk.GetArrayViewFromImage(layer) == value
     box = index_box(inside)

@@ -219,6 +219,10 @@ class ReviewSection:
         if path is not None:
             self._messages.say(_("The corrected mask is saved: {path}").format(path=path))
 
+    def save_state(self) -> None:
+        """Save the segmentation for the editor's Undo: before the module itself changes it."""
+        self._editor.save_state()
+
     def restore_original(self) -> None:
         """Restore the mask from before the first edit; the editor's Undo brings the corrections back."""
         self._editor.save_state()

@@ -231,7 +231,8 @@ def inspect(
     what: Annotated[
         Path,
         typer.Argument(
-            metavar="BUNDLE | CASE | FOLDER", help="A bundle; a CT, NRRD or NIfTI; or a folder of results with its log."
+            metavar="BUNDLE | CASE | PROFILE | FOLDER",
+            help="A bundle; a CT, NRRD or NIfTI; a profile.json; or a folder of results with its log.",
         ),
     ],
     trusted: Annotated[
@@ -242,17 +243,20 @@ def inspect(
         Path | None, typer.Option(metavar="FILE", help="Also write the bundle's model card and data sheet (Markdown).")
     ] = None,
 ) -> None:
-    """Say what a bundle is, what it was trained on and what it may not be used for; what an image file holds; or
-    whether the log of a folder of results is whole.
+    """Say what a bundle is, what it was trained on and what it may not be used for; what an image file holds; a profile
+    as plain text; or whether the log of a folder of results is whole.
 
     Example: `deepradscore inspect model.zip`
     """
     from DeepRadScoreLib.bundle_files import read_files
     from DeepRadScoreLib.imaging import describe_image
     from DeepRadScoreLib.report.log import LOG_NAME
+    from DeepRadScoreLib.report.plain_text import to_plain_text
+    from DeepRadScoreLib.report.profile import from_profile_json
 
     log = (what / LOG_NAME).exists()
     image = what.is_file() and not is_zipfile(what) and what.suffix.lower() != ".zip"
+    profile = what.is_file() and what.suffix.lower() == ".json"
     if trusted is not None and (log or image):
         raise InputError("only a bundle has a signature", where=what, mend="leave --trusted out")
     if card is not None and (log or image):
@@ -261,6 +265,8 @@ def inspect(
         raise InputError("the model card would be written into the bundle", where=card, mend="give another file")
     if log:
         _print_log(what)
+    elif profile:
+        typer.echo(to_plain_text(from_profile_json(what.read_bytes(), where=what)), nl=False)
     elif image:
         for name, value in describe_image(what).items():
             typer.echo(f"{name:14s} {value}")

@@ -125,6 +125,7 @@ class PreparedCase:
     quality: all remarks, from reading on.
     acquisition: that of the case.
     mask_ml: volume of the tumour mask in mL on the grid that it was drawn on; None: not known.
+    axes_mm: long and short axis of the tumour on the CT's slices, see `diameters`; None: not known.
     """
 
     case_id: str
@@ -139,6 +140,7 @@ class PreparedCase:
     quality: tuple[QualityNote, ...]
     acquisition: Acquisition = UNKNOWN
     mask_ml: float | None = None
+    axes_mm: tuple[float, float] | None = None
 
     def volume_ml(self, region: Literal["tumour", "peritumoral"]) -> float:
         """Volume of a region on the 1 mm lattice, in mL."""

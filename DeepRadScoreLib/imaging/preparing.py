@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import Case, PreparedCase, Preprocessing
+from DeepRadScoreLib.imaging.diameters import diameters
 from DeepRadScoreLib.imaging.frame import canonical_lattice, ct_on_lattice_steps, masks_on_lattice, pyradiomics_frame
 from DeepRadScoreLib.imaging.geometry import index_box
 from DeepRadScoreLib.imaging.lps import LpsCase, LpsImage
@@ -67,6 +68,7 @@ def prepare_steps(
     k = patch.centre_ijk[2]
     yield "Checking the quality"
     mask_ml = lps.tumour.volume_ml if case.mask_ml is None else case.mask_ml
+    axes = diameters(lps.tumour.voxels, lps.tumour.spacing)
     quality = (
         *case.notes,
         *case_notes(lps, shell_mm, mask_ml),
@@ -89,6 +91,7 @@ def prepare_steps(
         quality=quality,
         acquisition=case.acquisition,
         mask_ml=mask_ml,
+        axes_mm=(axes.long.length_mm, axes.short.length_mm),
     )
 
 

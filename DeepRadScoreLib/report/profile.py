@@ -47,12 +47,15 @@ class ModelEntry(_Entry):
 class TumourEntry(_Entry):
     """The tumour: `volume_ml` of the mask on its own grid; volume and voxels on the 1 mm lattice of the features.
 
-    Without `lattice_volume_ml`, in older profiles, `volume_ml` is that of the lattice.
+    Long axis: the longest diameter in a slice; short axis: the longest one at right angles to it in that slice. Older
+    profiles lack the axes. Without `lattice_volume_ml`, in older profiles too, `volume_ml` is that of the lattice.
     """
 
     volume_ml: Amount
     lattice_volume_ml: Amount | None = None
     voxels: Count
+    long_axis_mm: Amount | None = None
+    short_axis_mm: Amount | None = None
 
     @property
     def on_lattice_ml(self) -> float:
@@ -249,11 +252,14 @@ def _regions(prepared: PreparedCase) -> RegionsEntry:
     patch = prepared.patch
     middle = PATCH_PIXELS // 2
     lattice_ml = prepared.volume_ml("tumour")
+    long_axis, short_axis = prepared.axes_mm or (None, None)
     return RegionsEntry(
         tumour=TumourEntry(
             volume_ml=lattice_ml if prepared.mask_ml is None else prepared.mask_ml,
             lattice_volume_ml=lattice_ml,
             voxels=_voxels(prepared.tumour),
+            long_axis_mm=long_axis,
+            short_axis_mm=short_axis,
         ),
         peritumoral=PeritumoralEntry(
             volume_ml=prepared.volume_ml("peritumoral"),

@@ -238,6 +238,7 @@ class TestProfileJson:
         regions = json.loads(to_profile_json(profile))["regions"]
         voxels = int(sitk.GetArrayFromImage(prepared.tumour).sum())
         on_lattice = {"lattice_volume_ml": pytest.approx(voxels / 1000), "voxels": voxels}
+        on_lattice |= {"long_axis_mm": None, "short_axis_mm": None}
         assert regions["tumour"] == {"volume_ml": pytest.approx(voxels / 1000), **on_lattice}
         drawn = replace(profile, prepared=replace(prepared, mask_ml=5.6))
         assert json.loads(to_profile_json(drawn))["regions"]["tumour"] == {"volume_ml": 5.6, **on_lattice}

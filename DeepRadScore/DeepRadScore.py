@@ -28,7 +28,6 @@ from DeepRadScoreSlicer.self_test import DeepRadScoreTest  # noqa: E402, F401 - 
 
 if TYPE_CHECKING:
     from DeepRadScoreSlicer.scene.from_nodes import Chosen
-    from DeepRadScoreSlicer.scene.image_files import LungMask
 
 OWN_PACKAGES = ("DeepRadScoreLib", "DeepRadScoreSlicer")
 HOMEPAGE = "https://github.com/DeepRadScore/SlicerDeepRadScore"
@@ -85,18 +84,11 @@ class DeepRadScoreLogic(ScriptedLoadableModuleLogic):
         """The choices of the scene, made where there are none yet."""
         return DeepRadScoreParameterNode(super().getParameterNode())
 
-    def analysis_steps(
-        self,
-        chosen: "Chosen",
-        case_id: str,
-        bundle_path: Path | None = None,
-        lung_mask: "LungMask | None" = None,
-        trusted: Path | None = None,
-    ) -> Generator[Any, None, Any]:
-        """The analysis of a case of the scene in short steps; the value is its StoredProfile."""
+    def analysis_steps(self, chosen: "Chosen", case_id: str, *options: Any) -> Generator[Any, None, Any]:
+        """The analysis of a case of the scene in short steps, see `scene.analysis`; the value is its StoredProfile."""
         from DeepRadScoreSlicer.scene.analysis import analysis_steps
 
-        return analysis_steps(chosen, case_id, self._model, bundle_path, lung_mask, trusted)
+        return analysis_steps(chosen, case_id, self._model, *options)
 
 
 class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

@@ -53,6 +53,7 @@ def analyze(
     engine: Engine | str = DEFAULT_ENGINE,
     shell_mm: float = 3.0,
     mask_variants: int = 0,
+    occlusion: bool = False,
     seed: int = 0,
     prevalence: Mapping[str, float] = NO_PREVALENCE,
     progress: Report | bool = False,
@@ -69,6 +70,8 @@ def analyze(
     shell_mm: thickness of the peritumoral shell in mm.
     mask_variants: over how many other masks, grown, shrunk and jittered by `seed`, the range of each finding is shown;
         each takes about as long as the analysis itself.
+    occlusion: whether finer maps than Grad-CAM are made, see `occlusion_steps`; with five shared networks they take a
+        minute.
     seed: of the jitter; it affects nothing else.
     prevalence: endpoint key -> share of positives among patients like this one, where it is not the training cohort's.
 
@@ -76,12 +79,14 @@ def analyze(
     ------
     TypeError: `case` is no Case.
     InputError: an unknown preprocessing, a thickness that is not the bundle's, a number of masks (see
-        `check_variants`), a share that is none, or one of an endpoint that is not modelled.
+        `check_variants`), occlusion without a network, a share that is none, or one of an endpoint that is not
+        modelled.
     RegionError: a tumour from which no region of interest can be made.
     BundleError: see `read_bundle`.
     """
     from DeepRadScoreLib.analysis import steps
     from DeepRadScoreLib.bundle import Bundle, read_bundle
+    from DeepRadScoreLib.occlusion import check_occlusion, occlusion_steps
     from DeepRadScoreLib.report.profile_view import Profile
     from DeepRadScoreLib.sensitivity import check_variants, variant_steps
 
@@ -104,10 +109,14 @@ def analyze(
     )
     if mask_variants:
         check_variants(mask_variants, bundle)
+    if occlusion:
+        check_occlusion(bundle)
     with reporting(progress) as report:
         profile = run_to_end(analysis, report)
         if bundle is not None and mask_variants:
             profile = run_to_end(variant_steps(case, bundle, profile, mask_variants, seed), report)
+        if bundle is not None and occlusion:
+            profile = run_to_end(occlusion_steps(bundle, profile), report)
         return Profile(**vars(profile))
 
 

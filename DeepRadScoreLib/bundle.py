@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ from DeepRadScoreLib.prevalence import NO_PREVALENCE, prevalence_shift
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.radscore.rows import FeatureRows, Features, column_index
 from DeepRadScoreLib.stored_manifest import NAME as MANIFEST
-from DeepRadScoreLib.stored_manifest import classifier_part, network_part
+from DeepRadScoreLib.stored_manifest import SHARED, classifier_part, network_part
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.deepct.members import MemberOutputs
@@ -101,6 +101,17 @@ class Bundle:
     def columns(self, features: Features, outputs: Sequence[NetworkOutputs]) -> dict[str, np.ndarray]:
         """Endpoint -> columns of its fused model, (members, n, d), see `EndpointModel.columns`."""
         return {key: model.columns(features, outputs) for key, model in self.endpoints.items()}
+
+    def only(self, keys: Collection[str]) -> Bundle:
+        """The same bundle with these endpoints and the networks that they need."""
+        return replace(
+            self,
+            endpoints={key: model for key, model in self.endpoints.items() if key in keys},
+            networks=tuple(
+                {name: network for name, network in member.items() if name == SHARED or name in keys}
+                for member in self.networks
+            ),
+        )
 
     def evidence(
         self,

@@ -109,6 +109,8 @@ class MolecularProfile:
     prevalence: endpoint -> share of positives among the hospital's patients, where given in place of the training's.
     gradcam: endpoint -> float32 array (160, 160) in 0..1 on the pixels of the deep patch.
     gradcam_note: how coarse the maps are and from what they were made.
+    occlusion: endpoint -> float32 array (160, 160) on the same pixels: by how much the log-odds fall with the place
+        hidden.
     engine: what computed the features.
     provenance: what the profile was made from, and by what.
     """
@@ -124,6 +126,7 @@ class MolecularProfile:
     prevalence: dict[str, float] = field(default_factory=dict)
     gradcam: dict[str, np.ndarray] = field(default_factory=dict)
     gradcam_note: str = ""
+    occlusion: dict[str, np.ndarray] = field(default_factory=dict)
     engine: Engine = DEFAULT_ENGINE
     provenance: Provenance | None = None
 
@@ -140,6 +143,13 @@ class MolecularProfile:
 
     def heat_map(self, endpoint: str) -> sitk.Image:
         """The Grad-CAM of an endpoint at its position in the CT: 160 x 160 x 1, float32."""
-        image = sitk.GetImageFromArray(np.asarray(self.gradcam[endpoint], dtype=np.float32)[None])
+        return self._on_patch(self.gradcam[endpoint])
+
+    def occlusion_map(self, endpoint: str) -> sitk.Image:
+        """The occlusion map of an endpoint at its position in the CT: 160 x 160 x 1, float32, log-odds."""
+        return self._on_patch(self.occlusion[endpoint])
+
+    def _on_patch(self, values: np.ndarray) -> sitk.Image:
+        image = sitk.GetImageFromArray(np.asarray(values, dtype=np.float32)[None])
         image.CopyInformation(self.prepared.patch.image)
         return image

@@ -19,6 +19,7 @@ class Stage(StrEnum):
     READING = "reading the case"
     ANALYSING = "analysing"
     MASK_VARIANTS = "over other masks"
+    OCCLUSION = "hiding each place of the patch"
     SAMPLE = "synthetic sample"
     MAKING_CASES = "making cases"
     WAITING = "waiting for an equal run to end"

@@ -70,6 +70,10 @@ def analyze(
     mask_variants: Annotated[
         int, typer.Option(min=0, help="Also show each finding's range over so many plausible other masks (2 to 50).")
     ] = 0,
+    occlusion: Annotated[
+        bool,
+        typer.Option("--occlusion", help="Also make finer maps than Grad-CAM: the finding with each place hidden."),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the other masks.")] = 0,
     prevalence: Annotated[
         list[str],
@@ -132,6 +136,7 @@ def analyze(
             shell_mm=shell_mm,
             engine=engine,
             mask_variants=mask_variants,
+            occlusion=occlusion,
             seed=seed,
             prevalence=shares,
             progress=report,

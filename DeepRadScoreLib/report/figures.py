@@ -7,6 +7,7 @@ picture is the patient's right. Aspect and scale bar are physical (mm). Outlines
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ NETWORK_WINDOW = (-1000.0, 400.0)
 TUMOUR_COLOUR = "#19d3ff"
 SHELL_COLOUR = "#ffb000"
 HEAT_MAP = "inferno"
+CHANGES_MAP = "PuOr"
+"""From orange, towards the negative class, over white to violet, towards the positive one."""
 MIN_HEAT = 0.3
 """Share of the map's maximum from which on Grad-CAM is drawn."""
 HEAT_TICKS = (MIN_HEAT, 0.5, 0.75, 1)
@@ -148,7 +151,29 @@ def gradcam_picture(prepared: PreparedCase, heat: np.ndarray, *, label: str | No
     figure, axes = _draw_view(patch_view(prepared), NETWORK_WINDOW, width, label, right=bar)
     alpha = np.where(heat >= MIN_HEAT, 0.6, 0.0)
     axes.imshow(heat, cmap=HEAT_MAP, vmin=0, vmax=1, alpha=alpha, aspect="auto", interpolation="nearest", zorder=1.5)
-    _draw_colour_bar(figure, bar)
+    _draw_colour_bar(figure, bar, heat_colours(), HEAT_TICKS)
+    return _png(figure)
+
+
+def occlusion_picture(
+    prepared: PreparedCase, change: np.ndarray, *, label: str | None = None, width: int = 560
+) -> bytes:
+    """An occlusion map over the deep patch, drawn stronger where it is larger, with outlines and a colour bar. PNG.
+
+    Parameters
+    ----------
+    change: float array (160, 160) on the pixels of the patch, log-odds.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    largest = float(np.abs(change).max()) or 1.0
+    bar = width // 7
+    figure, axes = _draw_view(patch_view(prepared), NETWORK_WINDOW, width, label, right=bar)
+    scale = Normalize(-largest, largest)
+    alpha = 0.75 * np.abs(change) / largest
+    axes.imshow(change, cmap=CHANGES_MAP, norm=scale, alpha=alpha, aspect="auto", interpolation="nearest", zorder=1.5)
+    _draw_colour_bar(figure, bar, ScalarMappable(scale, CHANGES_MAP), (-largest, 0, largest))
     return _png(figure)
 
 
@@ -224,10 +249,10 @@ def heat_colours() -> ScalarMappable:
     return ScalarMappable(Normalize(MIN_HEAT, 1), drawn)
 
 
-def _draw_colour_bar(figure: Figure, bar: int) -> None:
+def _draw_colour_bar(figure: Figure, bar: int, colours: ScalarMappable, ticks: Sequence[float]) -> None:
     width = figure.get_figwidth() * DPI
     axes = figure.add_axes((1 - 0.9 * bar / width, 0.12, 0.2 * bar / width, 0.76))
-    colour_bar = figure.colorbar(heat_colours(), cax=axes, ticks=HEAT_TICKS)
+    colour_bar = figure.colorbar(colours, cax=axes, ticks=ticks, format="%.2g")
     axes.tick_params(colors="white", labelsize=8.5 * (width - bar) / READING_WIDTH, length=3)
     colour_bar.outline.set_edgecolor("#c8ccd2")
 

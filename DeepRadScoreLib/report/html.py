@@ -131,13 +131,15 @@ def _explained(profile: MolecularProfile, document: ProfileDocument) -> Generato
     for key, entry in document.endpoints.items():
         if entry.probability is None:
             continue
-        yield f"drawing the Grad-CAM of {BY_KEY[key].name}"
-        heat = profile.gradcam.get(key)
+        yield f"drawing the heat maps of {BY_KEY[key].name}"
+        heat, change = profile.gradcam.get(key), profile.occlusion.get(key)
         picture = None if heat is None else figures.gradcam_picture(profile.prepared, heat, label=profile.label)
+        finer = None if change is None else figures.occlusion_picture(profile.prepared, change, label=profile.label)
         panels.append(
             {
                 "finding": _finding(BY_KEY[key], entry),
                 "heat": None if picture is None else embedded(picture),
+                "occlusion": None if finer is None else embedded(finer),
                 "shap": _bars(grouped_shap(entry.shap or {})),
                 "drivers": [_drivers(profile.findings[key], region, entry) for region in REGIONS],
             }

@@ -27,8 +27,8 @@ def write_profile(profile: MolecularProfile, folder: AnyPath) -> list[Path]:
     """Write the results of one case to a folder: all of them, or the folder stays as it was.
 
     `profile.json`, `report.html`, `features.csv`, `features.notes.csv`, `regions.seg.nrrd`, `peritumoral.nrrd`,
-    `patch.png` and one `gradcam_<ENDPOINT>.nrrd` for each heat map. An older result is replaced, heat maps that the new
-    one lacks are removed, other files stay.
+    `patch.png` and one `gradcam_<ENDPOINT>.nrrd` or `occlusion_<ENDPOINT>.nrrd` for each heat map. An older result is
+    replaced, heat maps that the new one lacks are removed, other files stay.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def notes_csv(profile: MolecularProfile) -> str:
 
 def outdated_heat_maps(ending: str, folder: Path, names: set[str]) -> list[str]:
     """Heat maps, as files with this ending, that an older result left in a folder and the new `names` lack."""
-    maps = (f"gradcam_{key}{ending}" for key in KEYS)
+    maps = (f"{kind}_{key}{ending}" for kind in ("gradcam", "occlusion") for key in KEYS)
     return [name for name in maps if name not in names and (folder / name).is_file()]
 
 
@@ -73,6 +73,8 @@ def _write_files(profile: MolecularProfile, folder: Path) -> None:
     _write_image(profile.prepared.peritumoral, folder / "peritumoral.nrrd", label)
     for key in profile.gradcam:
         _write_image(profile.heat_map(key), folder / f"gradcam_{key}.nrrd", label)
+    for key in profile.occlusion:
+        _write_image(profile.occlusion_map(key), folder / f"occlusion_{key}.nrrd", label)
 
 
 def _write_image(image: sitk.Image, path: Path, label: str | None) -> None:

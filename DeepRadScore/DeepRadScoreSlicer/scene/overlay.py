@@ -1,4 +1,4 @@
-"""A Grad-CAM over the CT in the slice views, whose layers before it are restored."""
+"""A heat map over the CT in the slice views, whose layers before it are restored."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import slicer
 import vtk
 
 from DeepRadScoreLib.errors import InputError
+from DeepRadScoreSlicer.scene import ownership
+from DeepRadScoreSlicer.scene.results import OCCLUSION_MAP
 from DeepRadScoreSlicer.scene.voxels import index_to_ras
 
 COLOURS = ("vtkMRMLColorTableNodeFileInferno.txt", "vtkMRMLColorTableNodeIron")
@@ -144,7 +146,8 @@ def _add_legend(heat: Any) -> None:
     logic = _legends()
     if logic is not None:
         legend = logic.AddDefaultColorLegendDisplayNode(heat)
-        legend.SetTitleText("Grad-CAM")
+        finer = heat.GetAttribute(ownership.ROLE) == OCCLUSION_MAP
+        legend.SetTitleText("Occlusion" if finer else "Grad-CAM")
 
 
 def _remove_legend(heat_map_id: str) -> None:

@@ -18,6 +18,8 @@ from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
 from DeepRadScoreSlicer.scene.voxels import image_to_volume
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
     from DeepRadScoreLib.findings import MolecularProfile
 
 TEXTS = {
@@ -27,7 +29,7 @@ TEXTS = {
     "report_text": "report.html",
 }
 """Role of a text node -> the file whose text it holds."""
-TABLE, HEAT_MAP = "profile_table", "heat_map"
+TABLE, HEAT_MAP, OCCLUSION_MAP = "profile_table", "heat_map", "occlusion_map"
 ENDPOINT, STALE = "DeepRadScore.Endpoint", "DeepRadScore.Stale"
 SEGMENT, FINGERPRINT = "DeepRadScore.SegmentId", "DeepRadScore.MadeFrom"
 OTHER_LABELS = "DeepRadScore.OtherLabels"
@@ -50,7 +52,8 @@ class StoredProfile:
     document: the content of `profile.json`.
     stale: the CT or the mask is no longer the one that it was made from.
     lesion: the segment that it is of.
-    heat_map_ids: endpoint -> ID of its Grad-CAM volume.
+    heat_map_ids: endpoint -> ID of its heat map's volume: the occlusion map where there is one, else Grad-CAM.
+    finer: whether these are occlusion maps.
     """
 
     case_id: str
@@ -59,6 +62,13 @@ class StoredProfile:
     volume_id: str
     lesion: Lesion
     heat_map_ids: dict[str, str] = field(default_factory=dict)
+    finer: bool = False
+
+    @property
+    def mask_variants(self) -> int:
+        """Over how many other masks the findings have a range; 0 without ranges."""
+        ranges = (entry.get("variants") for entry in self.document["endpoints"].values())
+        return max((variants["n"] for variants in ranges if variants is not None), default=0)
 
     @property
     def shell_mm(self) -> float:
@@ -124,7 +134,8 @@ def find(volume: Any, lesion: Lesion | None = None) -> StoredProfile | None:
     node = texts[0]
     if node.GetAttribute(STALE) is None and not _still_made_from(node, volume):
         mark_stale(volume, _lesion_of(node))
-    maps = _of(_lesion_of(node), ownership.ours(HEAT_MAP, volume))
+    grad_cams, finer = (_of(_lesion_of(node), ownership.ours(role, volume)) for role in (HEAT_MAP, OCCLUSION_MAP))
+    maps = [*grad_cams, *finer]
     return StoredProfile(
         case_id=node.GetAttribute(ownership.CASE_ID),
         document=json.loads(node.GetText()),
@@ -132,6 +143,7 @@ def find(volume: Any, lesion: Lesion | None = None) -> StoredProfile | None:
         volume_id=volume.GetID(),
         lesion=_lesion_of(node),
         heat_map_ids={heat.GetAttribute(ENDPOINT): heat.GetID() for heat in maps},
+        finer=bool(finer),
     )
 
 
@@ -174,7 +186,8 @@ def export(volume: Any, folder: Path, lesion: Lesion | None = None) -> list[Path
 
 
 def _nodes(volume: Any, lesion: Lesion | None = None) -> list[Any]:
-    return _of(lesion, [node for role in (*TEXTS, TABLE, HEAT_MAP) for node in ownership.ours(role, volume)])
+    roles = (*TEXTS, TABLE, HEAT_MAP, OCCLUSION_MAP)
+    return _of(lesion, [node for role in roles for node in ownership.ours(role, volume)])
 
 
 def _of(lesion: Lesion | None, nodes: list[Any]) -> list[Any]:
@@ -206,7 +219,10 @@ def _put(
             made.append(_text_node(f"{profile.case_id} {TEXTS[role]}", text, role))
         made.append(_table_node(f"{profile.case_id} findings", json.loads(texts["profile_text"])))
         for key in profile.gradcam:
-            made.append(_heat_map(profile, key))
+            made.append(_map_node(profile.heat_map(key), f"{profile.case_id} Grad-CAM {key}", HEAT_MAP, key))
+        for key in profile.occlusion:
+            speaks_for = _share_of_largest(profile.occlusion_map(key))
+            made.append(_map_node(speaks_for, f"{profile.case_id} occlusion {key}", OCCLUSION_MAP, key))
         for node in made:
             ownership.mark(node, node.GetAttribute(ownership.ROLE), profile.case_id, volume)
             node.SetNodeReferenceID(ownership.SEGMENTATION, segmentation.GetID())
@@ -226,11 +242,22 @@ def _text_node(name: str, text: str, role: str) -> Any:
     return node
 
 
-def _heat_map(profile: MolecularProfile, key: str) -> Any:
-    node = image_to_volume(profile.heat_map(key), f"{profile.case_id} Grad-CAM {key}")
-    node.SetAttribute(ownership.ROLE, HEAT_MAP)
+def _map_node(image: sitk.Image, name: str, role: str, key: str) -> Any:
+    node = image_to_volume(image, name)
+    node.SetAttribute(ownership.ROLE, role)
     node.SetAttribute(ENDPOINT, key)
     return node
+
+
+def _share_of_largest(change: sitk.Image) -> sitk.Image:
+    """What speaks for the positive class, 0..1: 1 where hiding lowers the log-odds by the map's largest change."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    values = sitk.GetArrayViewFromImage(change)
+    share = sitk.GetImageFromArray(np.maximum(values, 0) / max(float(np.abs(values).max()), 1e-12))
+    share.CopyInformation(change)
+    return share
 
 
 def _table_node(name: str, document: dict[str, Any]) -> Any:

@@ -46,17 +46,29 @@ def ball(panel):
 
 @pytest.fixture
 def quick_analysis(panel, monkeypatch):
-    """An analysis of three steps that gives a made-up profile."""
+    """An analysis of three steps that gives a made-up profile, with the extras that are asked for."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from DeepRadScoreLib.findings import Variants
     from DeepRadScoreLib.progress import Progress, Stage, in_stage
     from DeepRadScoreSlicer.scene import results
     from DeepRadScoreSlicer.scene.from_nodes import images_of
 
-    def steps(chosen, case_id, *_given):
+    def steps(chosen, case_id, _bundle, _lung_mask, _trusted, extras):
         yield Progress(Stage.ANALYSING, "first")
         images = images_of(chosen.volume, chosen.segmentation, chosen.segment_id)
         fingerprint = images.fingerprint()
         yield Progress(Stage.ANALYSING, "second", 50, 100)
         profile = made_up_profile(images.case(case_id))
+        if n := extras.mask_variants:
+            egfr = replace(profile.findings["EGFR"], variants=Variants(0.55, 0.75, n))
+            profile = replace(profile, findings=profile.findings | {"EGFR": egfr})
+        if extras.occlusion:
+            change = np.full((160, 160), -0.5, np.float32)
+            change[80, 80] = 0.25
+            profile = replace(profile, occlusion={"EGFR": change})
         return (yield from in_stage(results.store_steps(profile, chosen, fingerprint), Stage.ANALYSING, 90, 90))
 
     monkeypatch.setattr(panel.logic, "analysis_steps", steps)

@@ -90,3 +90,24 @@ def test_the_panel_reads_the_model_in_steps_and_keeps_it(nodes, model):
     model.touch()
     assert reading() == whole, "another file is read anew"
     module.close()
+
+
+def test_extras_are_those_of_the_library(nodes, model, monkeypatch):
+    import slicer_harness as harness
+    from DeepRadScoreLib import occlusion
+    from DeepRadScoreLib.api import analyze
+    from DeepRadScoreLib.progress import run_to_end
+    from DeepRadScoreSlicer.scene.analysis import Extras
+    from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
+
+    monkeypatch.setattr(occlusion, "SQUARE", 80)
+    monkeypatch.setattr(occlusion, "STEP", 80)
+    chosen = Chosen(nodes[0].GetID(), nodes[1].GetID(), nodes[2])
+    logic = harness.load_module().widget.logic
+    stored = run_to_end(logic.analysis_steps(chosen, "ball", model, None, None, Extras(2, occlusion=True)))
+    case = images_of(chosen.volume, chosen.segmentation, chosen.segment_id).case("ball")
+    expected = analyze(case, model, mask_variants=2, occlusion=True)
+    given = {key: finding for key, finding in expected.findings.items() if finding.variants is not None}
+    assert stored.finer == bool(given) and stored.mask_variants == (2 if given else 0)
+    for key, finding in given.items():
+        assert stored.document["endpoints"][key]["variants"]["low"] == pytest.approx(finding.variants.low)

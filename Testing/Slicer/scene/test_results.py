@@ -286,7 +286,7 @@ class TestAllOrNothing:
     PLACES = (
         "results._text_node",
         "results._table_node",
-        "results._heat_map",
+        "results._map_node",
         "ownership.mark",
         "ownership.file_with",
         "shell.show_shell",

@@ -1,7 +1,8 @@
-"""The section "Analysis": the model, the button that starts or cancels an analysis, and what hinders it."""
+"""The section "Analysis": the model, the buttons that start or cancel an analysis, and what hinders it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from DeepRadScoreSlicer.panel.review import Review
 from DeepRadScoreSlicer.panel.sections.packages import PackagesSection
 from DeepRadScoreSlicer.panel.sections.review import ReviewSection
 from DeepRadScoreSlicer.panel.work import Work
+from DeepRadScoreSlicer.scene.analysis import Extras
 
+MASK_VARIANTS = 8
 BUNDLE = "DeepRadScore/bundlePathEdit"
 KEYS = "DeepRadScore/trustedKeysPathEdit"
 
@@ -42,6 +45,8 @@ class AnalysisSection:
         self._ui, self._logic, self._review, self._choice = ui, logic, review, choice
         self._packages, self._work, self._messages = packages, work, messages
         ui.analyzeButton.connect("clicked(bool)", self._on_analyze)
+        ui.outlineButton.connect("clicked(bool)", self._on_outline)
+        ui.finerMapsButton.connect("clicked(bool)", self._on_finer_maps)
         ui.bundlePathEdit.filters = ctk.ctkPathLineEdit.Files
         ui.bundlePathEdit.connect("currentPathChanged(QString)", self._on_model)
         ui.bundlePathEdit.connect("validInputChanged(bool)", self._on_valid)
@@ -59,6 +64,10 @@ class AnalysisSection:
         ui.analysisHintLabel.text = hindrance
         ui.analysisHintLabel.visible = bool(hindrance) and not running
         ui.progressBar.visible = running
+        stored = self._review.stored
+        for button in (ui.outlineButton, ui.finerMapsButton):
+            button.visible = stored is not None and stored.document["model"] is not None
+            button.enabled = not running and not hindrance
 
     def _hindrance(self) -> str:
         if self._packages.missing:
@@ -87,13 +96,25 @@ class AnalysisSection:
             self._ui.analyzeButton.enabled = False
             self._work.cancel()
             return
-        self._messages.guarded(self._start)
+        self._messages.guarded(lambda: self._start(Extras()))
 
-    def _start(self) -> None:
+    def _on_outline(self, _checked: bool = False) -> None:
+        self._messages.guarded(lambda: self._start(replace(self._extras(), mask_variants=MASK_VARIANTS)))
+
+    def _on_finer_maps(self, _checked: bool = False) -> None:
+        self._messages.guarded(lambda: self._start(replace(self._extras(), occlusion=True)))
+
+    def _extras(self) -> Extras:
+        """Those that the results under review have."""
+        stored = self._review.stored
+        return Extras() if stored is None else Extras(stored.mask_variants, stored.finer)
+
+    def _start(self, extras: Extras) -> None:
         chosen = self._review.chosen
         bundle, trusted = (
             Path(edit.currentPath) if edit.currentPath else None
             for edit in (self._ui.bundlePathEdit, self._ui.trustedKeysPathEdit)
         )
-        steps = self._logic.analysis_steps(chosen, self._review.case_id, bundle, self._review.lung_mask(), trusted)
+        given = bundle, self._review.lung_mask(), trusted, extras
+        steps = self._logic.analysis_steps(chosen, self._review.case_id, *given)
         self._work.start(steps, lambda stored: self._review.show_results(stored, chosen))

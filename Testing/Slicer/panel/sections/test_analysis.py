@@ -6,6 +6,8 @@ import json
 import subprocess
 import zipfile
 
+import numpy as np
+
 from support.panel_tools import draw, ours, settle
 from support.scene_tools import PATIENT, count_items, count_nodes
 
@@ -160,3 +162,39 @@ def test_an_emptied_model_is_no_model(panel, tmp_path):
     panel.ui.bundlePathEdit.currentPath = ""
     assert panel.ui.modelLabel.text == "" and panel.ui.shellSpinBox.enabled
     assert not qt.QSettings().value("DeepRadScore/bundlePathEdit")
+
+
+def test_what_takes_longer_is_made_on_demand_and_kept(panel, ball, quick_analysis):
+    import slicer
+
+    extras = panel.ui.outlineButton, panel.ui.finerMapsButton
+    assert all(button.isHidden() for button in extras)
+    panel.ui.analyzeButton.click()
+    settle(panel)
+    finding = panel.results.profile.findings["EGFR"]
+    assert "Over 8 masks" not in finding.numbers.text
+    grad_cam = panel.review.stored.heat_map_ids["EGFR"]
+    panel.ui.outlineButton.click()
+    assert not panel.ui.finerMapsButton.enabled
+    settle(panel)
+    assert "Over 8 masks" in finding.numbers.text
+    panel.ui.finerMapsButton.click()
+    settle(panel)
+    assert "Over 8 masks" in finding.numbers.text
+    finding.button.click()
+    shown = panel.results.overlay.heat_map_id
+    assert shown not in (None, grad_cam)
+    node = slicer.mrmlScene.GetNodeByID(shown)
+    assert node.GetName().endswith("occlusion EGFR")
+    values = slicer.util.arrayFromVolume(node)
+    assert np.unique(values).tolist() == [0.0, 0.5]
+    panel.ui.analyzeButton.click()
+    settle(panel)
+    assert "Over 8 masks" not in finding.numbers.text
+    assert not ours("occlusion_map")
+
+
+def test_extras_wait_for_results_of_a_model(panel, ball):
+    panel.ui.analyzeButton.click()
+    settle(panel, 120)
+    assert panel.ui.outlineButton.isHidden() and panel.ui.finerMapsButton.isHidden()

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 LOCKS := $(wildcard requirements*.lock)
 
-.PHONY: setup demo demo-check test lint docs lock floors requirements bench soak sbom screenshots viewers clean
+.PHONY: setup demo demo-check test lint docs lock floors requirements bench soak sbom screenshots viewers measured measured-cost measured-shifts measured-calibration clean
 
 setup: $(READY)
 
@@ -66,6 +66,17 @@ viewers: $(READY)
 	$(VENV)/viewers/bin/pip install --quiet dcmqi==1.5.7
 	PYTHONPATH=Testing DEEPRADSCORE_TEST_DATA="$${DEEPRADSCORE_TEST_DATA:-../shared}" $(BIN)/python \
 	  Testing/benchmarks/viewers.py --dcmqi $(VENV)/viewers/bin --out docs/who-opens-what.md
+
+measured: measured-cost measured-shifts measured-calibration
+
+measured-cost: $(READY)
+	$(BIN)/python Testing/benchmarks/bench.py --page docs/measured/cost.md
+
+measured-shifts: $(READY)
+	PYTHONPATH=Testing $(BIN)/python Testing/benchmarks/shift_table.py --out soak-out --page docs/measured/shifts.md
+
+measured-calibration: $(READY)
+	$(BIN)/python Testing/benchmarks/calibration_soak.py --out soak-out --page docs/measured/calibration.md
 
 screenshots: $(READY)
 	$(BIN)/python Testing/Slicer/screenshots.py --out Resources/screenshots

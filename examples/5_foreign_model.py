@@ -8,11 +8,10 @@ import made_up
 import pandas as pd
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from DeepRadScoreLib import analyze, read_bundle, read_case, train
+from DeepRadScoreLib import analyze, read_bundle, read_case
 
 table = made_up.cohort()
-train(table, out="foreign.zip", **made_up.SMALL)
-bundle = read_bundle("foreign.zip")
+bundle = read_bundle(made_up.model())
 print(bundle)
 
 # %% [markdown]

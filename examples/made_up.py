@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from DeepRadScoreLib import train
 from DeepRadScoreLib.computing.workers import InProcess
 from DeepRadScoreLib.synthetic.cohort import write_cohort
 
@@ -24,3 +25,11 @@ def cohort() -> Path:
     columns = ["case_id", "patient_id", "site", "ct", "mask", "split", "age", "PI", "EGFR"]
     pd.read_csv(everything)[columns].to_csv(table, index=False)
     return table
+
+
+def model() -> Path:
+    """A model of the cohort's two endpoints: `model.zip` where the second example has left it, else trained now."""
+    path = Path("model.zip")
+    if not path.exists():
+        train(cohort(), out=path, **SMALL)
+    return path

@@ -16,7 +16,7 @@ def main() -> None:
     """Run the command line; exit 0, 1 (some cases failed) or 2 (could not do it, or was stopped)."""
     end_by_signals()
     try:
-        _commands()()
+        commands()()
     except DeepRadScoreError as error:
         print(f"deepradscore: {error}", file=sys.stderr)
         sys.exit(COULD_NOT)
@@ -29,7 +29,7 @@ def main() -> None:
         sys.exit(COULD_NOT)
 
 
-def _commands() -> typer.Typer:
+def commands() -> typer.Typer:
     """All commands; imported here, so that a signal finds its handler while they are."""
     import typer
 

@@ -5,13 +5,15 @@ Two parts, both on cases of known probability:
 draws: many training draws of made-up features (support/calibration_study.py), as the pipeline fits them.
 images: a bundle of the demonstration's size on unseen phantom cases; about 3 seconds a case for their features.
 
-Run: `python Testing/benchmarks/calibration_soak.py --out soak-out`; `--bundle FILE` takes a bundle that is there.
+Run: `python Testing/benchmarks/calibration_soak.py --out soak-out`; `--bundle FILE` takes a bundle that is there,
+`--page FILE` also writes the means as a page of the documentation.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +21,8 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from measured_page import table, write_page
 
 from DeepRadScoreLib.bundle import Bundle, read_bundle
 from DeepRadScoreLib.cli.demo_command import FULL, run_demo
@@ -34,6 +38,9 @@ from support.calibration_study import Judged, interval_rows, label_set_row, prob
 
 KEYS = ("LVI", "PI", "EGFR", "TP53")
 UNSEEN_SEED = 1001
+READING = f"""\
+{SYNTHETIC_LABEL.capitalize()}. Cases whose probability is known. Each number is a mean over models (one for each
+endpoint and training draw). Label sets are made for a level of 0.90 of each label, intervals for 0.90."""
 
 
 def main() -> None:
@@ -43,20 +50,24 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--page", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
+    load, parts = os.getloadavg()[0], [READING]
     given.out.mkdir(parents=True, exist_ok=True)
     workers = Processes(given.jobs)
     if given.draws:
         tasks = [{"seed": seed, "keys": KEYS, "folds": given.folds, "refit": True} for seed in range(given.draws)]
         drawn = [one for _, judged in workers.each(train_and_judge, tasks) for one in judged]
-        report(drawn, f"{given.draws} draws of made-up features", given.out / "draws", 1000)
+        parts += report(drawn, f"{given.draws} draws of made-up features", given.out / "draws", 1000)
     if given.cases:
         path = given.bundle or given.out / "demo" / "model.zip"
         if given.bundle is None:
             run_demo(given.out / "demo", FULL, 1, workers, ignore)
         judged = judge_images(read_bundle(path), given.out, given.cases, workers)
-        report(judged, f"{given.cases} unseen phantom cases", given.out / "images", given.cases)
+        parts += report(judged, f"{given.cases} unseen phantom cases", given.out / "images", given.cases)
+    if given.page is not None:
+        write_page(given.page, "Coverage and calibration", "measured-calibration", parts, load=load)
 
 
 def judge_images(bundle: Bundle, out: Path, cases: int, workers: Processes) -> list[Judged]:
@@ -86,8 +97,12 @@ def judge_features(bundle: Bundle, features: pd.DataFrame, patches: np.ndarray, 
     return judged
 
 
-def report(judged: list[Judged], title: str, out: Path, most: int) -> None:
-    """Print the mean of every figure over endpoints and draws, and write each as a row of a CSV table."""
+def report(judged: list[Judged], title: str, out: Path, most: int) -> list[str]:
+    """Print the mean of every figure over endpoints and draws, and write each as a row of a CSV table.
+
+    Returns the means as sections of a page.
+    """
+    parts = [f"## {title[0].upper()}{title[1:]}: {len(judged)} models"]
     print(f"\n{title}, {SYNTHETIC_LABEL}: {len(judged)} models")
     rows = [{"key": one.key, "classifier": one.classifier, "n": len(one.truth)} for one in judged]
     sets = pd.DataFrame([row | label_set_row(one) for row, one in zip(rows, judged, strict=True)])
@@ -104,16 +119,22 @@ def report(judged: list[Judged], title: str, out: Path, most: int) -> None:
             for method, figures in interval_rows(one, most).items()
         ]
     )
-    for name, table in (
+    for name, frame in (
         ("label_sets", sets),
         ("mean_score_of_folds", pd.DataFrame(shipped)),
         ("radscores_refitted", pd.DataFrame(refitted)),
     ):
-        if len(table):
-            print(f"{name}:\n{table.mean(numeric_only=True).drop('n').round(4).to_string()}")
-            table.to_csv(out.with_name(f"{out.name}_{name}.csv"), index=False)
-    print(f"intervals at .90:\n{intervals.groupby('method', sort=False).mean(numeric_only=True).round(3).to_string()}")
+        if len(frame):
+            means = frame.mean(numeric_only=True).drop("n")
+            print(f"{name}:\n{means.round(4).to_string()}")
+            frame.to_csv(out.with_name(f"{out.name}_{name}.csv"), index=False)
+            cells = [[figure, f"{value:.3f}"] for figure, value in means.items()]
+            parts += [f"### {name.replace('_', ' ').capitalize()}", table(["figure", "mean"], cells)]
+    by_method = intervals.groupby("method", sort=False).mean(numeric_only=True).drop(columns="n")
+    print(f"intervals at .90:\n{by_method.round(3).to_string()}")
     intervals.to_csv(out.with_name(f"{out.name}_intervals.csv"), index=False)
+    cells = [[method, *(f"{value:.3f}" for value in row)] for method, row in by_method.iterrows()]
+    return [*parts, "### Intervals", table(["method", *by_method.columns], cells)]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ Every shift of `Testing/support/shifts` on the first 20 of them: share of cases 
 left), warned of (a warning that the unshifted case lacks), and shown in silence; the largest change of a probability
 that is shown without a word. Then all 200 unshifted: false alarms, and findings outside their fold models' spread.
 Then the shared CTs of patients, where what the gate says counts: `--data`. Features are kept in the folder and are not
-computed again. Exit 0 if every rule holds, else 1. No threshold of the program may be chosen by these cases.
+computed again. Exit 0 if every rule holds, else 1. `--page` also writes the first table and the rules as a page of the
+documentation. No threshold of the program may be chosen by these cases.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+from measured_page import table, write_page
 
 from DeepRadScoreLib.bundle import read_bundle
 from DeepRadScoreLib.cli.demo_command import FULL, run_demo
@@ -27,6 +29,7 @@ from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.computing.workers import Processes
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import Case, prepare, read_case
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.models import Flag
 from DeepRadScoreLib.progress import Progress
 from DeepRadScoreLib.synthetic.cohort import write_cohort
@@ -60,6 +63,10 @@ OLD_CODES = frozenset(
 )
 """Warnings that were given before a bundle knew the limits of its training."""
 Verdict = tuple[bool, str]
+SHIFTS_READING = f"""\
+{SYNTHETIC_LABEL.capitalize()}. Unseen cases of the phantom cohort, each shifted in one way: share of cases refused,
+abstained from (no finding left), warned of (a warning that the unshifted case lacks), and shown in silence; the largest
+change of a probability that is shown without a word; the share of cases in which it is large."""
 
 
 def say_when_done(event: Progress) -> None:
@@ -96,6 +103,29 @@ def row_text(row: Row) -> str:
     """One line of the table."""
     shares = "".join(f"{share:10.0%}" for share in row.shares.values())
     return f"{row.shift.name:26s}{row.shift.kind:13s}{row.n:3d}{shares}{row.largest:10.2f}{row.large_and_silent:10.0%}"
+
+
+def page_parts(rows: list[Row], verdicts: list[Verdict]) -> list[str]:
+    """What the page says: the table of shifted cases, and the rules."""
+    shares = list(rows[0].shares) if rows else []
+    cells = [
+        [
+            row.shift.name,
+            row.shift.kind,
+            row.n,
+            *(f"{share:.0%}" for share in row.shares.values()),
+            f"{row.largest:.2f}",
+            f"{row.large_and_silent:.0%}",
+        ]
+        for row in rows
+    ]
+    held = [[sentence, "holds" if holds else "**does not hold**"] for holds, sentence in verdicts]
+    return [
+        SHIFTS_READING,
+        table(["shift", "kind", "cases", *shares, "largest silent change", f"silent change of {LARGE:g}"], cells),
+        "## The rules",
+        table(["rule", ""], held),
+    ]
 
 
 def shift_verdicts(rows: list[Row]) -> Iterator[Verdict]:
@@ -188,17 +218,22 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=20, help="cases that are shifted")
     parser.add_argument("--unshifted", type=int, default=200)
     parser.add_argument("--shifts", nargs="*", default=list(SHIFTS), help="a few only, for a trial")
+    parser.add_argument("--page", type=Path, help="a page of the documentation to write")
     parser.add_argument("--data", type=Path, default=data, help="folder of the CTs of patients")
     args = parser.parse_args()
+    load = os.getloadavg()[0]
     args.out.mkdir(parents=True, exist_ok=True)
-    table = args.cohort or write_cohort(args.out / "unseen", 1, args.unshifted, SEED, Processes(), say_when_done)
+    cohort = args.cohort or write_cohort(args.out / "unseen", 1, args.unshifted, SEED, Processes(), say_when_done)
     judge = Judge(read_bundle(args.model or made_model(args.out)), FeatureStore(args.out / "features"))
     chosen = [SHIFTS[name] for name in args.shifts]
-    rows = shift_rows(judge, list(unseen_cases(table, args.cases)), chosen)
-    unshifted = [judge.outcome(case) for case in unseen_cases(table, args.unshifted)]
+    rows = shift_rows(judge, list(unseen_cases(cohort, args.cases)), chosen)
+    unshifted = [judge.outcome(case) for case in unseen_cases(cohort, args.unshifted)]
     verdicts = [*shift_verdicts(rows), *unshifted_verdicts(unshifted), *real_verdicts(args.data, chosen)]
     for holds, sentence in verdicts:
         print(("holds  " if holds else "FAILS  ") + sentence)
+    if args.page is not None:
+        title = "What is said of shifted cases"
+        write_page(args.page, title, "measured-shifts", page_parts(rows, verdicts), load=load)
     sys.exit(0 if all(holds for holds, _ in verdicts) else 1)
 
 

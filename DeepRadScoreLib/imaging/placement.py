@@ -34,6 +34,8 @@ FAT_HU, MAX_FAT = (-130.0, -70.0), 0.5
 NEAR_MM, LUNG_HU, MIN_LUNG = 40.0, (-950.0, -500.0), 0.002
 NO_CONTRAST_HU, LESION_CONTRAST_HU = 100.0, 300.0
 """Tumours are denser than what lies behind the shell by 231 HU and more."""
+MIXED_TISSUE = 0.75
+"""Tumours have 0.77 and more over -500 HU; a mask with less and without contrast lies over a border of the lung."""
 MIRROR_RING_MM = (2.0, 6.0)
 MIRRORS = {
     (1,): "front to back",
@@ -126,6 +128,12 @@ def _tissue_notes(regions: _Regions) -> Iterator[QualityNote]:
             "mask_on_lung",
             f"Only {share_text(tissue)} of the tumour mask is denser than {TISSUE_HU:g} HU: plain lung, or a lesion of "
             "ground glass, which cannot be told from it.",
+        )
+    elif tissue < MIXED_TISSUE and regions.contrast < NO_CONTRAST_HU:
+        yield QualityNote.warning(
+            "mask_on_border",
+            f"The tumour mask is hardly denser than what lies around it and {share_text(1 - tissue)} of it is lung: it "
+            "lies over a border of the lung, or over a faint lesion that cannot be told from one.",
         )
     if np.mean(tumour > DENSE_HU) > BONE_IN_TUMOUR and np.mean(regions.behind > DENSE_HU) > BONE_BEHIND:
         yield QualityNote.warning("mask_on_bone", "The tumour mask holds bone that goes on beyond it.")

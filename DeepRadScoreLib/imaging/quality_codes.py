@@ -44,6 +44,7 @@ QUALITY_CODES: Mapping[str, str] = MappingProxyType(
         "mask_on_lung": "under 44 % of the tumour is denser than -500 HU: plain lung, or pure ground glass",
         "mask_on_bone": "the tumour holds bone that goes on beyond the shell",
         "mask_on_fat": "over half of the tumour is fat",
+        "mask_on_border": "part of the tumour mask is lung, and it is hardly denser than its surroundings",
         "no_lung_near": "no lung lies within 40 mm of the tumour",
         "mask_mirrored": "the mask fits nothing where it lies, but a lesion where it is mirrored",
         "upside_down": "the spine lies at the front of the CT",
@@ -84,7 +85,15 @@ QUALITY_CODES: Mapping[str, str] = MappingProxyType(
     }
 )
 """Code -> when it is given, in a few words; the note itself says more."""
-ABSTAIN_CODES = ("mask_on_lung", "mask_on_bone", "mask_on_fat", "no_lung_near", "mask_mirrored", "upside_down")
+ABSTAIN_CODES = (
+    "mask_on_lung",
+    "mask_on_bone",
+    "mask_on_fat",
+    "mask_on_border",
+    "no_lung_near",
+    "mask_mirrored",
+    "upside_down",
+)
 """Quality failures: warnings with which no probability may be given."""
 
 

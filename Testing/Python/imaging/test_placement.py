@@ -96,6 +96,16 @@ def test_other_tissue_is_abstained_from():
     assert "no_lung_near" in failures(chest_case(abdomen, ball((0.0, -20.0, 47.5), 7.0)))
 
 
+def test_a_mask_over_the_border_of_the_lung_is_abstained_from():
+    """Also where it holds too little bone to be told by that."""
+    over = ball((-121.0, 8.0, 50.0), 14.0)
+    hu = np.minimum(chest(lesion_hu=-850.0), 60)
+    assert failures(chest_case(hu, over)) == {"mask_on_border"}
+    tumour = over & (hu < -400)
+    hu[tumour] = 40
+    assert "mask_on_border" not in failures(chest_case(hu, tumour))
+
+
 def test_a_ct_or_a_mask_turned_over_is_found():
     hu, mask = chest(), ball()
     assert "upside_down" in failures(chest_case(hu[:, ::-1], mask))

@@ -83,6 +83,15 @@ def analyze(
         modelled.
     RegionError: a tumour from which no region of interest can be made.
     BundleError: see `read_bundle`.
+
+    Examples
+    --------
+    >>> from DeepRadScoreLib import analyze, read_case
+    >>> profile = analyze(read_case("ct.nrrd", "tumour.nrrd"))
+    >>> round(profile.prepared.volume_ml("tumour"), 1)  # a ball of 7 mm radius
+    1.4
+    >>> len(profile.features), *map(str, profile.findings["EGFR"].flags)
+    (1702, 'no_model')
     """
     from DeepRadScoreLib.analysis import steps
     from DeepRadScoreLib.bundle import Bundle, read_bundle
@@ -155,6 +164,15 @@ def extract(
     ------
     InputError: the table or an argument cannot be used, or no case could be computed.
     OutputError: `out` cannot be written.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from DeepRadScoreLib import extract
+    >>> cohort = pd.DataFrame({"case_id": ["first"], "ct": ["ct.nrrd"], "mask": ["tumour.nrrd"]})
+    >>> features = extract(cohort)
+    >>> features.shape, features.attrs["left_out"]
+    ((1, 1702), {})
     """
     from DeepRadScoreLib.cohort.case_notes import NOTES
     from DeepRadScoreLib.cohort.feature_table import check_feature_file, check_feature_space, write_feature_table
@@ -244,6 +262,10 @@ def train(
     ------
     InputError: the table or an argument cannot be used, or no endpoint can be modelled.
     OutputError: `out` cannot be written.
+
+    Examples
+    --------
+    See `examples/2_own_cohort.py`, which takes seconds.
     """
     from DeepRadScoreLib.cohort.frames import cohort_file
     from DeepRadScoreLib.study.plans import training_plan
@@ -330,6 +352,10 @@ def evaluate(
     ------
     InputError: a table or an argument cannot be used, or no endpoint can be evaluated.
     OutputError: `out` cannot be written.
+
+    Examples
+    --------
+    See `examples/3_features_only.py`, which takes seconds.
     """
     from DeepRadScoreLib.cohort.frames import cohort_file, feature_file
     from DeepRadScoreLib.deepct.backbones import BACKBONES

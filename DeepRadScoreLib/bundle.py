@@ -48,6 +48,12 @@ class Bundle:
     ----------
     networks: one dictionary per fold: "shared" or an endpoint key -> network.
     limits: those of its training data; None in a bundle of schema 1, or trained on too few cases to know them.
+
+    Examples
+    --------
+    >>> from DeepRadScoreLib import read_bundle
+    >>> read_bundle("model.zip").manifest.facts()["trained on"]
+    '40 patients of cohort.csv; 20 held out; 0 cases left out'
     """
 
     manifest: Manifest
@@ -209,6 +215,12 @@ def read_bundle(path: AnyPath, trusted: AnyPath | None = None) -> Bundle:
     ------
     BundleError: what it holds is not what its manifest says, or not what a bundle has to hold (the part is named).
     InputError, MissingPackageError: its signature cannot be checked, or is by none of the keys.
+
+    Examples
+    --------
+    >>> from DeepRadScoreLib import read_bundle
+    >>> read_bundle("model.zip")
+    Bundle(made up, protocol strict: LVI, PI, T4, EGFR, KRAS, ALK, TP53, synthetic: not for patients)
     """
     return run_to_end(bundle_steps(path, trusted))
 

@@ -35,6 +35,12 @@ class DeepRadScoreError(Exception):
     what: what is wrong, without a full stop ("the file does not exist").
     where: the file, or the field in words (table cell, option, case), that it is about.
     mend: what the user can do about it ("give the path of a NRRD or NIfTI file").
+
+    Examples
+    --------
+    >>> from DeepRadScoreLib import DeepRadScoreError
+    >>> print(DeepRadScoreError("the file is empty", where="row 3", mend="make it anew"))
+    row 3: the file is empty; make it anew.
     """
 
     def __init__(self, what: Text, *, where: Where = "", mend: Text = "") -> None:
@@ -113,7 +119,16 @@ def _printable(text: str) -> str:
 
 
 class InputError(DeepRadScoreError, ValueError):
-    """A file, folder or option that cannot be used as it is; a ValueError too."""
+    """A file, folder or option that cannot be used as it is; a ValueError too.
+
+    Examples
+    --------
+    >>> from DeepRadScoreLib import read_case
+    >>> read_case("none.nrrd", "tumour.nrrd")
+    Traceback (most recent call last):
+    ...
+    DeepRadScoreLib.errors.InputError: none.nrrd: the file does not exist; ...
+    """
 
 
 class RegionError(InputError):

@@ -51,6 +51,14 @@ class Progress:
     done, total: how much of the stage is done, in the stage's unit (cases, epochs, megabytes, percent). A `done`
         smaller than the last one means that the stage has begun again.
     failure: the sentence on a unit that failed while the work continues, or "".
+
+    Examples
+    --------
+    >>> from DeepRadScoreLib import Progress
+    >>> from DeepRadScoreLib.progress import Stage
+    >>> event = Progress(Stage.FEATURES, "case 7", done=1, total=4)
+    >>> event.text, event.fraction
+    ('regions and features: case 7', 0.25)
     """
 
     stage: Stage

@@ -34,6 +34,13 @@ class Cohort:
     row_numbers: case_id -> number of its row in the file.
     notes: a sentence on each column of numbers that holds more than numbers but was read as such.
     sha256: of the file.
+
+    Examples
+    --------
+    >>> from DeepRadScoreLib import read_cohort
+    >>> cohort = read_cohort("cohort.csv")
+    >>> len(cohort), cohort.pdl1_rules
+    (3, {'PDL1': 0, 'TPS': 2, 'CD8A': 0})
     """
 
     path: Path
@@ -97,6 +104,13 @@ def read_cohort(
         split is neither train, test nor empty or differs between the cases of a patient, an endpoint is neither a key
         nor a column, a label is neither 0, 1 nor empty (see `one_bad_label_stops`).
     TypeError: a path that is neither text nor a `Path`.
+
+    Examples
+    --------
+    >>> from DeepRadScoreLib import read_cohort
+    >>> cohort = read_cohort("cohort.csv", needs=("ct", "mask"))
+    >>> cohort.labels.loc["P002-a", ["KRAS", "PDL1"]].to_list()
+    [1.0, 1.0]
     """
     text = read_cohort_text(as_path(path, "the cohort table"), needs)
     table = pd.DataFrame(list(text.rows)).set_index("case_id", drop=False).rename_axis(index=None)

@@ -55,6 +55,16 @@ class FusionModel(ClassifierMixin, BaseEstimator):
     prevalence_: share of positives in training, where each patient counts alike.
     oof_score_: (n,) calibrated out-of-fold probability of each training case, mean over the repeats.
     threshold_: "positive" from this probability on; from the out-of-fold probabilities of all repeats.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from DeepRadScoreLib import FusionModel
+    >>> label = np.repeat([0, 1], 20)
+    >>> columns = np.random.default_rng(0).normal(size=(40, 2)) + label[:, None]
+    >>> model = FusionModel(search="quick", folds=2, repeats=1, classifiers=("LR", "LDA")).fit(columns, label)
+    >>> model.predict_proba(columns).shape, model.no_signal_
+    ((40, 2), False)
     """
 
     def __init__(

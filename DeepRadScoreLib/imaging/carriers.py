@@ -53,6 +53,13 @@ class Case:
     acquisition: what these headers tell of the scan; nothing for other files.
     mask_ml: volume of the tumour mask in mL where it was drawn on another grid than the CT's, else None.
     settings: what was asked for when it was read: `other_labels`, and `mask_grid` where given.
+
+    Examples
+    --------
+    >>> from DeepRadScoreLib import read_case
+    >>> case = read_case("ct.nrrd", "tumour.nrrd", case_id="first")
+    >>> case.case_id, case.ct.GetSize(), case.tumour.GetPixelIDTypeAsString()
+    ('first', (48, 48, 40), '8-bit unsigned integer')
     """
 
     case_id: str

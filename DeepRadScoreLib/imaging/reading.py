@@ -69,6 +69,12 @@ def read_case(
     InputError: a file that cannot be read, or a CT that is not a finite 3-D scalar image in HU.
     RegionError: a mask in which no tumour can be chosen.
     TypeError: a path that is neither text nor a `Path`.
+
+    Examples
+    --------
+    >>> from DeepRadScoreLib import read_case
+    >>> read_case("ct.nrrd", "tumour.nrrd")
+    Case('ct': CT 48 x 48 x 40 voxels of 1 x 1 x 1 mm, notes: 0)
     """
     ct = as_path(ct, "ct")
     mask = None if mask is None else as_path(mask, "mask")

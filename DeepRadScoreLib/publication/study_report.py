@@ -22,7 +22,12 @@ INDEX = ["protocol", "endpoint", "model"]
 
 @dataclass(frozen=True, repr=False)
 class StudyReport(Study):
-    """A study that can be shown and saved."""
+    """A study that can be shown and saved.
+
+    Examples
+    --------
+    See `examples/3_features_only.py`.
+    """
 
     def to_frame(self) -> pd.DataFrame:
         """AUC of every model (index protocol, endpoint, model), with its interval and what speaks against it.

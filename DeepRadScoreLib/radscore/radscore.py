@@ -31,6 +31,17 @@ class RadScore(TransformerMixin, BaseEstimator):
     selected_: (k,) columns of the selected features, ascending.
     mean_, scale_, coef_: (k,) their training means, standard deviations (of n, not n - 1) and coefficients.
     rule_, lasso_empty_, funnel_: see `FeatureSelector`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from DeepRadScoreLib import RadScore
+    >>> label = np.repeat([0, 1], 30)
+    >>> features = np.random.default_rng(0).normal(size=(60, 20))
+    >>> features[:, 7] += 2 * label
+    >>> score = RadScore().fit(features, label)
+    >>> 7 in score.selected_, score.transform(features).shape
+    (True, (60, 1))
     """
 
     def __init__(

@@ -18,7 +18,15 @@ from DeepRadScoreLib.report.writing import write_profile
 
 @dataclass(frozen=True, repr=False)
 class Profile(MolecularProfile):
-    """A molecular profile that can be shown and saved."""
+    """A molecular profile that can be shown and saved.
+
+    Examples
+    --------
+    >>> from DeepRadScoreLib import analyze, read_case
+    >>> profile = analyze(read_case("ct.nrrd", "tumour.nrrd"))
+    >>> profile.to_frame().loc["EGFR", ["name", "flags"]].to_list()
+    ['EGFR mutation', 'no_model']
+    """
 
     def to_frame(self) -> pd.DataFrame:
         """One row per endpoint, index its key, with the values of `profile.json`; `flags` joined by commas.

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import time
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 import DeepRadScoreLib
+from DeepRadScoreLib.cli.main import commands
+from DeepRadScoreLib.manifest import READABLE
+from DeepRadScoreLib.report.log import LogEntry
+from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument
+from DeepRadScoreLib.study.results.document import SCHEMA as STUDY_SCHEMA
+from DeepRadScoreLib.study.results.document import Results
+from DeepRadScoreLib.study.results.study import PREDICTION_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "Testing" / "support" / "typed_example.py"
@@ -74,3 +84,30 @@ def test_the_types_are_installed_with_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert (ROOT / "DeepRadScoreLib" / "py.typed").is_file()
     assert "py.typed" in project["tool"]["setuptools"]["package-data"]["DeepRadScoreLib"]
+
+
+STABILITY = ROOT / "docs" / "stability.md"
+
+
+def promised(after: str, before: str) -> set[str]:
+    """Names in code between two texts of the page on stability."""
+    text = STABILITY.read_text(encoding="utf-8").partition(after)[2].partition(before)[0]
+    return set(re.findall(r"`(\w+)`", text))
+
+
+def fields(model: type[BaseModel]) -> set[str]:
+    return {name.rstrip("_") for name in model.model_fields}
+
+
+def test_the_page_on_stability_promises_what_there_is():
+    app = commands()
+    names = {one.name for one in [*app.registered_commands, *app.registered_groups]}
+    assert promised("## Python", "as `from") == set(DeepRadScoreLib.__all__)
+    assert promised("## Commands", ": their options") == names
+    assert promised("### profile.json", "Of each endpoint") == fields(ProfileDocument)
+    assert promised("Of each endpoint", "###") == fields(EndpointEntry)
+    assert promised("### results.json", "##") == fields(Results)
+    assert promised("| `deepradscore.log.jsonl` |", "|") == fields(LogEntry)
+    assert promised("| `predictions.csv` |", "|") == set(PREDICTION_COLUMNS)
+    schemas = set(re.findall(r"`(deepradscore[.-]\w+/\d)`", STABILITY.read_text(encoding="utf-8")))
+    assert schemas == {*READABLE, *get_args(ProfileDocument.model_fields["schema_"].annotation), STUDY_SCHEMA}

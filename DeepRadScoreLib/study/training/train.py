@@ -60,6 +60,10 @@ class TrainingResult:
     excluded: those left out for their quality: case_id -> code.
     duplicates: sentences on patients with the same image or features, who are counted as two.
     column_notes: a sentence on each source of labels that holds more than numbers but was read as such.
+
+    Examples
+    --------
+    See `examples/2_own_cohort.py`.
     """
 
     bundle: Bundle

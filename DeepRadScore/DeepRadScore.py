@@ -124,6 +124,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from DeepRadScoreSlicer.panel.review import Review
         from DeepRadScoreSlicer.panel.sections.analysis import AnalysisSection
         from DeepRadScoreSlicer.panel.sections.cases import CasesSection
+        from DeepRadScoreSlicer.panel.sections.filing import FilingSection
         from DeepRadScoreSlicer.panel.sections.handover import HandoverSection
         from DeepRadScoreSlicer.panel.sections.packages import PackagesSection
         from DeepRadScoreSlicer.panel.sections.results import ResultsSection
@@ -140,6 +141,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.choice = ReviewSection(ui, review, self.editor, messages, self._onChoice)
         self.analysis = AnalysisSection(ui, self.logic, review, self.choice, self.packages, self.work, messages)
         self.results = ResultsSection(ui, review, self.choice, messages)
+        self.filing = FilingSection(ui, review, self.work, messages)
         self.band, self.patient = Band(), PatientLine(ui)
         self.view = ViewSection(ui, review, messages)
         self.handover = HandoverSection(ui, review, self.choice, self.work, messages, self.view.go_to_tumour)
@@ -266,6 +268,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.analysis.update()
         self.packages.update()
         self.results.update(running)
+        self.filing.update()
         self.ui.sampleButton.enabled = not running and not self.packages.missing
 
     def _clearPanel(self) -> None:

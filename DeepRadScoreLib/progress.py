@@ -20,6 +20,7 @@ class Stage(StrEnum):
     ANALYSING = "analysing"
     MASK_VARIANTS = "over other masks"
     OCCLUSION = "hiding each place of the patch"
+    FILING = "filing"
     SAMPLE = "synthetic sample"
     MAKING_CASES = "making cases"
     WAITING = "waiting for an equal run to end"

@@ -7,9 +7,12 @@ the subject hierarchy.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pydicom
 import slicer
@@ -29,8 +32,13 @@ class ctkDICOMDatabase(QObject):
         super().__init__()
         self._series: dict[str, list[str]] = {}
         self._open = True
+        self._copies = tempfile.TemporaryDirectory()
 
     isOpen = Property(bool, lambda self: self._open)
+
+    def _copy(self, folder: Path) -> Path:
+        """The files of a folder, copied to where they stay."""
+        return Path(shutil.copytree(folder, Path(self._copies.name, uuid4().hex)))
 
     def _register(self, folder: Path) -> None:
         for path in sorted(Path(folder).rglob("*")):
@@ -84,7 +92,8 @@ class TemporaryDICOMDatabase:
 
 
 def importDicom(dicomDataDir: str, dicomDatabase: Any = None, copyFiles: bool = False) -> bool:
-    unwrap(dicomDatabase or slicer.dicomDatabase)._register(Path(dicomDataDir))
+    database = unwrap(dicomDatabase or slicer.dicomDatabase)
+    database._register(database._copy(Path(dicomDataDir)) if copyFiles else Path(dicomDataDir))
     return True
 
 

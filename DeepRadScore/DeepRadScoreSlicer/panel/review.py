@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import slicer
 
@@ -28,6 +28,9 @@ from DeepRadScoreSlicer.scene import (
 )
 from DeepRadScoreSlicer.scene.from_nodes import Chosen
 from DeepRadScoreSlicer.scene.image_files import LungMask
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.findings import MolecularProfile
 
 CHANGING = "The tumour has changed…"
 
@@ -62,6 +65,7 @@ class Review:
         self.unsaved = False
         self.recovered = False
         self._exported: set[results.Lesion] = set()
+        self._profiles: dict[results.Lesion, MolecularProfile] = {}
         self._autosave = Autosave(self.autosave)
         self.opened: opening.OpenedCase | None = None
         self._list: Worklist | None = None
@@ -113,6 +117,11 @@ class Review:
         return name / file_name(lesions[self.chosen.segment_id])
 
     @property
+    def profile(self) -> MolecularProfile | None:
+        """The profile of the lesion under review, None unless it was analysed since its CT was chosen."""
+        return None if self.lesion is None else self._profiles.get(self.lesion)
+
+    @property
     def exported(self) -> bool:
         """Whether the results of the lesion under review were written into a folder."""
         return self.lesion in self._exported
@@ -151,6 +160,7 @@ class Review:
             self._keep_original(volume, segmentation)
         if before.volume_id != chosen.volume_id:
             self._exported.clear()
+            self._profiles.clear()
             self.find_results()
         elif before.segmentation_id != chosen.segmentation_id or before.segment_id != chosen.segment_id:
             self.find_results()
@@ -233,6 +243,8 @@ class Review:
         if stored.volume_id != self.chosen.volume_id or stored.lesion != self.lesion:
             return
         self._exported.discard(stored.lesion)
+        if stored.profile is not None:
+            self._profiles[stored.lesion] = stored.profile
         self.watch.rest_soon()
         self._set_results(stored)
         if analysed != self.chosen:
@@ -287,6 +299,7 @@ class Review:
         self.watch.stop()
         self._autosave.stop()
         self.chosen, self.stored, self._lung = Chosen(), None, None
+        self._profiles.clear()
 
     def forget(self) -> None:
         """Drop the opened case: the scene is closed, and its nodes are gone."""

@@ -59,14 +59,14 @@ def _selected_pictures(visual: Any) -> list[str]:
 
 def series_of_files(files: Iterable[str]) -> list[str]:
     """UIDs of the series of the database that the files belong to, each once, in the order of the files."""
-    uids = dict.fromkeys(_database().seriesForFile(file) for file in files)
+    uids = dict.fromkeys(opened().seriesForFile(file) for file in files)
     return [str(uid) for uid in uids if uid]
 
 
 def modality(series_uid: str) -> str:
     """The modality of a series by its first file; "" where the database has none."""
-    files = _database().filesForSeries(series_uid)
-    return str(_database().fileValue(files[0], MODALITY)) if files else ""
+    files = opened().filesForSeries(series_uid)
+    return str(opened().fileValue(files[0], MODALITY)) if files else ""
 
 
 def files_of(series_uid: str) -> list[Path]:
@@ -76,7 +76,7 @@ def files_of(series_uid: str) -> list[Path]:
     ------
     InputError: the database is not open, or has no such series.
     """
-    files = [Path(str(file)) for file in _database().filesForSeries(series_uid)]
+    files = [Path(str(file)) for file in opened().filesForSeries(series_uid)]
     if not files:
         raise InputError("the series is not in Slicer's DICOM database any more", mend="import it again")
     return files
@@ -90,8 +90,8 @@ def instances_of(volume: Any) -> list[str]:
 def series_of(volume: Any) -> str:
     """SeriesInstanceUID of a volume whose slices are in the database; "" where they are not."""
     uids = instances_of(volume)
-    file = _database().fileForInstance(uids[0]) if uids else ""
-    return str(_database().seriesForFile(file)) if file else ""
+    file = opened().fileForInstance(uids[0]) if uids else ""
+    return str(opened().seriesForFile(file)) if file else ""
 
 
 def masks_of(series_uid: str) -> list[StudyMask]:
@@ -104,7 +104,7 @@ def masks_of(series_uid: str) -> list[StudyMask]:
     InputError: the database is not open, or a mask's file is damaged.
     MissingPackageError: there are such objects, and pydicom is too old to read them (Slicer 5.10).
     """
-    database, first = _database(), str(files_of(series_uid)[0])
+    database, first = opened(), str(files_of(series_uid)[0])
     study = database.studyForSeries(series_uid)
     others = [str(uid) for uid in database.seriesForStudy(study)] if study else []
     files = [path for uid in others if modality(uid) in MASKS for path in files_of(uid)]
@@ -145,7 +145,7 @@ def review_folder() -> Path:
     return Path(slicer.app.slicerUserSettingsFilePath).parent / "DeepRadScore"
 
 
-def _database() -> Any:
+def opened() -> Any:
     """The open database. Raises InputError where there is none."""
     database = getattr(slicer, "dicomDatabase", None)
     if database is None or not database.isOpen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,7 @@ class StoredProfile:
     lesion: the segment that it is of.
     heat_map_ids: endpoint -> ID of its heat map's volume: the occlusion map where there is one, else Grad-CAM.
     finer: whether these are occlusion maps.
+    profile: what it was stored from; None where it was found in the scene.
     """
 
     case_id: str
@@ -63,6 +64,7 @@ class StoredProfile:
     lesion: Lesion
     heat_map_ids: dict[str, str] = field(default_factory=dict)
     finer: bool = False
+    profile: MolecularProfile | None = field(default=None, repr=False, compare=False)
 
     @property
     def mask_variants(self) -> int:
@@ -111,7 +113,7 @@ def store_steps(profile: MolecularProfile, chosen: Chosen, fingerprint: str) -> 
     ownership.remove_nodes(older)
     stored = find(volume, lesion)
     assert stored is not None
-    return stored
+    return replace(stored, profile=profile)
 
 
 def lesions(volume: Any) -> list[Lesion]:
@@ -158,6 +160,14 @@ def mark_stale(volume: Any, lesion: Lesion | None = None) -> None:
 def remove(volume: Any) -> None:
     """Remove the results of a CT from the scene, but not its shell."""
     ownership.remove_nodes(node.GetID() for node in _nodes(volume))
+
+
+def text_of(volume: Any, role: str, lesion: Lesion | None) -> str:
+    """The text of a file of a lesion's results (`TEXTS`). Raises InputError where there are none."""
+    nodes = [] if volume is None else _of(lesion, ownership.ours(role, volume))
+    if not nodes:
+        raise InputError("there are no results of this case", mend="press Analyze first")
+    return str(nodes[0].GetText())
 
 
 def export(volume: Any, folder: Path, lesion: Lesion | None = None) -> list[Path]:

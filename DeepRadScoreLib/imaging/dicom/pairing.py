@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pydicom import Dataset, dcmread
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.anonymised import copy_uids
 from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct
-from DeepRadScoreLib.imaging.dicom.datasets import text
+from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, text
 from DeepRadScoreLib.imaging.dicom.masks import (
     KINDS,
     MASK_MEND,
@@ -62,11 +63,21 @@ class Pair:
         ------
         InputError: that header is damaged.
         """
-        files = tuple(member.path for member in self.ct.members)
-        with damage_named(files[0], "CT image"):
-            first = dcmread(files[0], stop_before_pixels=True, force=True)
-            copy_uids(first, self.ct.members[0])
-        return SourceSeries(files, self.mask, first, tuple(member.header for member in self.ct.members), self.ct.slices)
+        return source_series(self.ct.members, self.ct.slices, self.mask)
+
+
+def source_series(members: Sequence[DicomFile], slices: tuple[Slice, ...], mask: Path) -> SourceSeries:
+    """The headers of a CT's files, in the order of its slices; the first one is read again, complete.
+
+    Raises
+    ------
+    InputError: that header is damaged.
+    """
+    files = tuple(member.path for member in members)
+    with damage_named(files[0], "CT image"):
+        first = dcmread(files[0], stop_before_pixels=True, force=True)
+        copy_uids(first, members[0])
+    return SourceSeries(files, mask, first, tuple(member.header for member in members), slices)
 
 
 def read_pair(

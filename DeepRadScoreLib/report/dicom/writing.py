@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +18,7 @@ from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.findings import MolecularProfile
 from DeepRadScoreLib.imaging import Case
 from DeepRadScoreLib.imaging.dicom.datasets import quiet_pydicom
+from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.pseudonyms import Pseudonyms
 from DeepRadScoreLib.report.dicom import PageForm
 from DeepRadScoreLib.report.dicom.deflated import MapWriter
@@ -52,8 +53,22 @@ def to_dicom(profile: MolecularProfile, case: Case, *, pseudonyms: Pseudonyms | 
     ------
     InputError: the CT was not read from DICOM, or its images cannot be referred to (see `check_source`).
     """
-    with _making():
-        return _files(_origin(profile, case, pseudonyms), profile, case)
+    return run_to_end(dicom_steps(profile, case, pseudonyms=pseudonyms))
+
+
+def dicom_steps(
+    profile: MolecularProfile, case: Case, *, pseudonyms: Pseudonyms | None = None
+) -> Generator[str, None, dict[str, bytes]]:
+    """`to_dicom` in short steps: yields the object that comes next."""
+    steps = _steps(profile, case, pseudonyms)
+    while True:
+        with _making():
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                made: dict[str, bytes] = end.value
+                return made
+        yield step
 
 
 def to_dicom_pages(
@@ -102,25 +117,38 @@ def _outdated(folder: Path, names: set[str]) -> list[str]:
     return [*outdated_heat_maps(".dcm", folder, names), *(name for name in pages if name not in names)]
 
 
-def _files(origin: Origin, profile: MolecularProfile, case: Case) -> dict[str, bytes]:
+def _steps(
+    profile: MolecularProfile, case: Case, pseudonyms: Pseudonyms | None
+) -> Generator[str, None, dict[str, bytes]]:
+    yield "noting what the DICOM objects repeat of the CT"
+    origin = _origin(profile, case, pseudonyms)
     assert case.source is not None
     slices, prepared = case.source.slices, profile.prepared
+    yield "making the segmentation on the CT's slices"
     tumour, shell = (on_slices(mask, case.ct, slices) for mask in (case.tumour, prepared.peritumoral))
-    outline, regions = slices_seg(origin, tumour, shell, prepared.shell_mm), regions_seg(origin, prepared)
+    outline = slices_seg(origin, tumour, shell, prepared.shell_mm)
+    yield "making the segmentation on the 1 mm lattice"
+    regions = regions_seg(origin, prepared)
     maps: dict[str, bytes] = {}
     evidence: list[Dataset] = [outline]
     writer: MapWriter | None = None
+    if profile.gradcam:
+        yield "making the maps"
     for key, made, frames in heat_maps(origin, case, profile):
         origin.finish(made)
         writer = writer or MapWriter(made)
         maps[f"gradcam_{key}.dcm"] = writer.write(made, frames)
         evidence.append(made)
+        yield f"making the maps, {key} done"
+    yield "making the structured report"
     drawing = drawing_of(origin, tumour, shell, slices[0].spacing)
     report = profile_sr(origin, profile, regions, drawing, evidence)
-    objects = {"regions.dcm": regions, "tumour.dcm": outline, "profile.dcm": report}
-    for one in objects.values():
+    files = {}
+    for name, one in {"regions.dcm": regions, "tumour.dcm": outline, "profile.dcm": report}.items():
+        yield f"encoding {name}"
         origin.finish(one)
-    return {name: _encoded(one) for name, one in objects.items()} | maps
+        files[name] = _encoded(one)
+    return files | maps
 
 
 def _content(profile: MolecularProfile, tumour: sitk.Image) -> Iterator[bytes]:

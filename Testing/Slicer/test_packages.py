@@ -77,7 +77,7 @@ def test_every_road_of_the_module_is_covered_by_the_list():
     owners = importlib.metadata.packages_distributions()
     listed = {Requirement(name).name.lower() for name in requirements.pip_requirements()}
     allowed = {*listed, *BUNDLED, *BUNDLED_LATER, *BY_EXTENSION}
-    brought = {"markupsafe", "llvmlite", "threadpoolctl"}  # by jinja2, by numba and by scikit-learn
+    brought = {"markupsafe", "llvmlite"}  # by jinja2 and by numba
     stray = {
         name: where
         for name, where in third.items()

@@ -20,6 +20,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct
+from DeepRadScoreLib.imaging.dicom.datasets import DAMAGED
 from DeepRadScoreLib.imaging.dicom.masks import mask_kind, mask_references
 from DeepRadScoreLib.imaging.dicom.rtstruct import read_rtstruct
 from DeepRadScoreLib.imaging.dicom.seg import read_seg
@@ -118,7 +119,7 @@ def edited_datasets(draw: DrawFn, kind: str) -> bytes:
     stream = io.BytesIO()
     try:
         dcmwrite(stream, dataset, enforce_file_format=False)
-    except Exception:
+    except DAMAGED:
         return _seeds(kind)[0][: draw(st.integers(0, 4000))]
     return stream.getvalue()
 

@@ -56,6 +56,8 @@ def missing_text(missing: Collection[str]) -> str:
 
 def _with_uids(file: DicomFile, series: str) -> DicomFile:
     missing = frozenset(keyword for keyword in MISSED if not text(file.header, keyword))
+    if not missing:
+        return file
     entropy = {
         "SeriesInstanceUID": None,
         "StudyInstanceUID": [series, "study"],
@@ -64,7 +66,7 @@ def _with_uids(file: DicomFile, series: str) -> DicomFile:
     for keyword in missing.intersection(STOOD_IN):
         sources = entropy[keyword]
         setattr(file.header, keyword, series if sources is None else generate_uid(entropy_srcs=sources))
-    return replace(file, missing=missing) if missing else file
+    return replace(file, missing=missing)
 
 
 def _place(file: DicomFile) -> list[str]:

@@ -40,6 +40,8 @@ HEADER_KEYWORDS = (
     *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )
+HEADER_TAGS = [Tag(keyword_dict[keyword]) for keyword in HEADER_KEYWORDS]
+"""The same as tags: pydicom would look up keywords anew for every file."""
 DAMAGED = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OSError, NotImplementedError),
     *(
@@ -102,7 +104,7 @@ def read_header(path: Path) -> DicomFile | None:
         with path.open("rb") as stream:
             if not _looks_like_dicom(stream):
                 return None
-            header = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(HEADER_KEYWORDS))
+            header = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=HEADER_TAGS)
             offset = stream.tell()
             list(header.file_meta)  # parses each element: a damaged one raises here
     except DAMAGED as error:

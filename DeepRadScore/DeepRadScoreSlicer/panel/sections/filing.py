@@ -45,7 +45,9 @@ class FilingSection:
     def update(self) -> None:
         """Enable what can be done with the results, and show how far the work is."""
         ui, running, stored = self._ui, self._work.running, self._review.stored
-        self._filing = self._filing and running
+        if self._filing and not running:
+            self._filing = False
+            self._messages.say(ui.stepLabel.text)
         there = stored is not None and not stored.stale and not running
         for button in (
             ui.dicomFolderButton,

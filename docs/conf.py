@@ -32,6 +32,7 @@ autodoc_default_options = {
 }
 """The methods that scikit-learn makes by itself refer to sections of its own documentation."""
 default_role = "code"
+highlight_language = "none"
 html_theme = "furo"
 html_title = f"DeepRadScore {release}"
 html_copy_source = False

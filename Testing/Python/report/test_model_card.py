@@ -59,9 +59,14 @@ def test_every_endpoint_has_its_row_with_the_manifests_numbers(manifest):
 
 
 def test_the_data_sheet_has_the_counts_of_the_training(manifest):
-    trained = manifest.trained_on | {"left_out": {"x": "gone"}, "left_out_by_quality": {"thick_slices": 1}}
+    trained = manifest.trained_on | {
+        "left_out": {"x": "gone"},
+        "left_out_by_quality": {"thick_slices": 1},
+        "cohort_sha256": SHA,
+    }
     sheet = tables(to_model_card(manifest.model_copy(update={"trained_on": trained}), SHA))[-1]
     said = dict(row for row in sheet if len(row) == 2)
+    assert (said["cohort table"], said["its SHA-256"]) == ("cohort.csv", SHA)
     assert said["cases used"] == "60"
     assert said["patients"] == "40 for training, 20 held out"
     assert said["sites (cases)"] == "a 60"

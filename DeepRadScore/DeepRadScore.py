@@ -173,10 +173,12 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
 
     def enter(self) -> None:
-        """Called when the module is shown."""
+        """Called when the module is shown: packages may have been installed or removed elsewhere since."""
+        self.packages.show()
         self.initializeParameterNode()
         self.editor.enter()
         self.band.enter()
+        self._showState()
 
     def exit(self) -> None:
         """Called when another module is shown; CT and mask stay observed, so that edits made there are noticed.

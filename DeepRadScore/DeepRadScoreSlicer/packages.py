@@ -20,21 +20,18 @@ from pathlib import Path
 
 from DeepRadScoreLib.errors import DeepRadScoreError, MissingPackageError
 from DeepRadScoreSlicer.requirements import TORCH, Missing, Source, application, bare_name, hindering, pip_requirements
+from DeepRadScoreSlicer.translation import tr as _
 
 NEVER_FROM_PYPI = ("SimpleITK", "torch", "torchvision", "vtk")
-CONSENT: dict[Source, str] = {
-    "pip": "from PyPI (pypi.org) into Slicer's Python, {size}: {names}. Slicer's own packages keep their versions.",
-    "PyTorch extension": "through the PyTorch extension (extensions.slicer.org and download.pytorch.org), "
-    "about 200 MB for a computer without a graphics card of NVIDIA, up to 3 GB with one: {names}.",
-}
-PIP_SIZE = "about 100 MB to download and 350 MB on disk where all are missing"
 
 
 def require_analysis() -> None:
     """Raise MissingPackageError, with the exact command that gets them, where packages are missing. Never asks."""
     if names := ", ".join(each.name for each in hindering()):
         raise MissingPackageError(
-            f"packages are missing ({names})", where="DeepRadScore", mend=f"get them with: {install_command()}"
+            _("packages are missing ({names})").format(names=names),
+            where="DeepRadScore",
+            mend=_("get them with: {command}").format(command=install_command()),
         )
 
 
@@ -71,11 +68,22 @@ def install_and_exit() -> None:
 
 def consent_text(wanted: Sequence[Missing]) -> str:
     """Question before an installation: what would be installed, from where, and its size."""
-    lines = ["DeepRadScore would get:"]
-    for source, text in CONSENT.items():
+    lines = [_("DeepRadScore would get:")]
+    sources: dict[Source, str] = {
+        "pip": _(
+            "from PyPI (pypi.org) into Slicer's Python, about 100 MB to download and 350 MB on disk where all are "
+            "missing: {names}. Slicer's own packages keep their versions."
+        ),
+        "PyTorch extension": _(
+            "through the PyTorch extension (extensions.slicer.org and download.pytorch.org), about 200 MB for a "
+            "computer without a graphics card of NVIDIA, up to 3 GB with one: {names}."
+        ),
+    }
+    for source, text in sources.items():
         if names := _names_from(source, wanted):
-            lines.append("- " + text.format(size=PIP_SIZE, names=", ".join(names)))
-    return "\n".join([*lines, "Nothing about your patients leaves this computer. This can take some minutes."])
+            lines.append("- " + text.format(names=", ".join(names)))
+    lines.append(_("Nothing about your patients leaves this computer. This can take some minutes."))
+    return "\n".join(lines)
 
 
 def install(wanted: Sequence[Missing], confirm: Callable[[str], bool]) -> str:
@@ -91,16 +99,16 @@ def install(wanted: Sequence[Missing], confirm: Callable[[str], bool]) -> str:
     MissingPackageError: something could not be got; says which and how to get it by hand.
     """
     if not wanted:
-        return "Nothing is missing."
+        return _("Nothing is missing.")
     if not confirm(consent_text(wanted)):
-        return "Nothing was installed."
+        return _("Nothing was installed.")
     if names := _names_from("pip", wanted):
         _pip_install(names)
     restart = bool(_names_from("PyTorch extension", wanted)) and _get_torch()
     importlib.invalidate_caches()
     if not restart:
-        return "The packages are installed."
-    return "Restart Slicer now; if something is still missing then, press the button once more."
+        return _("The packages are installed.")
+    return _("Restart Slicer now; if something is still missing then, press the button once more.")
 
 
 def _names_from(source: Source, wanted: Sequence[Missing]) -> list[str]:
@@ -134,9 +142,11 @@ def _pip_install(names: list[str]) -> None:
                 pip_install(names, constraints=limits, requester="DeepRadScore")
         except subprocess.CalledProcessError as error:
             raise MissingPackageError(
-                f"pip could not install the packages (exit code {error.returncode})",
+                _("pip could not install the packages (exit code {code})").format(code=error.returncode),
                 where=", ".join(names),
-                mend="look in the Python console for pip's own message; nothing was changed if it speaks of a conflict",
+                mend=_(
+                    "look in the Python console for pip's own message; nothing was changed if it speaks of a conflict"
+                ),
             ) from error
 
 
@@ -152,13 +162,15 @@ def _get_torch() -> bool:
         torch = PyTorchUtilsLogic().installTorch(askConfirmation=False, torchVersionRequirement=requirement)
     except (ValueError, RuntimeError, OSError, ImportError, subprocess.CalledProcessError) as error:
         raise MissingPackageError(
-            "the PyTorch extension could not install torch",
+            _("the PyTorch extension could not install torch"),
             where="torch",
-            mend="open the module PyTorch Utils, press Install PyTorch there, and restart Slicer",
+            mend=_("open the module PyTorch Utils, press Install PyTorch there, and restart Slicer"),
         ) from error
     if torch is None:
         raise MissingPackageError(
-            "torch was not installed", where="torch", mend="open the module PyTorch Utils and press Install PyTorch"
+            _("torch was not installed"),
+            where="torch",
+            mend=_("open the module PyTorch Utils and press Install PyTorch"),
         )
     return False
 
@@ -167,9 +179,11 @@ def _get_extension(name: str) -> None:
     """Install an extension, usable after a restart; the user was asked before, so the manager does not ask again."""
     import slicer
 
-    mend = f"open View > Extensions Manager, search for {name}, install it, and restart Slicer"
+    mend = _("open View > Extensions Manager, search for {name}, install it, and restart Slicer").format(name=name)
     if not hasattr(slicer.app, "extensionsManagerModel"):
-        raise MissingPackageError("this Slicer has no Extensions Manager", where=name, mend="use a released Slicer")
+        raise MissingPackageError(
+            _("this Slicer has no Extensions Manager"), where=name, mend=_("use a released Slicer")
+        )
     manager = slicer.app.extensionsManagerModel()
     asked = manager.interactive
     manager.interactive = False
@@ -178,4 +192,4 @@ def _get_extension(name: str) -> None:
     finally:
         manager.interactive = asked
     if not done:
-        raise MissingPackageError("the extension could not be installed", where=name, mend=mend)
+        raise MissingPackageError(_("the extension could not be installed"), where=name, mend=mend)

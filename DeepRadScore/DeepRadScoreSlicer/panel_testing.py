@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 import time
 import unittest
 from collections.abc import Callable
@@ -33,9 +35,12 @@ class PanelTest(ScriptedLoadableModuleTest):
         slicer.app.processEvents()
 
     def runTest(self) -> None:
-        """Run all tests by unittest itself, which counts skipped ones and gives the reason."""
+        """Run all tests by unittest itself, which counts skipped ones and gives the reason; keep what it says."""
         suite = unittest.defaultTestLoader.loadTestsFromTestCase(type(self))
-        outcome = unittest.TextTestRunner(verbosity=2).run(suite)
+        said = io.StringIO()
+        outcome = unittest.TextTestRunner(said, verbosity=2).run(suite)
+        print(said.getvalue(), file=sys.stderr)
+        print(f"Result of the self-test, to be sent with a report of a problem: {write_result(said.getvalue())}")
         if not outcome.wasSuccessful():
             raise AssertionError(f"{len(outcome.failures) + len(outcome.errors)} of {outcome.testsRun} tests failed")
 
@@ -124,7 +129,7 @@ class PanelTest(ScriptedLoadableModuleTest):
 
     def idle(self) -> bool:
         """Whether nothing runs."""
-        return self.panel.ui.analyzeButton.text != "Cancel"
+        return not self.panel.work.running
 
     def layers(self) -> list[tuple[str | None, str | None]]:
         """Background and foreground of each slice view, by node ID."""
@@ -143,6 +148,22 @@ class PanelTest(ScriptedLoadableModuleTest):
         while not until():
             self.assertLess(time.monotonic(), end, "waited in vain")
             slicer.app.processEvents()
+
+
+def write_result(text: str) -> Path:
+    """Write what a self-test said, below the versions in use; the file, beside Slicer's settings.
+
+    The folder of the user, which may bear a person's name, is written as "~".
+    """
+    from DeepRadScoreSlicer import requirements
+    from DeepRadScoreSlicer.scene.dicom_database import review_folder
+
+    path = review_folder() / "self-test.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    started = time.strftime("%Y-%m-%d %H:%M")
+    whole = f"DeepRadScoreTest, {started}\n{requirements.information()}\n\n{text}"
+    path.write_text(whole.replace(str(Path.home()), "~"), encoding="utf-8")
+    return path
 
 
 def ball(radius_mm: float) -> np.ndarray:

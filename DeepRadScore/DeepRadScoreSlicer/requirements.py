@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from DeepRadScoreSlicer.translation import tr as _
+
 Source = Literal["PyTorch extension", "pip", "Slicer 5.12 or newer"]
 REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
 TORCH = ("torch>=2.3", "torchvision>=0.18")
@@ -46,8 +48,9 @@ class Missing:
         """Packages that are missing or too old, in one line."""
         if self.found is None:
             return f"{self.name}: {self.needed_for} ({self.source})"
-        bare, _, floor = self.name.partition(">=")
-        return f"{bare} {self.found} is too old for {self.needed_for}; {floor} or newer is needed ({self.source})"
+        bare, _sign, floor = self.name.partition(">=")
+        text = _("{name} {found} is too old for {use}; {floor} or newer is needed ({source})")
+        return text.format(name=bare, found=self.found, use=self.needed_for, floor=floor, source=self.source)
 
 
 def hindering() -> list[Missing]:
@@ -58,10 +61,10 @@ def hindering() -> list[Missing]:
 def missing() -> list[Missing]:
     """Needed packages that are absent or too old; none is imported to find out."""
     importlib.invalidate_caches()
-    found = [_missing(name, "deep features and Grad-CAM", "PyTorch extension") for name in TORCH if not _there(name)]
+    found = [_missing(name, _("deep features and Grad-CAM"), "PyTorch extension") for name in TORCH if not _there(name)]
     found += [_missing(name, use, "pip") for name, use in pip_requirements().items() if not _there(name)]
     if not _there(PYDICOM):
-        found.append(_missing(PYDICOM, "DICOM segmentations", "Slicer 5.12 or newer", hinders=False))
+        found.append(_missing(PYDICOM, _("DICOM segmentations"), "Slicer 5.12 or newer", hinders=False))
     return found
 
 
@@ -73,7 +76,7 @@ def pip_requirements() -> dict[str, str]:
     """Use of each requirement in `Resources/requirements.txt`, by requirement."""
     lines = (line for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
     parted = (line.partition("#") for line in lines if line.strip())
-    return {name.strip(): use.strip() for name, _, use in parted}
+    return {name.strip(): use.strip() for name, _sign, use in parted}
 
 
 def application() -> Any | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from DeepRadScoreSlicer import sample_making
+from DeepRadScoreSlicer.translation import tr as _
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.synthetic.sample import Sample
@@ -71,7 +72,9 @@ def _on_button(source: Any) -> None:
 
     def made(sample: Sample) -> None:
         load(sample)
-        slicer.util.showStatusMessage(f"Synthetic, not for patients. Its model: {sample.bundle}", 10000)
+        slicer.util.showStatusMessage(
+            _("Synthetic, not for patients. Its model: {bundle}").format(bundle=sample.bundle), 10000
+        )
 
     stepper = Stepper(
         sample_making.sample_steps(),

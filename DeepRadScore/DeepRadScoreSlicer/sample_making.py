@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from DeepRadScoreSlicer.translation import tr as _
+
 if TYPE_CHECKING:
     from DeepRadScoreLib.progress import Progress
     from DeepRadScoreLib.synthetic.sample import Sample
@@ -55,7 +57,7 @@ def sample_steps() -> Generator[Progress, None, Sample]:
     sample = Sample.in_folder(folder)
     if sample.complete():
         return sample
-    yield Progress(Stage.SAMPLE, "starting to make the sample")
+    yield Progress(Stage.SAMPLE, _("starting to make the sample"))
     _remove_forgotten(folder.parent)
     work = _work_folder(folder.parent)
     process = None
@@ -92,9 +94,9 @@ def _work_folder(parent: Path) -> Path:
         (work / PROGRESS).touch()
     except OSError as error:
         raise OutputError(
-            f"the sample cannot be kept there ({error.strerror})",
+            _("the sample cannot be kept there ({reason})").format(reason=error.strerror),
             where=parent,
-            mend="free some space, or set DEEPRADSCORE_CACHE to a folder that can be written",
+            mend=_("free some space, or set DEEPRADSCORE_CACHE to a folder that can be written"),
         ) from error
     return work
 
@@ -119,9 +121,9 @@ def _start(work: Path, folder: Path) -> subprocess.Popen[bytes]:
             )
     except OSError as error:
         raise OutputError(
-            f"the process that makes the sample cannot be started ({error.strerror})",
+            _("the process that makes the sample cannot be started ({reason})").format(reason=error.strerror),
             where=Path(python),
-            mend="run `deepradscore demo` in a terminal instead",
+            mend=_("run `deepradscore demo` in a terminal instead"),
         ) from error
 
 
@@ -140,9 +142,9 @@ def _check(code: int, sample: Sample, work: Path) -> None:
         return
     lines = (work / LOG).read_text(encoding="utf-8", errors="replace").strip().splitlines()
     raise OutputError(
-        f"it could not be made ({lines[-1].rstrip('.') if lines else f'exit code {code}'})",
-        where="the synthetic sample",
-        mend="mend this and try again",
+        _("it could not be made ({reason})").format(reason=lines[-1].rstrip(".") if lines else f"exit code {code}"),
+        where=_("the synthetic sample"),
+        mend=_("mend this and try again"),
     )
 
 

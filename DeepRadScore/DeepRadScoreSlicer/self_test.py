@@ -84,11 +84,13 @@ class DeepRadScoreTest(PanelTest):
 
     def test_says_what_to_do(self) -> None:
         """An empty segment is one sentence, and no shell."""
+        from DeepRadScoreSlicer.scene.quality_line import quality_line
+
         volume, segmentation, segment_id = self.open_ball()
         self.wait_for_shell()
         self.draw(volume, segmentation, segment_id, np.zeros(SIZE[::-1], dtype=np.uint8))
-        self.wait(lambda: "empty" in self.panel.ui.qualityLabel.text)
-        self.assertEqual(self.ours("shell"), [])
+        self.wait(lambda: not self.ours("shell"))
+        self.assertEqual(self.panel.ui.qualityLabel.text, quality_line(volume, segmentation, segment_id))
 
     def test_analysis(self) -> None:
         """Sample, analysis, every finding, a heat map over the CT and away again, all said to be synthetic."""

@@ -439,14 +439,22 @@ def flat(node):
         return "".join(flat(part) for part in node.values)
     if isinstance(node, ast.BinOp):
         return flat(node.left) + flat(node.right)
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_":
+        return filled_in(flat(node.args[0]))
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "format":
+        return flat(node.func.value)
     return "…"
+
+
+def filled_in(text):
+    return re.sub(r"\{[^{}]*\}", "…", text)
 
 
 def texts(paths):
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, (ast.Constant, ast.JoinedStr, ast.BinOp)):
-                yield flat(node)
+                yield filled_in(flat(node))
 
 
 def keys():

@@ -248,7 +248,8 @@ def pythons() -> set[str]:
 
     kinds = [str, bytes, int, float, list, tuple, dict, set, frozenset, bool, type, property, Path]
     kinds += [Exception, OSError, KeyError, SystemExit, UnicodeDecodeError, json.JSONDecodeError]
-    kinds += [types.GeneratorType, types.FunctionType, types.ModuleType, types.CodeType, types.SimpleNamespace]
+    kinds += [types.GeneratorType, types.FunctionType, types.ModuleType, types.CodeType, types.FrameType]
+    kinds += [types.SimpleNamespace]
     kinds += [
         io.TextIOWrapper,
         io.BytesIO,

@@ -12,6 +12,7 @@ README.md beside this file says what in it is real and what is a stand-in.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 import types
@@ -51,6 +52,7 @@ __all__ = [
     "editor_state",
     "emit",
     "exit_status",
+    "in_another_language",
     "installed_extensions",
     "installs",
     "load_module",
@@ -100,7 +102,9 @@ def _start() -> None:
         "qt": qt,
         "ctk": ctk,
         "slicer.modules": slicer.modules,
-        "slicer.i18n": _namespace("slicer.i18n", {"tr": scripted.tr, "translate": scripted.translate}),
+        "slicer.i18n": _namespace(
+            "slicer.i18n", {"tr": scripted.tr, "translate": scripted.translate, "getContext": scripted.getContext}
+        ),
         "slicer.ScriptedLoadableModule": _namespace(
             "slicer.ScriptedLoadableModule", {name: getattr(scripted, name) for name in scripted_names}
         ),
@@ -178,6 +182,21 @@ def main_window() -> Iterator[Any]:
         app._window.deleteLater()
         app._window = None
         process_events()
+
+
+@contextmanager
+def in_another_language() -> Iterator[None]:
+    """Within the block each text that is translated is in a language of its own: in capitals, placeholders kept."""
+    app = application()
+
+    def capitals(_context: str, text: str) -> str:
+        return "".join(part if part.startswith("{") else part.upper() for part in re.split(r"(\{[^{}]*\})", text))
+
+    app._language = capitals
+    try:
+        yield
+    finally:
+        app._language = None
 
 
 @contextmanager

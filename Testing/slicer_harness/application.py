@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -201,6 +202,7 @@ class qSlicerApplication(QApplication):
         self._window: qSlicerMainWindow | None = None
         self._layout: qSlicerLayoutManager | None = None
         self._paused = 0
+        self._language: Callable[[str, str], str] | None = None
         self._exit_status: int | None = None
 
     def _start(self, parts: SimpleNamespace) -> None:
@@ -256,8 +258,8 @@ class qSlicerApplication(QApplication):
     def startupEnvironment(self) -> QProcessEnvironment:
         return QProcessEnvironment.systemEnvironment()
 
-    def translate(self, _context: str, text: str) -> str:
-        return text
+    def translate(self, context: str, text: str) -> str:
+        return self._language(context, text) if self._language is not None else text
 
     def moduleDocumentationUrl(self, name: str) -> str:
         return f"https://slicer.readthedocs.io/en/latest/user_guide/modules/{name.lower()}.html"

@@ -8,6 +8,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from DeepRadScoreSlicer.translation import tr as _
+
 
 @dataclass(frozen=True)
 class ModelText:
@@ -26,5 +28,6 @@ def model_text(path: Path) -> ModelText:
         label = f"{manifest['label']}. " if manifest["label"] else ""
         name, protocol = manifest["name"], manifest["protocol"]
     except (zipfile.BadZipFile, zlib.error, RuntimeError, OSError, KeyError, TypeError, ValueError, EOFError):
-        return ModelText('This is not a model: choose a bundle made by "deepradscore train".', None)
-    return ModelText(f"{label}{name}, protocol {protocol}, shell {shell_mm:g} mm.", shell_mm)
+        return ModelText(_('This is not a model: choose a bundle made by "deepradscore train".'), None)
+    text = _("{name}, protocol {protocol}, shell {shell_mm:g} mm.")
+    return ModelText(label + text.format(name=name, protocol=protocol, shell_mm=shell_mm), shell_mm)

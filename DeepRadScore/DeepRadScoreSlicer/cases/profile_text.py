@@ -26,9 +26,9 @@ from DeepRadScoreLib.report.trust_words import (
     reason_sentence,
 )
 from DeepRadScoreLib.report.wording import flag_sentence, grouped_shap, short_reason
+from DeepRadScoreSlicer.translation import tr as _
 
 BLUE, ORANGE, GREY, TRACK, INK = "#1f5f99", "#b4540a", "#8a97a3", "#d5dce2", "#14202b"
-OUT_OF_DATE = "Out of date"
 
 
 @dataclass(frozen=True)
@@ -57,20 +57,21 @@ def head_text(document: dict[str, Any], stale: bool) -> str:
     if stale:
         html.append(
             banner(
-                f"{OUT_OF_DATE}: the mask, the CT or the shell has changed since. Analyze again.", "#8a1c00", "#ffffff"
+                _("Out of date: the mask, the CT or the shell has changed since. Analyze again."), "#8a1c00", "#ffffff"
             )
         )
     if document["label"] is not None:
         html.append(banner(document["label"], "#ffd166", "#2b1d00"))
     case = f"<b>{escape(document['case_id'])}</b>."
     if document["model"] is None:
-        html.append(f"<p>{case} No trained model was given: regions, features and quality only.</p>")
+        text = _("No trained model was given: regions, features and quality only.")
+        html.append(f"<p>{case} {text}</p>")
     else:
-        html.append(
-            f"<p>{case} Findings by the model <b>{escape(document['model']['name'])}</b>. "
-            "Each is a statistical estimate from the image, not a test of tissue or blood. Not a medical device.</p>"
-            + _likeness(document)
+        by = _("Findings by the model {model}.").format(model=f"<b>{escape(document['model']['name'])}</b>")
+        limits = _(
+            "Each is a statistical estimate from the image, not a test of tissue or blood. Not a medical device."
         )
+        html.append(f"<p>{case} {by} {limits}</p>" + _likeness(document))
         if document.get("prevalence"):
             html.append(f"<p>{escape(prevalence_sentence(document['prevalence']))}</p>")
     return "".join(html)
@@ -80,12 +81,12 @@ def how_to_read_text(document: dict[str, Any]) -> str:
     """What bars, intervals and label sets of the findings are."""
     given = [entry for entry in document["endpoints"].values() if entry["probability"] is not None]
     methods = [entry["interval_method"] for entry in given if entry["interval_method"] is not None]
-    said = ["The bar is the probability, the tick on it the model's threshold."]
+    said = [_("The bar is the probability, the tick on it the model's threshold.")]
     said.append(interval_note(list(dict.fromkeys(methods))))
     levels = [entry["label_set"]["level"] for entry in given if entry.get("label_set") is not None]
     if levels:
         said.append(label_set_note(levels[0]))
-    said.append("An AUC of 0.5 is chance.")
+    said.append(_("An AUC of 0.5 is chance."))
     return "".join(f"<p>{escape(sentence)}</p>" for sentence in said)
 
 
@@ -102,25 +103,32 @@ def regions_text(document: dict[str, Any], numbers: Numbers) -> str:
     tumour, shell, patch = (document["regions"][name] for name in ("tumour", "peritumoral", "patch"))
     volume = numbers.number(f"{decimals(tumour['volume_ml'])} mL")
     if any(note["code"] == "volume_differs" for note in document["quality"]):
-        volume += f" (on the 1 mm lattice {numbers.number(decimals(tumour['lattice_volume_ml']) + ' mL')})"
+        on_lattice = numbers.number(f"{decimals(tumour['lattice_volume_ml'])} mL")
+        volume += " " + _("(on the 1 mm lattice {volume})").format(volume=on_lattice)
+    area = numbers.number(f"{decimals(patch['area_mm2'], 0)} mm²")
     rows = [
-        ("Tumour", volume),
-        (f"Shell, {shell['thickness_mm']:g} mm", numbers.number(f"{decimals(shell['volume_ml'])} mL")),
+        (_("Tumour"), volume),
         (
-            "Largest area",
-            numbers.number(f"{decimals(patch['area_mm2'], 0)} mm²") + f" slice {patch['slice']} (from 0 at the feet)",
+            _("Shell, {thickness:g} mm").format(thickness=shell["thickness_mm"]),
+            numbers.number(f"{decimals(shell['volume_ml'])} mL"),
+        ),
+        (
+            _("Largest area"),
+            _("{area} slice {slice} (from 0 at the feet)").format(area=area, slice=patch["slice"]),
         ),
     ]
     if patch["cut_off_share"] > 0:
-        rows.append(("Outside the patch", numbers.number(percent(patch["cut_off_share"])) + " of that area"))
+        share = numbers.number(percent(patch["cut_off_share"]))
+        rows.append((_("Outside the patch"), _("{share} of that area").format(share=share)))
     cells = "".join(
         f'<tr><td style="padding-right:10px">{escape(name)}</td><td>{value}</td></tr>' for name, value in rows
     )
-    words = {"warning": "Warning", "info": "Note"}
+    words = {"warning": _("Warning"), "info": _("Note")}
     notes = "".join(
         f"<p><b>{words[note['severity']]}:</b> {escape(note['message'])}</p>" for note in document["quality"]
     )
-    return f'<table cellspacing="0" cellpadding="2">{cells}</table>{notes or "<p>Quality: no remarks.</p>"}'
+    without = _("Quality: no remarks.")
+    return f'<table cellspacing="0" cellpadding="2">{cells}</table>{notes or f"<p>{without}</p>"}'
 
 
 def remarks(entry: dict[str, Any]) -> list[str]:
@@ -140,8 +148,9 @@ def _flags(entry: dict[str, Any]) -> tuple[str, ...]:
 def title_text(name: str, entry: dict[str, Any], stale: bool, opened: bool) -> str:
     """Text of a finding's button: plain, without a number."""
     mark = "▾" if opened else "▸"
-    said = "no probability" if entry["probability"] is None else entry["decision"] or "no decision"
-    return f"{mark} {name}: {said}" + (f" ({OUT_OF_DATE.lower()})" if stale else "")
+    said = _("no probability") if entry["probability"] is None else entry["decision"] or _("no decision")
+    out_of_date = _("out of date")
+    return f"{mark} {name}: {said}" + (f" ({out_of_date})" if stale else "")
 
 
 def line_text(entry: dict[str, Any], numbers: Numbers) -> str:
@@ -167,13 +176,15 @@ def finding_text(endpoint: Endpoint, entry: dict[str, Any], numbers: Numbers) ->
     threshold, words = entry["threshold"], remarks(entry)
     first = f'<span style="font-size:large">{numbers.number(percent(entry["probability"]))}</span>'
     if threshold is not None:
-        first += f" {escape(endpoint.positive)} from {numbers.number(percent(threshold))} on"
+        text = _("{decision} from {threshold} on")
+        first += " " + text.format(decision=escape(endpoint.positive), threshold=numbers.number(percent(threshold)))
     below = [f"{name} {_between(bounds, numbers)}" for name, bounds in _ranges(entry) if bounds is not None]
     if entry.get("label_set") is not None:
-        below.append(f"Compatible with: {escape(label_set_words(endpoint, entry['label_set']['labels']))}")
+        words_of_set = escape(label_set_words(endpoint, entry["label_set"]["labels"]))
+        below.append(_("Compatible with: {labels}").format(labels=words_of_set))
     below.append(_validation(entry, numbers))
     if by_chance(entry):
-        below.append("<b>Not better than chance in validation.</b>")
+        below.append("<b>" + _("Not better than chance in validation.") + "</b>")
     if words:
         below.append(escape(" ".join(words)))
     return first + "<br>" + "<br>".join(below)
@@ -181,11 +192,11 @@ def finding_text(endpoint: Endpoint, entry: dict[str, Any], numbers: Numbers) ->
 
 def _ranges(entry: dict[str, Any]) -> Iterator[tuple[str, tuple[float, float] | None]]:
     """The interval of a probability, and its ranges over the fold models and over other masks."""
-    yield "Interval", entry["interval"]
-    yield "Fold models", entry["spread"]
+    yield _("Interval"), entry["interval"]
+    yield _("Fold models"), entry["spread"]
     variants = entry.get("variants")
     if variants is not None:
-        yield f"Over {variants['n']} masks", (variants["low"], variants["high"])
+        yield _("Over {count} masks").format(count=variants["n"]), (variants["low"], variants["high"])
 
 
 def _between(bounds: tuple[float, float], numbers: Numbers) -> str:
@@ -194,34 +205,42 @@ def _between(bounds: tuple[float, float], numbers: Numbers) -> str:
 
 def _validation(entry: dict[str, Any], numbers: Numbers) -> str:
     if entry["validation_auc"] is None:
-        return "AUC in validation —"
+        return _("AUC in validation —")
     interval = entry["validation_auc_ci"]
-    text = f"AUC in validation {numbers.number(decimals(entry['validation_auc']))}"
+    text = _("AUC in validation {auc}").format(auc=numbers.number(decimals(entry["validation_auc"])))
     if interval is not None:
-        text += f" (95 % interval {numbers.number(f'{decimals(interval[0])} – {decimals(interval[1])}')})"
+        bounds = numbers.number(f"{decimals(interval[0])} – {decimals(interval[1])}")
+        text += " " + _("(95 % interval {bounds})").format(bounds=bounds)
     if entry["validation_n"] is not None:
-        counts = f"{entry['validation_n']} patients, {entry['validation_positives']} positive"
-        text += f"; {numbers.number(counts)}"
+        counts = _("{patients} patients, {positives} positive")
+        text += "; " + numbers.number(
+            counts.format(patients=entry["validation_n"], positives=entry["validation_positives"])
+        )
     return text
 
 
 def evidence_text(positive: str, negative: str, entry: dict[str, Any], numbers: Numbers) -> str:
     """SHAP values by source as bars to either side of zero, and the two RadScores."""
     shap = grouped_shap(entry["shap"] or {})
-    html = ["<p><b>What the model weighed (SHAP)</b></p>"]
+    html = ["<p><b>" + _("What the model weighed (SHAP)") + "</b></p>"]
+    towards = _("towards {decision}")
     if shap:
         html.append(
-            f'<table width="100%" cellspacing="0"><tr><td>◀ towards {escape(negative)}</td>'
-            f'<td align="right">towards {escape(positive)} ▶</td></tr></table>'
+            f'<table width="100%" cellspacing="0"><tr><td>◀ {towards.format(decision=escape(negative))}</td>'
+            f'<td align="right">{towards.format(decision=escape(positive))} ▶</td></tr></table>'
         )
         largest = max(abs(value) for value in shap.values()) or 1.0
         for name, value in shap.items():
             html.append(f"{escape(name)} {numbers.number(signed(value))}{diverging_bar(value / largest)}")
         base = "" if entry["shap_base"] is None else f" ({numbers.number(signed(entry['shap_base']))})"
-        html.append(f"Added to the model's base{base}, these give its score for this case before calibration.")
+        text = _("Added to the model's base{base}, these give its score for this case before calibration.")
+        html.append(text.format(base=base))
     else:
-        html.append("Not available.")
-    for region, name in (("radscore_tumour", "Tumour RadScore"), ("radscore_peritumoral", "Peritumoral RadScore")):
+        html.append(_("Not available."))
+    for region, name in (
+        ("radscore_tumour", _("Tumour RadScore")),
+        ("radscore_peritumoral", _("Peritumoral RadScore")),
+    ):
         if entry[region] is not None:
             html.append(f"<br>{name}: {numbers.number(signed(entry[region]))}")
     return "".join(html)

@@ -8,9 +8,9 @@ from typing import Any
 
 from DeepRadScoreLib.errors import InputError, OutputError
 from DeepRadScoreLib.writing import replacing
+from DeepRadScoreSlicer.translation import tr as _
 
 SCHEMA = 1
-MEND = "choose a list in a folder that you may write to, with space left"
 
 
 class ReviewFile:
@@ -55,18 +55,18 @@ class ReviewFile:
             return {}
         except OSError as error:
             raise InputError(
-                f"the reader's notes cannot be read ({error.strerror})",
+                _("the reader's notes cannot be read ({reason})").format(reason=error.strerror),
                 where=self.path,
-                mend="give yourself the right to read this file",
+                mend=_("give yourself the right to read this file"),
             ) from error
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             self._set_aside()
             return {}
         if newer:
             raise InputError(
-                "the reader's notes were written by a newer version of DeepRadScore",
+                _("the reader's notes were written by a newer version of DeepRadScore"),
                 where=self.path,
-                mend="update the DeepRadScore extension, or move this file elsewhere",
+                mend=_("update the DeepRadScore extension, or move this file elsewhere"),
             )
         return entries
 
@@ -79,13 +79,13 @@ class ReviewFile:
             self.path.rename(damaged)
         except OSError as error:
             raise OutputError(
-                f"the reader's notes are damaged and cannot be set aside ({error.strerror})",
+                _("the reader's notes are damaged and cannot be set aside ({reason})").format(reason=error.strerror),
                 where=self.path,
-                mend="move this file elsewhere by hand",
+                mend=_("move this file elsewhere by hand"),
             ) from error
-        self.message = (
-            f"{self.path}: the reader's notes were damaged; they are kept as {damaged.name}, and a new file begins."
-        )
+        self.message = _(
+            "{path}: the reader's notes were damaged; they are kept as {name}, and a new file begins."
+        ).format(path=self.path, name=damaged.name)
 
 
 def _write(path: Path, text: str) -> None:
@@ -94,7 +94,11 @@ def _write(path: Path, text: str) -> None:
         with replacing(path) as unfinished:
             unfinished.write_bytes(text.encode(errors="backslashreplace"))
     except OSError as error:
-        raise OutputError(f"the reader's notes cannot be saved ({error.strerror})", where=path, mend=MEND) from error
+        raise OutputError(
+            _("the reader's notes cannot be saved ({reason})").format(reason=error.strerror),
+            where=path,
+            mend=_("choose a list in a folder that you may write to, with space left"),
+        ) from error
 
 
 def _log(folder: Path, case_id: str, fields: dict[str, str]) -> None:

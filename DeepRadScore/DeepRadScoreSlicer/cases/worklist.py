@@ -18,6 +18,7 @@ from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import anonymous_case_id
 from DeepRadScoreLib.models import MaskGrid
 from DeepRadScoreSlicer.cases.review_file import ReviewFile
+from DeepRadScoreSlicer.translation import tr as _
 
 
 class Status(Enum):
@@ -85,14 +86,14 @@ class Worklist:
         self.cases = tuple(cases)
         if not self.cases:
             raise InputError(
-                "no case was found", where=where, mend="; ".join(remarks).rstrip(".") or "choose another list"
+                _("no case was found"), where=where, mend="; ".join(remarks).rstrip(".") or _("choose another list")
             )
         doubled = [case_id for case_id, times in Counter(case.case_id for case in self.cases).items() if times > 1]
         if doubled:
             raise InputError(
-                f'the case "{doubled[0]}" stands twice in the list',
+                _('the case "{case_id}" stands twice in the list').format(case_id=doubled[0]),
                 where=where,
-                mend="give every case a name of its own",
+                mend=_("give every case a name of its own"),
             )
         self._by_id = {case.case_id: case for case in self.cases}
         self._corrected = beside.with_name(f"{beside.name}{CORRECTED}")
@@ -121,12 +122,14 @@ class Worklist:
         """
         path = Path(path).absolute()
         if not path.is_dir():
-            raise InputError("this is not a folder", where=path, mend="choose a folder with CTs and masks")
+            raise InputError(_("this is not a folder"), where=path, mend=_("choose a folder with CTs and masks"))
         try:
             found = find_cases(path)
         except OSError as error:
             raise InputError(
-                f"the folder cannot be read ({error.strerror})", where=path, mend="choose a folder you may read"
+                _("the folder cannot be read ({reason})").format(reason=error.strerror),
+                where=path,
+                mend=_("choose a folder you may read"),
             ) from error
         return cls(list(_listed_files(found)), where=path, beside=path / "deepradscore", remarks=found.remarks)
 
@@ -141,9 +144,11 @@ class Worklist:
         series = list(series)
         ct_uids = [each.uid for each in series if each.modality == "CT"]
         others = len(series) - len(ct_uids)
-        remarks = [f"{others} of the selected series are no CT and are left out."] if others else ()
+        remarks = (
+            [_("{count} of the selected series are no CT and are left out.").format(count=others)] if others else ()
+        )
         cases = [ListedCase(anonymous_case_id(uid), None, series=uid) for uid in ct_uids]
-        return cls(cases, where="DICOM database", beside=folder / "dicom", remarks=remarks)
+        return cls(cases, where=_("DICOM database"), beside=folder / "dicom", remarks=remarks)
 
     def status(self, case_id: str) -> Status:
         """The status of a case; one that this version does not know counts as flagged."""
@@ -207,7 +212,8 @@ def _listed_files(found: Findings) -> Iterator[ListedCase]:
     for case in found.cases:
         name = _dicom_name(case) if case.dicom else case.name
         if name is None:
-            found.remarks.append(f"{case.name}: no CT among its DICOM files; the folder is left out.")
+            text = _("{case}: no CT among its DICOM files; the folder is left out.")
+            found.remarks.append(text.format(case=case.name))
         else:
             yield ListedCase(name, case.ct, case.mask, lung_mask=case.lung_mask)
 
@@ -229,8 +235,8 @@ def _dicom_name(case: FoundCase) -> str | None:
 def _absent(cases: Sequence[ListedCase]) -> list[str]:
     """One remark on the cases whose CT does not exist, if there are any."""
     absent = [case.case_id for case in cases if case.ct is not None and not case.ct.exists()]
-    text = "{} of {} cases name a CT that is not there, the first is {}."
-    return [text.format(len(absent), len(cases), absent[0])] if absent else []
+    text = _("{absent} of {count} cases name a CT that is not there, the first is {first}.")
+    return [text.format(absent=len(absent), count=len(cases), first=absent[0])] if absent else []
 
 
 def file_name(case_id: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Status, Worklist
 from DeepRadScoreSlicer.panel.keys import shortcut
@@ -33,14 +34,14 @@ class CaseTable:
         self.widget = table = qt.QTableWidget()
         table.objectName = "caseTable"
         table.setColumnCount(3)
-        table.setHorizontalHeaderLabels(["Case", "Status", "Note"])
+        table.setHorizontalHeaderLabels([_("Case"), _("Status"), _("Note")])
         table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
         table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
         table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
         table.tabKeyNavigation = False
         table.verticalHeader().visible = False
         table.horizontalHeader().setSectionResizeMode(NOTE, qt.QHeaderView.Stretch)
-        table.toolTip = "Double click or Enter opens a case."
+        table.toolTip = _("Double click or Enter opens a case.")
         table.connect("cellDoubleClicked(int,int)", self._on_double_click)
         layout.addWidget(table)
         self._shortcuts = [shortcut(key, table, self._on_enter, qt.Qt.WidgetShortcut) for key in ("Return", "Enter")]
@@ -88,11 +89,22 @@ class CaseTable:
 
 def status_text(status: Status) -> str:
     """A status in words, with a symbol before them."""
-    return f"{SYMBOLS[status]} {status.value}"
+    return f"{SYMBOLS[status]} {status_name(status)}"
+
+
+def status_name(status: Status) -> str:
+    """A status in the application's language; files keep its value."""
+    return {
+        Status.NOT_STARTED: _("not started"),
+        Status.IN_PROGRESS: _("in progress"),
+        Status.REVIEWED: _("reviewed"),
+        Status.FLAGGED: _("flagged"),
+    }[status]
 
 
 def _files(case: ListedCase) -> str:
     def named(path: Path | None, without: str) -> str:
         return without if path is None else str(path)
 
-    return f"CT: {named(case.ct, 'in the DICOM database')}\nMask: {named(case.mask, 'none named')}"
+    text = _("CT: {ct}\nMask: {mask}")
+    return text.format(ct=named(case.ct, _("in the DICOM database")), mask=named(case.mask, _("none named")))

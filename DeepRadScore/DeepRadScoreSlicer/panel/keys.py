@@ -43,7 +43,10 @@ def help_line() -> str:
         Key.ANALYZE: _("analyze or cancel"),
         Key.NEXT_FINDING: _("next finding"),
         Key.PREVIOUS_FINDING: _("finding before"),
-        **{key: status.value for status, key in OF_STATUS.items()},
+        Key.NOT_STARTED: _("not started"),
+        Key.IN_PROGRESS: _("in progress"),
+        Key.REVIEWED: _("reviewed"),
+        Key.FLAGGED: _("flagged"),
     }
     ours = " · ".join(f"{key.value} {text}" for key, text in done.items())
     return _("Keys: {ours}. Digits, letters, Space and Esc are the Segment Editor's.").format(ours=ours)

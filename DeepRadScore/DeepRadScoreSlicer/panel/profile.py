@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 
 from DeepRadScoreLib.endpoints import ENDPOINTS, GROUP_TITLES
 from DeepRadScoreSlicer.cases import profile_text as text
@@ -39,13 +40,13 @@ class ProfileView:
         for group, title in GROUP_TITLES.items():
             heading = _label()
             heading.text = f"<p><b>{title}</b></p>"
-            heading.accessibleName = f"Group of findings: {title}"
+            heading.accessibleName = _("Group of findings: {title}").format(title=title)
             layout.addWidget(heading)
             self._titles.append(heading)
             for endpoint in ENDPOINTS:
                 if endpoint.group == group:
                     self.findings[endpoint.key] = _Finding(endpoint, layout, self._toggle)
-        self.clear("Not analyzed yet.")
+        self.clear(_("Not analyzed yet."))
 
     def show(self, document: dict[str, Any], stale: bool) -> None:
         """Show a profile; where it is out of date, every number is struck out and says so."""
@@ -53,7 +54,9 @@ class ProfileView:
             self._show(document, stale)
         except ImportError as error:
             self.clear(
-                f"The profile of this case is in the scene, but {error.name} is missing to show it: see Packages."
+                _("The profile of this case is in the scene, but {name} is missing to show it: see Packages.").format(
+                    name=error.name
+                )
             )
 
     def _show(self, document: dict[str, Any], stale: bool) -> None:
@@ -132,7 +135,7 @@ class _Explanation:
         self._open(self.button.checked)
 
     def _open(self, opened: bool) -> None:
-        self.button.text = f"{'▾' if opened else '▸'} How to read the findings"
+        self.button.text = ("▾ " if opened else "▸ ") + _("How to read the findings")
         self.label.visible = opened and bool(self.label.text)
 
 
@@ -155,10 +158,12 @@ class _Finding:
         self.button.checkable = True
         self.button.autoDefault = True
         self.button.styleSheet = "text-align: left; font-weight: bold; padding: 4px 6px;"
-        self.button.toolTip = "Show its heat map on the CT and what the model weighed; once more to remove them."
+        self.button.toolTip = _("Show its heat map on the CT and what the model weighed; once more to remove them.")
         self.button.connect("clicked(bool)", self._clicked)
         self.line, self.numbers, self.evidence = _label(), _label(), _label()
-        self.line.toolTip = "Probability; the tick is the model's threshold, the line below the interval. ⚠: remarks."
+        self.line.toolTip = _(
+            "Probability; the tick is the model's threshold, the line below the interval. ⚠: remarks."
+        )
         self.numbers.setContentsMargins(8, 0, 0, 8)
         self.evidence.setContentsMargins(8, 0, 0, 8)
         self.evidence.styleSheet = f"border-left: 3px solid {text.BLUE};"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slicer
+from slicer.i18n import tr as _
 
 from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreLib.imaging import Segment
@@ -31,8 +32,6 @@ from DeepRadScoreSlicer.scene.image_files import LungMask
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.findings import MolecularProfile
-
-CHANGING = "The tumour has changed…"
 
 
 class Review:
@@ -310,7 +309,7 @@ class Review:
         if what == "mask" and self.listed:
             self.unsaved = True
             self._autosave.soon()
-            self._on_quality(CHANGING)
+            self._on_quality(_("The tumour has changed…"))
         self._mark_stale()
 
     def _mark_stale(self) -> None:

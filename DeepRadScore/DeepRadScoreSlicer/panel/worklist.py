@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import qt
+from slicer.i18n import tr as _
 
 from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Status, Worklist
-from DeepRadScoreSlicer.panel.case_table import CaseTable, status_text
+from DeepRadScoreSlicer.panel.case_table import CaseTable, status_name, status_text
 from DeepRadScoreSlicer.panel.keys import OF_STATUS, Key, install
 
 MAX_REMARKS = 5
@@ -99,9 +100,13 @@ class WorklistView:
     def _make_buttons(self, layout: Any) -> None:
         row = qt.QHBoxLayout()
         self.previous_button = _button(
-            "Previous", "previousCaseButton", f"Open the case before ({Key.PREVIOUS_CASE.value})"
+            _("Previous"),
+            "previousCaseButton",
+            _("Open the case before ({key})").format(key=Key.PREVIOUS_CASE.value),
         )
-        self.next_button = _button("Next", "nextCaseButton", f"Open the next case ({Key.NEXT_CASE.value})")
+        self.next_button = _button(
+            _("Next"), "nextCaseButton", _("Open the next case ({key})").format(key=Key.NEXT_CASE.value)
+        )
         self.previous_button.connect("clicked(bool)", lambda _checked: self.previous())
         self.next_button.connect("clicked(bool)", lambda _checked: self.next())
         row.addWidget(self.previous_button)
@@ -113,7 +118,7 @@ class WorklistView:
             button = _button(
                 status_text(status),
                 f"{status.name.lower()}Button",
-                f"The open case is {status.value} ({OF_STATUS[status].value})",
+                _("The open case is {status} ({key})").format(status=status_name(status), key=OF_STATUS[status].value),
             )
             button.checkable = True
             button.connect("clicked(bool)", lambda _checked, status=status: self.mark(status))
@@ -124,9 +129,9 @@ class WorklistView:
     def _make_filter(self, layout: Any) -> None:
         self.filter = qt.QComboBox()
         self.filter.objectName = "caseFilterBox"
-        self.filter.toolTip = "Which cases are listed: all, or those of one status and the open one."
-        self.filter.accessibleName = "Cases that are listed"
-        self.filter.addItem("All cases")
+        self.filter.toolTip = _("Which cases are listed: all, or those of one status and the open one.")
+        self.filter.accessibleName = _("Cases that are listed")
+        self.filter.addItem(_("All cases"))
         for status in Status:
             self.filter.addItem(status_text(status))
         self.filter.connect("currentIndexChanged(int)", lambda _index: self._show_state())
@@ -234,7 +239,7 @@ class NoteField:
         self._timer.connect("timeout()", on_pause)
         self.edit = qt.QPlainTextEdit()
         self.edit.objectName = "noteEdit"
-        self.edit.placeholderText = "Note on the open case; it is saved while you write."
+        self.edit.placeholderText = _("Note on the open case; it is saved while you write.")
         self.edit.tabChangesFocus = True
         self.edit.maximumHeight = 70
         self.edit.connect("textChanged()", self._on_change)
@@ -269,5 +274,5 @@ def _button(text: str, name: str, tip: str) -> Any:
 
 def _remarks(remarks: tuple[str, ...]) -> str:
     rest = len(remarks) - MAX_REMARKS
-    more = (f"and {rest} more remarks.",) if rest > 0 else ()
+    more = (_("and {count} more remarks.").format(count=rest),) if rest > 0 else ()
     return "\n".join([*remarks[:MAX_REMARKS], *more])

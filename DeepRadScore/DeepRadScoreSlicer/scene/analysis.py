@@ -11,6 +11,7 @@ from DeepRadScoreLib.progress import Progress, Stage, in_stage
 from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
 from DeepRadScoreSlicer.scene.image_files import LungMask
 from DeepRadScoreSlicer.scene.results import StoredProfile, store_steps
+from DeepRadScoreSlicer.translation import tr as _
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.bundle import Bundle
@@ -43,7 +44,7 @@ class LastModel:
         ----------
         trusted: a public key, or a folder of them, by one of which the model has to be signed.
         """
-        yield "loading the library of models"
+        yield _("loading the library of models")
         from DeepRadScoreLib import bundle
         from DeepRadScoreLib.signatures import TrustedKeys
 
@@ -73,15 +74,15 @@ def analysis_steps(
     ------
     InputError, RegionError, BundleError: what cannot be used, and what to do about it.
     """
-    yield Progress(Stage.ANALYSING, "loading the library")
+    yield Progress(Stage.ANALYSING, _("loading the library"))
     from DeepRadScoreLib import analysis
     from DeepRadScoreLib.occlusion import occlusion_steps
     from DeepRadScoreLib.sensitivity import variant_steps
 
-    yield Progress(Stage.ANALYSING, "reading CT and mask from the scene")
+    yield Progress(Stage.ANALYSING, _("reading CT and mask from the scene"))
     images = images_of(chosen.volume, chosen.segmentation, chosen.segment_id, chosen.other_labels)
     case = images.case(case_id, lung_mask)
-    yield Progress(Stage.ANALYSING, "noting what is analysed")
+    yield Progress(Stage.ANALYSING, _("noting what is analysed"))
     fingerprint = images.fingerprint()
     bundle = None
     if bundle_path is not None:

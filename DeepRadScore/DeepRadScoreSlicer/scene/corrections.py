@@ -13,6 +13,7 @@ from DeepRadScoreLib.models import MaskGrid
 from DeepRadScoreLib.writing import replacing
 from DeepRadScoreSlicer.scene import ownership
 from DeepRadScoreSlicer.scene.image_files import load_segmentation
+from DeepRadScoreSlicer.translation import tr as _
 
 ROLE = "original_mask"
 
@@ -42,7 +43,7 @@ def keep_original_file(
     try:
         read = load_segmentation(path, f"{case_id} original mask", volume, ct=ct, mask_grid=mask_grid)
     except RuntimeError as error:
-        raise InputError("Slicer cannot read the original mask", where=path, mend="put it back") from error
+        raise InputError(_("Slicer cannot read the original mask"), where=path, mend=_("put it back")) from error
     _keep(volume, segmentation, read.GetSegmentation(), case_id)
     ownership.remove_nodes([read.GetID()])
 
@@ -70,7 +71,7 @@ def restore_original(volume: Any, segmentation: Any) -> None:
     """Restore the segments from before the first edit. Raises InputError where no copy is in the scene."""
     original = original_of(volume, segmentation)
     if original is None:
-        raise InputError("the original mask is not in the scene", mend="load it again from its file")
+        raise InputError(_("the original mask is not in the scene"), mend=_("load it again from its file"))
     now, before = segmentation.GetSegmentation(), original.GetSegmentation()
     restored = []
     for segment_id in before.GetSegmentIDs():
@@ -106,9 +107,9 @@ def save_corrected(segmentation: Any, path: Path) -> None:
         if segmentation.GetSegmentation() is not None:
             segmentation.GetSegmentation().Modified()
         raise OutputError(
-            "the corrected mask cannot be written",
+            _("the corrected mask cannot be written"),
             where=path,
-            mend="leave space in a folder that you may write to and save again; nothing is lost yet",
+            mend=_("leave space in a folder that you may write to and save again; nothing is lost yet"),
         ) from error
     finally:
         _store_in(segmentation, stored_in)
@@ -140,9 +141,9 @@ def autosave(segmentation: Any, path: Path) -> None:
                 raise OSError(f"{unfinished} is not written")
     except OSError as error:
         raise OutputError(
-            "the corrections cannot be saved for the case of a crash",
+            _("the corrections cannot be saved for the case of a crash"),
             where=path,
-            mend="leave space in a folder that you may write to; they are still in the scene",
+            mend=_("leave space in a folder that you may write to; they are still in the scene"),
         ) from error
 
 

@@ -18,6 +18,7 @@ from DeepRadScoreSlicer.scene import dicom_database
 from DeepRadScoreSlicer.scene.image_files import keep_notes
 from DeepRadScoreSlicer.scene.viewing import LUNG, OTHER_COLOUR, TUMOUR_COLOUR, set_window
 from DeepRadScoreSlicer.scene.voxels import content_to_segmentation, image_to_volume
+from DeepRadScoreSlicer.translation import tr as _
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.imaging.dicom.ct import CtSeries
@@ -84,7 +85,7 @@ def ct_of(volume: Any) -> CtSeries:
 
     series = dicom_database.series_of(volume)
     if not series:
-        raise InputError("this CT is not from Slicer's DICOM database", mend="load it with Slicer's DICOM module")
+        raise InputError(_("this CT is not from Slicer's DICOM database"), mend=_("load it with Slicer's DICOM module"))
     return read_ct(
         _index(ListedCase("", None, series=series)),
         series=series,

@@ -11,6 +11,7 @@ import slicer
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreSlicer.cases.worklist import DicomSeries
+from DeepRadScoreSlicer.translation import tr as _
 
 MODALITY, PATIENT_NAME, PATIENT_ID, STUDY_DATE = "0008,0060", "0010,0010", "0010,0020", "0008,0020"
 FRAME_OF_REFERENCE = "0020,0052"
@@ -78,7 +79,7 @@ def files_of(series_uid: str) -> list[Path]:
     """
     files = [Path(str(file)) for file in opened().filesForSeries(series_uid)]
     if not files:
-        raise InputError("the series is not in Slicer's DICOM database any more", mend="import it again")
+        raise InputError(_("the series is not in Slicer's DICOM database any more"), mend=_("import it again"))
     return files
 
 
@@ -149,5 +150,5 @@ def opened() -> Any:
     """The open database. Raises InputError where there is none."""
     database = getattr(slicer, "dicomDatabase", None)
     if database is None or not database.isOpen:
-        raise InputError("Slicer's DICOM database is not open", mend="open the module DICOM once, then try again")
+        raise InputError(_("Slicer's DICOM database is not open"), mend=_("open the module DICOM once, then try again"))
     return database

@@ -23,6 +23,7 @@ from DeepRadScoreSlicer.scene.image_files import LungMask, notes_of
 from DeepRadScoreSlicer.scene.ownership import SYNTHETIC
 from DeepRadScoreSlicer.scene.usable import check_segmentation, check_volume, check_voxels
 from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, extent_around, image_hash, same_grid, set_geometry
+from DeepRadScoreSlicer.translation import tr as _
 
 REACH_MM = 35.0
 """More than the thickest shell and the margin of the 1 mm lattice around it."""
@@ -219,7 +220,7 @@ def _check_hu(volume: Any) -> None:
     """Refuse a CT that `imaging` would refuse; one that passed is looked at again only after a change."""
     changed = volume.GetImageData().GetMTime(), volume.GetMTime()
     if _checked.get(volume.GetID()) != changed:
-        check_ct(_image(volume), where="the CT")
+        check_ct(_image(volume), where=_("the CT"))
         _checked[volume.GetID()] = volume.GetImageData().GetMTime(), volume.GetMTime()
 
 
@@ -285,7 +286,10 @@ def _drawn(segmentation: Any, segment_id: str, how: OtherLabels) -> _DrawnSegmen
         found.append(_Drawn(identity, name, value, labelmap, tuple(ends)))
     if not any(one.identity == segment_id for one in found):
         name = segments.GetSegment(segment_id).GetName()
-        raise RegionError(f'the segment "{name}" is empty', mend="outline the tumour, or choose another segment")
+        raise RegionError(
+            _('the segment "{name}" is empty').format(name=name),
+            mend=_("outline the tumour, or choose another segment"),
+        )
     return _DrawnSegments(found, aside)
 
 
@@ -316,7 +320,7 @@ def _content(drawn: _DrawnSegments, grid: Any) -> MaskContent:
             maps.append(one.labelmap)
         segments.append(Segment(one.name, one.identity, maps.index(one.labelmap), one.value))
     layers = tuple(_on_grid(labelmap, grid) for labelmap in maps)
-    return MaskContent(layers, tuple(segments), (), "the segmentation", aside=drawn.aside)
+    return MaskContent(layers, tuple(segments), (), _("the segmentation"), aside=drawn.aside)
 
 
 def _common_grid(segments: Any) -> Any | None:

@@ -29,6 +29,7 @@ from DeepRadScoreLib.models import MaskGrid
 from DeepRadScoreSlicer.scene.reading import read_labelmap, read_volume
 from DeepRadScoreSlicer.scene.viewing import LUNG
 from DeepRadScoreSlicer.scene.voxels import image_to_volume, set_geometry
+from DeepRadScoreSlicer.translation import tr as _
 
 SLICER_READS = (".nrrd", ".nii", ".nii.gz")
 """Formats that Slicer reads as segmentations."""
@@ -53,7 +54,7 @@ def load_volume(path: Path, name: str) -> Any:
         node.GetDisplayNode().SetWindowLevelMinMax(LUNG.low, LUNG.high)
     else:
         node = _volume_from(path, name)
-    keep_notes(node, named_notes("CT", (*file.notes, *conversion_notes(path, file.grid))))
+    keep_notes(node, named_notes(_("CT"), (*file.notes, *conversion_notes(path, file.grid))))
     return node
 
 
@@ -76,9 +77,9 @@ def load_segmentation(
     stored = read_stored(mask)
     labels = whole_labels(stored.image, where=mask)
     grid = check_image(ct).grid if ct is not None and mask_grid == MaskGrid.SAME else _grid_of(volume)
-    moved = replacement(stored.image, grid, mask_grid, where=mask, ct_name="the CT")
+    moved = replacement(stored.image, grid, mask_grid, where=mask, ct_name=_("the CT"))
     image = labels.layers[0] if labels.notes else stored.image
-    notes = (*named_notes("Mask", stored.notes), *labels.notes, *(() if moved is None else (moved,)))
+    notes = (*named_notes(_("Mask"), stored.notes), *labels.notes, *(() if moved is None else (moved,)))
     if moved is not None:
         image = with_grid(image, grid)
     if notes or not mask.name.lower().endswith(SLICER_READS):
@@ -103,7 +104,7 @@ class LungMask:
         if self.mask_grid != MaskGrid.SAME or self.ct is None or is_dicom(self.ct):
             return lung_on_grid(image, ct, self.path, mask_grid=self.mask_grid)
         grid = check_image(self.ct).grid
-        if replacement(image, grid, self.mask_grid, where=self.path, ct_name="the CT") is not None:
+        if replacement(image, grid, self.mask_grid, where=self.path, ct_name=_("the CT")) is not None:
             image = with_grid(image, grid)
         return lung_on_grid(image, ct, self.path)
 

@@ -20,6 +20,7 @@ from DeepRadScoreSlicer.scene import dicom_case, dicom_database, ownership
 from DeepRadScoreSlicer.scene.image_files import load_segmentation, load_volume
 from DeepRadScoreSlicer.scene.viewing import TUMOUR_COLOUR
 from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, cropped_labelmap
+from DeepRadScoreSlicer.translation import tr as _
 
 FILL_2D = 0.15
 LESION_COLOURS = ((0.94, 0.36, 0.72), (0.55, 0.83, 0.31), (0.65, 0.47, 0.95), (0.95, 0.55, 0.25))
@@ -108,7 +109,7 @@ def _load_ct(case: ListedCase, mask: Path | None) -> tuple[Any, MaskContent | No
     """The CT as a volume node, and its mask where the two are DICOM."""
     where = case.ct or case.case_id
     if case.ct is not None and not case.ct.exists():
-        raise InputError("the CT is not there", where=where, mend="correct the path in the list")
+        raise InputError(_("the CT is not there"), where=where, mend=_("correct the path in the list"))
     name, content = f"{case.case_id} CT", None
     try:
         if case.ct is None or is_dicom(case.ct):
@@ -116,9 +117,11 @@ def _load_ct(case: ListedCase, mask: Path | None) -> tuple[Any, MaskContent | No
         else:
             volume = load_volume(case.ct, name)
     except RuntimeError as error:
-        raise InputError("Slicer cannot read the CT", where=where, mend="give a NRRD, NIfTI or DICOM CT") from error
+        raise InputError(
+            _("Slicer cannot read the CT"), where=where, mend=_("give a NRRD, NIfTI or DICOM CT")
+        ) from error
     if volume is None or not volume.IsA("vtkMRMLScalarVolumeNode"):
-        raise InputError("this is not one 3-D CT volume", where=where, mend="choose one CT series")
+        raise InputError(_("this is not one 3-D CT volume"), where=where, mend=_("choose one CT series"))
     return volume, content
 
 
@@ -156,15 +159,15 @@ def _volume_of(node_ids: Sequence[str]) -> Any | None:
 def _load_mask(case: ListedCase, mask: Path, name: str, volume: Any) -> Any:
     """A mask in an image file."""
     if not mask.exists():
-        raise InputError("the mask is not there", where=mask, mend="correct the path in the list")
+        raise InputError(_("the mask is not there"), where=mask, mend=_("correct the path in the list"))
     try:
         grid = case.mask_grid if mask == case.mask else None
         ct = None if case.ct is None or is_dicom(case.ct) else case.ct
         node = load_segmentation(mask, name, volume, ct=ct, mask_grid=grid)
     except RuntimeError as error:
-        raise InputError("Slicer cannot read the mask", where=mask, mend="give a NRRD or NIfTI mask") from error
+        raise InputError(_("Slicer cannot read the mask"), where=mask, mend=_("give a NRRD or NIfTI mask")) from error
     if node is None or not node.IsA("vtkMRMLSegmentationNode"):
-        raise InputError("this is not a segmentation", where=mask, mend="give a labelmap or a .seg.nrrd")
+        raise InputError(_("this is not a segmentation"), where=mask, mend=_("give a labelmap or a .seg.nrrd"))
     _name_segments(node, label_names(mask))
     return node
 

@@ -13,6 +13,7 @@ from DeepRadScoreLib.errors import InputError
 from DeepRadScoreSlicer.scene import ownership
 from DeepRadScoreSlicer.scene.results import OCCLUSION_MAP
 from DeepRadScoreSlicer.scene.voxels import index_to_ras
+from DeepRadScoreSlicer.translation import tr as _
 
 COLOURS = ("vtkMRMLColorTableNodeFileInferno.txt", "vtkMRMLColorTableNodeIron")
 """The map of the report, and one that Slicer has without its colour files: both grow from dark to light."""
@@ -48,7 +49,7 @@ class HeatMapOverlay:
         heat, volume = slicer.mrmlScene.GetNodeByID(heat_map_id), slicer.mrmlScene.GetNodeByID(volume_id)
         if heat is None or volume is None:
             self.hide()
-            raise InputError("the heat map is not in the scene any more", mend="analyze the case again")
+            raise InputError(_("the heat map is not in the scene any more"), mend=_("analyze the case again"))
         new = self.heat_map_id != heat_map_id
         if new and self.heat_map_id is not None:
             _remove_legend(self.heat_map_id)

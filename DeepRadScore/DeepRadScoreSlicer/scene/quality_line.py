@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreLib.imaging.geometry import direction_of, index_box, lps_axes
 from DeepRadScoreSlicer.scene.from_nodes import tumour_from_nodes
+from DeepRadScoreSlicer.translation import tr as _
 
 TOUCHING = np.ones((3, 3, 3))
 """Voxels that share a corner belong to one piece, as in the library's quality notes."""
@@ -33,7 +34,7 @@ def _described(case: Any) -> str:
     low, high = index_box(inside)
     box = tuple(slice(int(first), int(last) + 1) for first, last in zip(low, high, strict=True))
     hu = sitk.GetArrayViewFromImage(case.ct)[box][inside[box]]
-    axes, _ = lps_axes(direction_of(case.ct))
+    axes, _order = lps_axes(direction_of(case.ct))
     spacing = [case.ct.GetSpacing()[axis] for axis in axes]
     slices = np.moveaxis(inside[box], 2 - axes[2], 0).any(axis=(1, 2)).sum()
     pieces = label(inside[box], structure=TOUCHING)[1]
@@ -41,10 +42,10 @@ def _described(case: Any) -> str:
     return " · ".join(
         [
             f"{inside.sum() * np.prod(spacing) / 1000:.1f} mL",
-            f"{slices} slices" if slices > 1 else "1 slice",
+            _("{count} slices").format(count=slices) if slices > 1 else _("1 slice"),
             " x ".join(f"{step:.2f}" for step in spacing) + " mm",
-            "1 piece" if pieces == 1 else f"{pieces} pieces",
-            f"HU {hu.min():.0f} to {hu.max():.0f}",
-            *(["same grid as the CT"] if not notes else notes.values()),
+            _("1 piece") if pieces == 1 else _("{count} pieces").format(count=pieces),
+            _("HU {low:.0f} to {high:.0f}").format(low=hu.min(), high=hu.max()),
+            *([_("same grid as the CT")] if not notes else notes.values()),
         ]
     )

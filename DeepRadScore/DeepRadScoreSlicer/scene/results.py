@@ -16,6 +16,7 @@ from DeepRadScoreLib.writing import write_folder
 from DeepRadScoreSlicer.scene import ownership, shell
 from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
 from DeepRadScoreSlicer.scene.voxels import image_to_volume
+from DeepRadScoreSlicer.translation import tr as _
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -95,17 +96,17 @@ def store_steps(profile: MolecularProfile, chosen: Chosen, fingerprint: str) -> 
     from DeepRadScoreLib.report.profile import to_profile_json
     from DeepRadScoreLib.report.writing import features_csv, notes_csv
 
-    yield "writing the profile"
+    yield _("writing the profile")
     texts = {
         "profile_text": to_profile_json(profile),
         "features_text": features_csv(profile.case_id, profile.features),
         "notes_text": notes_csv(profile),
     }
     texts["report_text"] = yield from report_steps(profile)
-    yield "putting the results into the scene"
+    yield _("putting the results into the scene")
     volume, segmentation = chosen.volume, chosen.segmentation
     if volume is None or segmentation is None:
-        raise InputError("the CT or the segmentation was removed during the analysis", mend="load the case again")
+        raise InputError(_("the CT or the segmentation was removed during the analysis"), mend=_("load the case again"))
     lesion = Lesion(chosen.segmentation_id, chosen.segment_id)
     older = [node.GetID() for node in _nodes(volume, lesion)]
     attributes = {SEGMENT: chosen.segment_id, OTHER_LABELS: chosen.other_labels.value, FINGERPRINT: fingerprint}
@@ -182,9 +183,9 @@ def export(volume: Any, folder: Path, lesion: Lesion | None = None) -> list[Path
     """
     stored = find(volume, lesion)
     if stored is None:
-        raise InputError("there are no results of this case", mend="press Analyze first")
+        raise InputError(_("there are no results of this case"), mend=_("press Analyze first"))
     if stored.stale:
-        raise InputError("the results are out of date: the CT or the mask changed", mend="press Analyze again")
+        raise InputError(_("the results are out of date: the CT or the mask changed"), mend=_("press Analyze again"))
     nodes = {name: _of(lesion, ownership.ours(role, volume)) for role, name in TEXTS.items()}
     texts = {name: found[0].GetText() for name, found in nodes.items() if found}
 

@@ -29,6 +29,7 @@ from DeepRadScoreLib.imaging.files import write_image
 from DeepRadScoreLib.imaging.geometry import image_like, index_box, same_grid
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreSlicer.scene.from_nodes import volume_image
+from DeepRadScoreSlicer.translation import tr as _
 
 EXTENSION = "TotalSegmentator"
 TASK, NODULE = "lung_nodules", 2
@@ -51,14 +52,14 @@ def nodule_steps(volume: Any) -> Generator[Progress, None, list[sitk.Image]]:
     InputError: the CT cannot be used; the command failed, or found no nodule.
     """
     command = _command()
-    yield Progress(Stage.ANALYSING, "writing the CT for TotalSegmentator")
+    yield Progress(Stage.ANALYSING, _("writing the CT for TotalSegmentator"))
     with tempfile.TemporaryDirectory(prefix="DeepRadScore-") as name:
         folder = Path(name)
         ct = volume_image(volume)
         write_image(ct, folder / "ct.nii.gz")
         options = ["-i", str(folder / "ct.nii.gz"), "-o", str(folder / "found.nii.gz"), "--ml", "--task", TASK]
         yield from _run_steps([*command, *options, "--device", _device()], folder / "log.txt")
-        yield Progress(Stage.ANALYSING, "reading the nodules", 99, 100)
+        yield Progress(Stage.ANALYSING, _("reading the nodules"), 99, 100)
         return _nodules(folder / "found.nii.gz", ct)
 
 
@@ -72,15 +73,15 @@ def nearest_to_crosshair(nodules: list[sitk.Image]) -> int:
 
 
 def _command() -> list[str]:
-    mend = "press Apply once in the module TotalSegmentator, which installs them"
+    mend = _("press Apply once in the module TotalSegmentator, which installs them")
     if not installed():
         raise MissingPackageError(
-            "the extension TotalSegmentator is not installed", mend="install it from the Extensions Manager"
+            _("the extension TotalSegmentator is not installed"), mend=_("install it from the Extensions Manager")
         )
     script = Path(sysconfig.get_path("scripts"), "TotalSegmentator.exe" if os.name == "nt" else "TotalSegmentator")
     python = shutil.which("PythonSlicer")
     if importlib.util.find_spec("totalsegmentator") is None or not script.is_file() or python is None:
-        raise MissingPackageError("the Python packages of TotalSegmentator are not installed", mend=mend)
+        raise MissingPackageError(_("the Python packages of TotalSegmentator are not installed"), mend=mend)
     return [python, str(script)]
 
 
@@ -103,15 +104,15 @@ def _run_steps(command: list[str], log: Path) -> Generator[Progress, None, None]
         )
         try:
             while process.poll() is None:
-                yield Progress(Stage.ANALYSING, f"TotalSegmentator: {_last_line(log) or 'starting'}", 50, 100)
+                yield Progress(Stage.ANALYSING, f"TotalSegmentator: {_last_line(log)}", 50, 100)
                 time.sleep(PAUSE_S)
         finally:
             if process.poll() is None:
                 _end(process)
     if process.returncode != 0:
         raise InputError(
-            f"TotalSegmentator failed: {_last_line(log) or f'exit code {process.returncode}'}",
-            mend="see whether it works in its own module, or draw the tumour",
+            _("TotalSegmentator failed: {reason}").format(reason=_last_line(log) or process.returncode),
+            mend=_("see whether it works in its own module, or draw the tumour"),
         )
 
 
@@ -133,17 +134,17 @@ def _nodules(path: Path, ct: sitk.Image) -> list[sitk.Image]:
     from scipy.ndimage import find_objects, label
 
     if not path.is_file():
-        raise InputError("TotalSegmentator wrote no result", mend="see whether it works in its own module")
+        raise InputError(_("TotalSegmentator wrote no result"), mend=_("see whether it works in its own module"))
     found = read_image(path)
     if not same_grid(found, ct):
-        raise InputError("the result of TotalSegmentator is not on the CT's grid", mend="draw the tumour")
+        raise InputError(_("the result of TotalSegmentator is not on the CT's grid"), mend=_("draw the tumour"))
     inside = sitk.GetArrayViewFromImage(found) == NODULE
     pieces, count = label(inside, structure=np.ones((3, 3, 3)))
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     boxes = find_objects(pieces)
     kept = [n for n in np.argsort(-sizes, kind="stable")[:MAX_NODULES].tolist() if sizes[n] >= MIN_VOXELS]
     if not kept:
-        raise InputError("TotalSegmentator found no lung nodule in this CT", mend="draw the tumour")
+        raise InputError(_("TotalSegmentator found no lung nodule in this CT"), mend=_("draw the tumour"))
     nodules = []
     for n in kept:
         mask = np.zeros(inside.shape, np.uint8)

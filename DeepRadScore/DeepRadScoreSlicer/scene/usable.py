@@ -11,6 +11,7 @@ from DeepRadScoreLib.errors import InputError, MissingPackageError, RegionError
 from DeepRadScoreSlicer.scene.dicom_case import ct_of
 from DeepRadScoreSlicer.scene.dicom_database import instances_of
 from DeepRadScoreSlicer.scene.voxels import BINARY, GEOMETRY
+from DeepRadScoreSlicer.translation import tr as _
 
 
 def check_volume(volume: Any) -> None:
@@ -21,22 +22,24 @@ def check_volume(volume: Any) -> None:
     InputError: no volume, no voxels, a vector or 4-D volume, or one under a transform.
     """
     check_voxels(volume)
-    _check_transform(volume, "the CT")
+    _check_transform(volume, _("the CT"))
 
 
 def check_voxels(volume: Any) -> None:
     """Refuse a volume that is not one 3-D scalar volume, whatever transform it is under."""
     if volume is None or volume.GetScene() is None:
-        raise InputError("no CT is chosen", mend="choose the CT volume")
+        raise InputError(_("no CT is chosen"), mend=_("choose the CT volume"))
     data = volume.GetImageData() if volume.IsA("vtkMRMLVolumeNode") else None
     if _is_four_dimensional(volume):
-        raise InputError("the CT is a 4-D sequence", mend="choose one 3-D volume: export one of its frames")
+        raise InputError(_("the CT is a 4-D sequence"), mend=_("choose one 3-D volume: export one of its frames"))
     if data is None or data.GetPointData().GetScalars() is None:
-        raise InputError("the CT has no voxels", mend="load it again from its files")
+        raise InputError(_("the CT has no voxels"), mend=_("load it again from its files"))
     if data.GetNumberOfScalarComponents() != 1 or not volume.IsA("vtkMRMLScalarVolumeNode"):
         raise InputError(
-            f"the CT is a vector volume of {data.GetNumberOfScalarComponents()} components (a colour image?)",
-            mend="choose the CT itself, in HU",
+            _("the CT is a vector volume of {count} components (a colour image?)").format(
+                count=data.GetNumberOfScalarComponents()
+            ),
+            mend=_("choose the CT itself, in HU"),
         )
 
 
@@ -49,20 +52,22 @@ def check_segmentation(segmentation: Any, segment_id: str) -> None:
     RegionError: no such segment.
     """
     if segmentation is None or segmentation.GetScene() is None:
-        raise InputError("no segmentation is chosen", mend="choose the segmentation that holds the tumour, or make one")
+        raise InputError(
+            _("no segmentation is chosen"), mend=_("choose the segmentation that holds the tumour, or make one")
+        )
     segments = segmentation.GetSegmentation()
     if not segment_id or segments.GetSegment(segment_id) is None:
-        raise RegionError("no segment is chosen", mend="choose the tumour's segment")
-    _check_transform(segmentation, "the segmentation")
+        raise RegionError(_("no segment is chosen"), mend=_("choose the tumour's segment"))
+    _check_transform(segmentation, _("the segmentation"))
     if not segments.GetConversionParameter(GEOMETRY):
         raise InputError(
-            "the segmentation has no reference geometry",
-            mend="in the Segment Editor choose the CT as its source volume",
+            _("the segmentation has no reference geometry"),
+            mend=_("in the Segment Editor choose the CT as its source volume"),
         )
     if segments.GetSourceRepresentationName() != BINARY:
         raise InputError(
-            f'the segmentation is stored as "{segments.GetSourceRepresentationName()}"',
-            mend=f'in the Segmentations module create "{BINARY}" and make it the source',
+            _('the segmentation is stored as "{form}"').format(form=segments.GetSourceRepresentationName()),
+            mend=_('in the Segmentations module create "{form}" and make it the source').format(form=BINARY),
         )
 
 
@@ -85,7 +90,8 @@ def _check_transform(node: Any, what: str) -> None:
     elif node.IsA("vtkMRMLVolumeNode") and instances_of(node):
         raise _uneven(node)
     raise InputError(
-        f"{what} is under a transform", mend="harden the transform (Transforms module) or take it off, then try again"
+        _("{what} is under a transform").format(what=what),
+        mend=_("harden the transform (Transforms module) or take it off, then try again"),
     )
 
 
@@ -109,12 +115,12 @@ def _explanation(volume: Any) -> InputError:
         ct_of(volume)
     except MissingPackageError:
         return InputError(
-            "slices of the CT are missing or uneven, or its gantry was tilted, so that it is under a transform",
-            mend="export the whole series again, evenly spaced",
+            _("slices of the CT are missing or uneven, or its gantry was tilted, so that it is under a transform"),
+            mend=_("export the whole series again, evenly spaced"),
         )
     except InputError as error:
-        return InputError(error.what, where="the CT", mend=error.mend)
+        return InputError(error.what, where=_("the CT"), mend=error.mend)
     return InputError(
-        "the gantry of the CT was tilted or its slices are not quite evenly spaced, so that it is under a transform",
-        mend="select the series in the DICOM module and press DICOM under Cases: it is read without the transform",
+        _("the gantry of the CT was tilted or its slices are not quite evenly spaced, so that it is under a transform"),
+        mend=_("select the series in the DICOM module and press DICOM under Cases: it is read without the transform"),
     )

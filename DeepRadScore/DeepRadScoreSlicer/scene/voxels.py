@@ -53,7 +53,7 @@ def set_geometry(image: sitk.Image, grid: Any, first: Sequence[int]) -> None:
         grid.GetIJKToRASDirectionMatrix(directions)
     else:
         grid.GetDirectionMatrix(directions)
-    x, y, z, _ = index_to_ras(grid) @ (*first, 1.0)
+    x, y, z, _one = index_to_ras(grid) @ (*first, 1.0)
     image.SetSpacing(grid.GetSpacing())
     image.SetOrigin((-x, -y, z))
     image.SetDirection((RAS_LPS @ slicer.util.arrayFromVTKMatrix(directions)[:3, :3]).ravel().tolist())

@@ -31,11 +31,15 @@ class PackagesSection:
         self._ui, self._messages, self._work, self._on_installed = ui, messages, work, on_installed
         ui.installButton.connect("clicked(bool)", self._on_install)
         ui.verifyButton.connect("clicked(bool)", self._on_verify)
+        self._found: list[requirements.Missing] | None = None
         self.show()
 
     def show(self) -> None:
-        """Look for the packages and show what is missing."""
+        """Look for the packages, and show what is missing where that has changed since the last time."""
         found = requirements.missing()
+        if found == self._found:
+            return
+        self._found = found
         self.missing = any(each.hinders for each in found)
         head = [_("The analysis is not possible yet. Missing:")] if self.missing else []
         self._ui.packagesLabel.text = "\n".join([*head, *(each.sentence for each in found), requirements.information()])

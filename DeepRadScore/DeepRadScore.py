@@ -271,7 +271,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.packages.update()
         self.results.update(running)
         self.filing.update()
-        self.ui.sampleButton.enabled = not running and not self.packages.missing
+        self.ui.sampleButton.enabled = not running and not self.packages.missing_for_models
 
     def _clearPanel(self) -> None:
         self.ui.stepLabel.text = ""

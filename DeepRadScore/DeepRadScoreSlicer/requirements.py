@@ -34,7 +34,7 @@ class Missing:
     needed_for: in a few words.
     source: how it is got.
     found: the version that is there and too old.
-    hinders: whether there is no analysis without it; else only what it is needed for cannot be done.
+    hinders: whether there is no analysis with a model without it; else only what it is needed for cannot be done.
     """
 
     name: str
@@ -42,6 +42,11 @@ class Missing:
     source: Source
     found: str | None = None
     hinders: bool = True
+
+    @property
+    def for_models_only(self) -> bool:
+        """Whether an analysis without a model (regions, features, quality) does without it."""
+        return self.name in TORCH
 
     @property
     def sentence(self) -> str:
@@ -54,14 +59,17 @@ class Missing:
 
 
 def hindering() -> list[Missing]:
-    """Missing packages without which there is no analysis at all."""
+    """Missing packages without which there is no analysis with a model."""
     return [each for each in missing() if each.hinders]
 
 
 def missing() -> list[Missing]:
     """Needed packages that are absent or too old; none is imported to find out."""
     importlib.invalidate_caches()
-    found = [_missing(name, _("deep features and Grad-CAM"), "PyTorch extension") for name in TORCH if not _there(name)]
+    use = _("findings of a model, deep features, Grad-CAM")
+    if (platform.system(), platform.machine()) == ("Darwin", "x86_64"):
+        use = _("findings of a model; PyTorch is not offered any more for Intel builds of Slicer on macOS")
+    found = [_missing(name, use, "PyTorch extension") for name in TORCH if not _there(name)]
     found += [_missing(name, use, "pip") for name, use in pip_requirements().items() if not _there(name)]
     if not _there(PYDICOM):
         found.append(_missing(PYDICOM, _("DICOM segmentations"), "Slicer 5.12 or newer", hinders=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 
@@ -15,8 +14,9 @@ def tr(text: str) -> str:
     It does what `slicer.i18n.tr` does: the context is the file that calls, and a translation with other placeholders
     than the text's is not taken.
     """
-    i18n, frame = sys.modules.get("slicer.i18n"), inspect.currentframe()
-    if i18n is None or frame is None or frame.f_back is None:
+    i18n = sys.modules.get("slicer.i18n")
+    if i18n is None:
         return text
-    translated = str(i18n.translate(i18n.getContext(frame.f_back.f_code.co_filename), text))
+    caller = sys._getframe(1).f_code.co_filename
+    translated = str(i18n.translate(i18n.getContext(caller), text))
     return translated if sorted(PLACEHOLDER.findall(translated)) == sorted(PLACEHOLDER.findall(text)) else text

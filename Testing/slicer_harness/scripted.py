@@ -6,7 +6,6 @@ without the developer's section of the panel.
 
 from __future__ import annotations
 
-import inspect
 import logging
 import sys
 import unittest
@@ -28,8 +27,7 @@ def getContext(sourceFile: str) -> str:
 
 def tr(text: str) -> str:
     """The text in the application's language: here as it is, unless a test has put in a language."""
-    frame = inspect.currentframe()
-    return translate(getContext(frame.f_back.f_code.co_filename), text)
+    return translate(getContext(sys._getframe(1).f_code.co_filename), text)
 
 
 def translate(context: str, text: str) -> str:

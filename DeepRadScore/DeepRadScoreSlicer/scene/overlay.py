@@ -148,7 +148,7 @@ def _add_legend(heat: Any) -> None:
     if logic is not None:
         legend = logic.AddDefaultColorLegendDisplayNode(heat)
         finer = heat.GetAttribute(ownership.ROLE) == OCCLUSION_MAP
-        legend.SetTitleText("Occlusion" if finer else "Grad-CAM")
+        legend.SetTitleText(_("Occlusion") if finer else "Grad-CAM")
 
 
 def _remove_legend(heat_map_id: str) -> None:

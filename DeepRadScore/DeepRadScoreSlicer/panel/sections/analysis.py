@@ -72,6 +72,8 @@ class AnalysisSection:
     def _hindrance(self) -> str:
         if self._packages.missing:
             return _("Packages are missing: see Packages below.")
+        if self._packages.missing_for_models and self._ui.bundlePathEdit.currentPath:
+            return _("Packages for the model are missing: see Packages below, or leave the model out.")
         if not self._review.chosen.complete:
             return _("Choose a CT, its segmentation and the tumour's segment first.")
         return ""
@@ -82,6 +84,7 @@ class AnalysisSection:
         self._ui.modelLabel.visible = model is not None
         self._choice.use_model_shell(model.shell_mm if model is not None else None)
         qt.QSettings().setValue(BUNDLE, path)
+        self.update()
 
     def _on_valid(self, valid: bool) -> None:
         """No model where the field was emptied: it says nothing of an empty path."""

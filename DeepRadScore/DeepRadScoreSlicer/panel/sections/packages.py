@@ -25,6 +25,7 @@ class PackagesSection:
     Attributes
     ----------
     missing: whether something is missing without which there is no analysis.
+    missing_for_models: whether something is missing without which there is none with a model.
     """
 
     def __init__(self, ui: Any, messages: Messages, work: Work, on_installed: Callable[[], None]) -> None:
@@ -40,11 +41,14 @@ class PackagesSection:
         if found == self._found:
             return
         self._found = found
-        self.missing = any(each.hinders for each in found)
+        self.missing_for_models = any(each.hinders for each in found)
+        self.missing = any(each.hinders and not each.for_models_only for each in found)
         head = [_("The analysis is not possible yet. Missing:")] if self.missing else []
+        if self.missing_for_models and not self.missing:
+            head = [_("Without a model the analysis is possible; for a model is missing:")]
         self._ui.packagesLabel.text = "\n".join([*head, *(each.sentence for each in found), requirements.information()])
-        self._ui.installButton.visible = self.missing
-        self._ui.packagesSection.collapsed = not self.missing
+        self._ui.installButton.visible = self.missing_for_models
+        self._ui.packagesSection.collapsed = not self.missing_for_models
         self.update()
 
     def update(self) -> None:

@@ -11,17 +11,36 @@ def test_missing_packages_are_named_with_a_button(slicer_app, monkeypatch):
     import slicer_harness as harness
     from DeepRadScoreSlicer import requirements
 
-    monkeypatch.setattr(
-        requirements, "missing", lambda: [requirements.Missing("torch", "deep features", "PyTorch extension")]
-    )
+    monkeypatch.setattr(requirements, "missing", lambda: [requirements.Missing("pandas>=2.2", "tables", "pip")])
     module = harness.load_module()
     ui = module.widget.ui
-    assert "torch" in ui.packagesLabel.text
+    assert "pandas" in ui.packagesLabel.text
     assert not ui.packagesSection.collapsed
     assert not ui.installButton.isHidden()
     assert not ui.analyzeButton.enabled
     assert "Packages" in ui.analyzeButton.toolTip
     module.close()
+
+
+def test_without_torch_a_case_is_analysed_without_a_model(panel, ball, quick_analysis, monkeypatch, tmp_path):
+    """As in Slicer on macOS; noticed when the module is entered, since packages come and go elsewhere."""
+    from DeepRadScoreSlicer import requirements
+
+    true = requirements.installed_version
+    monkeypatch.setattr(requirements, "installed_version", lambda name: None if name == "torch" else true(name))
+    monkeypatch.setattr(requirements.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(requirements.platform, "machine", lambda: "x86_64")
+    panel.ui.bundlePathEdit.currentPath = str(tmp_path / "model.zip")
+    assert panel.ui.analyzeButton.enabled
+    panel.exit()
+    panel.enter()
+    assert "torch>=2.3: findings of a model; PyTorch is not offered any more" in panel.ui.packagesLabel.text
+    assert not panel.ui.analyzeButton.enabled and not panel.ui.sampleButton.enabled
+    assert panel.ui.analysisHintLabel.text.startswith("Packages for the model are missing")
+    panel.ui.bundlePathEdit.currentPath = ""
+    panel.ui.analyzeButton.click()
+    settle(panel)
+    assert panel.review.stored is not None
 
 
 def test_an_old_pydicom_is_said_and_hinders_nothing_else(slicer_app, monkeypatch):

@@ -16,7 +16,9 @@ TAG = re.compile(r"<[^>]*>?|[a-z-]+: ?[^;]+;|^[^<]*>|&\w+;")
 """Parts of HTML and of style sheets."""
 WORDS = re.compile(r"[A-Za-z]{2,}[,;:.]? [A-Za-z]{2,}|^[A-Z][a-z]+ ?[a-z]*[.:]?$")
 """Two words, or one that begins with a capital."""
-NAMES = re.compile(r"^(vtk|qt|ctk|[A-Z]{2,}\b|\.)|DeepRadScore|Segment_|currentPath|\(.*\*?\)$|--no-splash|-m pip")
+NAMES = re.compile(
+    r"^(vtk|qt|ctk|[A-Z]{2,}\b|\.)|DeepRadScore|Segment_|currentPath|\(.*\*?\)$|--no-splash|-m pip|^pydicom, highdicom$"
+)
 """Names of nodes, classes, attributes and signals."""
 FOREIGN = {
     *("Binary labelmap", "Paint", "Grow from seeds", "Level tracing", "Fill between slices", "Logical operators"),

@@ -22,6 +22,7 @@ from DeepRadScoreSlicer.scene import dicom_database
 from DeepRadScoreSlicer.scene.from_nodes import Chosen, segment_image
 from DeepRadScoreSlicer.scene.results import Lesion, text_of
 from DeepRadScoreSlicer.scene.voxels import set_geometry
+from DeepRadScoreSlicer.translation import tr as _
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.findings import MolecularProfile
@@ -48,18 +49,18 @@ def objects_steps(
     instances = [] if volume is None else dicom_database.instances_of(volume)
     if not instances:
         raise InputError(
-            "the CT was not loaded from DICOM: there is no study to file DICOM objects in",
-            mend="load it with the module DICOM, or open a case whose CT is a DICOM folder",
+            _("the CT was not loaded from DICOM: there is no study to file DICOM objects in"),
+            mend=_("load it with the module DICOM, or open a case whose CT is a DICOM folder"),
         )
-    yield Progress(Stage.FILING, "loading the library of DICOM objects")
+    yield Progress(Stage.FILING, _("loading the library of DICOM objects"))
     try:
         from DeepRadScoreLib.imaging.dicom.source_files import source_steps
         from DeepRadScoreLib.report.dicom.writing import dicom_steps
     except ImportError as error:
         raise MissingPackageError(
-            f"DICOM objects cannot be made here ({error})",
+            _("DICOM objects cannot be made here ({error})").format(error=error),
             where="pydicom, highdicom",
-            mend="use Slicer 5.12 or newer, which brings both",
+            mend=_("use Slicer 5.12 or newer, which brings both"),
         ) from error
     files = yield from in_stage(_files_steps(instances, folder), Stage.FILING, 0, 20, 4)
     source, grid = yield from in_stage(source_steps(files), Stage.FILING, 20, 40, len(files) // 25 + 1)
@@ -75,7 +76,7 @@ def write_steps(
 ) -> Generator[Progress, None, list[Path]]:
     """Make DICOM objects and write them into a folder, all or none. Raises OutputError."""
     made = yield from steps
-    yield Progress(Stage.FILING, "writing the files", 95, 100)
+    yield Progress(Stage.FILING, _("writing the files"), 95, 100)
     from DeepRadScoreLib.report.dicom.writing import write_dicom
 
     return write_dicom(made, folder)
@@ -93,7 +94,7 @@ def database_steps(
     """
     database = dicom_database.opened()
     made = yield from steps
-    yield Progress(Stage.FILING, "adding to the DICOM database", 95, 100)
+    yield Progress(Stage.FILING, _("adding to the DICOM database"), 95, 100)
     from DICOMLib import DICOMUtils
     from pydicom import dcmread
 
@@ -106,19 +107,20 @@ def database_steps(
     lost = [name for name, uid in zip(made, uids, strict=True) if not database.fileForInstance(uid)]
     if lost:
         raise OutputError(
-            f"Slicer's DICOM database did not take {', '.join(lost)}", mend="write them into a folder instead"
+            _("Slicer's DICOM database did not take {files}").format(files=", ".join(lost)),
+            mend=_("write them into a folder instead"),
         )
     return list(made)
 
 
 def pdf_steps(profile: MolecularProfile, path: Path) -> Generator[Progress, None, Path]:
     """Write the report's pages as a PDF, in short steps. Raises OutputError."""
-    yield Progress(Stage.FILING, "loading the drawing library")
+    yield Progress(Stage.FILING, _("loading the drawing library"))
     from DeepRadScoreLib.report.sheet import report_pages, to_pdf
 
-    yield Progress(Stage.FILING, "drawing the pages", 30, 100)
+    yield Progress(Stage.FILING, _("drawing the pages"), 30, 100)
     pages = report_pages(profile)
-    yield Progress(Stage.FILING, "writing the PDF", 70, 100)
+    yield Progress(Stage.FILING, _("writing the PDF"), 70, 100)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, to_pdf(pages))
     return path
@@ -150,18 +152,18 @@ def report_file(volume: Any, lesion: Lesion | None, name: Path) -> Path:
 def _files_steps(instances: list[str], folder: Path | None) -> Generator[str, None, list[Path]]:
     """The files of images, each once (frames of one image share a file): those of a folder, else of the database."""
     if folder is not None:
-        yield f"looking for the CT in {folder.name}"
+        yield _("looking for the CT in {name}").format(name=folder.name)
         found = _in_folder(folder)
     else:
-        yield "looking for the CT in the DICOM database"
+        yield _("looking for the CT in the DICOM database")
         database = dicom_database.opened()
         found = {uid: str(database.fileForInstance(uid)) for uid in instances}
     paths = [Path(found.get(uid) or "") for uid in dict.fromkeys(instances)]
     if not all(path.is_file() for path in paths):
         raise InputError(
-            "DICOM files of the CT are not there any more",
-            where=folder or "Slicer's DICOM database",
-            mend="import them again with the module DICOM",
+            _("DICOM files of the CT are not there any more"),
+            where=folder or _("Slicer's DICOM database"),
+            mend=_("import them again with the module DICOM"),
         )
     return paths
 
@@ -181,8 +183,11 @@ def _check_on_slices(volume: Any, grid: sitk.Image) -> None:
     set_geometry(here, volume, volume.GetImageData().GetExtent()[::2])
     if not np.allclose(_corners(here), _corners(grid), rtol=0, atol=SAME_MM):
         raise InputError(
-            "the CT in the scene is not on the slices of its DICOM files any more: it was cropped, resampled or moved",
-            mend="load it again from DICOM and analyze it as it is",
+            _(
+                "the CT in the scene is not on the slices of its DICOM files any more: it was cropped, "
+                "resampled or moved"
+            ),
+            mend=_("load it again from DICOM and analyze it as it is"),
         )
 
 

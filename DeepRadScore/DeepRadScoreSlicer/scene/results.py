@@ -167,7 +167,7 @@ def text_of(volume: Any, role: str, lesion: Lesion | None) -> str:
     """The text of a file of a lesion's results (`TEXTS`). Raises InputError where there are none."""
     nodes = [] if volume is None else _of(lesion, ownership.ours(role, volume))
     if not nodes:
-        raise InputError("there are no results of this case", mend="press Analyze first")
+        raise InputError(_("there are no results of this case"), mend=_("press Analyze first"))
     return str(nodes[0].GetText())
 
 

@@ -91,7 +91,7 @@ class FilingSection:
         review = self._review
         path = filing.report_file(review.volume, review.lesion, review.export_name)
         if not qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(path))):
-            raise InputError("no program opens the report", where=path, mend="open this file in a browser")
+            raise InputError(_("no program opens the report"), where=path, mend=_("open this file in a browser"))
 
     def _copy_text(self) -> None:
         slicer.app.clipboard().setText(filing.plain_text(self._review.volume, self._review.lesion))
@@ -114,15 +114,15 @@ class FilingSection:
         profile = self._review.profile
         if profile is None:
             raise InputError(
-                "for this the analysis has to be done once more: it was done before this CT was opened here",
-                mend="press Analyze",
+                _("for this the analysis has to be done once more: it was done before this CT was opened here"),
+                mend=_("press Analyze"),
             )
         return profile
 
     def _folder(self) -> Path:
         parent = self._ui.exportPathEdit.currentPath
         if not parent:
-            raise InputError("no folder is chosen for the results", mend="choose one above")
+            raise InputError(_("no folder is chosen for the results"), mend=_("choose one above"))
         return Path(parent) / self._review.export_name
 
     def _source_folder(self) -> Path | None:
@@ -136,9 +136,9 @@ class FilingSection:
         source = self._source_folder()
         if source is not None and folder.resolve().is_relative_to(source.resolve()):
             raise InputError(
-                "the DICOM objects would be written among the files that they are made from",
+                _("the DICOM objects would be written among the files that they are made from"),
                 where=folder,
-                mend="choose another folder",
+                mend=_("choose another folder"),
             )
 
     def _written(self, folder: Path, paths: list[Path]) -> None:

@@ -106,7 +106,7 @@ def _ct_path(ct: SeriesFiles) -> Path:
 
 def _series(case: MatchedCase, index: SeriesIndex) -> str:
     """SeriesInstanceUID of the CT; empty where its mask names it or no other CT lies in its folder."""
-    if case.referred:
+    if case.tie == "reference":
         return ""
     folder = _ct_path(case.ct)
     others = (one for one in index.of_modality("CT") if one.images and one.uid != case.ct.uid)

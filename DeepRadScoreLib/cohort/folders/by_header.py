@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pydicom import Dataset, dcmread
 
@@ -18,10 +18,28 @@ from DeepRadScoreLib.imaging.dicom.anonymised import copy_uids
 from DeepRadScoreLib.imaging.dicom.datasets import dicom_date, patient_identity, quiet_pydicom, text
 from DeepRadScoreLib.imaging.dicom.masks import KINDS, damage_named
 from DeepRadScoreLib.imaging.dicom.overview import MaskOverview, read_overview
+from DeepRadScoreLib.imaging.dicom.planes import on_slices
 from DeepRadScoreLib.imaging.dicom.series import SeriesFiles, SeriesIndex, find_series
 from DeepRadScoreLib.progress import Report, ignore
 
-Matched: TypeAlias = tuple[SeriesFiles, list[tuple[MaskOverview, bool]]]
+Tie: TypeAlias = Literal["reference", "frame", "geometry"]
+"""What ties a mask to its CT: it names the series or its images; they share a frame of reference; folder and planes."""
+Matched: TypeAlias = tuple[SeriesFiles, list[tuple[MaskOverview, Tie]]]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The CT series that a mask belongs to.
+
+    Attributes
+    ----------
+    uid, tie: of the series, and what ties the mask to it; None: no series, or several.
+    unclear: whether CTs near the mask have lost the UIDs that could tie it to one of them.
+    """
+
+    uid: str | None = None
+    tie: Tie | None = None
+    unclear: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +50,13 @@ class MatchedCase:
     ----------
     header: of the CT's first image; it names the patient.
     person: `patient_identity` of the patient, with the issuer that other files of the folder give.
-    referred: whether the mask names this series or its images; else they only share their frame of reference.
+    tie: what ties the mask to this series.
     day: days since the first study of the patient in the folder, None where a date is missing.
     """
 
     ct: SeriesFiles
     mask: MaskOverview
-    referred: bool
+    tie: Tie
     header: Dataset = field(repr=False)
     person: str = field(repr=False)
     day: int | None
@@ -70,7 +88,8 @@ def search_folder(folder: Path, report: Report = ignore) -> DicomFolder:
     """Find the CT series of a folder and its sub-folders to which a SEG or RTSTRUCT of the same patient belongs.
 
     A mask belongs to the series that it names, else to the one whose images it names, else to the only one in its frame
-    of reference.
+    of reference. Where the UIDs that could tie it to a CT were removed, it belongs to the only such CT in the nearest
+    folder with CTs on whose slices it lies.
 
     Raises
     ------
@@ -87,21 +106,36 @@ def search_folder(folder: Path, report: Report = ignore) -> DicomFolder:
                 mend="give the folder that holds the CTs and their SEG or RTSTRUCT files",
             )
         masks, unusable = _masks(index)
-        matched = _matched(masks, cts, headers)
+        owners = _owners(masks, cts, headers)
+        matched = _matched(masks, owners, cts)
         cases = _cases(matched, headers)
-    ownerless = len(masks) - sum(len(pairs) for _, pairs in matched)
+    ownerless = sum(owner.uid is None and not owner.unclear for owner in owners)
     remarks = (
         *sentence(len(cts) - len(matched), "CT series has no mask", "CT series have no mask"),
         *sentence(ownerless, "mask belongs to no CT, or to several", "masks belong to no CT, or to several"),
         *(one for why, count in sorted(unusable.items()) for one in counted(count, "mask", f"cannot be used: {why}")),
+        *sentence(
+            sum(case.tie == "geometry" for case in cases),
+            "case was paired by folder and geometry, as UIDs were removed from its CT",
+            "cases were paired by folder and geometry, as UIDs were removed from their CTs",
+        ),
         *sentence(len(index.damaged), "DICOM file is damaged", "DICOM files are damaged"),
     )
-    problems = sentence(
-        len(matched) - len(cases),
-        "CT has several masks and is left out; move those away that do not outline the tumour",
-        "CTs have several masks and are left out; move those away that do not outline the tumour",
+    problems = (
+        *sentence(
+            len(matched) - len(cases),
+            "CT has several masks and is left out; move those away that do not outline the tumour",
+            "CTs have several masks and are left out; move those away that do not outline the tumour",
+        ),
+        *sentence(
+            sum(owner.unclear for owner in owners),
+            "mask lies on the slices of none or of several of the CTs near it, whose UIDs were removed; put it into a "
+            "folder with its CT alone",
+            "masks lie on the slices of none or of several of the CTs near them, whose UIDs were removed; put each "
+            "into a folder with its CT alone",
+        ),
     )
-    return DicomFolder(index, tuple(cases), remarks, tuple(problems))
+    return DicomFolder(index, tuple(cases), remarks, problems)
 
 
 def sentence(count: int, one: str, many: str) -> list[str]:
@@ -138,32 +172,58 @@ def _masks(index: SeriesIndex) -> tuple[list[MaskOverview], Counter[str]]:
     return found, unusable
 
 
-def _matched(masks: list[MaskOverview], cts: list[SeriesFiles], headers: dict[str, Dataset]) -> list[Matched]:
-    """Each CT series to which masks belong, with these masks and whether each names the series or its images."""
+def _owners(masks: list[MaskOverview], cts: list[SeriesFiles], headers: dict[str, Dataset]) -> list[Owner]:
     series_of = {text(one.header, "SOPInstanceUID"): ct.uid for ct in cts for one in ct.images}
-    masks_of: dict[str | None, list[tuple[MaskOverview, bool]]] = defaultdict(list)
-    for mask in masks:
-        uid, referred = _owner(mask, cts, headers, series_of)
-        masks_of[uid].append((mask, referred))
+    return [_owner(mask, cts, headers, series_of) for mask in masks]
+
+
+def _matched(masks: list[MaskOverview], owners: list[Owner], cts: list[SeriesFiles]) -> list[Matched]:
+    """Each CT series to which masks belong, with these masks and what ties each to it."""
+    masks_of: dict[str, list[tuple[MaskOverview, Tie]]] = defaultdict(list)
+    for mask, owner in zip(masks, owners, strict=True):
+        if owner.uid is not None and owner.tie is not None:
+            masks_of[owner.uid].append((mask, owner.tie))
     return [(ct, masks_of[ct.uid]) for ct in cts if ct.uid in masks_of]
 
 
-def _owner(
-    mask: MaskOverview, cts: list[SeriesFiles], headers: dict[str, Dataset], series_of: dict[str, str]
-) -> tuple[str | None, bool]:
-    """UID of the CT series that a mask belongs to, None if unclear; whether the mask names it or its images."""
+def _owner(mask: MaskOverview, cts: list[SeriesFiles], headers: dict[str, Dataset], series_of: dict[str, str]) -> Owner:
     patient = text(mask.header, "PatientID")
     same = [ct for ct in cts if not patient or text(headers[ct.uid], "PatientID") in ("", patient)]
     by_images = {series_of[image] for image in mask.references.images if image in series_of}
     for named in (mask.references.series, by_images):
         found = [ct.uid for ct in same if ct.uid in named]
         if len(found) == 1:
-            return found[0], True
+            return Owner(found[0], "reference")
     if any(ct.uid in mask.references.series | by_images for ct in cts):
-        return None, True
+        return Owner()
     by_frame = [ct for ct in same if text(headers[ct.uid], "FrameOfReferenceUID") in mask.frames]
     stacks = [ct for ct in by_frame if len(ct.images) > 1] or by_frame
-    return (stacks[0].uid, False) if len(stacks) == 1 else (None, False)
+    if len(stacks) == 1:
+        return Owner(stacks[0].uid, "frame")
+    return Owner() if stacks else _owner_by_geometry(mask, [ct for ct in _near(mask, cts) if ct in same])
+
+
+def _owner_by_geometry(mask: MaskOverview, near: list[SeriesFiles]) -> Owner:
+    """The only CT without the UIDs that could tie the mask to it on whose slices the mask lies."""
+    untied = [ct for ct in near if _untied(mask, ct)]
+    fitting = [ct for ct in untied if on_slices(mask, ct)]
+    return Owner(fitting[0].uid, "geometry") if len(fitting) == 1 else Owner(unclear=bool(untied))
+
+
+def _near(mask: MaskOverview, cts: list[SeriesFiles]) -> list[SeriesFiles]:
+    """The CTs that lie in the folder of the mask, else in the nearest folder above it that holds some."""
+    for folder in mask.path.parents:
+        inside = [ct for ct in cts if all(path.is_relative_to(folder) for path in ct.files)]
+        if inside:
+            return inside
+    return []
+
+
+def _untied(mask: MaskOverview, ct: SeriesFiles) -> bool:
+    """Whether a CT has lost its frame of reference, and the UIDs of its images where the mask names images."""
+    lost = [file.missing for file in ct.images]
+    unnamed = not mask.references.images or any("SOPInstanceUID" in each for each in lost)
+    return unnamed and all("FrameOfReferenceUID" in each for each in lost)
 
 
 def _cases(matched: list[Matched], headers: dict[str, Dataset]) -> list[MatchedCase]:
@@ -171,7 +231,7 @@ def _cases(matched: list[Matched], headers: dict[str, Dataset]) -> list[MatchedC
     persons, first_days = _persons(headers)
     cases = []
     for ct, pairs in matched:
-        meant = pairs if len(pairs) == 1 else [(mask, referred) for mask, referred in pairs if mask.tumours]
+        meant = pairs if len(pairs) == 1 else [(mask, tie) for mask, tie in pairs if mask.tumours]
         if len(meant) == 1:
             header, person = headers[ct.uid], persons[ct.uid]
             study = dicom_date(header, "StudyDate")

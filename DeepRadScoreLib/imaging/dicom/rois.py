@@ -146,11 +146,11 @@ def _not_closed(what: str, kinds: str, path: Path) -> RegionError:
 
 def _is_empty(item: Dataset) -> bool:
     """Whether a contour has no points, and does not say that it should have."""
-    return text(item, "NumberOfContourPoints") in ("", "0") and _numbers(item).size == 0
+    return text(item, "NumberOfContourPoints") in ("", "0") and contour_numbers(item).size == 0
 
 
 def _coordinates(item: Dataset, what: str, path: Path) -> np.ndarray:
-    flat = _numbers(item)
+    flat = contour_numbers(item)
     stated = item.get("NumberOfContourPoints")
     if flat.size == 0 or flat.size % 3:
         raise damaged_mask(
@@ -167,7 +167,7 @@ def _coordinates(item: Dataset, what: str, path: Path) -> np.ndarray:
     return flat.reshape(-1, 3)
 
 
-def _numbers(item: Dataset) -> np.ndarray:
+def contour_numbers(item: Dataset) -> np.ndarray:
     """ContourData, (n,), parsed from the stored text: pydicom makes an object of every number, which is 3 x slower."""
     data = item.get_item("ContourData").value if "ContourData" in item else None
     if isinstance(data, bytes):

@@ -123,6 +123,62 @@ def test_a_mask_of_another_patient_is_no_mask_of_the_ct(tmp_path, capsys):
     assert "1 CT series has no mask." in said and "1 mask belongs to no CT" in said
 
 
+UIDS = ("SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+
+
+def anonymised(folder: Path, kind: str, number: int, *, mask: Path | None = None, shift: float = 0.0) -> None:
+    """A CT of other values for each number and its mask, both without UIDs; the CT moved along its normal (mm)."""
+    series = ct_files(folder / "ct")
+    mask = mask or folder / "mask.dcm"
+    if kind == "SEG":
+        seg_file(mask, series, TUMOUR)
+    else:
+        rtstruct_file(mask, series, [squares("GTV")])
+    for path in (mask, *(folder / "ct").iterdir()):
+        ds = dcmread(path)
+        for keyword in (*UIDS, "PatientID"):
+            setattr(ds, keyword, "")
+        if ds.Modality == "CT":
+            ds.PixelData = (ds.pixel_array + number).astype(np.int16).tobytes()
+            x, y, z = ds.ImagePositionPatient
+            ds.ImagePositionPatient = [x, y, z + shift]
+        ds.save_as(path, enforce_file_format=False)
+
+
+@pytest.mark.parametrize("kind", ["SEG", "RTSTRUCT"])
+def test_without_uids_masks_are_paired_by_folder_and_planes(tmp_path, capsys, kind):
+    """Two patients in folders of their own; a third whose mask lies half a slice off."""
+    for number in (0, 1):
+        anonymised(tmp_path / str(number), kind, number)
+    anonymised(tmp_path / "off", kind, 2, shift=0.6)
+    table, said, code = made(tmp_path, capsys)
+    assert by_ct(table)["mask"].to_dict() == {"0/ct": "0/mask.dcm", "1/ct": "1/mask.dcm"}
+    assert "2 cases were paired by folder and geometry, as UIDs were removed from their CTs." in said
+    assert "1 mask lies on the slices of none or of several of the CTs near it" in said and code == 1
+    assert "belongs to no CT" not in said
+    for row in read_cohort(tmp_path / "cohort.csv", needs=("case_id", "ct", "mask")).table.to_dict("records"):
+        assert read_case(Path(row["ct"]), Path(row["mask"])).case_id == row["case_id"]
+
+
+def test_without_uids_masks_in_one_folder_are_told_apart_by_their_planes_alone(tmp_path, capsys):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    anonymised(tmp_path / "a", "SEG", 0, mask=masks / "1.dcm")
+    anonymised(tmp_path / "b", "SEG", 1, mask=masks / "2.dcm", shift=0.6)
+    ds = dcmread(masks / "2.dcm")
+    for group in ds.PerFrameFunctionalGroupsSequence:
+        position = group.PlanePositionSequence[0]
+        x, y, z = position.ImagePositionPatient
+        position.ImagePositionPatient = [x, y, z + 0.6]
+    ds.save_as(masks / "2.dcm", enforce_file_format=False)
+    table, _, _ = made(tmp_path, capsys)
+    assert by_ct(table)["mask"].to_dict() == {"a/ct": "masks/1.dcm", "b/ct": "masks/2.dcm"}
+    anonymised(tmp_path / "c", "SEG", 2, mask=tmp_path / "c" / "mask.dcm")
+    table, said, _ = made(tmp_path, capsys)
+    assert by_ct(table)["mask"].to_dict() == {"b/ct": "masks/2.dcm", "c/ct": "c/mask.dcm"}
+    assert "1 mask lies on the slices of none or of several" in said
+
+
 def test_of_several_masks_the_one_that_names_a_tumour(tmp_path, capsys):
     series = with_seg(tmp_path / "a", "P7001")
     rtstruct_file(tmp_path / "a" / "organs.dcm", series, [squares("heart")])

@@ -38,6 +38,8 @@ def test_a_page_says_how_noisy_its_machine_was_and_replaces_the_old_one(benchmar
     assert "not quiet" not in text
     assert "old" not in text
     assert cells(text) == ["x | y", "1"]
+    page.write_page(path, "Cost", "measured-cost", [])
+    assert "load" not in path.read_text(encoding="utf-8")
     assert [each.name for each in path.parent.iterdir()] == ["cost.md"]
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -40,7 +39,14 @@ KEYS = ("LVI", "PI", "EGFR", "TP53")
 UNSEEN_SEED = 1001
 READING = f"""\
 {SYNTHETIC_LABEL.capitalize()}. Cases whose probability is known. Each number is a mean over models (one for each
-endpoint and training draw). Label sets are made for a level of 0.90 of each label, intervals for 0.90."""
+endpoint and training draw).
+
+- Label sets, made for a level of 0.90 of each label. *covered*: share of the cases of that label whose set holds it;
+  *attainable*: the most that so many patients allow; *both*, *empty*: share of sets with both labels and with none.
+- Scores, of the mean over the folds, which is shown, and of RadScores refitted on all. *above truth*: calibration error
+  less that of the known probabilities; *outside*: share of cases outside the range of the folds; *spread*: its width.
+- Intervals at 0.90. *holds known*: share of the cases whose own probability they hold; *holds expected*: whose mean
+  probability, among cases of the same score, they hold."""
 
 
 def main() -> None:
@@ -53,7 +59,7 @@ def main() -> None:
     parser.add_argument("--page", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
-    load, parts = os.getloadavg()[0], [READING]
+    parts = [READING]
     given.out.mkdir(parents=True, exist_ok=True)
     workers = Processes(given.jobs)
     if given.draws:
@@ -67,7 +73,7 @@ def main() -> None:
         judged = judge_images(read_bundle(path), given.out, given.cases, workers)
         parts += report(judged, f"{given.cases} unseen phantom cases", given.out / "images", given.cases)
     if given.page is not None:
-        write_page(given.page, "Coverage and calibration", "measured-calibration", parts, load=load)
+        write_page(given.page, "Coverage and calibration", "measured-calibration", parts)
 
 
 def judge_images(bundle: Bundle, out: Path, cases: int, workers: Processes) -> list[Judged]:
@@ -128,13 +134,13 @@ def report(judged: list[Judged], title: str, out: Path, most: int) -> list[str]:
             means = frame.mean(numeric_only=True).drop("n")
             print(f"{name}:\n{means.round(4).to_string()}")
             frame.to_csv(out.with_name(f"{out.name}_{name}.csv"), index=False)
-            cells = [[figure, f"{value:.3f}"] for figure, value in means.items()]
+            cells = [[figure.replace("_", " "), f"{value:.3f}"] for figure, value in means.items()]
             parts += [f"### {name.replace('_', ' ').capitalize()}", table(["figure", "mean"], cells)]
     by_method = intervals.groupby("method", sort=False).mean(numeric_only=True).drop(columns="n")
     print(f"intervals at .90:\n{by_method.round(3).to_string()}")
     intervals.to_csv(out.with_name(f"{out.name}_intervals.csv"), index=False)
     cells = [[method, *(f"{value:.3f}" for value in row)] for method, row in by_method.iterrows()]
-    return [*parts, "### Intervals", table(["method", *by_method.columns], cells)]
+    return [*parts, "### Intervals", table(["method", *(name.replace("_", " ") for name in by_method.columns)], cells)]
 
 
 if __name__ == "__main__":

@@ -19,15 +19,14 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def machine(load: float) -> str:
-    """The processor, the load at the start, Python and the commit, in one sentence."""
+def machine(load: float | None) -> str:
+    """The processor, the load at the start where times are given, Python and the commit, in one sentence."""
     found = [line for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")]
     name = found[0].partition(":")[2].strip() if found else platform.processor() or platform.machine()
-    noisy = "" if load <= QUIET else ", which is not quiet: do not compare these times"
-    return (
-        f"{os.cpu_count()} cores of {name}, load {load:.1f} at the start{noisy}; "
-        f"Python {platform.python_version()}; commit {commit()}."
-    )
+    loaded = "" if load is None else f", load {load:.1f} at the start"
+    if load is not None and load > QUIET:
+        loaded += ", which is not quiet: do not compare these times"
+    return f"{os.cpu_count()} cores of {name}{loaded}; Python {platform.python_version()}; commit {commit()}."
 
 
 def commit() -> str:
@@ -42,14 +41,14 @@ def commit() -> str:
     return head.stdout.strip() + (", changed" if changed.stdout.strip() else "")
 
 
-def write_page(path: Path, title: str, made_by: str, parts: Sequence[str], *, load: float) -> None:
+def write_page(path: Path, title: str, made_by: str, parts: Sequence[str], *, load: float | None = None) -> None:
     """Write a page whole or not at all.
 
     Parameters
     ----------
     made_by: the `make` target that writes it.
     parts: paragraphs and tables in Markdown.
-    load: of the machine at the start.
+    load: of the machine at the start, for a page of times.
     """
     text = "\n\n".join([f"# {title}", f"Made by `make {made_by}`. {machine(load)}", *parts]) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)

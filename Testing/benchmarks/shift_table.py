@@ -221,7 +221,6 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="a page of the documentation to write")
     parser.add_argument("--data", type=Path, default=data, help="folder of the CTs of patients")
     args = parser.parse_args()
-    load = os.getloadavg()[0]
     args.out.mkdir(parents=True, exist_ok=True)
     cohort = args.cohort or write_cohort(args.out / "unseen", 1, args.unshifted, SEED, Processes(), say_when_done)
     judge = Judge(read_bundle(args.model or made_model(args.out)), FeatureStore(args.out / "features"))
@@ -233,7 +232,7 @@ def main() -> None:
         print(("holds  " if holds else "FAILS  ") + sentence)
     if args.page is not None:
         title = "What is said of shifted cases"
-        write_page(args.page, title, "measured-shifts", page_parts(rows, verdicts), load=load)
+        write_page(args.page, title, "measured-shifts", page_parts(rows, verdicts))
     sys.exit(0 if all(holds for holds, _ in verdicts) else 1)
 
 

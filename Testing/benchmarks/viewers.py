@@ -34,22 +34,29 @@ FILES = ("tumour.dcm", "regions.dcm", *MAPS, "profile.dcm")
 KINDS = {"SEG": FILES[:2], "ten maps": MAPS, "SR": FILES[-1:]}
 BY_EYE = """\
 ## In a browser
-OHIF 3.12.10 in Chromium 156 on Orthanc 1.10.1 with DICOMweb 1.7, looked at on 2026-11-30; it is not part of the table's
-program.
+OHIF 3.12.10 in Chromium 156 on Orthanc 1.10.1 with DICOMweb 1.7, on 2026-11-30: each object opened by a double click on
+its entry, read back from the viewer's own memory by `Testing/benchmarks/ohif.py`, and its picture looked at. It is not
+part of the table's program.
 
 | | IBSI CT phantom (204 x 201 pixels) | CT radiomics phantom, patient 2 (141 x 138) |
 |---|---|---|
-| tumour and shell | both, while the page still said "Loading..." | both, on their slices |
-| map of EGFR (no other was opened) | on the right slice, values x 100 as OHIF shows all maps | not opened, see below |
-| SR | the tumour's axes and volume and the shell drawn | the same, in an earlier form of the findings |
+| tumour and shell on the CT's slices | equal: each voxel, place, name (28 slices) | equal (9 slices) |
+| ten maps | equal (10 of 10), x 100 as OHIF shows all maps | none, see below |
+| SR | equal: 14 of 14 drawn numbers, to two decimals as OHIF shows them | equal (14 of 14) |
+| tumour and shell on the 1 mm lattice | stays at "Loading SEG...", see below | the same |
 
 - A map opens only where rows x columns is a multiple of 4: OHIF makes a Float32Array from byte n x rows x columns
-  (`insertPixelDataPlanar` of `ParametricMap.js`, @cornerstonejs/adapters 4.15.29), which must be a multiple of 4.
+  (`insertPixelDataPlanar` of `ParametricMap.js`, @cornerstonejs/adapters 4.15.29), which must be a multiple of 4. Any
+  other stays at "Loading Parametric Map...".
 - It takes the n-th frame of a map for the n-th slice of the CT, whatever its position says (`generateToolState` there
   returns the frames as they are stored): a map in another order, or with fewer frames, is shown on wrong slices. Ours
   have a frame for each slice, in order.
+- A SEG opens only on the slices of the CT that it refers to; `regions.dcm` is for programs that read its own grid.
 - Each drawing has five lines of text at most. A number whose first child is not a drawing is left out
-  ("Graphic CODE not currently supported"): so are threshold, range, RadScores and validated AUC.
+  ("Graphic CODE not currently supported"): so are threshold, range, RadScores and validated AUC. Findings without a
+  probability are a point without a number.
+- Until the question whether to continue tracking measurements is answered with "Yes", all twelve drawings are shown;
+  after it only the groups that are a region themselves are left: findings without a probability, as "NaN".
 """
 
 

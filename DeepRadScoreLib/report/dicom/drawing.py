@@ -26,7 +26,8 @@ class Drawing:
     axes: long and short axis of the tumour.
     findings: a pixel of the tumour for each endpoint, as far as possible each in a slice of its own and none in that of
         the axes, so that their texts do not cover each other; (slice, row, column).
-    shell: a pixel of it; None where it has none on the slices.
+    shell: a pixel of it, where it can be beside the tumour's slices, else not in that of the axes; None where it has
+        none on the slices.
     """
 
     origin: Origin
@@ -63,7 +64,7 @@ def drawing_of(origin: Origin, tumour: np.ndarray, shell: np.ndarray, spacing: S
     free = [k for k in slices if k != axes.slice] or slices
     rounds = -(-len(KEYS) // len(free))
     findings = {key: _pixel(tumour, free[n % len(free)], (n // len(free) + 0.5) / rounds) for n, key in enumerate(KEYS)}
-    return Drawing(origin, axes, findings, _outermost(shell, axes.slice))
+    return Drawing(origin, axes, findings, _shell_pixel(shell, slices, axes.slice))
 
 
 def _pixel(mask: np.ndarray, k: int, share: float) -> Pixel:
@@ -74,12 +75,14 @@ def _pixel(mask: np.ndarray, k: int, share: float) -> Pixel:
     return k, int(rows), int(inside[len(inside) // 2])
 
 
-def _outermost(mask: np.ndarray, k: int) -> Pixel | None:
-    """The last pixel along the rows of a slice, or of the fullest one where that has none."""
-    k = k if mask[k].any() else int(np.argmax(mask.sum(axis=(1, 2))))
-    pixels = np.argwhere(mask[k])
-    if not len(pixels):
+def _shell_pixel(shell: np.ndarray, tumour: Sequence[int], taken: int) -> Pixel | None:
+    """The last pixel along the rows of a slice: the fullest one beside those of the tumour, else but the one taken."""
+    slices = np.flatnonzero(shell.any(axis=(1, 2))).tolist()
+    if not slices:
         return None
+    free = [k for k in slices if k not in tumour] or [k for k in slices if k != taken] or slices
+    k = max(free, key=lambda k: int(shell[k].sum()))
+    pixels = np.argwhere(shell[k])
     row, column = pixels[np.argmax(pixels[:, 1])].tolist()
     return k, row, column
 

@@ -272,6 +272,16 @@ def test_a_synthetic_model_is_labelled_in_every_group(profile, case):
     assert SYNTHETIC_LABEL not in str(opened(to_dicom(profile, case))["profile.dcm"])
 
 
+def test_the_texts_of_axes_and_shell_stand_in_different_slices(files):
+    drawn = {}
+    for item in items(opened(files)["profile.dcm"]):
+        first = item.ContentSequence[0] if item.ValueType == "NUM" and "ContentSequence" in item else None
+        if first is not None and first.ValueType == "SCOORD":
+            image = first.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+            drawn[item.ConceptNameCodeSequence[0].CodeMeaning] = image
+    assert drawn["Long axis"] == drawn["Short axis"] != drawn["Thickness of the shell"]
+
+
 def test_without_a_model_every_finding_says_so(profile, case):
     bare = replace(profile, model=None, gradcam={}, findings={key: Finding(key, flags=("no_model",)) for key in KEYS})
     objects = opened(to_dicom(bare, case))

@@ -3,7 +3,8 @@
 After lassoan/SlicerTotalSegmentator@6a82370b (TotalSegmentator.py: `executableName`, `process`, `processVolume`: the
 launcher `PythonSlicer` and the script `TotalSegmentator` in sysconfig's folder of scripts) and
 wasserth/TotalSegmentator@0e65a448 (bin/TotalSegmentator.py: the options; map_to_binary.py: label 1 of `lung_nodules` is
-the lung, 2 its nodules). The stand-in takes voxels of over -200 HU for nodules, all others for lung.
+the lung, 2 its nodules; config.py: `setup_totalseg`, `get_weights_dir` and `send_usage_stats`). The stand-in takes
+voxels of over -200 HU for nodules, all others for lung.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from types import SimpleNamespace
 import slicer
 
 SCRIPT = """
-import argparse, pathlib, subprocess, sys, time
+import argparse, json, os, pathlib, subprocess, sys, time
 import SimpleITK as sitk
 parser = argparse.ArgumentParser()
 parser.add_argument("-i", dest="input", required=True)
@@ -28,6 +29,10 @@ parser.add_argument("-ta", "--task", choices=["total", "lung_nodules"], default=
 parser.add_argument("-d", "--device", default="gpu")
 given = parser.parse_args()
 assert given.ml and given.task == "lung_nodules" and given.device in ("gpu", "cpu"), given
+settings = pathlib.Path(os.environ.get("TOTALSEG_HOME_DIR", pathlib.Path.home() / ".totalsegmentator"), "config.json")
+sends = json.loads(settings.read_text())["send_usage_stats"] if settings.exists() else True
+weights = os.environ.get("TOTALSEG_WEIGHTS_PATH", str(settings.parent / "nnunet/results"))
+pathlib.Path(__file__).with_name("used").write_text(json.dumps([sends, weights]))
 print("Predicting...", flush=True)
 how = {how!r}
 if how == "hangs":

@@ -8,6 +8,7 @@ so that it can be ended at any time. The scene is changed in the last step only.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -58,7 +59,8 @@ def nodule_steps(volume: Any) -> Generator[Progress, None, list[sitk.Image]]:
         ct = volume_image(volume)
         write_image(ct, folder / "ct.nii.gz")
         options = ["-i", str(folder / "ct.nii.gz"), "-o", str(folder / "found.nii.gz"), "--ml", "--task", TASK]
-        yield from _run_steps([*command, *options, "--device", _device()], folder / "log.txt")
+        environment = slicer.util.startupEnvironment() | _settings_without_statistics(folder / "settings")
+        yield from _run_steps([*command, *options, "--device", _device()], environment, folder / "log.txt")
         yield Progress(Stage.ANALYSING, _("reading the nodules"), 99, 100)
         return _nodules(folder / "found.nii.gz", ct)
 
@@ -91,12 +93,25 @@ def _device() -> str:
     return "gpu" if torch.cuda.is_available() else "cpu"
 
 
-def _run_steps(command: list[str], log: Path) -> Generator[Progress, None, None]:
+def _settings_without_statistics(folder: Path) -> dict[str, str]:
+    """Variables with which TotalSegmentator sends nothing of its use, and finds its weights where the user has them.
+
+    By default it reports each run to its makers' server (totalsegmentator/config.py: `send_usage_stats`).
+    """
+    home = Path(os.environ.get("TOTALSEG_HOME_DIR") or Path.home() / ".totalsegmentator")
+    folder.mkdir()
+    settings = {"totalseg_id": "", "send_usage_stats": False, "prediction_counter": 0}
+    (folder / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    weights = os.environ.get("TOTALSEG_WEIGHTS_PATH") or str(home / "nnunet" / "results")
+    return {"TOTALSEG_HOME_DIR": str(folder), "TOTALSEG_WEIGHTS_PATH": weights}
+
+
+def _run_steps(command: list[str], environment: dict[str, str], log: Path) -> Generator[Progress, None, None]:
     """Run a command to its end, a step for each pause; closed, it ends the command and all that this has started."""
     with log.open("wb") as stream:
         process = subprocess.Popen(
             command,
-            env=slicer.util.startupEnvironment(),
+            env=environment,
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -77,6 +78,18 @@ def test_nodules_become_lesions_and_the_nearest_is_reviewed(panel, ct, tmp_path)
         assert content.GetSegment(panel.review.chosen.segment_id).GetName().startswith("nodule 2")
     panel.editor.undo()
     assert content.GetNumberOfSegments() == 2
+
+
+@pytest.mark.parametrize("chosen", [None, "weights of the site"])
+def test_it_reports_no_use_and_takes_the_weights_that_are_there(panel, ct, tmp_path, monkeypatch, chosen):
+    monkeypatch.setenv("TOTALSEG_HOME_DIR", str(tmp_path / "home"))
+    if chosen is not None:
+        monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", chosen)
+    with total_segmentator(tmp_path):
+        find(panel)
+    weights = chosen or str(tmp_path / "home" / "nnunet" / "results")
+    assert json.loads((tmp_path / "used").read_text()) == [False, weights]
+    assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.parametrize(

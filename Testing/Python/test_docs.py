@@ -12,8 +12,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
 
 import DeepRadScoreLib
+from DeepRadScoreLib.cli.main import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 ITEM = re.compile(r"(?P<names>\w+(, \w+)*): ")
@@ -114,3 +117,25 @@ def test_the_drawing_shows_every_part_and_that_all_import_downwards(monkeypatch)
     assert folders <= set(parts)
     assert len(counted) > 100
     assert all(parts.index(upper) < parts.index(lower) for upper, lower in counted)
+
+
+def lines_of_commands() -> list[str]:
+    """Every `deepradscore ...` of the pages that is a line of a block or stands in code within a sentence."""
+    texts = [page.read_text(encoding="utf-8") for page in pages()]
+    found = [re.findall(r"^(?:\$ )?(deepradscore .+)$|`(deepradscore [^`]+)`", text, re.MULTILINE) for text in texts]
+    return sorted({" ".join((block or inline).split()) for lines in found for block, inline in lines})
+
+
+def test_the_commands_of_the_pages_have_the_options_that_are_named():
+    group = get_command(commands())
+    unknown = []
+    for line in lines_of_commands():
+        words = line.partition(" #")[0].split()[1:]
+        command = group
+        while words and isinstance(command, TyperGroup):
+            command = command.commands.get(words.pop(0))
+        known = {"--help", *(option for one in command.params for option in one.opts)} if command else set()
+        if not known or {word.partition("=")[0].strip(",.") for word in words if word.startswith("--")} - known:
+            unknown.append(line)
+    assert len(lines_of_commands()) > 30
+    assert unknown == []

@@ -11,13 +11,15 @@ from pydicom.uid import UID, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLoss
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.carriers import QualityNote
 from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, text
-from DeepRadScoreLib.imaging.dicom.pixels import PIXEL_DATA, padding_range, read_pixels
+from DeepRadScoreLib.imaging.dicom.pixels import PIXEL_DATA, cut_padding, padding_range, read_pixels
 from DeepRadScoreLib.imaging.dicom.slices import Slice
 
 LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 HU_UNITS = ("HU", "HU_MOD")
 MIN_HU, MAX_HU = -32768, 32767
 AIR_HU = -1024
+LOSSY_TOLERANCE = 32
+"""How far lossy compression may move a value."""
 
 
 class HounsfieldReader:
@@ -26,20 +28,21 @@ class HounsfieldReader:
     Attributes
     ----------
     whole: whether all slopes and intercepts are whole numbers.
-    padded, replaced: voxels marked by (0028,0120) PixelPaddingValue in the slices of `volume`; those of them that
-        would lie under -32768 HU and became -1024 HU.
+    padded, replaced, cut: voxels marked by (0028,0120) PixelPaddingValue in the slices of `volume`; those of them that
+        became -1024 HU, as they would lie under -32768 HU, or as that value does not fit into the bits stored and what
+        was left of it reads as tissue or bone; the latter alone.
     """
 
     def __init__(self, slices: Sequence[Slice]) -> None:
         self.whole = all(one.slope.is_integer() and one.intercept.is_integer() for one in slices)
-        self.padded = self.replaced = 0
+        self.padded = self.replaced = self.cut = 0
         self._frames = lru_cache(maxsize=1)(read_pixels)
 
     def volume(self, slices: Sequence[Slice]) -> np.ndarray:
         """The HU of slices, (slices, rows, columns), of the largest type of `hu` among them."""
         columns, rows = slices[0].size
         self.hu(slices[0])  # refuses a header that promises more than its file holds, before memory is allocated
-        self.padded = self.replaced = 0
+        self.padded = self.replaced = self.cut = 0
         out = np.empty((len(slices), rows, columns), np.int16 if self.whole else np.float64)
         for n, one in enumerate(slices):
             values = self.hu(one)
@@ -53,7 +56,8 @@ class HounsfieldReader:
 
         Raises
         ------
-        InputError: pixels that cannot be decoded, or a frame that is not there.
+        InputError: pixels that cannot be decoded, a frame that is not there, or padding that was cut to the bits stored
+            and then compressed with loss.
         """
         frames = self._frames(one.file)
         if one.frame >= len(frames):
@@ -67,6 +71,7 @@ class HounsfieldReader:
         padding = padding_range(one.file.header)
         if padding is not None:
             self._pad(values, (stored >= padding[0]) & (stored <= padding[1]))
+            self._pad_cut(values, stored, one)
         return values
 
     def _pad(self, values: np.ndarray, padded: np.ndarray) -> None:
@@ -74,6 +79,21 @@ class HounsfieldReader:
         low = padded & (values < MIN_HU)
         self.replaced += int(low.sum())
         values[low] = AIR_HU
+
+    def _pad_cut(self, values: np.ndarray, stored: np.ndarray, one: Slice) -> None:
+        padded, near = (cut_padding(stored, one.file.header, tolerance) for tolerance in (0, LOSSY_TOLERANCE))
+        if near is None or values[near].max() <= AIR_HU + LOSSY_TOLERANCE:
+            return
+        if padded is None or _lossy(one.file):
+            raise InputError(
+                "(0028,0120) PixelPaddingValue does not fit into (0028,0101) BitsStored: what is left of it reads as "
+                f"{values[near].max():g} HU, and was mixed with the image by lossy compression (instance {one.name})",
+                where=one.file.path,
+                mend="export the CT again without loss",
+            )
+        count = int(padded.sum())
+        self.padded, self.replaced, self.cut = self.padded + count, self.replaced + count, self.cut + count
+        values[padded] = AIR_HU
 
 
 def _whole_hu(stored: np.ndarray, one: Slice) -> np.ndarray:
@@ -94,10 +114,11 @@ def pixel_notes(slices: Sequence[Slice], reader: HounsfieldReader) -> Iterator[Q
     if reader.padded:
         total = len(slices) * slices[0].size[0] * slices[0].size[1]
         treatment = "set to -1024 HU" if reader.replaced else "left as stored"
-        yield QualityNote.info(
-            "scan_padding",
-            f"{reader.padded / total:.1%} of the voxels are marked as outside the scanned field and were {treatment}.",
+        marked = (
+            f"{reader.padded / total:.1%} of the voxels are marked as outside the scanned field and were {treatment}"
         )
+        cut = "; (0028,0120) PixelPaddingValue had been cut to (0028,0101) BitsStored" if reader.cut else ""
+        yield QualityNote.info("scan_padding", f"{marked}{cut}.")
     if any(_lossy(one.file) for one in slices):
         yield QualityNote.warning(
             "lossy_compression",

@@ -13,6 +13,7 @@ from pydicom.uid import (
     JPEG2000TransferSyntaxes,
     JPEGLSTransferSyntaxes,
 )
+from scipy import ndimage
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.datasets import DAMAGED, DicomFile, text
@@ -66,6 +67,26 @@ def padding_range(header: Dataset) -> tuple[int, int] | None:
     if text(header, "PixelRepresentation") == "1":
         first, last = (value - 2**bits if value >= 2 ** (bits - 1) else value for value in (first, last))
     return min(first, last), max(first, last)
+
+
+def cut_padding(stored: np.ndarray, header: Dataset, tolerance: int = 0) -> np.ndarray | None:
+    """The voxels of a slice whose padding value was cut to (0028,0101) BitsStored, (rows, columns); None without any.
+
+    These have the value that is left of it, up to a tolerance, and are joined to a corner of the slice: elsewhere it
+    may be tissue.
+    """
+    padding = padding_range(header)
+    bits = int(header.BitsStored)
+    lowest = -(2 ** (bits - 1)) if text(header, "PixelRepresentation") == "1" else 0
+    if padding is None or lowest <= padding[0] < lowest + 2**bits:
+        return None
+    left = (padding[0] - lowest) % 2**bits + lowest
+    corners = (np.array([0, 0, -1, -1]), np.array([0, -1, 0, -1]))
+    if np.abs(stored[corners].astype(int) - left).min() > tolerance:
+        return None
+    joined, _ = ndimage.label(np.abs(stored.astype(int) - left) <= tolerance)
+    labels = set(joined[corners].tolist()) - {0}
+    return np.isin(joined, list(labels))
 
 
 def _without_unused(values: np.ndarray, header: Dataset) -> np.ndarray:

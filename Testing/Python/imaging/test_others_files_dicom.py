@@ -78,6 +78,59 @@ def test_bits_are_those_of_the_padding_where_fewer_are_stated(tmp_path: Path) ->
         np.testing.assert_array_equal(voxels(read_ct(tmp_path / name).image), hu)
 
 
+def cut_series(signed: bool, padding: int, hu: np.ndarray) -> list[Dataset]:
+    """12 bits stored of 16 in which a padding value, as in the header, was cut to 12 bits."""
+    series = made.ct_series(hu, BitsStored=12, HighBit=11, RescaleIntercept=0 if signed else -1024)
+    for ds, plane in zip(series, hu, strict=True):
+        stored = plane.astype(int) + (0 if signed else 1024)
+        left = stored & 0xFFF
+        if signed:
+            left = np.where(left >= 2048, left - 4096, left)
+        ds.PixelRepresentation = int(signed)
+        ds.PixelData = left.astype("<i2" if signed else "<u2").tobytes()
+        ds.add_new("PixelPaddingValue", "SS" if padding < 0 else "US", padding)
+    return series
+
+
+@pytest.mark.parametrize("name", ["plain", "RLE", "JPEG-LS", "HTJ2K lossless"])
+@pytest.mark.parametrize(
+    ("signed", "stored", "padding"), [(True, -3024, -3024), (False, -2000, 63536), (False, -2000, -2000)]
+)
+def test_padding_that_was_cut_to_the_bits_stored(
+    tmp_path: Path, name: str, signed: bool, stored: int, padding: int
+) -> None:
+    """-3024 in 12 bits signed reads as 1072 HU, as 63536 in unsigned ones: air in the corners, bone within."""
+    outside = np.zeros(HU.shape, bool)
+    outside[:, :6, :9] = outside[:, -5:, -5:] = True
+    bone = np.zeros(HU.shape, bool)
+    bone[:, 20:23, 20:22] = True
+    hu = np.where(outside, stored - (0 if signed else 1024), np.where(bone, 1072, HU))
+    for path in made.save(cut_series(signed, padding, hu), tmp_path):
+        syntaxes.LOSSLESS.get(name, lambda _: None)(path)
+    ct = read_ct(tmp_path)
+    np.testing.assert_array_equal(voxels(ct.image), np.where(outside, -1024, hu))
+    assert codes(ct) == {"scan_padding"}
+    assert (
+        "set to -1024 HU; (0028,0120) PixelPaddingValue had been cut to (0028,0101) BitsStored" in ct.notes[0].message
+    )
+
+
+@pytest.mark.parametrize("said", ["00", "01"])
+def test_padding_that_was_cut_and_compressed_with_loss_is_refused(tmp_path: Path, said: str) -> None:
+    codecs = pytest.importorskip("imagecodecs")
+    hu = HU.copy()
+    hu[:, :8, :8] = -3024
+    series = cut_series(False, 63536, hu)
+    for ds in series:
+        ds.LossyImageCompression = said
+    for path, ds in zip(made.save(series, tmp_path), series, strict=True):
+        stream = codecs.htj2k_encode(ds.pixel_array, level=0.001, reversible=False)
+        assert codecs.htj2k_decode(stream)[0, 0] != 2096
+        syntaxes.write_frames(path, HTJ2K, [stream])
+    with pytest.raises(InputError, match=r"does not fit into .* reads as 1\d\d\d HU, and was mixed .* without loss"):
+        read_ct(tmp_path)
+
+
 def test_jpeg_of_12_bits_as_dcmtk_decodes_it(tmp_path: Path) -> None:
     encode, decode = syntaxes.by_dcmtk("dcmcjpeg", "+ee", "+bt"), syntaxes.by_dcmtk("dcmdjpeg")
     for path in made.save(made.ct_series(HU, BitsStored=12, HighBit=11), tmp_path / "jpeg"):

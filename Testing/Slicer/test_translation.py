@@ -23,7 +23,7 @@ NAMES = re.compile(
 FOREIGN = {
     *("Binary labelmap", "Paint", "Grow from seeds", "Level tracing", "Fill between slices", "Logical operators"),
     *("Mask volume", "Draw", "Erase", "Threshold", "Margin", "Smoothing", "Scissors", "Islands", "Segmentations"),
-    *("Modality", "Name", "Slicer", "Button", "Icons", "Resources", "Unknown", "PyTorch extension"),
+    *("Modality", "Name", "Slicer", "Button", "Widget", "Icons", "Resources", "Unknown", "PyTorch extension"),
     *("original mask", "peritumoral shell", "not started", "in progress", "border-left: 3px solid"),
     *("Synthetic", "ImageScalars", "Red", "Axial", "Quantification", "SubjectHierarchy", "Return", "Enter", "Interval"),
 }

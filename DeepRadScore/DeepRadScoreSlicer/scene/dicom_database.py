@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,8 @@ def whose(volume: Any) -> tuple[str, ...]:
         return ()
     file = database.fileForInstance(uids[0])
     values = [str(database.fileValue(file, tag)) for tag in (PATIENT_NAME, PATIENT_ID, STUDY_DATE)] if file else []
-    return tuple(" ".join(value.replace("^", " ").split()) for value in values if value)
+    shown = (" ".join(value.replace("^", " ").split()) for value in values if value)
+    return tuple(re.sub(r"^(\d{4})(\d{2})(\d{2})$", r"\1-\2-\3", value) for value in shown)
 
 
 def review_folder() -> Path:

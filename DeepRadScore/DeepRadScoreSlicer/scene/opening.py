@@ -225,6 +225,12 @@ def add_lesion(segmentation: Any) -> str:
     return str(content.AddEmptySegment(identity, identity, colour))
 
 
+def is_empty(segmentation: Any, segment_id: str) -> bool:
+    """Whether a segment is there and has no voxel."""
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    return segment is not None and not _has_voxels(segment)
+
+
 def _has_voxels(segment: Any) -> bool:
     labelmap = segment.GetRepresentation(BINARY)
     if labelmap is None or labelmap.IsEmpty():

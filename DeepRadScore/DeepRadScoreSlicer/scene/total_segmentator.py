@@ -65,13 +65,12 @@ def nodule_steps(volume: Any) -> Generator[Progress, None, list[sitk.Image]]:
         return _nodules(folder / "found.nii.gz", ct)
 
 
-def nearest_to_crosshair(nodules: list[sitk.Image]) -> int:
-    """Index of the nodule nearest to the crosshair; of the first where that was never set (it is at the origin)."""
-    crosshairs = slicer.util.getNodesByClass("vtkMRMLCrosshairNode")
-    x, y, z = crosshairs[0].GetCrosshairRAS() if crosshairs else (0.0, 0.0, 0.0)
-    if not (x or y or z):
+def nearest_to(ras: tuple[float, float, float] | None, nodules: list[sitk.Image]) -> int:
+    """Index of the nodule nearest to a point (RAS mm); of the first where that is None."""
+    if ras is None:
         return 0
-    return int(np.argmin([_distance(nodule, np.array((-x, -y, z))) for nodule in nodules]))
+    point = np.array((-ras[0], -ras[1], ras[2]))
+    return int(np.argmin([_distance(nodule, point) for nodule in nodules]))
 
 
 def _command() -> list[str]:

@@ -141,6 +141,13 @@ def _look_with(camera: Any, point: np.ndarray, radius_mm: float) -> None:
     camera.ResetClippingRange()
 
 
+def crosshair() -> tuple[float, float, float] | None:
+    """Where the crosshair is (RAS mm); None where it was never set: it is at the origin then."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLCrosshairNode")
+    x, y, z = nodes[0].GetCrosshairRAS() if nodes else (0.0, 0.0, 0.0)
+    return (x, y, z) if x or y or z else None
+
+
 def set_window(volume: Any, window: Window) -> None:
     """Draw a CT in a window instead of the automatic one."""
     volume.CreateDefaultDisplayNodes()

@@ -169,7 +169,7 @@ def test_selected_series_are_reviewed_one_after_the_other(panel, select, databas
             settle(panel)
         assert " mL · " in panel.ui.qualityLabel.text
         assert "same grid as the CT" in panel.ui.qualityLabel.text
-        assert panel.ui.patientLabel.text == "MARKEDNAME Marked · MARKEDID · 19020304"
+        assert panel.ui.patientLabel.text == "MARKEDNAME Marked · MARKEDID · 1902-03-04"
         assert marked_in(scene_texts()) == []
     case = case_from_nodes(volume, segmentation, segment_id, name)
     for ours, theirs in ((case.ct, file.ct), (case.tumour, file.tumour)):

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import slicer
 from slicer.i18n import tr as _
 
+from DeepRadScoreLib.errors import InputError
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review
 from DeepRadScoreSlicer.panel.sections.review import ReviewSection
 from DeepRadScoreSlicer.panel.work import Work
-from DeepRadScoreSlicer.scene import total_segmentator
-from DeepRadScoreSlicer.scene.opening import add_masks, new_mask
-from DeepRadScoreSlicer.scene.ownership import file_with
+from DeepRadScoreSlicer.scene import nn_interactive, total_segmentator
+from DeepRadScoreSlicer.scene.opening import add_lesion, add_masks, empty_mask, is_empty, new_mask
+from DeepRadScoreSlicer.scene.ownership import file_with, remove_nodes
+from DeepRadScoreSlicer.scene.usable import check_volume
+from DeepRadScoreSlicer.scene.viewing import crosshair
 
 
 class HandoverSection:
@@ -36,13 +40,19 @@ class HandoverSection:
     ) -> None:
         self._ui, self._review, self._choice = ui, review, choice
         self._work, self._messages, self._show = work, messages, show
+        self._outlining = False
         ui.findNodulesButton.connect("clicked(bool)", self._on_find)
+        ui.outlineAtCrosshairButton.connect("clicked(bool)", self._on_outline)
 
     def update(self) -> None:
         """Show what is installed, and enable it where a CT is under review and nothing else runs."""
-        button = self._ui.findNodulesButton
-        button.visible = total_segmentator.installed()
-        button.enabled = self._review.volume is not None and not self._work.running
+        free = self._review.volume is not None and not self._work.running and not self._outlining
+        for button, extension in (
+            (self._ui.findNodulesButton, total_segmentator),
+            (self._ui.outlineAtCrosshairButton, nn_interactive),
+        ):
+            button.visible = extension.installed()
+            button.enabled = free
 
     def _on_find(self, _checked: bool = False) -> None:
         volume_id = self._review.chosen.volume_id
@@ -64,8 +74,67 @@ class HandoverSection:
         else:
             self._choice.save_state()
         taken = add_masks(segmentation, nodules, "nodule")
-        self._choice.choose(volume, segmentation, taken[total_segmentator.nearest_to_crosshair(nodules)])
+        self._choice.choose(volume, segmentation, taken[total_segmentator.nearest_to(crosshair(), nodules)])
         self._show()
         text = _("TotalSegmentator found {count}; {name} is under review. They are proposals: check each outline.")
         count = _("one nodule") if len(nodules) == 1 else _("{number} nodules").format(number=len(nodules))
         self._messages.say(text.format(count=count, name=self._review.lesions[self._review.chosen.segment_id]))
+
+    def _on_outline(self, _checked: bool = False) -> None:
+        """Outline at the crosshair; nnInteractive lets the event loop run meanwhile, so a second press does nothing."""
+        if self._outlining:
+            return
+        self._outlining = True
+        self.update()
+        try:
+            self._messages.guarded(self._outline)
+        finally:
+            self._outlining = False
+            self.update()
+
+    def _may_leave(self, server: str) -> bool:
+        """Whether the CT may be sent to a server, once asked for each; "" is none."""
+        if not server:
+            return True
+        text = _("nnInteractive is set to a server: the voxels of the CT will be sent to {server}.")
+        return bool(
+            slicer.util.confirmOkCancelDisplay(
+                text.format(server=server),
+                windowTitle=_("Outline at crosshair"),
+                dontShowAgainSettingsKey="DeepRadScore/SendToServer",
+            )
+        )
+
+    def _outline(self) -> None:
+        """Outline the tumour at the crosshair in an empty segment; without a result the scene is as it was."""
+        volume, segmentation, segment_id = (
+            self._review.volume,
+            self._review.segmentation,
+            self._review.chosen.segment_id,
+        )
+        point = crosshair()
+        check_volume(volume)
+        nn_interactive.check_ready(volume, point)
+        if not self._may_leave(nn_interactive.server()):
+            return
+        made, added = segmentation is None, False
+        if made:
+            segmentation = empty_mask(f"{self._review.case_id} tumour", volume)
+            segment_id = segmentation.GetSegmentation().GetNthSegmentID(0)
+        elif not is_empty(segmentation, segment_id):
+            segment_id, added = add_lesion(segmentation), True
+        try:
+            nn_interactive.outline_at(point, volume, segmentation, segment_id)
+            if is_empty(segmentation, segment_id):
+                raise InputError(_("nnInteractive found nothing at the crosshair"), mend=_("put it into the tumour"))
+        except InputError:
+            if made:
+                remove_nodes([segmentation.GetID()] if segmentation.GetScene() is not None else [])
+            elif added and segmentation.GetScene() is not None:
+                segmentation.GetSegmentation().RemoveSegment(segment_id)
+            raise
+        if made:
+            file_with(segmentation, volume)
+        self._choice.choose(volume, segmentation, segment_id)
+        self._show()
+        self._messages.say(_("nnInteractive made this outline from one point: it is a proposal, check it."))

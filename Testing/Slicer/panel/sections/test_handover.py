@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 import slicer_harness as harness
+from slicer_harness.nn_interactive import nn_interactive
 from slicer_harness.total_segmentator import total_segmentator
 from support.panel_tools import settle
 from support.scene_tools import PATIENT, ball_case, count_items, count_nodes
@@ -52,6 +53,7 @@ def set_crosshair(volume, index):
 def test_without_the_extension_nothing_is_offered(panel, ct):
     panel.handover.update()
     assert not panel.ui.findNodulesButton.visible
+    assert not panel.ui.outlineAtCrosshairButton.visible
 
 
 def test_nodules_become_lesions_and_the_nearest_is_reviewed(panel, ct, tmp_path):
@@ -139,3 +141,73 @@ def running(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+def outline(panel):
+    panel.handover.update()
+    assert panel.ui.outlineAtCrosshairButton.enabled
+    panel.ui.outlineAtCrosshairButton.click()
+    settle(panel)
+
+
+def test_a_point_becomes_a_lesion_in_an_empty_segment(panel, ct):
+    """In a segmentation of its own, then in the empty segment under review, then in one more."""
+    import slicer
+
+    with nn_interactive():
+        set_crosshair(ct, (7, 7, 4))
+        outline(panel)
+        content = panel.review.segmentation.GetSegmentation()
+        first = panel.review.chosen.segment_id
+        drawn = slicer.util.arrayFromSegmentBinaryLabelmap(panel.review.segmentation, first, ct)
+        assert drawn.sum() == 75 and drawn[3:6, 5:10, 5:10].all()
+        assert "same grid as the CT" in panel.ui.qualityLabel.text
+        assert "it is a proposal" in panel.ui.messageLabel.text
+        panel.ui.anotherLesionButton.click()
+        empty = panel.review.chosen.segment_id
+        set_crosshair(ct, (30, 25, 12))
+        outline(panel)
+        assert panel.review.chosen.segment_id == empty and content.GetNumberOfSegments() == 2
+        outline(panel)
+        assert content.GetNumberOfSegments() == 3 and panel.review.chosen.segment_id not in (first, empty)
+
+
+def test_a_ct_is_sent_to_a_server_only_after_asking(panel, ct):
+    set_crosshair(ct, (7, 7, 4))
+    with nn_interactive("on a server"):
+        with harness.answering("will be sent to https://segment.example", False):
+            outline(panel)
+        assert panel.review.segmentation is None
+        with harness.answering("will be sent to https://segment.example", True):
+            outline(panel)
+        assert panel.review.segmentation is not None
+
+
+@pytest.mark.parametrize(
+    ("how", "index", "sentence"),
+    [
+        ("not initialized", (7, 7, 4), "nnInteractive is not initialized; open the module nnInteractive"),
+        ("fails", (7, 7, 4), "nnInteractive failed: CUDA out of memory; try it in its own module, or draw the tumour."),
+        ("empty", (7, 7, 4), "nnInteractive found nothing at the crosshair; put it into the tumour."),
+        ("finds", None, "the crosshair is not set; hold Shift and move the mouse over the tumour"),
+        ("finds", (7, 7, 400), "the crosshair lies outside the CT; put it into the tumour."),
+        ("scene closed", (7, 7, 4), "the scene was closed while nnInteractive worked; open the case again."),
+    ],
+)
+def test_no_outline_is_one_sentence_and_the_scene_as_it_was(panel, ct, how, index, sentence):
+    import slicer
+
+    if index is not None:
+        set_crosshair(ct, index)
+    before = count_nodes(), count_items()
+    drawing = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeDisplayNode")
+    with nn_interactive(how) as widget:
+        outline(panel)
+        assert widget.ui.editor_widget.segmentationNode() is None or how in ("empty", "scene closed")
+    assert panel.ui.messageLabel.text.startswith(sentence)
+    if how == "scene closed":
+        assert panel.review.volume is None
+    else:
+        left = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeDisplayNode") - drawing
+        assert (count_nodes() - left, count_items()) == before, "Slicer's own function that draws leaves one each time"
+        assert panel.review.segmentation is None

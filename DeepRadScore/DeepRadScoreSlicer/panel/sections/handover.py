@@ -93,7 +93,7 @@ class HandoverSection:
             self.update()
 
     def _may_leave(self, server: str) -> bool:
-        """Whether the CT may be sent to a server, once asked for each; "" is none."""
+        """Whether the CT may be sent to a server; "" is none. Asked until the user ticks not to be, for each server."""
         if not server:
             return True
         text = _("nnInteractive is set to a server: the voxels of the CT will be sent to {server}.")
@@ -101,7 +101,7 @@ class HandoverSection:
             slicer.util.confirmOkCancelDisplay(
                 text.format(server=server),
                 windowTitle=_("Outline at crosshair"),
-                dontShowAgainSettingsKey="DeepRadScore/SendToServer",
+                dontShowAgainSettingsKey=f"DeepRadScore/SendTo/{server}",
             )
         )
 

@@ -245,7 +245,7 @@ def _cases_in_common(table: pd.DataFrame, path: Path, cohort: Cohort, case_colum
         number, others = int((rows.index == doubled[0]).sum()), doubled.nunique()
         what = f'the case "{doubled[0]}" has {number} rows ({others} such {"case" if others == 1 else "cases"})'
         raise CohortError(what, where=path, mend="keep one row per case")
-    return rows.loc[case_ids[case_ids.isin(rows.index)]]
+    return rows.loc[case_ids[case_ids.isin(rows.index)]].rename_axis(rows.index.name)
 
 
 def _numeric(used: pd.DataFrame, columns: Mapping[str, str], path: Path) -> tuple[pd.DataFrame, dict[str, str]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from packaging.version import Version
 
 from DeepRadScoreLib.cohort.csv_text import restored_table
 from DeepRadScoreLib.cohort.size_checks import UNREADABLE, check_size, check_workbook
@@ -19,6 +21,8 @@ TEXT_ENDINGS = (".csv", ".tsv", ".txt")
 PACKAGES = {".parquet": "pyarrow", ".xlsx": "openpyxl"}
 """Ending of a file -> package that reads it."""
 ENDINGS = (*TEXT_ENDINGS, *PACKAGES)
+EXACT_NUMBERS: dict[str, Any] = {} if Version(pd.__version__) >= Version("3.1") else {"float_precision": "round_trip"}
+"""Before pandas 3.1 the last digits of a number in a CSV are lost by default; since then the option is deprecated."""
 
 
 def read_table(path: Path, *, text_column: str) -> tuple[pd.DataFrame, str]:
@@ -94,6 +98,7 @@ def _read(path: Path, ending: str, text_column: str) -> pd.DataFrame:
         dtype={text_column: str},
         skipinitialspace=True,
         low_memory=False,
+        **EXACT_NUMBERS,
         skiprows=1 if named else 0,
     )
     if not isinstance(table.index, pd.RangeIndex):

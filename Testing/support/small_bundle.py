@@ -22,6 +22,7 @@ import pytest
 from DeepRadScoreLib.bundle import MANIFEST, Bundle
 from DeepRadScoreLib.deepct import backbones, densenet
 from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec
+from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, candidate, fitted, raw_score
 from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores, Scale
 from DeepRadScoreLib.fusion.endpoint_model import EndpointModel
@@ -35,8 +36,8 @@ from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, FEATURE_NAMES, REGIO
 
 CASES = 24
 FOLDS = 2
-KEY_OF: dict[str, str] = dict(zip(CLASSIFIERS, ("LVI", "PI", "T4", "EGFR", "KRAS", "ALK", "TP53"), strict=True))
-"""Classifier -> the endpoint that it is the model of."""
+KEY_OF: dict[str, str] = dict(zip(CLASSIFIERS, KEYS, strict=False))
+"""Classifier -> the endpoint that it is the model of; the endpoints after these are not modelled."""
 NAMES = ("deep_ct", "radscore_tumour", "radscore_peritumoral")
 
 
@@ -141,7 +142,7 @@ def _card(fusion: FusionModel, rng: np.random.Generator) -> EndpointCard:
 
 def _manifest(cards: dict[str, EndpointCard]) -> Manifest:
     unmodelled = {
-        key: EndpointCard(modelled=False, reason="too few", n=40, positives=1) for key in ("PIK3CA", "ROS1", "PDL1")
+        key: EndpointCard(modelled=False, reason="too few", n=40, positives=1) for key in KEYS[len(KEY_OF) :]
     }
     return Manifest(
         name="made up",

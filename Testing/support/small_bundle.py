@@ -141,9 +141,7 @@ def _card(fusion: FusionModel, rng: np.random.Generator) -> EndpointCard:
 
 
 def _manifest(cards: dict[str, EndpointCard]) -> Manifest:
-    unmodelled = {
-        key: EndpointCard(modelled=False, reason="too few", n=40, positives=1) for key in KEYS[len(KEY_OF) :]
-    }
+    unmodelled = {key: EndpointCard(modelled=False, reason="too few", n=40, positives=1) for key in KEYS[len(KEY_OF) :]}
     return Manifest(
         name="made up",
         label="synthetic: not for patients",

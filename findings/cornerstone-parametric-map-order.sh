@@ -8,8 +8,8 @@
 # Guess: `ParametricMap.generateToolState` gives for the n-th image of the stack the frame that refers to it (each frame
 #   says its position and its source image), for maps of any size.
 # Seen: it awaits `insertPixelDataPlanar`, which makes and returns an array in the stack's order, and then returns the
-#   array that this was to be made from. A map whose frames are stored from head to feet is laid on the wrong slices of a
-#   CT that is shown from feet to head, without a word. Nor would the other array be right: each frame is taken from
+#   array that this was to be made from. A map whose frames are stored from head to feet is laid on the wrong slices of
+#   a CT that is shown from feet to head, without a word. Nor would the other array be right: each frame is taken from
 #   byte, not element, n x rows x columns. With 5 x 5 pixels the second begins at byte 25, where no Float32Array may
 #   begin: the map never opens.
 # Output:

@@ -110,6 +110,22 @@ class DeepRadScoreTest(PanelTest):
         self.assertEqual(self.layers(), [(nodes[0][0], stored.heat_map_ids[key])] * len(nodes))
         button.click()
         self.assertEqual(self.layers(), nodes)
+        self.file_results()
+
+    def file_results(self) -> None:
+        """Text and PDF are labelled synthetic; the sample has no DICOM study, which is said in a sentence."""
+        ui = self.panel.ui
+        ui.copyTextButton.click()
+        self.assertTrue(slicer.app.clipboard().text().startswith("synthetic: not for patients"))
+        with tempfile.TemporaryDirectory() as folder:
+            ui.exportPathEdit.currentPath = folder
+            ui.pdfButton.click()
+            self.wait(self.idle)
+            self.assertEqual([path.name for path in Path(folder).rglob("*.pdf")], ["report.pdf"])
+            ui.dicomFolderButton.click()
+            self.wait(self.idle)
+            self.assertTrue(ui.messageLabel.text)
+            self.assertEqual(list(Path(folder).rglob("*.dcm")), [])
 
     def test_results_go_stale(self) -> None:
         """After an edit results are marked, and are not exported."""

@@ -14,7 +14,7 @@ from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.carriers import QualityNote
 from DeepRadScoreLib.imaging.dicom.anonymised import missing_text
 from DeepRadScoreLib.imaging.dicom.choosing import choose_phase, choose_series
-from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, quiet_pydicom, tag_name, text
+from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, collection_paused, quiet_pydicom, tag_name, text
 from DeepRadScoreLib.imaging.dicom.hounsfield import HounsfieldReader, pixel_notes
 from DeepRadScoreLib.imaging.dicom.series import SeriesFiles, SeriesIndex, find_series
 from DeepRadScoreLib.imaging.dicom.slices import Slice, slices_of
@@ -85,7 +85,7 @@ def read_ct(
     InputError: no CT, several and none chosen, or one that cannot be made a volume of known geometry in HU (slices
         missing, unevenly spaced or of several kinds; damaged pixels; a missing tag); names file, tag and instances.
     """
-    with quiet_pydicom():
+    with quiet_pydicom(), collection_paused():
         index = folder if isinstance(folder, SeriesIndex) else find_series(folder)
         try:
             chosen, phase = choose_series(index, series=series, referenced=referenced)

@@ -5,6 +5,7 @@ No message repeats a value of the patient module; pydicom's warnings, which coul
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import sqlite3
@@ -91,6 +92,18 @@ def quiet_pydicom() -> Iterator[None]:
             yield
     finally:
         logger.disabled, config.settings.reading_validation_mode = disabled, mode
+
+
+@contextmanager
+def collection_paused() -> Iterator[None]:
+    """Pause `gc`: a full collection passes over the tables of pydicom and highdicom and over headers in use."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def read_header(path: Path) -> DicomFile | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import re
 from collections.abc import Generator, Iterator
@@ -17,7 +16,7 @@ from pydicom import Dataset
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.findings import MolecularProfile
 from DeepRadScoreLib.imaging import Case
-from DeepRadScoreLib.imaging.dicom.datasets import quiet_pydicom
+from DeepRadScoreLib.imaging.dicom.datasets import collection_paused, quiet_pydicom
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.pseudonyms import Pseudonyms
 from DeepRadScoreLib.report.dicom import PageForm
@@ -174,13 +173,10 @@ def _making() -> Iterator[None]:
 
     A full collection passes over highdicom's tables of the standard, which it reads at the first object: 0.4 s in all.
     """
-    logger, collecting = logging.getLogger("highdicom"), gc.isenabled()
+    logger = logging.getLogger("highdicom")
     disabled, logger.disabled = logger.disabled, True
-    gc.disable()
     try:
-        with quiet_pydicom():
+        with quiet_pydicom(), collection_paused():
             yield
     finally:
         logger.disabled = disabled
-        if collecting:
-            gc.enable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -353,6 +354,14 @@ def test_padding(tmp_path: Path, signed: bool, intercept: int, value: int) -> No
     padding = value + intercept
     assert (voxels(ct)[:, :4] == (padding if padding >= -32768 else -1024)).all()
     np.testing.assert_array_equal(voxels(ct)[:, 4:], HU[:, 4:])
+
+
+def test_garbage_is_collected_again_after_a_ct_and_after_a_refused_one(tmp_path: Path) -> None:
+    made.save(made.ct_series(HU), tmp_path)
+    read_ct(tmp_path)
+    with pytest.raises(InputError):
+        read_ct(tmp_path, series="1.2")
+    assert gc.isenabled()
 
 
 def test_lossy_and_other_units_are_said(tmp_path: Path) -> None:

@@ -82,6 +82,20 @@ class DeepRadScoreTest(PanelTest):
         self.wait_for_shell()
         self.panel.editor.exit()
 
+    def test_another_lesion(self) -> None:
+        """A second lesion is a segment of its own, with its own shell; the first is as it was."""
+        volume, segmentation, first = self.open_ball()
+        self.wait_for_shell()
+        before = sitk.GetArrayFromImage(self.shell_image())
+        drawn = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, first, volume).copy()
+        self.panel.ui.anotherLesionButton.click()
+        second = self.panel.review.chosen.segment_id
+        self.assertNotEqual(second, first)
+        self.draw(volume, segmentation, second, np.roll(ball(RADIUS_MM - 6), 20, axis=2))
+        self.wait(lambda: bool(self.ours("shell")) and sitk.GetArrayFromImage(self.shell_image()).sum() < before.sum())
+        np.testing.assert_array_equal(slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, first, volume), drawn)
+        self.panel.editor.exit()
+
     def test_says_what_to_do(self) -> None:
         """An empty segment is one sentence, and no shell."""
         from DeepRadScoreSlicer.scene.quality_line import quality_line

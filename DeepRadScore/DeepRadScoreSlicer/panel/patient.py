@@ -37,6 +37,7 @@ class PatientLine:
         self._volume = volume if words else None
         self._ui.patientCheckBox.visible = bool(words)
         self._ui.patientLabel.text = " · ".join(words) if self._ui.patientCheckBox.checked else ""
+        self._ui.patientLabel.visible = bool(words)
 
     def _on_toggle(self, shown: bool) -> None:
         qt.QSettings().setValue(SHOWN, "true" if shown else "false")

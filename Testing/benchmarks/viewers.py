@@ -41,9 +41,9 @@ part of the table's program.
 | | IBSI CT phantom (204 x 201 pixels) | CT radiomics phantom, patient 2 (141 x 138) |
 |---|---|---|
 | tumour and shell on the CT's slices | equal: each voxel, place, name (28 slices) | equal (9 slices) |
-| ten maps | equal (10 of 10), x 100 as OHIF shows all maps | none, see below |
+| ten maps | equal (10 of 10), x 100 as OHIF shows all maps | EGFR tried: not opened, see below |
 | SR | equal: 14 of 14 drawn numbers, to two decimals as OHIF shows them | equal (14 of 14) |
-| tumour and shell on the 1 mm lattice | stays at "Loading SEG...", see below | the same |
+| tumour and shell on the 1 mm lattice | not opened, see below | not tried |
 
 - A map opens only where rows x columns is a multiple of 4: OHIF makes a Float32Array from byte n x rows x columns
   (`insertPixelDataPlanar` of `ParametricMap.js`, @cornerstonejs/adapters 4.15.29), which must be a multiple of 4. Any
@@ -51,7 +51,8 @@ part of the table's program.
 - It takes the n-th frame of a map for the n-th slice of the CT, whatever its position says (`generateToolState` there
   returns the frames as they are stored): a map in another order, or with fewer frames, is shown on wrong slices. Ours
   have a frame for each slice, in order.
-- A SEG opens only on the slices of the CT that it refers to; `regions.dcm` is for programs that read its own grid.
+- `regions.dcm`, whose frames lie on no slice of the CT and refer to its series only, stays at "Loading SEG..."; it is
+  for programs that read its own grid.
 - Each drawing has five lines of text at most. A number whose first child is not a drawing is left out
   ("Graphic CODE not currently supported"): so are threshold, range, RadScores and validated AUC. Findings without a
   probability are a point without a number.

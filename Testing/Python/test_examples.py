@@ -99,6 +99,10 @@ def test_a_command_of_the_readme_runs_as_it_stands(number, demonstration, capsys
     assert [one for one in words if one not in said] == []
 
 
+def test_the_readme_stays_short():
+    assert len(README.split()) < 900
+
+
 def test_the_readme_has_no_other_command_and_its_make_targets_are_there():
     assert len(command_lines()) == len(LEFT)
     targets = set(re.findall(r"^make (\w[\w-]*)", README, re.MULTILINE)) | set(re.findall(r"`make (\w[\w-]*)`", README))

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 LOCKS := $(wildcard requirements*.lock)
 
-.PHONY: setup demo demo-check test lint docs lock floors requirements bench soak sbom screenshots viewers measured measured-cost measured-shifts measured-calibration clean
+.PHONY: setup demo demo-check test lint docs lock floors requirements bench soak sbom screenshots viewers measured measured-cost measured-shifts measured-calibration measured-maps clean
 
 setup: $(READY)
 
@@ -67,7 +67,7 @@ viewers: $(READY)
 	PYTHONPATH=Testing DEEPRADSCORE_TEST_DATA="$${DEEPRADSCORE_TEST_DATA:-../shared}" $(BIN)/python \
 	  Testing/benchmarks/viewers.py --dcmqi $(VENV)/viewers/bin --out docs/who-opens-what.md
 
-measured: measured-cost measured-shifts measured-calibration
+measured: measured-cost measured-shifts measured-calibration measured-maps
 
 measured-cost: $(READY)
 	$(BIN)/python Testing/benchmarks/bench.py --page docs/measured/cost.md
@@ -77,6 +77,9 @@ measured-shifts: $(READY)
 
 measured-calibration: $(READY)
 	$(BIN)/python Testing/benchmarks/calibration_soak.py --out soak-out --page docs/measured/calibration.md
+
+measured-maps: demo
+	$(BIN)/python Testing/benchmarks/attribution_benchmark.py demo-out --page docs/measured/maps.md
 
 screenshots: $(READY)
 	$(BIN)/python Testing/Slicer/screenshots.py --out Resources/screenshots

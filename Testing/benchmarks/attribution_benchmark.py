@@ -1,6 +1,6 @@
 """Which map of the deep patch is the most faithful to a finding? Occlusion beside Grad-CAM, LayerCAM and HiResCAM.
 
-    python Testing/benchmarks/attribution_benchmark.py DEMO [--cases 6] [--endpoints PI T4 EGFR PDL1]
+    python Testing/benchmarks/attribution_benchmark.py DEMO [--cases 6] [--endpoints PI T4 EGFR PDL1] [--page PAGE]
 
 DEMO is the output folder of `deepradscore demo`; its unseen cases are used. Deletion: the patch's pixels are replaced
 in the order of the map, the highest first, a sixteenth of them at a time; insertion: the same from the replaced patch
@@ -22,16 +22,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from measured_page import table, write_page
 from scipy.ndimage import gaussian_filter
 
 from DeepRadScoreLib import analyze, read_bundle, read_case, read_cohort
 from DeepRadScoreLib.bundle import Bundle
 from DeepRadScoreLib.deepct.network import DeepCT, network_input
 from DeepRadScoreLib.findings import MolecularProfile
+from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.occlusion import BLUR_SD, occlusion_steps
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.radscore.rows import FeatureRows
 
+READING = f"""\
+{SYNTHETIC_LABEL.capitalize()}. Unseen cases of the demonstration, whose networks see 64 x 64 pixels, so that Grad-CAM
+has 2 x 2 cells; with 160 pixels, where it has 5 x 5, this was not measured. Pixels are replaced in the order of a map
+(deletion), or put back (insertion): *gain* is the mean log-odds of the finding while they are put back less that while
+they are replaced, larger for a map that knows which pixels matter. See
+[the method](../method/8-explanation.md#occlusion)."""
 STEPS = 16
 BLOCKS = ("denseblock1", "denseblock2", "denseblock3")
 Map = np.ndarray
@@ -42,6 +50,7 @@ def main() -> None:
     parser.add_argument("demo", type=Path)
     parser.add_argument("--cases", type=int, default=6)
     parser.add_argument("--endpoints", nargs="*", default=["PI", "T4", "EGFR", "PDL1"])
+    parser.add_argument("--page", type=Path)
     given = parser.parse_args()
     bundle = read_bundle(given.demo / "model.zip").only(given.endpoints)
     rows = read_cohort(given.demo / "cohort" / "cohort.csv", needs=("ct", "mask")).table
@@ -53,16 +62,24 @@ def main() -> None:
         seconds.append(time.process_time() - begin)
         gains += list(case_gains(bundle, profile))
         print(row.case_id, flush=True)
-    report(pd.DataFrame(gains, columns=["case", "endpoint", "map", "replaced by", "gain"]))
-    print(f"occlusion: median {np.median(seconds):.1f} s of processor time a case, all endpoints together")
+    parts = list(sections(pd.DataFrame(gains, columns=["case", "endpoint", "map", "replaced by", "gain"])))
+    parts.append(
+        f"Occlusion took {np.median(seconds):.1f} s of processor time a case, all endpoints together (median)."
+    )
+    print("\n\n".join(parts))
+    if given.page is not None:
+        write_page(given.page, "Which map is faithful", "measured-maps", [READING, *parts])
 
 
-def report(gains: pd.DataFrame) -> None:
-    """Print the mean gain of each map, and how often it is above Grad-CAM's."""
+def sections(gains: pd.DataFrame) -> Iterator[str]:
+    """For each way of replacing pixels the mean gain of each map, and how often it is above Grad-CAM's."""
     for fill, rows in gains.groupby("replaced by", sort=False):
         each = rows.pivot_table(index=["case", "endpoint"], columns="map", values="gain")
-        table = pd.DataFrame({"gain": each.mean(), "above Grad-CAM": each.gt(each["Grad-CAM"], axis=0).mean()})
-        print(f"\nreplaced by {fill}, {len(each)} findings\n{table.sort_values('gain', ascending=False).round(2)}")
+        above = each.gt(each["Grad-CAM"], axis=0).mean()
+        means = each.mean().sort_values(ascending=False)
+        cells = [[name, f"{gain:+.2f}", f"{above[name]:.0%}"] for name, gain in means.items()]
+        yield f"## Pixels replaced by {fill}: {len(each)} findings"
+        yield table(["map", "gain", "above Grad-CAM"], cells)
 
 
 def case_gains(bundle: Bundle, profile: MolecularProfile) -> Iterator[tuple[str, str, str, str, float]]:

@@ -147,11 +147,12 @@ def process_events(ms: int = 0) -> None:
 
 def wait_for(condition: Any, seconds: float = 60.0) -> None:
     """Runs the event loop until `condition()` holds; an error in a slot, or the time limit, ends the waiting with
-    an error.
+    an error. The condition is asked after each turn of the loop, so that none that holds for one step is missed.
     """
     end = time.monotonic() + seconds
     while not condition():
-        process_events(1)
+        process_events()
+        time.sleep(0.001)
         if slot_errors:
             raise AssertionError("an exception in a slot:\n" + "\n".join(slot_errors))
         if time.monotonic() > end:

@@ -106,8 +106,11 @@ def regions_text(document: dict[str, Any], numbers: Numbers) -> str:
         on_lattice = numbers.number(f"{decimals(tumour['lattice_volume_ml'])} mL")
         volume += " " + _("(on the 1 mm lattice {volume})").format(volume=on_lattice)
     area = numbers.number(f"{decimals(patch['area_mm2'], 0)} mm²")
-    rows = [
-        (_("Tumour"), volume),
+    rows = [(_("Tumour"), volume)]
+    if tumour.get("long_axis_mm") is not None:
+        axes = f"{decimals(tumour['long_axis_mm'], 1)} x {decimals(tumour['short_axis_mm'], 1)} mm"
+        rows.append((_("Long x short axis"), numbers.number(axes)))
+    rows += [
         (
             _("Shell, {thickness:g} mm").format(thickness=shell["thickness_mm"]),
             numbers.number(f"{decimals(shell['volume_ml'])} mL"),

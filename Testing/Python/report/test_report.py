@@ -434,10 +434,13 @@ class TestReport:
 
     def test_another_volume_on_the_lattice_is_beside_the_masks(self, without_model, page):
         differs = QualityNote("volume_differs", "warning", "5.60 mL and another on the lattice.")
-        drawn = replace(without_model, prepared=replace(without_model.prepared, mask_ml=5.6), quality=(differs,))
+        prepared = replace(without_model.prepared, mask_ml=5.6, axes_mm=(27.04, 19.36))
+        drawn = replace(without_model, prepared=prepared, quality=(differs,))
         text = re.sub(r"[ \n]+", " ", " ".join(read(to_report_html(drawn)).text))
         assert "Tumour 5.60 mL 3,071 voxels of the 1 mm lattice, 3.07 mL" in text
         assert "voxels of the 1 mm lattice, " not in page
+        assert "Long x short axis 27.0 x 19.4 mm" in text
+        assert "short axis" not in page
 
     def test_chance_is_marked(self, profile, page):
         mark = '<span class="mark">not better than chance in validation</span>'

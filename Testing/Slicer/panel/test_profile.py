@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import html
 import json
+import math
 import re
 
 import pytest
@@ -246,6 +247,20 @@ def test_another_volume_on_the_lattice_is_beside_the_masks(panel, document):
     assert not any("on the 1 mm lattice" in plain(text) for text in shown(panel))
     panel.show(changed, False)
     assert any("5.60 mL (on the 1 mm lattice 5.12 mL )" in plain(text) for text in shown(panel))
+
+
+def test_the_axes_are_those_of_the_ball_and_of_the_report(panel, document):
+    """Within a pixel's diagonal of the diameter; an older profile has none."""
+    tumour = document["regions"]["tumour"]
+    diameter = 2 * (3 * 1000 * tumour["volume_ml"] / (4 * math.pi)) ** (1 / 3)
+    panel.show(document, False)
+    (text,) = [plain(text) for text in shown(panel) if "Largest area" in text]
+    long_axis, short_axis = map(float, re.search(r"Long x short axis ([\d.]+) x ([\d.]+) mm", text).groups())
+    assert long_axis == pytest.approx(diameter, abs=2) and short_axis == pytest.approx(diameter, abs=2)
+    older = copy.deepcopy(document)
+    older["regions"]["tumour"] |= {"long_axis_mm": None, "short_axis_mm": None}
+    panel.show(older, False)
+    assert not any("short axis" in text for text in shown(panel))
 
 
 def test_a_click_opens_and_a_second_closes(panel, document):

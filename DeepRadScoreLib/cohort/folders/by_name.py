@@ -6,9 +6,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from DeepRadScoreLib.cohort.folders.found_cases import CT, LUNG, MASK, Findings, images_in, stem_of, visible
+from DeepRadScoreLib.cohort.folders.found_cases import (
+    CT,
+    LUNG,
+    MASK,
+    Findings,
+    images_in,
+    names_of_cases,
+    stem_of,
+    visible,
+)
 from DeepRadScoreLib.cohort.folders.layouts import add_data_set
-from DeepRadScoreLib.imaging.file_names import file_stem
 from DeepRadScoreLib.imaging.files import is_dicom
 
 
@@ -17,9 +25,9 @@ def find_cases(folder: Path) -> Findings:
 
     DICOM files in the folder itself are one case. A mask is recognised by its name: `.seg.nrrd`, or a name that is or
     ends in some of `found_cases.MASK_WORDS` after "-", "_", "." or a blank; a lung mask by "lung". It belongs to the CT
-    whose name is the rest of its name. In a sub-folder with one CT, every mask belongs to that CT. Where several masks
-    fit one CT, none is used and a remark says so. The folder, or a sub-folder, may also be a data set in one of the
-    layouts of `layouts`.
+    whose name is the rest of its name. A case is called as its CT without "_ct" or the like, unless two would be called
+    the same. In a sub-folder with one CT, every mask belongs to that CT. Where several masks fit one CT, none is used
+    and a remark says so. The folder, or a sub-folder, may also be a data set in one of the layouts of `layouts`.
     """
     findings = Findings()
     entries = visible(folder)
@@ -54,6 +62,7 @@ def _add_pairs(folder: Path, findings: Findings, prefix: str) -> None:
     """Add each CT of a folder with the masks whose names, without the words for masks, are that of the CT."""
     images = images_in(folder)
     unused = dict.fromkeys([*images.masks, *images.lungs])
+    names_of = names_of_cases(images.cts)
     for ct in images.cts:
         stem = stem_of(ct)
         names = {stem, CT.sub("", stem)} - {""}
@@ -61,7 +70,7 @@ def _add_pairs(folder: Path, findings: Findings, prefix: str) -> None:
         lungs_of_ct = [path for path in images.lungs if LUNG.sub("", stem_of(path)) in names]
         for path in (*masks_of_ct, *lungs_of_ct):
             unused.pop(path, None)
-        findings.add(prefix + file_stem(ct), ct, masks_of_ct, lungs_of_ct)
+        findings.add(prefix + names_of[ct], ct, masks_of_ct, lungs_of_ct)
     for path in unused:
         findings.left_out(path, folder, "no CT belongs to this mask by its name")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,7 @@ TUMOUR_WORDS = ("tumour", "tumor", "tumours", "tumors", "gtv", "lesion", "lesion
 MASK_WORDS = ("mask", "label", "labels", "labelmap", "seg", "dseg", "segmentation", "roi", *TUMOUR_WORDS)
 LUNG = re.compile(r"(^|[-_. ])lungs?([-_. ]?(mask|label|seg|dseg|segmentation))?$")
 MASK = re.compile(rf"((^|[-_. ])(lung[-_. ])?({'|'.join(MASK_WORDS)}))+$")
-CT = re.compile(r"(^|[-_. ])(ct|image|volume|scan|0000)$")
+CT = re.compile(r"(^|[-_. ])(ct|image|volume|scan|0000)$", re.IGNORECASE)
 CHANNEL = re.compile(r"_(\d{4})$")
 """nnU-Net's number of the channel at the end of an image's name; a mask has the name without it."""
 CORRECTED = ".corrected"
@@ -93,6 +94,13 @@ def tumour_ones(paths: list[Path]) -> list[Path]:
 def stem_of(path: Path) -> str:
     """The name of an image file without its ending, in small letters."""
     return file_stem(path).casefold()
+
+
+def names_of_cases(cts: list[Path]) -> dict[Path, str]:
+    """The name of the case of each CT of a folder: the file's, without "_ct" or the like where this names one CT."""
+    shorter = {ct: CT.sub("", file_stem(ct)) or file_stem(ct) for ct in cts}
+    count = Counter(name.casefold() for name in shorter.values())
+    return {ct: name if count[name.casefold()] == 1 else file_stem(ct) for ct, name in shorter.items()}
 
 
 def is_image(path: Path) -> bool:

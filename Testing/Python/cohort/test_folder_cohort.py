@@ -32,11 +32,20 @@ LAYOUTS = {
         "p1.nrrd p1_mask.nrrd p2_ct.nii.gz p2_lung_nodules.nii.gz p3.mha p3-lesion.mha p4.nii p5.nii p5_tumour_seg.nii",
         {
             "p1": ("p1.nrrd", "p1_mask.nrrd", ""),
-            "p2_ct": ("p2_ct.nii.gz", "p2_lung_nodules.nii.gz", ""),
+            "p2": ("p2_ct.nii.gz", "p2_lung_nodules.nii.gz", ""),
             "p3": ("p3.mha", "p3-lesion.mha", ""),
             "p5": ("p5.nii", "p5_tumour_seg.nii", ""),
         },
         ("1 CT has no mask",),
+    ),
+    "CTs of one name but for the word": Layout(
+        "p1_CT.nrrd p1_tumour.nrrd p2.nrrd p2_mask.nrrd p2_scan.nrrd p3_volume.nrrd p3_volume_mask.nrrd",
+        {
+            "p1": ("p1_CT.nrrd", "p1_tumour.nrrd", ""),
+            "p2": ("p2.nrrd", "p2_mask.nrrd", ""),
+            "p2_scan": ("p2_scan.nrrd", "p2_mask.nrrd", ""),
+            "p3": ("p3_volume.nrrd", "p3_volume_mask.nrrd", ""),
+        },
     ),
     "a folder for each case": Layout(
         "a/ct.nii.gz a/nodule.nii.gz a/lung.nii.gz b/image.nrrd b/lesions.nrrd",
@@ -56,7 +65,7 @@ LAYOUTS = {
         ),
     ),
     "nnU-Net's input and output in one folder": Layout(
-        "c_1_0000.nii.gz c_1.nii.gz", {"c_1_0000": ("c_1_0000.nii.gz", "c_1.nii.gz", "")}
+        "c_1_0000.nii.gz c_1.nii.gz", {"c_1": ("c_1_0000.nii.gz", "c_1.nii.gz", "")}
     ),
     "a folder of data sets of the Decathlon": Layout(
         "Task06_Lung/dataset.json Task06_Lung/imagesTr/lung_001.nii.gz Task06_Lung/imagesTr/._lung_001.nii.gz "

@@ -179,9 +179,9 @@ def test_files_side_by_side(tmp_path):
     assert cases == {
         "p1": ("p1.nrrd", "p1_mask.nrrd", "p1_lung.nrrd"),
         "p10": ("p10.nrrd", None, None),
-        "p2_CT": ("p2_CT.nii.gz", "p2-label.nii.gz", None),
+        "p2": ("p2_CT.nii.gz", "p2-label.nii.gz", None),
         "p3": ("p3.nrrd", "p3.seg.nrrd", None),
-        "p4_scan": ("p4_scan.nrrd", "p4 Segmentation.nrrd", None),
+        "p4": ("p4_scan.nrrd", "p4 Segmentation.nrrd", None),
     }
     assert remarks == ()
 

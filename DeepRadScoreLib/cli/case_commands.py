@@ -199,7 +199,8 @@ def _dicom_maker(
 
 def _print_profile(profile: MolecularProfile) -> None:
     from rich.console import Console
-    from rich.table import Table
+
+    from DeepRadScoreLib.display.tables import uncut_table
 
     console = Console(markup=False, emoji=False)
     if profile.label:
@@ -211,7 +212,7 @@ def _print_profile(profile: MolecularProfile) -> None:
         return
     for line in _likeness_lines(profile):
         console.print(line, highlight=False)
-    table = Table("finding", "probability", "decision", "validated AUC", "flags")
+    table = uncut_table("finding", "probability", "decision", "validated AUC", "flags")
     synthetic = " synthetic" if profile.label else ""
     for key, finding in profile.findings.items():
         probability = "-" if finding.probability is None else f"{finding.probability:.0%}{synthetic}"
@@ -316,7 +317,8 @@ def _print_log(folder: Path) -> None:
 def print_manifest(manifest: Manifest) -> None:
     """Print what a bundle says of itself, and a table with a row per endpoint."""
     from rich.console import Console
-    from rich.table import Table
+
+    from DeepRadScoreLib.display.tables import uncut_table
 
     console = Console(markup=False, emoji=False)
     if manifest.label:
@@ -324,7 +326,7 @@ def print_manifest(manifest: Manifest) -> None:
     for name, value in manifest.facts().items():
         console.print(f"{name:14s} {value}", highlight=False)
     rows = manifest.endpoint_rows()
-    table = Table(*rows[0])
+    table = uncut_table(*rows[0])
     for row in rows:
         table.add_row(*row.values())
     console.print(table)

@@ -177,6 +177,16 @@ def test_names_from_a_bundle_are_printed_as_they_are(parts, tmp_path, capsys):
     assert MARKUP in printed and "[/]" in printed
 
 
+def test_nothing_is_cut_off_in_a_narrow_terminal(parts, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    long = "not_better_than_chance_and_more"
+    manifest = json.loads(parts[MANIFEST])
+    manifest["endpoints"]["ROS1"]["reason"] = long
+    print_manifest(read_manifest(write_files(parts | {MANIFEST: json.dumps(manifest).encode()}, tmp_path / "a.zip")))
+    printed = capsys.readouterr().out
+    assert "…" not in printed and long not in printed
+
+
 def test_a_line_of_progress_is_printed_as_it_is(capsys):
     with show_progress() as report:
         report(Progress(Stage.ANALYSING, MARKUP))

@@ -63,13 +63,14 @@ def test_the_data_sheet_has_the_counts_of_the_training(manifest):
         "left_out": {"x": "gone"},
         "left_out_by_quality": {"thick_slices": 1},
         "cohort_sha256": SHA,
+        "sites": {"a": 40, "b": 20},
     }
     sheet = tables(to_model_card(manifest.model_copy(update={"trained_on": trained}), SHA))[-1]
     said = dict(row for row in sheet if len(row) == 2)
     assert (said["cohort table"], said["its SHA-256"]) == ("cohort.csv", SHA)
     assert said["cases used"] == "60"
     assert said["patients"] == "40 for training, 20 held out"
-    assert said["sites (cases)"] == "a 60"
+    assert said["sites (cases)"] == "a 40, b 20"
     assert said["cases left out"] == said["of these by quality thick_slices"] == "1"
     assert said["quality note thick_slices (spacing over 3 mm along some axis)"] == "3 cases"
 

@@ -11,7 +11,7 @@ import pandas as pd
 from DeepRadScoreLib.bundle import Bundle
 from DeepRadScoreLib.deepct.outputs import NetworkOutputs
 from DeepRadScoreLib.imaging import PreparedCase, QualityNote
-from DeepRadScoreLib.likeness.carriers import Likeness
+from DeepRadScoreLib.likeness.carriers import BEYOND_ALL, Likeness
 from DeepRadScoreLib.likeness.limits import Judged, TrainingLimits
 from DeepRadScoreLib.likeness.measures import case_measures
 from DeepRadScoreLib.likeness.reasons import likeness_of
@@ -68,7 +68,8 @@ def _notes(judged: Judged, likeness: Likeness, unlike: frozenset[str]) -> tuple[
     withheld = f" No finding is given of {', '.join(sorted(unlike))}." if unlike else ""
     if judged.beyond[0]:
         withheld = " It is beyond their limits: no finding is given."
-    where = f"further from the training patients than {likeness.percentile:.1f} % of them"
+    share = "any" if likeness.percentile >= BEYOND_ALL else f"{likeness.percentile:.1f} %"
+    where = f"further from the training patients than {share} of them"
     if not judged.far[0]:
         where = "far outside the training patients in a score of the model"
     return (QualityNote.warning("far_from_training", f"The case lies {where}.{withheld}"),)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+BEYOND_ALL = 99.95
+"""Percentiles from here on would be rounded to 100."""
+
 
 @dataclass(frozen=True)
 class Reason:

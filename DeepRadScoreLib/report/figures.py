@@ -251,7 +251,7 @@ def heat_colours() -> ScalarMappable:
 
 def _draw_colour_bar(figure: Figure, bar: int, colours: ScalarMappable, ticks: Sequence[float]) -> None:
     width = figure.get_figwidth() * DPI
-    axes = figure.add_axes((1 - 0.9 * bar / width, 0.12, 0.2 * bar / width, 0.76))
+    axes = figure.add_axes((1 - 0.97 * bar / width, 0.12, 0.14 * bar / width, 0.76))
     colour_bar = figure.colorbar(colours, cax=axes, ticks=ticks, format="%.2g")
     axes.tick_params(colors="white", labelsize=8.5 * (width - bar) / READING_WIDTH, length=3)
     colour_bar.outline.set_edgecolor("#c8ccd2")

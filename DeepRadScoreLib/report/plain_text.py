@@ -9,7 +9,7 @@ from DeepRadScoreLib.models import flags_with_chance
 from DeepRadScoreLib.report.number_text import decimals, percent
 from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument, RegionsEntry
 from DeepRadScoreLib.report.trust_words import NO_LIMITS, label_set_words, likeness_sentence, reason_sentence
-from DeepRadScoreLib.report.wording import flag_sentence
+from DeepRadScoreLib.report.wording import WITHHELD, flag_sentence
 
 PLAIN = str.maketrans({"\u202f": " ", "\u2212": "-", "\u2013": "-", "\u2014": "-", "“": '"', "”": '"', "’": "'"})
 """Many report systems take Latin-1 only."""
@@ -54,7 +54,8 @@ def _regions(regions: RegionsEntry) -> str:
 def _findings(document: ProfileDocument) -> Iterator[str]:
     for key, entry in document.endpoints.items():
         remarks = [flag_sentence(flag) for flag in flags_with_chance(entry.flags, entry.validation_auc_ci)]
-        yield " ".join((f"{BY_KEY[key].name}: {_finding(key, entry)}.", *remarks))
+        said = [] if any(remark.startswith(WITHHELD) for remark in remarks) else [f"{_finding(key, entry)}."]
+        yield f"{BY_KEY[key].name}: {' '.join((*said, *remarks))}"
 
 
 def _finding(key: str, entry: EndpointEntry) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 from DeepRadScoreLib.endpoints import BY_KEY, Endpoint
+from DeepRadScoreLib.likeness.carriers import BEYOND_ALL
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.report.number_text import MINUS, decimals, measured, percent
 
@@ -21,8 +22,6 @@ NO_INTERVAL = (
     "no method for one has proved to cover what it claims."
 )
 LIKE_MOST = 50.0
-ALL = 99.95
-"""Percentiles from here on would be rounded to 100."""
 
 _PLAIN = {
     "spacing_in_plane_mm": "pixel size (mm)",
@@ -50,7 +49,7 @@ _SHARE = re.compile(r"(tumour|peritumoral|patch)_share_(air|soft|bone)")
 
 def likeness_sentence(percentile: float) -> str:
     """How far a case lies from the training patients, by the share of them (percent) that lies nearer."""
-    if percentile >= ALL:
+    if percentile >= BEYOND_ALL:
         return "Further from the middle of the training patients than any of them."
     text = f"Further from the middle of the training patients than {decimals(percentile, 1)} % of them"
     return f"{text}: like most of them." if percentile < LIKE_MOST else f"{text}."

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from DeepRadScoreLib.models import Flag
 
+WITHHELD = "No probability"
+"""What sentences on flags begin with that say themselves that the finding has none."""
 FLAG_SENTENCES: dict[str, str] = {
     Flag.NO_MODEL: "No trained model was given.",
     Flag.NOT_MODELLED: "The model does not cover this endpoint: it was trained on too few patients with a known label.",

@@ -61,6 +61,7 @@ def test_a_noisy_image_is_named(bundle: Bundle, prepared: PreparedCase, features
     found = compare(bundle, replace(prepared, patch=replace(prepared.patch, image=image)), features, [], {})
     assert [note.code for note in found.notes] == ["far_from_training"]
     assert found.notes[0].severity == "warning" and "no finding is given" in found.notes[0].message
+    assert "than any of them" in found.notes[0].message
     assert found.likeness is not None and found.likeness.percentile == 100
     named = {reason.what for reason in found.likeness.reasons}
     assert len(named) == 3 and any(what.startswith("noise") for what in named)

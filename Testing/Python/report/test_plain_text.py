@@ -68,6 +68,13 @@ def test_every_finding_is_a_line_with_its_numbers(profile, text):
     assert "(fold models 20 % to 90 %)" in lines["ALK mutation"]
 
 
+def test_no_probability_is_said_once(profile):
+    egfr = replace(profile.findings["EGFR"], probability=None, decision=None, flags=("unlike_training",))
+    text = to_plain_text(to_document(replace(profile, findings={**profile.findings, "EGFR": egfr})))
+    (line,) = (line for line in text.splitlines() if line.startswith("EGFR"))
+    assert line.lower().count("no probability") == 1 and "unlike the patients" in line
+
+
 def test_likeness_model_remarks_and_version_are_told(profile, text):
     assert "97.5 % of them" in text and "noise of the image (HU): 31 (training 4 to 22)" in text
     assert "Model: trial (abababababab)." in text

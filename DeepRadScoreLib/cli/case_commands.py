@@ -315,7 +315,7 @@ def _print_log(folder: Path) -> None:
 
 
 def print_manifest(manifest: Manifest) -> None:
-    """Print what a bundle says of itself, and a table with a row per endpoint."""
+    """Print what a bundle says of itself, a table with a row per endpoint, and why an endpoint is not modelled."""
     from rich.console import Console
 
     from DeepRadScoreLib.display.tables import uncut_table
@@ -327,6 +327,11 @@ def print_manifest(manifest: Manifest) -> None:
         console.print(f"{name:14s} {value}", highlight=False)
     rows = manifest.endpoint_rows()
     table = uncut_table(*rows[0])
+    reasons: dict[str, list[str]] = {}
     for row in rows:
-        table.add_row(*row.values())
+        if row["modelled"] != "yes":
+            reasons.setdefault(row["modelled"], []).append(row["endpoint"])
+        table.add_row(*(row | {"modelled": "yes" if row["modelled"] == "yes" else "no"}).values())
     console.print(table)
+    for reason, names in reasons.items():
+        console.print(f"not modelled   {', '.join(names)}: {reason}", highlight=False)

@@ -149,6 +149,8 @@ def analyze(
 
         write_dicom(objects, out / FOLDER)
     _print_profile(profile)
+    if occlusion and not profile.occlusion:
+        typer.echo("no occlusion map: no finding has a probability")
     typer.echo(f"report: {out / 'report.html'}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from scipy.special import logit
 
 from DeepRadScoreLib.api import analyze
 from DeepRadScoreLib.bundle import Bundle
+from DeepRadScoreLib.cli.main import commands
 from DeepRadScoreLib.deepct.network import DeepCT
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.findings import MolecularProfile
@@ -104,6 +106,19 @@ def test_files_and_report_have_them_where_they_were_made(bundle, case, profile, 
     analyze(case, bundle).save(tmp_path)
     assert not list(tmp_path.glob("occlusion_*"))
     assert "Occlusion map" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_command_says_why_there_is_none(bundle, case, tmp_path, capsys):
+    """The made-up bundle's limits are far from any case."""
+    with small_densenet():
+        small_bundle().save(tmp_path / "model.zip")
+        for image, name in ((case.ct, "ct.nrrd"), (case.tumour, "mask.nrrd")):
+            sitk.WriteImage(image, str(tmp_path / name))
+        options = ["--ct", "ct.nrrd", "--mask", "mask.nrrd", "--model", "model.zip", "--occlusion", "--out", "results"]
+        with contextlib.chdir(tmp_path):
+            commands()(["analyze", *options], standalone_mode=False)
+    assert "no occlusion map: no finding has a probability" in capsys.readouterr().out
+    assert not list((tmp_path / "results").glob("occlusion_*"))
 
 
 @pytest.mark.parametrize(

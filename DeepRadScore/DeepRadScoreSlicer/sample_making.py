@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.synthetic.sample import Sample
 
 GOING, PROGRESS, LOG, MADE = "going", "progress.txt", "log.txt", "sample"
+OTHER_PROCESS = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from DeepRadScoreSlicer.sample_making import make_in_this_process
+sys.exit(make_in_this_process(sys.argv[2], sys.argv[3]))
+"""
 LOOK_S, LEAVE_S, FORGOTTEN_S = 0.05, 5.0, 3600.0
 STAGES = {"MAKING_CASES": (2, 6), "FEATURES": (6, 60), "RADSCORES": (60, 82), "CLASSIFIERS": (82, 98)}
 """Percent of the whole making before and after the stages that take long."""
@@ -112,7 +118,7 @@ def _start(work: Path, folder: Path) -> subprocess.Popen[bytes]:
     try:
         with (work / LOG).open("wb") as log:
             return subprocess.Popen(
-                [python, __file__, json.dumps(sys.path), str(work), str(folder)],
+                [python, "-c", OTHER_PROCESS, json.dumps(sys.path), str(work), str(folder)],
                 env={**os.environ, "DEEPRADSCORE_CACHE": str(work / "cache")},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -168,9 +174,9 @@ def _remove_forgotten(parent: Path) -> None:
                 shutil.rmtree(work, ignore_errors=True)
 
 
-def _make_in_this_process(paths: list[str], work: Path, folder: Path) -> int:
-    """Work of the other process: make the sample in `work`, then move it to `folder`."""
-    sys.path[:] = paths
+def make_in_this_process(work: str | Path, folder: str | Path) -> int:
+    """Work of the other process: make the sample in `work`, then move it to `folder`; the exit code."""
+    work, folder = Path(work), Path(folder)
     threading.Thread(target=_end_on_signal, args=(work / GOING,), daemon=True).start()
     from DeepRadScoreLib.errors import DeepRadScoreError
     from DeepRadScoreLib.synthetic.sample import Sample, write_sample
@@ -200,7 +206,3 @@ def _end_on_signal(going: Path) -> None:
     while going.exists():
         time.sleep(LOOK_S)
     os._exit(3)
-
-
-if __name__ == "__main__":
-    sys.exit(_make_in_this_process(json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])))

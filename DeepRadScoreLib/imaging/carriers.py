@@ -147,7 +147,7 @@ class PreparedCase:
     quality: tuple[QualityNote, ...]
     acquisition: Acquisition = UNKNOWN
     mask_ml: float | None = None
-    axes_mm: tuple[float, float] | None = None
+    axes_mm: tuple[float, float] | None = field(default=None, repr=False)
 
     def volume_ml(self, region: Literal["tumour", "peritumoral"]) -> float:
         """Volume of a region on the 1 mm lattice, in mL."""

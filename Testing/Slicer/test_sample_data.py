@@ -63,12 +63,13 @@ def made_by(monkeypatch):
             def write_sample(folder, report):
             {textwrap.indent(textwrap.dedent(body), "    ").replace(chr(10), chr(10) + " " * 12)}
             sample.write_sample = write_sample
-            sys.exit(sample_making._make_in_this_process(sys.path, Path(sys.argv[2]), Path(sys.argv[3])))
+            sys.exit(sample_making.make_in_this_process(sys.argv[2], sys.argv[3]))
         """)
 
         def start(call, **options):
-            python, script, *arguments = call
-            assert Path(script) == Path(sample_making.__file__)
+            python, *script = call[:3]
+            arguments = call[3:]
+            assert script == ["-c", sample_making.OTHER_PROCESS]
             started.append(popen([python, "-c", code, *arguments], **options))
             return started[-1]
 

@@ -220,7 +220,7 @@ def read_bundle(path: AnyPath, trusted: AnyPath | None = None) -> Bundle:
     --------
     >>> from DeepRadScoreLib import read_bundle
     >>> read_bundle("model.zip")
-    Bundle(made up, protocol strict: LVI, PI, T4, EGFR, KRAS, ALK, TP53, synthetic: not for patients)
+    Bundle(made up, protocol strict: LVI, PI, ..., synthetic: not for patients)
     """
     return run_to_end(bundle_steps(path, trusted))
 

@@ -180,12 +180,12 @@ def test_names_from_a_bundle_are_printed_as_they_are(parts, tmp_path, capsys):
 def test_nothing_is_cut_off_in_a_narrow_terminal(parts, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "60")
     manifest = json.loads(parts[MANIFEST])
-    for key in ("PIK3CA", "ROS1"):
+    for key in ("ROS1", "PDL1"):
         manifest["endpoints"][key]["reason"] = "too few patients, given once"
     print_manifest(read_manifest(write_files(parts | {MANIFEST: json.dumps(manifest).encode()}, tmp_path / "a.zip")))
     printed = capsys.readouterr().out
     assert "…" not in printed
-    assert " ".join(printed.split()).count("PIK3CA mutation, ROS1 mutation: too few patients, given once") == 1
+    assert " ".join(printed.split()).count("ROS1 mutation, PD-1/PD-L1 expression: too few patients, given once") == 1
 
 
 def test_a_line_of_progress_is_printed_as_it_is(capsys):

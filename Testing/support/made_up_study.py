@@ -29,6 +29,7 @@ STRENGTH = {
     **dict.fromkeys(CONFOUNDERS, 0.0),
 }
 CLASSIFIERS = ("SVM", "KNN", "RF", "NB", "LR", "MLP", "LDA")
+"""Those of this study; its numbers do not change when the program gets another one."""
 
 
 def made_up_study(

@@ -36,8 +36,8 @@ from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, FEATURE_NAMES, REGIO
 
 CASES = 24
 FOLDS = 2
-KEY_OF: dict[str, str] = dict(zip(CLASSIFIERS, KEYS, strict=False))
-"""Classifier -> the endpoint that it is the model of; the endpoints after these are not modelled."""
+KEY_OF: dict[str, str] = dict(zip(CLASSIFIERS, KEYS[:-2], strict=False))
+"""Classifier -> the endpoint that it is the model of; the others, ROS1 and PDL1 at least, are not modelled."""
 NAMES = ("deep_ct", "radscore_tumour", "radscore_peritumoral")
 
 

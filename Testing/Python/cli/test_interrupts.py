@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from DeepRadScoreLib.progress import Stage
 from support.small_evaluation import write_small_cohort
 
 SENTENCE = "deepradscore: stopped; the same command goes on from what is finished."
@@ -86,7 +87,7 @@ def test_a_stopped_study_says_so_leaves_nothing_and_goes_on_to_the_same_bytes(co
     call = evaluate(cohort, tmp_path / "out")
     for when, number in (
         ("selecting features", signal.SIGINT),
-        ("comparing seven classifiers", signal.SIGTERM),
+        (Stage.CLASSIFIERS, signal.SIGTERM),
         ("drawing figures", signal.SIGINT),
     ):
         code, said = stopped(call, tmp_path / "said.txt", tmp_path / "cache", when, number)

@@ -1,4 +1,4 @@
-"""The seven classifiers' tuning and comparison against scikit-learn's own searches, to the bit."""
+"""The classifiers' tuning and comparison against scikit-learn's own searches, to the bit."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_tuning_comparison_and_predictions_are_those_of_plain_scikit_learn(name,
     np.testing.assert_array_equal(model.decision_function(unseen), plain_score(pipeline.fit(columns, y), unseen))
 
 
-def test_the_best_of_the_seven_is_that_of_plain_scikit_learn():
+def test_the_best_of_all_is_that_of_plain_scikit_learn():
     columns, y = data(80, 2, 0.8, 5)
     groups = np.arange(80)
     model = FusionModel(search="quick", folds=3, repeats=2, seed=5).fit(columns, y)

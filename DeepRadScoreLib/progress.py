@@ -29,7 +29,7 @@ class Stage(StrEnum):
     SHUFFLED_VOXELS = "features of shuffled voxels"
     RADSCORES = "selecting features and adding up RadScores"
     NETWORKS = "training networks"
-    CLASSIFIERS = "comparing seven classifiers"
+    CLASSIFIERS = "comparing classifiers"
     HELD_OUT = "judging on the held-out cases"
     OUTER_FOLDS = "outer folds"
     EXPLAINING = "explaining the test cases"

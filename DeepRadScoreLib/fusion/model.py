@@ -1,4 +1,4 @@
-"""One fused model: the best of seven classifiers, its calibration and its threshold, all from out-of-fold scores."""
+"""One fused model: the best of several classifiers, its calibration and its threshold, all from out-of-fold scores."""
 
 from __future__ import annotations
 

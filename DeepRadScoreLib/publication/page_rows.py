@@ -30,7 +30,7 @@ FIGURE_TITLES: dict[str, str] = {
     "patient_flow": "Flow of patients",
     "auc_overview": "AUC with its 95 % interval",
     "roc": "ROC curves",
-    "inner_auc": "Inner cross-validated AUC of the seven classifiers",
+    "inner_auc": "Inner cross-validated AUC of the classifiers",
     "calibration": "Calibration",
     "decision": "Decision curves",
     "correlation": "Correlation of RadScores with deep features",

@@ -78,7 +78,7 @@ def plain_forest(columns: np.ndarray, y: np.ndarray) -> dict[str, int]:
 
 
 def fusion_unit(columns: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Part -> seconds of one fused model of seven classifiers; printed beside the forests' plain way."""
+    """Part -> seconds of one fused model of all classifiers; printed beside the forests' plain way."""
     folds = seconds(lambda: [grouped_folds(y, np.arange(len(y)), INNER_FOLDS, (0, i)) for i in range(11)])
     took = {"folds": folds}
     chosen: dict[str, dict] = {}

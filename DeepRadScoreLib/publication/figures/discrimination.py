@@ -106,7 +106,7 @@ def _labels_and_scores(fold: FoldOutcome, key: str, model: str) -> tuple[np.ndar
 
 
 def inner_auc(study: Study, protocol: Protocol) -> Figure:
-    """Inner cross-validated AUCs of the seven classifiers of each model; how often each was chosen (Fig. 3b-d)."""
+    """Inner cross-validated AUCs of the classifiers of each model; how often each was chosen (Fig. 3b-d)."""
     legend: list[Artist] = [
         Patch(
             facecolor=_tint(canvas.LOOKS[m].colour),

@@ -22,7 +22,7 @@ class ModelCard(Card):
 
     `auc` is the mean over the outer folds, or that of the one held-out part; `auc_method` names the interval's method,
     `auc_note` says what speaks against the interval. `inner_auc` is the mean inner cross-validated AUC of the chosen
-    classifiers; `inner_aucs` the distribution for all seven. `metrics` are of the test parts at the frozen thresholds,
+    classifiers; `inner_aucs` the distribution for all. `metrics` are of the test parts at the frozen thresholds,
     `training_metrics` the same of the training parts' out-of-fold probabilities.
     """
 

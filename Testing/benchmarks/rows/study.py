@@ -82,7 +82,7 @@ train_network(hu, labels, hu[:2], labels[:2], spec=spec, settings=settings, seed
 def rows() -> Iterator[Row]:
     """The rows of the study."""
     with tempfile.TemporaryDirectory() as folder, before() as checkout:
-        yield _classifiers(checkout, "tuning and comparison of the seven, three models", (2, 10, 12))
+        yield _classifiers(checkout, "tuning and comparison of all classifiers, three models", (2, 10, 12))
         yield _classifiers(checkout, "the same, the two RadScores' model alone", (2,))
         yield _pipelines()
         yield _shared_table(checkout, Path(folder))

@@ -28,6 +28,7 @@ from DeepRadScoreLib.models import (
     Protocol,
     Split,
     chosen,
+    chosen_if_named,
 )
 from DeepRadScoreLib.paths import AnyPath, as_path
 from DeepRadScoreLib.prevalence import NO_PREVALENCE, checked_prevalence
@@ -185,7 +186,7 @@ def extract(
     prepared = chosen(Preprocessing, preprocessing, "preprocessing")
     computed = chosen(Engine, engine, "engine")
     others = chosen(OtherLabels, other_labels, "other_labels")
-    grid = None if mask_grid is None else chosen(MaskGrid, mask_grid, "mask_grid")
+    grid = chosen_if_named(MaskGrid, mask_grid, "mask_grid")
     with cohort_file(cohort) as path, _run(jobs, scheduler, progress) as run:
         table = read_cohort(path, needs=("ct", "mask"))
         if target is not None:

@@ -131,6 +131,11 @@ def chosen(choices: type[Choice], value: str, option: str) -> Choice:
     raise InputError(f'"{value}" is not known', where=option, mend=f"choose {' or '.join(choices)}")
 
 
+def chosen_if_named(choices: type[Choice], value: str | None, option: str) -> Choice | None:
+    """None where a caller named none, else as `chosen`."""
+    return None if value is None else chosen(choices, value, option)
+
+
 def better_than_chance(auc_ci: tuple[float, float]) -> bool:
     """Whether the whole 95 % interval of an AUC lies above 0.5."""
     return auc_ci[0] > 0.5

@@ -23,7 +23,7 @@ from DeepRadScoreLib.imaging.nearest import labels_on_grid
 from DeepRadScoreLib.imaging.other_labels import other_tumours, union
 from DeepRadScoreLib.imaging.plausibility import check_values
 from DeepRadScoreLib.imaging.segments import MaskContent, Segment, choose, mask_content
-from DeepRadScoreLib.models import MaskGrid, OtherLabels, chosen
+from DeepRadScoreLib.models import MaskGrid, OtherLabels, chosen, chosen_if_named
 from DeepRadScoreLib.numerals import share_text
 from DeepRadScoreLib.paths import AnyPath, as_path
 from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
@@ -80,7 +80,7 @@ def read_case(
     mask = None if mask is None else as_path(mask, "mask")
     lung_mask = None if lung_mask is None else as_path(lung_mask, "lung_mask")
     how = chosen(OtherLabels, other_labels, "other_labels")
-    grid = None if mask_grid is None else chosen(MaskGrid, mask_grid, "mask_grid")
+    grid = chosen_if_named(MaskGrid, mask_grid, "mask_grid")
     dicom_lung = lung_mask is not None and lung_mask.is_file() and is_dicom(lung_mask)
     lung = None if lung_mask is None or dicom_lung else read_stored(lung_mask)
     if is_dicom(ct):

@@ -19,6 +19,7 @@ from DeepRadScoreLib.models import (
     Protocol,
     Split,
     chosen,
+    chosen_if_named,
 )
 from DeepRadScoreLib.paths import AnyPath
 
@@ -127,7 +128,7 @@ def training_plan(
         preprocessing=chosen(Preprocessing, preprocessing, "preprocessing"),
         engine=chosen(Engine, engine, "engine"),
         other_labels=chosen(OtherLabels, other_labels, "other_labels"),
-        mask_grid=None if mask_grid is None else chosen(MaskGrid, mask_grid, "mask_grid"),
+        mask_grid=chosen_if_named(MaskGrid, mask_grid, "mask_grid"),
         network=NetworkPlan(form, backbone, os.fspath(weights), weights_sha256, pixels, epochs, device=device),
         folds=folds,
         repeats=repeats,

@@ -121,7 +121,6 @@ def pdf_steps(profile: MolecularProfile, path: Path) -> Generator[Progress, None
     yield Progress(Stage.FILING, _("drawing the pages"), 30, 100)
     pages = report_pages(profile)
     yield Progress(Stage.FILING, _("writing the PDF"), 70, 100)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, to_pdf(pages))
     return path
 
@@ -144,7 +143,6 @@ def report_file(volume: Any, lesion: Lesion | None, name: Path) -> Path:
     """
     text = text_of(volume, "report_text", lesion)
     path = Path(slicer.app.temporaryPath, "DeepRadScore", name, "report.html")
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text)
     return path
 

@@ -28,7 +28,6 @@ from DeepRadScoreLib.models import (
     Protocol,
     Split,
     chosen,
-    chosen_if_named,
 )
 from DeepRadScoreLib.paths import AnyPath, as_path
 from DeepRadScoreLib.prevalence import NO_PREVALENCE, checked_prevalence
@@ -94,11 +93,10 @@ def analyze(
     >>> len(profile.features), *map(str, profile.findings["EGFR"].flags)
     (1702, 'no_model')
     """
+    from DeepRadScoreLib.additions import Additions
     from DeepRadScoreLib.analysis import steps
     from DeepRadScoreLib.bundle import Bundle, read_bundle
-    from DeepRadScoreLib.occlusion import check_occlusion, occlusion_steps
     from DeepRadScoreLib.report.profile_view import Profile
-    from DeepRadScoreLib.sensitivity import check_variants, variant_steps
 
     if not isinstance(case, Case):
         raise TypeError(f"case: a Case is needed, as read_case gives it, not {type(case).__name__}")
@@ -117,17 +115,11 @@ def analyze(
         engine=chosen(Engine, engine, "engine"),
         prevalence=checked_prevalence(prevalence, () if bundle is None else tuple(bundle.endpoints)),
     )
-    if mask_variants:
-        check_variants(mask_variants, bundle)
-    if occlusion:
-        check_occlusion(bundle)
+    additions = Additions(mask_variants, occlusion, seed)
+    additions.check(bundle)
     with reporting(progress) as report:
         profile = run_to_end(analysis, report)
-        if bundle is not None and mask_variants:
-            profile = run_to_end(variant_steps(case, bundle, profile, mask_variants, seed), report)
-        if bundle is not None and occlusion:
-            profile = run_to_end(occlusion_steps(bundle, profile), report)
-        return Profile(**vars(profile))
+        return Profile(**vars(run_to_end(additions.steps(case, bundle, profile), report)))
 
 
 def extract(
@@ -179,29 +171,17 @@ def extract(
     from DeepRadScoreLib.cohort.feature_table import check_feature_file, check_feature_space, write_feature_table
     from DeepRadScoreLib.cohort.frames import cohort_file
     from DeepRadScoreLib.cohort.table import read_cohort
+    from DeepRadScoreLib.computing.case_record import case_settings
     from DeepRadScoreLib.computing.extraction import extract_cohort
 
     target = _target(out, check_feature_file)
     codes = checked_codes(_names(exclude_quality))
-    prepared = chosen(Preprocessing, preprocessing, "preprocessing")
-    computed = chosen(Engine, engine, "engine")
-    others = chosen(OtherLabels, other_labels, "other_labels")
-    grid = chosen_if_named(MaskGrid, mask_grid, "mask_grid")
+    settings = case_settings(preprocessing, engine, other_labels, mask_grid, shell_mm)
     with cohort_file(cohort) as path, _run(jobs, scheduler, progress) as run:
         table = read_cohort(path, needs=("ct", "mask"))
         if target is not None:
             check_feature_space(target, len(table))
-        found = extract_cohort(
-            table,
-            run,
-            preprocessing=prepared,
-            shell_mm=shell_mm,
-            engine=computed,
-            other_labels=others,
-            mask_grid=grid,
-            wants="features",
-        )
-        found = found.excluding(codes, path)
+        found = extract_cohort(table, run, settings, wants="features").excluding(codes, path)
     notes = found.notes
     if target is not None:
         write_feature_table(found.features, target, notes)
@@ -269,27 +249,19 @@ def train(
     See `examples/2_own_cohort.py`, which takes seconds.
     """
     from DeepRadScoreLib.cohort.frames import cohort_file
-    from DeepRadScoreLib.study.plans import training_plan
+    from DeepRadScoreLib.computing.case_record import case_settings
+    from DeepRadScoreLib.study.plans import network_plan, training_plan
     from DeepRadScoreLib.study.training.train import train_from_table
     from DeepRadScoreLib.writing import check_file
 
     target = _target(out, check_file)
     codes = checked_codes(_names(exclude_quality))
     plan = training_plan(
-        preprocessing,
-        engine,
-        network,
-        backbone,
-        weights,
-        weights_sha256,
-        epochs,
-        pixels,
+        case_settings(preprocessing, engine, other_labels, mask_grid),
+        network_plan(network, backbone, weights, weights_sha256, pixels, epochs, device),
         folds,
         repeats,
         seed,
-        device,
-        other_labels,
-        mask_grid,
     )
     plan = replace(plan, protocol=chosen(Protocol, protocol, "protocol"), stable_features=stable_features)
     with cohort_file(cohort) as path, _run(jobs, scheduler, progress) as run:
@@ -359,12 +331,13 @@ def evaluate(
     See `examples/3_features_only.py`, which takes seconds.
     """
     from DeepRadScoreLib.cohort.frames import cohort_file, feature_file
+    from DeepRadScoreLib.computing.case_record import case_settings
     from DeepRadScoreLib.deepct.backbones import BACKBONES
     from DeepRadScoreLib.publication.study_report import StudyReport
     from DeepRadScoreLib.publication.writing import write_study
     from DeepRadScoreLib.study.data import StudyInputs
     from DeepRadScoreLib.study.evaluation.evaluate import evaluate_from_table
-    from DeepRadScoreLib.study.plans import EvaluationPlan, training_plan
+    from DeepRadScoreLib.study.plans import EvaluationPlan, network_plan, training_plan
     from DeepRadScoreLib.writing import check_folder
 
     target = _target(out, check_folder)
@@ -377,20 +350,11 @@ def evaluate(
         )
     protocols = tuple(Protocol) if protocol == "both" else (chosen(Protocol, protocol, "protocol"),)
     training = training_plan(
-        preprocessing,
-        engine,
-        network,
-        backbone,
-        weights,
-        weights_sha256,
-        epochs,
-        pixels,
+        case_settings(preprocessing, engine, other_labels, mask_grid),
+        network_plan(network, backbone, weights, weights_sha256, pixels, epochs, device),
         folds,
         repeats,
         seed,
-        device,
-        other_labels,
-        mask_grid,
     )
     plan = EvaluationPlan(protocols, training, chosen(Split, split, "split"), folds)
     compared = tuple(BACKBONES) if backbones else ()

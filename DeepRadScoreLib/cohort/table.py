@@ -13,6 +13,7 @@ from DeepRadScoreLib.cohort.pdl1 import Pdl1Labels, filled_pdl1
 from DeepRadScoreLib.cohort.text_table import TextTable, cell, read_cohort_text
 from DeepRadScoreLib.endpoints import KEYS, parse_label
 from DeepRadScoreLib.errors import CohortError, Location
+from DeepRadScoreLib.models import MaskGrid
 from DeepRadScoreLib.paths import AnyPath, as_path
 
 FILE_COLUMNS = ("ct", "mask", "repeat_mask", "lung_mask")
@@ -75,6 +76,11 @@ class Cohort:
     def of_cases(self, case_ids: pd.Index) -> Cohort:
         """The table with the given cases alone, in their order."""
         return replace(self, table=self.table.loc[list(case_ids)], labels=self.labels.loc[list(case_ids)])
+
+    def with_mask_grid(self, mask_grid: MaskGrid | None) -> Cohort:
+        """The cohort with `mask_grid` in the cells of that column that are empty, or in a column of its own."""
+        cells = [cell or mask_grid or "" for cell in self.column("mask_grid")]
+        return replace(self, table=self.table.assign(mask_grid=cells))
 
 
 def read_cohort(

@@ -19,7 +19,15 @@ from DeepRadScoreLib.imaging import QualityNote
 from DeepRadScoreLib.imaging.acquisition import UNKNOWN, Acquisition
 from DeepRadScoreLib.imaging.files import input_digest
 from DeepRadScoreLib.likeness.measures import MEASURES
-from DeepRadScoreLib.models import DEFAULT_ENGINE, Engine, OtherLabels, Preprocessing
+from DeepRadScoreLib.models import (
+    DEFAULT_ENGINE,
+    Engine,
+    MaskGrid,
+    OtherLabels,
+    Preprocessing,
+    chosen,
+    chosen_if_named,
+)
 from DeepRadScoreLib.provenance import ENGINE_PACKAGES, PREPARING_PACKAGES, code_digest, versions
 from DeepRadScoreLib.writing import replacing
 
@@ -28,6 +36,49 @@ SOURCES = ("computing", "imaging", "likeness", "radscore")
 MEND = "set DEEPRADSCORE_CACHE to a folder that can be written"
 Wants = Literal["features", "patches", "both", "shuffled"]
 """The features alone; the patch alone; both; the features of the case with shuffled voxels."""
+
+
+@dataclass(frozen=True)
+class CaseSettings:
+    """How the cases of a cohort are read, prepared and measured.
+
+    Attributes
+    ----------
+    shell_mm: thickness of the peritumoral shell.
+    other_labels: as in `read_case`.
+    mask_grid: as in `read_case`, for the cases whose cell `mask_grid` is empty.
+    """
+
+    preprocessing: Preprocessing = Preprocessing.CANONICAL
+    shell_mm: float = 3.0
+    engine: Engine = DEFAULT_ENGINE
+    other_labels: OtherLabels = OtherLabels.AUTO
+    mask_grid: MaskGrid | None = None
+
+
+DEFAULT_SETTINGS = CaseSettings()
+
+
+def case_settings(
+    preprocessing: Preprocessing | str,
+    engine: Engine | str,
+    other_labels: OtherLabels | str,
+    mask_grid: MaskGrid | str | None,
+    shell_mm: float = 3.0,
+) -> CaseSettings:
+    """The settings of a caller who names them.
+
+    Raises
+    ------
+    InputError: a name that is not known.
+    """
+    return CaseSettings(
+        preprocessing=chosen(Preprocessing, preprocessing, "preprocessing"),
+        shell_mm=shell_mm,
+        engine=chosen(Engine, engine, "engine"),
+        other_labels=chosen(OtherLabels, other_labels, "other_labels"),
+        mask_grid=chosen_if_named(MaskGrid, mask_grid, "mask_grid"),
+    )
 
 
 @dataclass(frozen=True)

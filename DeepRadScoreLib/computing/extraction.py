@@ -13,7 +13,14 @@ import pandas as pd
 
 from DeepRadScoreLib.cohort.case_notes import CaseNotes, cases_to_exclude
 from DeepRadScoreLib.cohort.table import Cohort
-from DeepRadScoreLib.computing.case_record import CaseRecord, CaseTask, Wants, check_cache
+from DeepRadScoreLib.computing.case_record import (
+    DEFAULT_SETTINGS,
+    CaseRecord,
+    CaseSettings,
+    CaseTask,
+    Wants,
+    check_cache,
+)
 from DeepRadScoreLib.computing.one_case import compute_case
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.computing.workers import Crashed
@@ -22,7 +29,7 @@ from DeepRadScoreLib.imaging import QualityNote
 from DeepRadScoreLib.imaging.acquisition import Acquisition
 from DeepRadScoreLib.imaging.quality_codes import left_out_text
 from DeepRadScoreLib.likeness.measures import MEASURES
-from DeepRadScoreLib.models import DEFAULT_ENGINE, Engine, MaskGrid, OtherLabels, Preprocessing
+from DeepRadScoreLib.models import Engine
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.radscore.extraction import engine_ready_steps
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
@@ -121,12 +128,8 @@ class CohortFeatures:
 def extract_cohort(
     cohort: Cohort,
     run: Run,
+    settings: CaseSettings = DEFAULT_SETTINGS,
     *,
-    preprocessing: Preprocessing = Preprocessing.CANONICAL,
-    shell_mm: float = 3.0,
-    engine: Engine = DEFAULT_ENGINE,
-    other_labels: OtherLabels = OtherLabels.AUTO,
-    mask_grid: MaskGrid | None = None,
     wants: Wants = "both",
     jitter: bool = False,
     seed: int = 0,
@@ -137,8 +140,6 @@ def extract_cohort(
     ----------
     run: its folder is the cache and has to be reachable for all workers; its report is called after each case, with the
         case_id as the event's detail.
-    other_labels: as in `read_case`.
-    mask_grid: as in `read_case`, for the cases whose cell `mask_grid` is empty.
     wants: "features" alone; "patches" alone, which needs no radiomics; "both"; or "shuffled", the features of each case
         with its voxels shuffled by `seed` inside tumour and shell (method: baselines).
     jitter: whether cases without a second mask get their `repeats` from a mask jittered by `seed` (`mask_variants`).
@@ -149,37 +150,27 @@ def extract_cohort(
     OutputError: the cache folder cannot be written.
     """
     check_cache(run.folder)
-    cases = cohort.table.reindex(columns=CASE_COLUMNS, fill_value="").to_dict("index")
+    table = cohort.with_mask_grid(settings.mask_grid).table.reindex(columns=CASE_COLUMNS, fill_value="")
     tasks = [
-        CaseTask(
-            str(case_id),
-            **(cells | {"mask_grid": cells["mask_grid"] or mask_grid or ""}),
-            preprocessing=preprocessing,
-            shell_mm=shell_mm,
-            engine=engine,
-            other_labels=other_labels,
-            wants=wants,
-            jitter=jitter,
-            seed=seed,
-        )
-        for case_id, cells in cases.items()
+        CaseTask(str(case_id), **(vars(settings) | cells), wants=wants, jitter=jitter, seed=seed)
+        for case_id, cells in table.to_dict("index").items()
     ]
     columns = () if wants == "patches" else FEATURE_COLUMNS
     if columns:
-        for detail in engine_ready_steps(engine):
+        for detail in engine_ready_steps(settings.engine):
             run.report(Progress(STAGES[wants], detail, 0, len(tasks)))
-    table = np.full((len(tasks), len(columns)), np.nan)
+    values = np.full((len(tasks), len(columns)), np.nan)
     records: dict[int, CaseRecord] = {}
     calls = [{"task": task, "cache": run.folder, "threads": run.workers.threads_each} for task in tasks]
     with closing(run.workers.each(compute_case, calls)) as results:
         for done, (position, result) in enumerate(results, start=1):
             record = CaseRecord(tasks[position].case_id, error=f"{result}.") if isinstance(result, Crashed) else result
             if not record.error:
-                table[position] = record.features
-            records[position] = replace(record, features=table[position])
+                values[position] = record.features
+            records[position] = replace(record, features=values[position])
             failure = f"{record.case_id}: {record.error}" if record.error else ""
             run.report(Progress(STAGES[wants], record.case_id, done, len(tasks), failure))
-    return _gathered(cohort, [records[position] for position in range(len(tasks))], table, columns, engine)
+    return _gathered(cohort, [records[position] for position in range(len(tasks))], values, columns, settings.engine)
 
 
 def _gathered(

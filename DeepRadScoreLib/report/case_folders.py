@@ -82,7 +82,7 @@ def analyse_cases(
     OutputError: the results of the run cannot be written; a single case that cannot be written only fails.
     """
     check_folder(out)
-    rows = [row | {"mask_grid": row.get("mask_grid") or mask_grid or ""} for row in cohort.table.to_dict("records")]
+    rows = cohort.with_mask_grid(mask_grid).table.to_dict("records")
     outcomes = [CaseOutcome(row["case_id"], "waiting") for row in rows]
     folders: dict[str, str] = {}
     for number, row in enumerate(rows):

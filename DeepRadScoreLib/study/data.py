@@ -253,13 +253,14 @@ def gather(inputs: StudyInputs, cohort: Cohort, plan: TrainingPlan, run: Run) ->
     if inputs.features is not None:
         table = read_feature_table(inputs.features, cohort, case_column=inputs.case_column, prefixes=inputs.prefixes)
     if has_images(cohort):
-        images = extract_planned(cohort, plan, "both" if table is None else "patches", run)
+        wants: Wants = "both" if table is None else "patches"
+        images = extract_cohort(cohort, run, plan.cases, wants=wants, jitter=plan.stable_features, seed=plan.seed)
     case_ids = _cases_of_all([each.features.index for each in (table, images) if each is not None], cohort)
     notes = _joined_notes([each.notes for each in (table, images) if each is not None], case_ids)
     excluded = _excluded(inputs, notes)
     case_ids = case_ids.drop(list(excluded))
     if table is None:
-        shuffled = extract_planned(cohort.of_cases(case_ids), plan, "shuffled", run)
+        shuffled = extract_cohort(cohort.of_cases(case_ids), run, plan.cases, wants="shuffled", seed=plan.seed)
         case_ids = _cases_of_all([case_ids, shuffled.features.index], cohort)
     failed = {case_id: why for each in (images, shuffled) if each is not None for case_id, why in each.failed.items()}
     left_out = ({} if table is None else dict(table.missing)) | failed
@@ -324,19 +325,3 @@ def _excluded(inputs: StudyInputs, notes: CaseNotes | None) -> dict[str, str]:
             mend=f"put {notes_file(inputs.features).name} beside it, or leave out --exclude-quality",
         )
     return {} if notes is None else cases_to_exclude(notes, inputs.exclude_quality, inputs.table)
-
-
-def extract_planned(cohort: Cohort, plan: TrainingPlan, wants: Wants, run: Run) -> CohortFeatures:
-    """`extract_cohort` with the plan's settings."""
-    return extract_cohort(
-        cohort,
-        run,
-        preprocessing=plan.preprocessing,
-        shell_mm=plan.shell_mm,
-        engine=plan.engine,
-        other_labels=plan.other_labels,
-        mask_grid=plan.mask_grid,
-        wants=wants,
-        jitter=plan.stable_features,
-        seed=plan.seed,
-    )

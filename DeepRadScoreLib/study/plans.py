@@ -7,20 +7,10 @@ from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
 
+from DeepRadScoreLib.computing.case_record import CaseSettings
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.fusion.classifiers import Search
-from DeepRadScoreLib.models import (
-    DEFAULT_ENGINE,
-    Engine,
-    MaskGrid,
-    NetworkForm,
-    OtherLabels,
-    Preprocessing,
-    Protocol,
-    Split,
-    chosen,
-    chosen_if_named,
-)
+from DeepRadScoreLib.models import NetworkForm, Protocol, Split, chosen
 from DeepRadScoreLib.paths import AnyPath
 
 
@@ -46,11 +36,7 @@ class TrainingPlan:
     """
 
     protocol: Protocol = Protocol.STRICT
-    preprocessing: Preprocessing = Preprocessing.CANONICAL
-    shell_mm: float = 3.0
-    engine: Engine = DEFAULT_ENGINE
-    other_labels: OtherLabels = OtherLabels.AUTO
-    mask_grid: MaskGrid | None = None
+    cases: CaseSettings = field(default_factory=CaseSettings)
     network: NetworkPlan = field(default_factory=NetworkPlan)
     folds: int = 5
     repeats: int = 10
@@ -82,7 +68,8 @@ class TrainingPlan:
         """The plan as plain values, without paths and without the device: what decides the result."""
         weights = self.network.weights
         named = weights if weights in ("none", "imagenet") else Path(weights).name
-        return asdict(replace(self, network=replace(self.network, weights=named, device="")))
+        settings = asdict(replace(self, network=replace(self.network, weights=named, device="")))
+        return {"protocol": settings.pop("protocol"), **settings.pop("cases"), **settings}
 
 
 @dataclass(frozen=True)
@@ -99,41 +86,37 @@ class EvaluationPlan:
     folds: int = 5
 
 
-def training_plan(
-    preprocessing: Preprocessing | str,
-    engine: Engine | str,
-    network: NetworkForm | str,
+def network_plan(
+    form: NetworkForm | str,
     backbone: str,
     weights: AnyPath,
     weights_sha256: str | None,
-    epochs: int,
     pixels: int,
-    folds: int,
-    repeats: int,
-    seed: int,
+    epochs: int,
     device: str,
-    other_labels: OtherLabels | str = OtherLabels.AUTO,
-    mask_grid: MaskGrid | str | None = None,
-) -> TrainingPlan:
+) -> NetworkPlan:
+    """The plan of a caller who names its settings, checked.
+
+    Raises
+    ------
+    TypeError: epochs that are no whole number.
+    InputError: a form that is not known, or too few epochs.
+    """
+    _check_whole(epochs=(epochs, 1))
+    form = chosen(NetworkForm, form, "network")
+    return NetworkPlan(form, backbone, os.fspath(weights), weights_sha256, pixels, epochs, device=device)
+
+
+def training_plan(cases: CaseSettings, network: NetworkPlan, folds: int, repeats: int, seed: int) -> TrainingPlan:
     """The plan, of the strict protocol, of a caller who names its settings, checked.
 
     Raises
     ------
     TypeError: a number that is not whole.
-    InputError: a name that is not known, or a number that is too small.
+    InputError: a number that is too small.
     """
-    _check_whole(folds=(folds, 2), repeats=(repeats, 1), seed=(seed, 0), epochs=(epochs, 1))
-    form = chosen(NetworkForm, network, "network")
-    return TrainingPlan(
-        preprocessing=chosen(Preprocessing, preprocessing, "preprocessing"),
-        engine=chosen(Engine, engine, "engine"),
-        other_labels=chosen(OtherLabels, other_labels, "other_labels"),
-        mask_grid=chosen_if_named(MaskGrid, mask_grid, "mask_grid"),
-        network=NetworkPlan(form, backbone, os.fspath(weights), weights_sha256, pixels, epochs, device=device),
-        folds=folds,
-        repeats=repeats,
-        seed=seed,
-    )
+    _check_whole(folds=(folds, 2), repeats=(repeats, 1), seed=(seed, 0))
+    return TrainingPlan(cases=cases, network=network, folds=folds, repeats=repeats, seed=seed)
 
 
 def _check_whole(**given: tuple[int, int]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from DeepRadScoreLib.additions import NO_ADDITIONS, Additions
 from DeepRadScoreLib.progress import Progress, Stage, in_stage
 from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
 from DeepRadScoreSlicer.scene.image_files import LungMask
@@ -15,20 +15,6 @@ from DeepRadScoreSlicer.translation import tr as _
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.bundle import Bundle
-
-
-@dataclass(frozen=True)
-class Extras:
-    """What is made beyond the findings because it takes longer than they do.
-
-    Attributes
-    ----------
-    mask_variants: over how many other masks the range of each finding is made.
-    occlusion: whether finer heat maps than Grad-CAM are made.
-    """
-
-    mask_variants: int = 0
-    occlusion: bool = False
 
 
 class LastModel:
@@ -64,9 +50,9 @@ def analysis_steps(
     bundle_path: Path | None = None,
     lung_mask: LungMask | None = None,
     trusted: Path | None = None,
-    extras: Extras = Extras(),
+    additions: Additions = NO_ADDITIONS,
 ) -> Generator[Progress, None, StoredProfile]:
-    """The analysis of a case; the scene is changed in the last step only. Without a model there are no extras.
+    """The analysis of a case; the scene is changed in the last step only. Without a model nothing is added.
 
     `trusted`: see `LastModel.steps`.
 
@@ -76,8 +62,6 @@ def analysis_steps(
     """
     yield Progress(Stage.ANALYSING, _("loading the library"))
     from DeepRadScoreLib import analysis
-    from DeepRadScoreLib.occlusion import occlusion_steps
-    from DeepRadScoreLib.sensitivity import variant_steps
 
     yield Progress(Stage.ANALYSING, _("reading CT and mask from the scene"))
     images = images_of(chosen.volume, chosen.segmentation, chosen.segment_id, chosen.other_labels)
@@ -88,8 +72,5 @@ def analysis_steps(
     if bundle_path is not None:
         bundle = yield from in_stage(model.steps(bundle_path, trusted), Stage.ANALYSING, 0, 0)
     profile = yield from analysis.steps(case, bundle, shell_mm=chosen.shell_mm)
-    if bundle is not None and extras.mask_variants:
-        profile = yield from variant_steps(case, bundle, profile, extras.mask_variants)
-    if bundle is not None and bundle.networks and extras.occlusion:
-        profile = yield from occlusion_steps(bundle, profile)
+    profile = yield from additions.steps(case, bundle, profile)
     return (yield from in_stage(store_steps(profile, chosen, fingerprint), Stage.ANALYSING, 100, 100))

@@ -108,7 +108,7 @@ def _evaluate(
         patients=int(cohort.table["patient_id"].nunique()),
         cases=len(cohort),
         settings=settings,
-        versions=versions((*LEARNING_PACKAGES, *ENGINE_PACKAGES[plan.training.engine])),
+        versions=versions((*LEARNING_PACKAGES, *ENGINE_PACKAGES[plan.training.cases.engine])),
         hashes={
             f"{role} ({path.name})": content_digest(path).hex()
             for role, path in files.items()

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from DeepRadScoreLib.bundle import Bundle
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
-from DeepRadScoreLib.computing.extraction import CohortFeatures
+from DeepRadScoreLib.computing.extraction import CohortFeatures, extract_cohort
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError
@@ -28,7 +28,7 @@ from DeepRadScoreLib.provenance import BUNDLE_PACKAGES, ENGINE_PACKAGES, code_di
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.statistics.auc import auc_interval
 from DeepRadScoreLib.study.confounders import find_confounders
-from DeepRadScoreLib.study.data import StudyData, extract_planned
+from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.duplicates import find_duplicates, refuse_duplicates
 from DeepRadScoreLib.study.patients import predict_by_patient
 from DeepRadScoreLib.study.plans import TrainingPlan
@@ -96,7 +96,8 @@ def train_from_table(
     require("study", "training", *LEARNING)
     cohort = read_cohort(table, needs=("case_id", "patient_id", "ct", "mask"), cd8a_cut=cd8a_cut)
     plan.check()
-    computed = extract_planned(cohort, plan, "both", run).excluding(exclude_quality, table)
+    computed = extract_cohort(cohort, run, plan.cases, jitter=plan.stable_features, seed=plan.seed)
+    computed = computed.excluding(exclude_quality, table)
     run = run.within("runs").within(_work_key(cohort, computed, plan))
     with run.alone():
         result = train_bundle(cohort, computed, plan, run)
@@ -278,9 +279,9 @@ def _manifest(
         backbone=plan.network.backbone,
         weights=networks.weights,
         pixels=plan.network.pixels,
-        preprocessing=plan.preprocessing,
-        engine=plan.engine,
-        shell_mm=plan.shell_mm,
+        preprocessing=plan.cases.preprocessing,
+        engine=plan.cases.engine,
+        shell_mm=plan.cases.shell_mm,
         seed=plan.seed,
         synthetic=synthetic,
         settings=plan.plain(),
@@ -301,7 +302,7 @@ def _manifest(
             "cd8a_cut": None if np.isnan(cohort.cd8a_cut) else cohort.cd8a_cut,
         },
         endpoints=cards,
-        versions=versions((*BUNDLE_PACKAGES, *ENGINE_PACKAGES[plan.engine])),
+        versions=versions((*BUNDLE_PACKAGES, *ENGINE_PACKAGES[plan.cases.engine])),
     )
 
 

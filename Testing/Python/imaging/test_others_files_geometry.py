@@ -22,6 +22,7 @@ import pytest
 import SimpleITK as sitk
 
 from DeepRadScoreLib.cohort.table import read_cohort
+from DeepRadScoreLib.computing.case_record import CaseSettings
 from DeepRadScoreLib.computing.extraction import CohortFeatures, extract_cohort
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError, InputError
@@ -557,7 +558,7 @@ def cohort(tmp_path):
 
 
 def patches(table: Path, cache: Path, mask_grid: MaskGrid | None = None) -> CohortFeatures:
-    return extract_cohort(read_cohort(table), Run(cache), wants="patches", mask_grid=mask_grid)
+    return extract_cohort(read_cohort(table), Run(cache), CaseSettings(mask_grid=mask_grid), wants="patches")
 
 
 def test_a_cell_of_the_table_comes_before_the_option(cohort, tmp_path):

@@ -80,7 +80,7 @@ def test_images_beside_a_feature_table_tell_their_quality_too(inputs, monkeypatc
     table = pd.read_csv(inputs.table).assign(ct="ct.nrrd", mask="mask.nrrd")
     table.to_csv(inputs.table, index=False)
     _, computed = small_study(N)
-    monkeypatch.setattr(data, "extract_planned", lambda *_: computed)
+    monkeypatch.setattr(data, "extract_cohort", lambda *_, **__: computed)
     assert set(_gathered(inputs, "thick_slices").excluded) == {f"case-{i:03d}" for i in range(0, N, 4)}
     _write(inputs, _notes(N, synthetic=1))
     notes = _gathered(inputs).notes
@@ -99,7 +99,7 @@ def test_training_leaves_out_cases_names_and_counts_them(tmp_path, monkeypatch):
         return computed
 
     monkeypatch.setattr(train, "read_cohort", lambda *_, **__: cohort)
-    monkeypatch.setattr(train, "extract_planned", lambda *_: computed)
+    monkeypatch.setattr(train, "extract_cohort", lambda *_, **__: computed)
     monkeypatch.setattr(train, "train_bundle", bundle)
     call = partial(train.train_from_table, Path("small.csv"), None, small_plan(), Run(tmp_path))
     whole, some = call(), call(exclude_quality=("thick_slices",))

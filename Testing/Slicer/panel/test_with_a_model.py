@@ -92,12 +92,12 @@ def test_the_panel_reads_the_model_in_steps_and_keeps_it(nodes, model):
     module.close()
 
 
-def test_extras_are_those_of_the_library(nodes, model, monkeypatch):
+def test_additions_are_those_of_the_library(nodes, model, monkeypatch):
     import slicer_harness as harness
     from DeepRadScoreLib import occlusion
+    from DeepRadScoreLib.additions import Additions
     from DeepRadScoreLib.api import analyze
     from DeepRadScoreLib.progress import run_to_end
-    from DeepRadScoreSlicer.scene.analysis import Extras
     from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
 
     monkeypatch.setattr(occlusion, "SQUARE", 80)
@@ -105,7 +105,7 @@ def test_extras_are_those_of_the_library(nodes, model, monkeypatch):
     chosen = Chosen(nodes[0].GetID(), nodes[1].GetID(), nodes[2])
     module = harness.load_module()
     logic = module.widget.logic
-    stored = run_to_end(logic.analysis_steps(chosen, "ball", model, None, None, Extras(2, occlusion=True)))
+    stored = run_to_end(logic.analysis_steps(chosen, "ball", model, None, None, Additions(2, occlusion=True)))
     module.close()
     case = images_of(chosen.volume, chosen.segmentation, chosen.segment_id).case("ball")
     expected = analyze(case, model, mask_variants=2, occlusion=True)

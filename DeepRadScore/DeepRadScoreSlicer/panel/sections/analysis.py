@@ -10,13 +10,13 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
+from DeepRadScoreLib.additions import Additions
 from DeepRadScoreSlicer.cases.model_text import model_text
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review
 from DeepRadScoreSlicer.panel.sections.packages import PackagesSection
 from DeepRadScoreSlicer.panel.sections.review import ReviewSection
 from DeepRadScoreSlicer.panel.work import Work
-from DeepRadScoreSlicer.scene.analysis import Extras
 
 MASK_VARIANTS = 8
 BUNDLE = "DeepRadScore/bundlePathEdit"
@@ -99,25 +99,25 @@ class AnalysisSection:
             self._ui.analyzeButton.enabled = False
             self._work.cancel()
             return
-        self._messages.guarded(lambda: self._start(Extras()))
+        self._messages.guarded(lambda: self._start(Additions()))
 
     def _on_outline(self, _checked: bool = False) -> None:
-        self._messages.guarded(lambda: self._start(replace(self._extras(), mask_variants=MASK_VARIANTS)))
+        self._messages.guarded(lambda: self._start(replace(self._additions(), mask_variants=MASK_VARIANTS)))
 
     def _on_finer_maps(self, _checked: bool = False) -> None:
-        self._messages.guarded(lambda: self._start(replace(self._extras(), occlusion=True)))
+        self._messages.guarded(lambda: self._start(replace(self._additions(), occlusion=True)))
 
-    def _extras(self) -> Extras:
+    def _additions(self) -> Additions:
         """Those that the results under review have."""
         stored = self._review.stored
-        return Extras() if stored is None else Extras(stored.mask_variants, stored.finer)
+        return Additions() if stored is None else Additions(stored.mask_variants, stored.finer)
 
-    def _start(self, extras: Extras) -> None:
+    def _start(self, additions: Additions) -> None:
         chosen = self._review.chosen
         bundle, trusted = (
             Path(edit.currentPath) if edit.currentPath else None
             for edit in (self._ui.bundlePathEdit, self._ui.trustedKeysPathEdit)
         )
-        given = bundle, self._review.lung_mask(), trusted, extras
+        given = bundle, self._review.lung_mask(), trusted, additions
         steps = self._logic.analysis_steps(chosen, self._review.case_id, *given)
         self._work.start(steps, lambda stored: self._review.show_results(stored, chosen))

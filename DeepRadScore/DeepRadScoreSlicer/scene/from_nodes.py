@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import slicer
-import vtk
 
 from DeepRadScoreLib import imaging
-from DeepRadScoreLib.errors import RegionError
-from DeepRadScoreLib.imaging import Case, MaskContent, QualityNote, Segment
+from DeepRadScoreLib.imaging import Case, MaskContent, QualityNote
 from DeepRadScoreLib.imaging.geometry import image_like, index_box
 from DeepRadScoreLib.imaging.lps import box_slices
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
@@ -21,8 +19,9 @@ from DeepRadScoreLib.imaging.reading import check_ct
 from DeepRadScoreLib.models import OtherLabels
 from DeepRadScoreSlicer.scene.image_files import LungMask, notes_of
 from DeepRadScoreSlicer.scene.ownership import SYNTHETIC
-from DeepRadScoreSlicer.scene.usable import check_segmentation, check_volume, check_voxels
-from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, extent_around, image_hash, same_grid, set_geometry
+from DeepRadScoreSlicer.scene.segments import DrawnSegments, common_grid, drawn_segments, on_one_grid
+from DeepRadScoreSlicer.scene.usable import check_volume, check_voxels
+from DeepRadScoreSlicer.scene.voxels import array_of, extent_around, image_hash, same_grid, set_geometry
 from DeepRadScoreSlicer.translation import tr as _
 
 REACH_MM = 35.0
@@ -83,9 +82,8 @@ def segment_image(segmentation: Any, segment_id: str) -> sitk.Image:
     InputError: no segmentation, one under a transform, one without labelmaps.
     RegionError: no such segment, or an empty one.
     """
-    content = _content(
-        _drawn(segmentation, segment_id, OtherLabels.IGNORE), _common_grid(segmentation.GetSegmentation())
-    )
+    drawn = drawn_segments(segmentation, segment_id, OtherLabels.IGNORE)
+    content = on_one_grid(drawn, common_grid(segmentation.GetSegmentation()))
     return content.binary(content.segments[0])
 
 
@@ -150,8 +148,8 @@ def images_of(
     volume: Any, segmentation: Any, segment_id: str, other_labels: OtherLabels = OtherLabels.AUTO
 ) -> NodeImages:
     """Convert CT and segments to images. Raises InputError and RegionError as `volume_image` and `segment_image`."""
-    ct, drawn = volume_image(volume), _drawn(segmentation, segment_id, other_labels)
-    content = _content(drawn, _common_grid(segmentation.GetSegmentation()))
+    ct, drawn = volume_image(volume), drawn_segments(segmentation, segment_id, other_labels)
+    content = on_one_grid(drawn, common_grid(segmentation.GetSegmentation()))
     return NodeImages(ct, content, segment_id, other_labels, (*notes_of(volume), *notes_of(segmentation)))
 
 
@@ -170,14 +168,15 @@ def masks_from_nodes(
     The CT is replaced by zeros. The canonical frame does not depend on what is cut away.
     """
     check_volume(volume)
-    drawn = _other_tumours(segmentation, segment_id, _drawn(segmentation, segment_id, other_labels), other_labels)
+    drawn = drawn_segments(segmentation, segment_id, other_labels)
+    drawn = _with_other_tumours(segmentation, segment_id, drawn, other_labels)
     return _around(volume, segmentation, drawn, segment_id, case_id)[0]
 
 
 def tumour_from_nodes(volume: Any, segmentation: Any, segment_id: str) -> Case:
     """CT and tumour around the tumour, see `masks_from_nodes`; the whole CT is checked once after each change of it."""
     check_volume(volume)
-    drawn = _drawn(segmentation, segment_id, OtherLabels.IGNORE)
+    drawn = drawn_segments(segmentation, segment_id, OtherLabels.IGNORE)
     _check_hu(volume)
     case, extent = _around(volume, segmentation, drawn, segment_id, "")
     first = volume.GetImageData().GetExtent()[::2]
@@ -185,21 +184,21 @@ def tumour_from_nodes(volume: Any, segmentation: Any, segment_id: str) -> Case:
     return replace(case, ct=image_like(array_of(volume.GetImageData())[tuple(box)], case.ct))
 
 
-def _other_tumours(segmentation: Any, segment_id: str, drawn: _DrawnSegments, how: OtherLabels) -> _DrawnSegments:
+def _with_other_tumours(segmentation: Any, segment_id: str, drawn: DrawnSegments, how: OtherLabels) -> DrawnSegments:
     """The tumour's segment and those of the other tumours; that is decided by whole segments."""
     if len(drawn.segments) == 1 or how != OtherLabels.AUTO:
         return drawn
-    content = _content(drawn, _common_grid(segmentation.GetSegmentation()))
+    content = on_one_grid(drawn, common_grid(segmentation.GetSegmentation()))
     tumour = next(one for one in content.segments if one.identity == segment_id)
     used = {segment_id} | {one.identity for one in other_tumours(content, tumour, how).tumours}
     return replace(drawn, segments=[one for one in drawn.segments if one.identity in used])
 
 
 def _around(
-    volume: Any, segmentation: Any, drawn: _DrawnSegments, segment_id: str, case_id: str
+    volume: Any, segmentation: Any, drawn: DrawnSegments, segment_id: str, case_id: str
 ) -> tuple[Case, tuple[int, ...]]:
     """The masks of a case around the tumour on a CT of zeros, and its extent in the CT (first and last i, j, k)."""
-    common = _common_grid(segmentation.GetSegmentation())
+    common = common_grid(segmentation.GetSegmentation())
     tumour = next(one for one in drawn.segments if one.identity == segment_id)
     extent = extent_around(tumour.box, tumour.labelmap, volume, volume.GetImageData().GetExtent(), REACH_MM)
     grid = sitk.Image([last - first + 1 for first, last in zip(extent[::2], extent[1::2], strict=True)], sitk.sitkUInt8)
@@ -208,7 +207,7 @@ def _around(
     common.SetExtent(
         extent if on_ct else extent_around(tumour.box, tumour.labelmap, common, common.GetExtent(), REACH_MM)
     )
-    case = imaging.masks_from_segments(grid, _content(drawn, common), case_id=case_id, segment=segment_id)
+    case = imaging.masks_from_segments(grid, on_one_grid(drawn, common), case_id=case_id, segment=segment_id)
     return case, extent
 
 
@@ -239,117 +238,6 @@ def anonymous_case_id(volume: Any) -> str:
     item = 0 if hierarchy is None else hierarchy.GetItemByDataNode(volume)
     series = hierarchy.GetItemUID(item, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMUIDName()) if item else ""
     return imaging.anonymous_case_id(series or volume.GetAttribute("DICOM.instanceUIDs") or image_hash(_image(volume)))
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """A segment that has voxels: its labelmap and the i, j, k box (first and last of each) that holds them."""
-
-    identity: str
-    name: str
-    value: int
-    labelmap: Any
-    box: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class _DrawnSegments:
-    """The segments that are needed, and the number of the others that have voxels."""
-
-    segments: list[_Drawn]
-    aside: int
-
-
-def _drawn(segmentation: Any, segment_id: str, how: OtherLabels) -> _DrawnSegments:
-    """The segment and the others that may be other tumours, as far as they have voxels."""
-    check_segmentation(segmentation, segment_id)
-    segments = segmentation.GetSegmentation()
-    found, aside = [], 0
-    boxes: dict[Any, list[tuple[slice, ...] | None]] = {}
-    for identity in segments.GetSegmentIDs():
-        segment = segments.GetSegment(identity)
-        name, value = segment.GetName() or identity, segment.GetLabelValue()
-        labelmap = segment.GetRepresentation(BINARY)
-        if labelmap is None or labelmap.IsEmpty():
-            continue
-        if labelmap not in boxes:
-            boxes[labelmap] = _value_boxes(array_of(labelmap))
-        box = boxes[labelmap][value - 1] if 0 < value <= len(boxes[labelmap]) else None
-        if box is None:
-            continue
-        may_be = how == OtherLabels.TUMOURS or Segment(name, identity, 0, value).counts_as_tumour
-        if identity != segment_id and (how == OtherLabels.IGNORE or not may_be):
-            aside += 1
-            continue
-        first = labelmap.GetExtent()[::2]
-        ends = [end + first[axis] for axis in range(3) for end in (box[2 - axis].start, box[2 - axis].stop - 1)]
-        found.append(_Drawn(identity, name, value, labelmap, tuple(ends)))
-    if not any(one.identity == segment_id for one in found):
-        name = segments.GetSegment(segment_id).GetName()
-        raise RegionError(
-            _('the segment "{name}" is empty').format(name=name),
-            mend=_("outline the tumour, or choose another segment"),
-        )
-    return _DrawnSegments(found, aside)
-
-
-def _value_boxes(labels: np.ndarray) -> list[tuple[slice, ...] | None]:
-    """The box (z, y, x) of the voxels of each value from 1 on; None for a value that no voxel has."""
-    from scipy.ndimage import find_objects
-
-    filled = index_box(labels)
-    if filled is None:
-        return []
-    boxes = find_objects(labels[box_slices(*filled)])
-    return [
-        None
-        if box is None
-        else tuple(
-            slice(each.start + start, each.stop + start) for each, start in zip(box, filled[0].tolist(), strict=True)
-        )
-        for box in boxes
-    ]
-
-
-def _content(drawn: _DrawnSegments, grid: Any) -> MaskContent:
-    """The segments as layers on one grid."""
-    maps: list[Any] = []
-    segments = []
-    for one in drawn.segments:
-        if one.labelmap not in maps:
-            maps.append(one.labelmap)
-        segments.append(Segment(one.name, one.identity, maps.index(one.labelmap), one.value))
-    layers = tuple(_on_grid(labelmap, grid) for labelmap in maps)
-    return MaskContent(layers, tuple(segments), (), _("the segmentation"), aside=drawn.aside)
-
-
-def _common_grid(segments: Any) -> Any | None:
-    """An image without voxels: the grid on which Slicer would save the segments; None where all are empty."""
-    text = segments.DetermineCommonLabelmapGeometry(
-        segments.EXTENT_UNION_OF_EFFECTIVE_SEGMENTS_AND_REFERENCE_GEOMETRY, vtk.vtkStringArray()
-    )
-    grid = slicer.vtkOrientedImageData()
-    return grid if text and slicer.vtkSegmentationConverter.DeserializeImageGeometry(text, grid, False) else None
-
-
-def _on_grid(labelmap: Any, grid: Any) -> sitk.Image:
-    """A labelmap in the extent of the grid, resampled by Slicer (nearest neighbour) if it lies on another one."""
-    if not slicer.vtkOrientedImageDataResample.DoGeometriesMatch(labelmap, grid):
-        resampled = slicer.vtkOrientedImageData()
-        slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(labelmap, grid, resampled)
-        labelmap = resampled
-    inner, outer = labelmap.GetExtent(), grid.GetExtent()
-    source = array_of(labelmap)
-    values = np.zeros([outer[2 * axis + 1] - outer[2 * axis] + 1 for axis in (2, 1, 0)], dtype=source.dtype)
-    here, there = [], []
-    for axis in (2, 1, 0):
-        low, high = max(inner[2 * axis], outer[2 * axis]), min(inner[2 * axis + 1], outer[2 * axis + 1])
-        here.append(slice(low - outer[2 * axis], high + 1 - outer[2 * axis]))
-        there.append(slice(low - inner[2 * axis], high + 1 - inner[2 * axis]))
-    values[tuple(here)] = source[tuple(there)]
-    image = sitk.GetImageFromArray(values)
-    set_geometry(image, grid, outer[::2])
-    return image
 
 
 def _synthetic_mark(volume: Any) -> str:

@@ -12,7 +12,6 @@ from scipy.special import expit, logit
 from DeepRadScoreLib.comparison import Comparison, compare
 from DeepRadScoreLib.endpoints import BY_KEY, KEYS, Endpoint
 from DeepRadScoreLib.findings import Finding, LabelSet, ModelCard, MolecularProfile, Validation
-from DeepRadScoreLib.fusion.columns import sums
 from DeepRadScoreLib.imaging import Case, PreparedCase, QualityNote, prepare_steps
 from DeepRadScoreLib.imaging.fingerprint import image_digest
 from DeepRadScoreLib.imaging.origin import is_synthetic
@@ -22,6 +21,7 @@ from DeepRadScoreLib.progress import Progress, Stage, in_stage, map_steps
 from DeepRadScoreLib.provenance import CASE_PACKAGES, ENGINE_PACKAGES, Provenance, versions
 from DeepRadScoreLib.radscore.extraction import FEATURE_STEPS, cores, feature_steps
 from DeepRadScoreLib.radscore.names import REGIONS, Region
+from DeepRadScoreLib.radscore.radscore import sums
 from DeepRadScoreLib.radscore.rows import FeatureRows, Features
 from DeepRadScoreLib.statistics.probability_interval import METHOD
 from DeepRadScoreLib.version import __version__

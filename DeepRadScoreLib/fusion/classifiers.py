@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -10,7 +9,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -107,10 +105,3 @@ def pipeline_score(pipeline: Pipeline, X: np.ndarray) -> np.ndarray:
     if isinstance(model, RandomForestClassifier) and len(scaled) <= MAX_FLAT_ROWS:
         return FlatForest.of(model).scores(scaled)
     return raw_score(model, scaled)
-
-
-def fitted(model: Any, X: np.ndarray, y: np.ndarray) -> Any:
-    """Fit a pipeline or classifier on X (n, d) and y (n,), without a warning where it stops at its last iteration."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(X, y)

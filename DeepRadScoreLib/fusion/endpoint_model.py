@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from DeepRadScoreLib.deepct.outputs import NetworkOutputs
-from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores
+from DeepRadScoreLib.fusion.columns import DeepColumns
 from DeepRadScoreLib.fusion.model import FusionModel
+from DeepRadScoreLib.radscore.radscore import RegionScores
 from DeepRadScoreLib.radscore.rows import Features
 
 

@@ -15,13 +15,12 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from DeepRadScoreLib.archive import MEND
 from DeepRadScoreLib.errors import BundleError, TooFewPositivesError
-from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search, candidate, fitted, pipeline_score, raw_score
+from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, Search, candidate, pipeline_score, raw_score
 from DeepRadScoreLib.fusion.fitted_checks import check_fitted
-from DeepRadScoreLib.fusion.folds import Fold, ScaledFolds
-from DeepRadScoreLib.fusion.search import best_settings, scores_of_folds
+from DeepRadScoreLib.fusion.search import best_settings, fitted, scores_of_folds
 from DeepRadScoreLib.fusion.storage import from_skops, to_skops
 from DeepRadScoreLib.statistics.auc import roc_area, youden_threshold
-from DeepRadScoreLib.statistics.folds import stratified_group_folds
+from DeepRadScoreLib.statistics.folds import Fold, ScaledFolds, stratified_group_folds
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import expit, xlogy
 
-from DeepRadScoreLib.fusion.folds import ScaledFold
+from DeepRadScoreLib.statistics.folds import ScaledFold
 
 HIDDEN = (5, 2)
 L2 = 1e-5

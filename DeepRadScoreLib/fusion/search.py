@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import sklearn
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ParameterGrid
 
-from DeepRadScoreLib.fusion.classifiers import Search, estimator, fitted, grid_of, raw_score
-from DeepRadScoreLib.fusion.folds import ScaledFold
+from DeepRadScoreLib.fusion.classifiers import Search, estimator, grid_of, raw_score
 from DeepRadScoreLib.fusion.forest_scores import forest_scores
 from DeepRadScoreLib.fusion.perceptrons import perceptron_scores
 from DeepRadScoreLib.statistics.auc import roc_area
+from DeepRadScoreLib.statistics.folds import ScaledFold
 
 Settings = dict[str, Any]
 ROUNDING = 1e-9
@@ -60,6 +62,13 @@ def scores_of_fold(name: str, settings: Settings, fold: ScaledFold, seed: int) -
     with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
         model = estimator(name, seed).set_params(**settings)
         return raw_score(fitted(model, fold.known, fold.labels), fold.unseen)
+
+
+def fitted(model: Any, X: np.ndarray, y: np.ndarray) -> Any:
+    """Fit a pipeline or classifier on X (n, d) and y (n,), without a warning where it stops at its last iteration."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(X, y)
 
 
 def _forests(grid: Sequence[Settings], folds: Sequence[ScaledFold], seed: int) -> Iterator[np.ndarray]:

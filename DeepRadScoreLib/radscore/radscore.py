@@ -1,9 +1,11 @@
-"""RadScore: the linear combination of a region's selected features, one number per case."""
+"""RadScore: the linear combination of a region's selected features, one number per case; and those of all regions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +14,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from DeepRadScoreLib.radscore.names import REGIONS, Region, region_columns
+from DeepRadScoreLib.radscore.rows import FeatureRows, Features, positions
 from DeepRadScoreLib.radscore.selection import FeatureSelector, Matrix, Rule, two_class_tags
 
 
@@ -186,3 +190,132 @@ class RadScore(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         return two_class_tags(super().__sklearn_tags__())
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A z-score by the mean and standard deviation of training cases."""
+
+    mean: float
+    sd: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Scale:
+        """From training values (n,); a constant gets the standard deviation 1."""
+        sd = float(np.std(values))
+        return cls(float(np.mean(values)), sd if sd > 0 else 1.0)
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        return (values - self.mean) / self.sd
+
+
+@dataclass(frozen=True)
+class RegionScores:
+    """One endpoint's RadScore of each region in the feature table, with its scale in the training cases.
+
+    A region's columns are those that begin with its name; the regions keep the order of `REGIONS`.
+    """
+
+    radscores: dict[Region, RadScore]
+    scales: dict[Region, Scale]
+
+    @classmethod
+    def fit(
+        cls,
+        features: pd.DataFrame,
+        labels: np.ndarray,
+        patients: np.ndarray,
+        *,
+        repeatable: np.ndarray | None = None,
+        **settings: Any,
+    ) -> RegionScores:
+        """Fit on a feature table (n x p), labels (n,) and patients (n,).
+
+        `repeatable`, bool (p,), and `settings` go to `RadScore`.
+        """
+        radscores = {}
+        for region in regions_of(features):
+            of_region = np.array([column.startswith(f"{region}_") for column in features.columns])
+            stable = None if repeatable is None else repeatable[of_region]
+            score = RadScore(repeatable=stable, **settings)
+            radscores[region] = score.fit(features.loc[:, of_region], labels, patients)
+        return cls(radscores, {region: Scale.of(_score(radscores[region], features)) for region in radscores})
+
+    @classmethod
+    def mean_of(cls, folds: Sequence[RegionScores], features: pd.DataFrame) -> RegionScores:
+        """The mean of the folds' z-scored RadScores as one RadScore per region, with the same sum for every case.
+
+        `features` (n x p) are all training cases: their means and standard deviations give the z-scores. The scale's
+        standard deviation is 1, since the weights hold those of the folds.
+        """
+        radscores, scales = {}, {}
+        for region, first in folds[0].radscores.items():
+            weights = [1.0 / (len(folds) * fold.scales[region].sd) for fold in folds]
+            table = features[list(first.feature_names_in_)]
+            mean = RadScore.weighted_sum([fold.radscores[region] for fold in folds], weights, table)
+            columns = [fold.scales[region](_score(fold.radscores[region], table)) for fold in folds]
+            radscores[region] = mean
+            scales[region] = Scale(float(np.mean(_score(mean, table)) - np.mean(columns)), 1.0)
+        return cls(radscores, scales)
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> RegionScores:
+        """The RadScores that `to_dict` gave."""
+        columns = {region: {"columns": list(region_columns(region))} for region in REGIONS}
+        return cls(
+            {region: RadScore.from_dict(stored[region]["radscore"] | columns[region]) for region in REGIONS},
+            {region: Scale(**stored[region]["scale"]) for region in REGIONS},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The RadScores of both regions as values that JSON has, without the names of all features."""
+        return {
+            region: {
+                "radscore": self.radscores[region].to_dict() | {"columns": None},
+                "scale": asdict(self.scales[region]),
+            }
+            for region in REGIONS
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names, such as "radscore_tumour"."""
+        return tuple(f"radscore_{region}" for region in self.radscores)
+
+    def contributions(self, features: Features) -> dict[Region, np.ndarray]:
+        """What each selected feature of a region adds to its RadScore, (n, k)."""
+        if isinstance(features, FeatureRows):
+            return {
+                region: radscore.selected_contributions(features.values[:, self._positions[region]])
+                for region, radscore in self.radscores.items()
+            }
+        return {region: radscore.named_contributions(features) for region, radscore in self.radscores.items()}
+
+    @cached_property
+    def _positions(self) -> dict[Region, np.ndarray]:
+        return {region: positions(radscore.selected_names) for region, radscore in self.radscores.items()}
+
+    def raw(self, features: Features) -> np.ndarray:
+        """The RadScores, (n, regions)."""
+        return np.column_stack([sums(added) for added in self.contributions(features).values()])
+
+    def columns(self, features: Features) -> np.ndarray:
+        """The RadScores as z-scores, (n, regions)."""
+        raw = self.raw(features)
+        return np.column_stack([self.scales[region](raw[:, i]) for i, region in enumerate(self.radscores)])
+
+
+def regions_of(features: pd.DataFrame) -> tuple[Region, ...]:
+    """The regions that a feature table has columns of."""
+    return tuple(
+        region for region in REGIONS if any(str(column).startswith(f"{region}_") for column in features.columns)
+    )
+
+
+def _score(radscore: RadScore, features: pd.DataFrame) -> np.ndarray:
+    return sums(radscore.named_contributions(features))
+
+
+def sums(contributions: np.ndarray) -> np.ndarray:
+    """RadScores (n,) from contributions (n, k), added up from the first to the last."""
+    return np.cumsum(contributions, axis=1)[:, -1]

@@ -1,15 +1,13 @@
-"""Where, how and when each CT was made, which an endpoint may follow: columns for the baselines, and a screening."""
+"""Where, how and when each CT was made, which an endpoint may follow: columns for the baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
-from scipy.stats import chi2_contingency, fisher_exact, mannwhitneyu
 
 from DeepRadScoreLib.cohort.number_columns import is_missing, read_numbers
 from DeepRadScoreLib.cohort.table import Cohort
@@ -27,8 +25,6 @@ TABLE_COLUMNS: dict[Baseline, tuple[str, ...]] = {
 NUMBERS = (Baseline.THICKNESS, Baseline.DATE)
 DATE_FORMS = ("%Y%m%d", "%Y-%m-%d", "%Y.%m.%d", "%d.%m.%Y", "%Y")
 SPACING = "spacing_between_slices_mm"
-MIN_OF_LEVEL = 5
-"""Levels of fewer patients are one level in a test."""
 UNKNOWN: dict[Baseline, str] = {
     Baseline.SITE: 'the cohort table has no column "site"',
     Baseline.SCANNER: "neither the headers of the CTs nor the cohort table name it",
@@ -60,18 +56,6 @@ class Confounders:
     def without(self, name: Baseline, reason: str) -> Confounders:
         """The same without a run of one baseline, which is still tested."""
         return self if name in self.absent else Confounders(self.known, self.absent | {name: reason})
-
-
-@dataclass(frozen=True)
-class Association:
-    """Test of whether an endpoint's label follows a confounder: the column of the smallest p, and that p.
-
-    `p` is Bonferroni's over the confounder's columns.
-    """
-
-    column: str
-    test: str
-    p: float
 
 
 def find_confounders(
@@ -171,48 +155,3 @@ def _days(cohort: Cohort, name: str) -> list[float]:
             mend="write all of them as YYYY-MM-DD",
         )
     return (dates - dates.min()).dt.days.astype(float).tolist()
-
-
-def associations(
-    tables: Mapping[Baseline, pd.DataFrame], labels: pd.DataFrame, patients: pd.Series
-) -> dict[tuple[str, Baseline], Association]:
-    """Endpoint and confounder -> their test, over patients; pairs without two classes and two levels are left out.
-
-    Numbers: Mann-Whitney's test of each patient's mean. Categories: Fisher's exact test of two levels, chi-squared of
-    more, of each patient's first case; a missing cell is a level, and levels of under 5 patients are one.
-    """
-    people = patients.to_numpy()
-    of_patients = {name: [_by_patient(table[column], people) for column in table] for name, table in tables.items()}
-    found = {}
-    for key in map(str, labels):
-        y = labels[key].groupby(people).max().dropna()
-        for name, columns in of_patients.items():
-            tests = [(*_test(column.loc[y.index], y), str(column.name)) for column in columns]
-            known = [test for test in tests if not np.isnan(test[0])]
-            if known:
-                p, test, column = min(known)
-                found[key, name] = Association(column, test, min(1.0, p * len(known)))
-    return found
-
-
-def _by_patient(column: pd.Series, patients: np.ndarray) -> pd.Series:
-    """The mean of numbers, the first of categories, index patient; a missing category is one too."""
-    if is_numeric_dtype(column):
-        return column.groupby(patients).mean()
-    return column.where(column.notna(), "missing").groupby(patients).first()
-
-
-def _test(column: pd.Series, y: pd.Series) -> tuple[float, str]:
-    """p and name of the test of one column against labels, both (patients,); NaN where there is nothing to test."""
-    if is_numeric_dtype(column):
-        negative, positive = (column[(y == label) & column.notna()] for label in (0, 1))
-        if not len(negative) or not len(positive) or column.nunique() < 2:
-            return np.nan, ""
-        return float(mannwhitneyu(positive, negative).pvalue), "Mann-Whitney"
-    frequent = column.map(column.value_counts()) >= MIN_OF_LEVEL
-    counts = pd.crosstab(column.where(frequent, "of few patients"), y).to_numpy()
-    if min(counts.shape) < 2:
-        return np.nan, ""
-    if counts.shape == (2, 2):
-        return float(fisher_exact(counts)[1]), "Fisher"
-    return float(chi2_contingency(counts)[1]), "chi-squared"

@@ -55,6 +55,22 @@ class StudyInputs:
 
 
 @dataclass(frozen=True)
+class Labelled:
+    """The cases that have a label of one endpoint.
+
+    Attributes
+    ----------
+    rows: which these are among all cases, bool (n,).
+    labels: 0 or 1, (m,).
+    patients: (m,) patient_id of each.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    patients: np.ndarray
+
+
+@dataclass(frozen=True)
 class StudyData:
     """The computed cases of a cohort: tables indexed by case_id, and arrays in the order of that index.
 
@@ -109,6 +125,11 @@ class StudyData:
             self.patients.iloc[rows],
             None if self.repeats is None else self.repeats[rows],
         )
+
+    def labelled(self, key: str) -> Labelled:
+        """The cases with a label of an endpoint."""
+        rows = self.labels[key].notna().to_numpy()
+        return Labelled(rows, self.labels[key].to_numpy()[rows].astype(int), self.patients.to_numpy()[rows])
 
     def labels_of_patients(self, key: str) -> np.ndarray:
         """Labels (patients,) without gaps; a patient with several cases is positive if one of them is."""

@@ -184,7 +184,8 @@ def _other_svm(change: Callable[[Any], None]) -> Edit:
 
 def _estimator_of(classifier: str, other: str) -> Edit:
     def edit(model: Any) -> None:
-        from DeepRadScoreLib.fusion.classifiers import candidate, fitted
+        from DeepRadScoreLib.fusion.classifiers import candidate
+        from DeepRadScoreLib.fusion.search import fitted
 
         rng = np.random.default_rng(0)
         label = np.arange(40) % 2
@@ -194,7 +195,8 @@ def _estimator_of(classifier: str, other: str) -> Edit:
 
 
 def _of_more_columns(model: Any) -> None:
-    from DeepRadScoreLib.fusion.classifiers import candidate, fitted
+    from DeepRadScoreLib.fusion.classifiers import candidate
+    from DeepRadScoreLib.fusion.search import fitted
 
     rng = np.random.default_rng(0)
     model.n_features_in_ = 4

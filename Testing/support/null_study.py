@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-from DeepRadScoreLib.fusion.columns import RegionScores
+from DeepRadScoreLib.radscore.radscore import RegionScores
 from DeepRadScoreLib.radscore.selection import modelling_rule
 from DeepRadScoreLib.statistics.auc import mean_auc
 from DeepRadScoreLib.study.splits import holdout, stratified_folds

@@ -23,16 +23,18 @@ from DeepRadScoreLib.bundle import MANIFEST, Bundle
 from DeepRadScoreLib.deepct import backbones, densenet
 from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, candidate, fitted, raw_score
-from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores, Scale
+from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, candidate, raw_score
+from DeepRadScoreLib.fusion.columns import DeepColumns
 from DeepRadScoreLib.fusion.endpoint_model import EndpointModel
 from DeepRadScoreLib.fusion.model import FusionModel
+from DeepRadScoreLib.fusion.search import fitted
 from DeepRadScoreLib.likeness.evidence import Evidence
 from DeepRadScoreLib.likeness.limits import TrainingLimits
 from DeepRadScoreLib.likeness.measures import MEASURES
 from DeepRadScoreLib.manifest import CalibrationCard, EndpointCard, Manifest, ValidationCard
 from DeepRadScoreLib.models import Model
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, FEATURE_NAMES, REGIONS
+from DeepRadScoreLib.radscore.radscore import RegionScores, Scale
 
 CASES = 24
 FOLDS = 2

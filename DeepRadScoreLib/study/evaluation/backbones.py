@@ -22,9 +22,9 @@ from DeepRadScoreLib.radscore.selection import modelling_rule
 from DeepRadScoreLib.statistics.auc import mean_auc, youden_threshold
 from DeepRadScoreLib.statistics.metrics import decision_metrics
 from DeepRadScoreLib.study.data import StudyData
-from DeepRadScoreLib.study.patients import by_patient
 from DeepRadScoreLib.study.plans import NetworkPlan, TrainingPlan
 from DeepRadScoreLib.study.splits import Fold, holdout
+from DeepRadScoreLib.study.training.fitted import by_patient
 from DeepRadScoreLib.study.training.networks import VALIDATION_SHARE, fit_frozen_network, fit_joint_network
 
 SUBSETS = ("training", "validation", "test")

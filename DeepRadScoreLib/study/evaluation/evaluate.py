@@ -23,7 +23,6 @@ from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.provenance import ENGINE_PACKAGES, LEARNING_PACKAGES, code_digest, content_digest, versions
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.statistics.metrics import holm
-from DeepRadScoreLib.study.confounders import associations
 from DeepRadScoreLib.study.data import (
     Gathered,
     StudyCases,
@@ -36,13 +35,14 @@ from DeepRadScoreLib.study.data import (
 from DeepRadScoreLib.study.duplicates import Duplicate, find_duplicates, refuse_duplicates
 from DeepRadScoreLib.study.evaluation.backbones import compare_backbones
 from DeepRadScoreLib.study.evaluation.fold import FoldEvaluation
-from DeepRadScoreLib.study.evaluation.screening import endpoint_problem, likely_leaks
+from DeepRadScoreLib.study.evaluation.screening import associations, endpoint_problem, likely_leaks
 from DeepRadScoreLib.study.plans import EvaluationPlan
 from DeepRadScoreLib.study.results.document import AssociationCard, FlowCard, QualityCard
 from DeepRadScoreLib.study.results.study import FoldOutcome, Study
 from DeepRadScoreLib.study.results.summary import summarise
 from DeepRadScoreLib.study.splits import OuterFold, outer_folds
-from DeepRadScoreLib.study.training.fitting import RefusedEndpoints, find_rules, join_reasons
+from DeepRadScoreLib.study.training.fitted import RefusedEndpoints
+from DeepRadScoreLib.study.training.fitting import find_rules, join_reasons
 
 Rules = dict[str, Rule]
 

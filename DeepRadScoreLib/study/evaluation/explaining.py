@@ -13,7 +13,7 @@ from DeepRadScoreLib.models import Model
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.results.study import CamExample, Explanation
-from DeepRadScoreLib.study.training.fitting import EndpointStage, FittedModels
+from DeepRadScoreLib.study.training.fitted import EndpointStage, FittedModels
 
 MAX_CASES = 40
 
@@ -72,7 +72,7 @@ def cam_examples(
     from DeepRadScoreLib.deepct.gradcam import cells, grad_cams
 
     key, fusion, fitted = stage.key, models.fusions[stage.key][Model.FUSED], models.networks
-    known = cases.labels[key].notna().to_numpy()
+    known = cases.labelled(key).rows
     cases, columns = cases.subset(known), columns[:, known]
     if known.sum() < 2 or fusion.no_signal_ or cases.patches is None or stage.deep is None or fitted is None:
         return ()

@@ -16,7 +16,6 @@ from DeepRadScoreLib.progress import Stage
 from DeepRadScoreLib.radscore.selection import Rule
 from DeepRadScoreLib.study.data import StudyCases, StudyData
 from DeepRadScoreLib.study.evaluation.explaining import cam_examples, explain_cases, explanation_task
-from DeepRadScoreLib.study.patients import predict_by_patient
 from DeepRadScoreLib.study.plans import TrainingPlan
 from DeepRadScoreLib.study.results.study import (
     PREDICTION_COLUMNS,
@@ -26,8 +25,8 @@ from DeepRadScoreLib.study.results.study import (
     FoldOutcome,
 )
 from DeepRadScoreLib.study.splits import OuterFold
-from DeepRadScoreLib.study.training.fitting import FittedModels, Refused, fit_models, fit_possible_models
-from DeepRadScoreLib.study.training.simple import fit_simple
+from DeepRadScoreLib.study.training.fitted import FittedModels, Refused, predict_by_patient
+from DeepRadScoreLib.study.training.fitting import fit_models, fit_possible_models, fit_simple
 
 Judged = tuple[list[pd.DataFrame], list[Fit], dict[str, str]]
 """Tables of predictions, fits, and endpoint -> why it could not be fitted."""
@@ -88,7 +87,7 @@ class FoldEvaluation:
     ) -> tuple[Explanation, ...]:
         tasks = []
         for stage in models.stages:
-            known = testing.labels[stage.key].notna().to_numpy()
+            known = testing.labelled(stage.key).rows
             fusion = models.fusions[stage.key].get(Model.FUSED)
             if fusion is not None and known.any():
                 values = columns[stage.key][Model.FUSED]
@@ -128,12 +127,12 @@ class FoldEvaluation:
     ) -> Judged:
         """A logistic regression on the columns of a baseline (n, d), for the endpoints in whose cases they vary."""
         tables, fits, refused = [], [], {}
-        for key, fit in fit_simple(name, train, training, self.rules, self.plan, self.run).items():
-            if isinstance(fit.fusion, Refused):
-                refused[key] = fit.fusion.reason
+        for key, fusion in fit_simple(name, train, training, self.rules, self.plan, self.run).items():
+            if isinstance(fusion, Refused):
+                refused[key] = fusion.reason
                 continue
-            tables.append(_by_patient(key, name, fit.fusion, test[None], testing))
-            fits.append(_fit_of(key, name, fit.fusion, fit.labels, fit.patients))
+            tables.append(_by_patient(key, name, fusion, test[None], testing))
+            fits.append(_fit_of(key, name, fusion, training))
         return tables, fits, refused
 
 
@@ -150,7 +149,7 @@ def _predictions(
         for model, fusion in models.fusions[stage.key].items():
             name = names.get(model, model)
             tables.append(_by_patient(stage.key, name, fusion, columns[stage.key][model], testing))
-            fits.append(_fit_of(stage.key, name, fusion, stage.labels, training.patients.to_numpy()[stage.rows]))
+            fits.append(_fit_of(stage.key, name, fusion, training))
     return tables, fits
 
 
@@ -161,8 +160,9 @@ def _by_patient(key: str, model: str, fusion: FusionModel, columns: np.ndarray, 
     return table[[name for name in PREDICTION_COLUMNS if name in table]]
 
 
-def _fit_of(key: str, model: str, fusion: FusionModel, labels: np.ndarray, patients: np.ndarray) -> Fit:
-    training = pd.DataFrame({"label": labels, "probability": fusion.oof_score_}).groupby(patients)
+def _fit_of(key: str, model: str, fusion: FusionModel, training: StudyData) -> Fit:
+    known = training.labelled(key)
+    patients = pd.DataFrame({"label": known.labels, "probability": fusion.oof_score_}).groupby(known.patients)
     return Fit(
         key,
         model,
@@ -170,8 +170,8 @@ def _fit_of(key: str, model: str, fusion: FusionModel, labels: np.ndarray, patie
         fusion.cv_auc_,
         float(fusion.threshold_),
         bool(fusion.no_signal_),
-        training["label"].max().to_numpy(),
-        training["probability"].mean().to_numpy(),
+        patients["label"].max().to_numpy(),
+        patients["probability"].mean().to_numpy(),
         int(fusion.n_features_in_),
     )
 

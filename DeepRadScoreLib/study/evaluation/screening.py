@@ -1,11 +1,17 @@
-"""Checks before a study runs: endpoints that cannot be evaluated, and columns that are likely the label itself."""
+"""Labels held against columns: endpoints that cannot be evaluated, columns that are the label, confounders."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 from scipy.special import comb
+from scipy.stats import chi2_contingency, fisher_exact, mannwhitneyu
+
+from DeepRadScoreLib.models import Baseline
 
 SUSPECT_AUC = 0.99
 MIN_OF_A_CLASS = 5
@@ -14,7 +20,21 @@ MAX_LEVELS = 10
 MIN_PER_LEVEL = 5
 MIN_COPIED = 4
 MAX_NAMED = 5
+MIN_OF_LEVEL = 5
+"""Levels of fewer patients are one level in a test."""
 MEND = "it is likely the label under another name; leave it out of the table or of --covariates."
+
+
+@dataclass(frozen=True)
+class Association:
+    """Test of whether an endpoint's label follows a confounder: the column of the smallest p, and that p.
+
+    `p` is Bonferroni's over the confounder's columns.
+    """
+
+    column: str
+    test: str
+    p: float
 
 
 def endpoint_problem(labels: np.ndarray, patients: np.ndarray, folds: int) -> str:
@@ -133,3 +153,48 @@ def _known(column: pd.Series, y: np.ndarray) -> tuple[pd.Series, np.ndarray]:
     """The column and the labels of the cases that have both."""
     known = column.notna().to_numpy() & ~np.isnan(y)
     return column[known].reset_index(drop=True), y[known]
+
+
+def associations(
+    tables: Mapping[Baseline, pd.DataFrame], labels: pd.DataFrame, patients: pd.Series
+) -> dict[tuple[str, Baseline], Association]:
+    """Endpoint and confounder -> their test, over patients; pairs without two classes and two levels are left out.
+
+    Numbers: Mann-Whitney's test of each patient's mean. Categories: Fisher's exact test of two levels, chi-squared of
+    more, of each patient's first case; a missing cell is a level, and levels of under 5 patients are one.
+    """
+    people = patients.to_numpy()
+    of_patients = {name: [_by_patient(table[column], people) for column in table] for name, table in tables.items()}
+    found = {}
+    for key in map(str, labels):
+        y = labels[key].groupby(people).max().dropna()
+        for name, columns in of_patients.items():
+            tests = [(*_test(column.loc[y.index], y), str(column.name)) for column in columns]
+            known = [test for test in tests if not np.isnan(test[0])]
+            if known:
+                p, test, column = min(known)
+                found[key, name] = Association(column, test, min(1.0, p * len(known)))
+    return found
+
+
+def _by_patient(column: pd.Series, patients: np.ndarray) -> pd.Series:
+    """The mean of numbers, the first of categories, index patient; a missing category is one too."""
+    if is_numeric_dtype(column):
+        return column.groupby(patients).mean()
+    return column.where(column.notna(), "missing").groupby(patients).first()
+
+
+def _test(column: pd.Series, y: pd.Series) -> tuple[float, str]:
+    """p and name of the test of one column against labels, both (patients,); NaN where there is nothing to test."""
+    if is_numeric_dtype(column):
+        negative, positive = (column[(y == label) & column.notna()] for label in (0, 1))
+        if not len(negative) or not len(positive) or column.nunique() < 2:
+            return np.nan, ""
+        return float(mannwhitneyu(positive, negative).pvalue), "Mann-Whitney"
+    frequent = column.map(column.value_counts()) >= MIN_OF_LEVEL
+    counts = pd.crosstab(column.where(frequent, "of few patients"), y).to_numpy()
+    if min(counts.shape) < 2:
+        return np.nan, ""
+    if counts.shape == (2, 2):
+        return float(fisher_exact(counts)[1]), "Fisher"
+    return float(chi2_contingency(counts)[1]), "chi-squared"

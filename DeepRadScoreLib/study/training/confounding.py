@@ -13,9 +13,9 @@ from DeepRadScoreLib.models import better_than_chance
 from DeepRadScoreLib.statistics.auc import auc_interval
 from DeepRadScoreLib.study.confounders import Confounders
 from DeepRadScoreLib.study.data import StudyData
-from DeepRadScoreLib.study.patients import by_patient
 from DeepRadScoreLib.study.plans import TrainingPlan
-from DeepRadScoreLib.study.training.simple import fit_simple
+from DeepRadScoreLib.study.training.fitted import by_patient
+from DeepRadScoreLib.study.training.fitting import fit_simple
 
 
 def followed_confounders(
@@ -28,9 +28,10 @@ def followed_confounders(
     found: dict[str, dict[str, float]] = {key: {} for key in keys}
     for name, table in confounders.tables.items():
         columns, _ = clinical_columns(table.loc[training.case_ids], table.loc[training.case_ids])
-        for key, fit in fit_simple(name, columns, training, found, plan, run).items():
-            if isinstance(fit.fusion, FusionModel):
-                cases = {"patient_id": fit.patients, "label": fit.labels, "score": fit.fusion.oof_score_}
+        for key, fusion in fit_simple(name, columns, training, found, plan, run).items():
+            if isinstance(fusion, FusionModel):
+                known = training.labelled(key)
+                cases = {"patient_id": known.patients, "label": known.labels, "score": fusion.oof_score_}
                 patients = by_patient(pd.DataFrame(cases))
                 estimate = auc_interval(patients["label"].to_numpy(), patients["score"].to_numpy())
                 if better_than_chance((estimate.low, estimate.high)):

@@ -1,4 +1,4 @@
-"""Models fitted on one training set by either protocol, and the columns they make of other cases (method: protocols).
+"""Fits of the models on one training set, by either protocol (method: protocols).
 
 What a later step is trained on is out of fold in `strict`: scores of a training patient come from models that never
 saw that patient. `paper` trains the classifiers on the training patients' scores of the same fit, as the paper states.
@@ -6,117 +6,37 @@ saw that patient. `paper` trains the classifiers on the training patients' score
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from DeepRadScoreLib.computing.run import Run
-from DeepRadScoreLib.deepct.outputs import NetworkOutputs
 from DeepRadScoreLib.errors import DeepRadScoreError, TooFewPositivesError
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS
-from DeepRadScoreLib.fusion.columns import DeepColumns, RegionScores, regions_of
 from DeepRadScoreLib.fusion.model import FusionModel
-from DeepRadScoreLib.models import Model, Protocol
+from DeepRadScoreLib.models import Protocol
 from DeepRadScoreLib.progress import Stage
+from DeepRadScoreLib.radscore.radscore import RegionScores, regions_of
 from DeepRadScoreLib.radscore.selection import Rule, modelling_rule
-from DeepRadScoreLib.study.data import StudyData
+from DeepRadScoreLib.study.data import Labelled, StudyData
 from DeepRadScoreLib.study.plans import TrainingPlan
 from DeepRadScoreLib.study.splits import stratified_folds
+from DeepRadScoreLib.study.training.fitted import (
+    EndpointStage,
+    FittedModels,
+    Refused,
+    RefusedEndpoints,
+    columns_of_models,
+)
 from DeepRadScoreLib.study.training.networks import Networks, fit_fold_networks, fit_joint_network
 
 INNER_FOLDS = 5
+BASELINE_CLASSIFIERS = ("LR",)
 Fit = TypeVar("Fit")
 Name = TypeVar("Name")
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Result of a fit that the data do not allow: the error's sentence."""
-
-    reason: str
-
-
-class RefusedEndpoints(Exception):
-    """Endpoints that cannot be fitted on a training set: endpoint -> the reason, a sentence."""
-
-    def __init__(self, reasons: dict[str, str]) -> None:
-        self.reasons = reasons
-        super().__init__(reasons)
-
-
-@dataclass(frozen=True)
-class EndpointStage:
-    """Training columns of one endpoint's classifiers, and the fitted models that compute them for other cases.
-
-    Attributes
-    ----------
-    rows, labels: the training cases (positions) that have a label, and their labels.
-    columns: model -> (n, d) of these cases; only the models whose sources are there.
-    regions: in `strict` the mean of the folds' RadScores, in `paper` those fitted on all training cases; None without
-        radiomics.
-    fold_regions: the RadScores of the folds; empty in `paper`.
-    deep, deep_ct: how Deep-RadScore and Deep-CT read the networks' outputs, None without images.
-    """
-
-    key: str
-    rows: np.ndarray
-    labels: np.ndarray
-    columns: dict[str, np.ndarray]
-    regions: RegionScores | None
-    fold_regions: tuple[RegionScores, ...]
-    deep: DeepColumns | None
-    deep_ct: DeepColumns | None
-
-    def members(
-        self, features: pd.DataFrame, joint: Sequence[NetworkOutputs], image_only: Sequence[NetworkOutputs]
-    ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-        """Columns (members, n, d) of Deep-RadScore's and Deep-CT's networks and of the RadScores, None without them."""
-        every = self.fold_regions or (() if self.regions is None else (self.regions,))
-        return (
-            None if self.deep is None else self.deep.members(joint, self.key),
-            None if self.deep_ct is None else self.deep_ct.members(image_only, self.key),
-            np.stack([regions.columns(features) for regions in every]) if every else None,
-        )
-
-
-@dataclass(frozen=True)
-class FittedModels:
-    """All that is fitted on one training set.
-
-    Attributes
-    ----------
-    stages: one for each endpoint.
-    networks, deep_ct_networks: those of Deep-RadScore and of Deep-CT, often the same; None without images.
-    fusions: endpoint -> model -> classifier; empty until the classifiers are fitted.
-    """
-
-    stages: tuple[EndpointStage, ...]
-    networks: Networks | None
-    deep_ct_networks: Networks | None
-    fusions: dict[str, dict[str, FusionModel]] = field(default_factory=dict)
-
-    def outputs(self, patches: np.ndarray | None) -> tuple[list[NetworkOutputs], list[NetworkOutputs]]:
-        """Outputs of Deep-RadScore's and Deep-CT's networks for patches (n, 160, 160) in HU; nothing without images."""
-        networks, deep_ct = self.networks, self.deep_ct_networks
-        if networks is None or deep_ct is None or patches is None:
-            return [], []
-        joint = networks.outputs(patches)
-        return joint, joint if deep_ct is networks else deep_ct.outputs(patches)
-
-    def columns(
-        self, cases: StudyData, outputs: tuple[list[NetworkOutputs], list[NetworkOutputs]]
-    ) -> dict[str, dict[str, np.ndarray]]:
-        """Endpoint -> model -> the classifier's columns (members, n, d) of cases not trained on.
-
-        Their score is the mean over the members: the folds of `strict`, one of `paper`.
-        """
-        joint, image_only = outputs
-        return {
-            stage.key: _columns_of_models(*stage.members(cases.features, joint, image_only)) for stage in self.stages
-        }
 
 
 def find_rules(training: StudyData) -> tuple[dict[str, Rule], dict[str, str]]:
@@ -141,7 +61,7 @@ def fit_models(training: StudyData, rules: dict[str, Rule], plan: TrainingPlan, 
     build = strict_stages if plan.protocol == Protocol.STRICT else paper_stages
     models = build(training, rules, plan, run)
     tasks = {
-        (stage.key, name): fusion_task(columns, stage.labels, training.patients.to_numpy()[stage.rows], plan)
+        (stage.key, name): fusion_task(columns, training.labelled(stage.key), plan)
         for stage in models.stages
         for name, columns in stage.columns.items()
     }
@@ -171,18 +91,27 @@ def join_reasons(reasons: dict[str, str]) -> str:
     return "; ".join(f"{key}: {reason.rstrip('.').replace('; ', ', ')}" for key, reason in reasons.items())
 
 
+def fit_simple(
+    name: str, columns: np.ndarray, training: StudyData, keys: Iterable[str], plan: TrainingPlan, run: Run
+) -> dict[str, FusionModel | Refused]:
+    """Endpoint -> logistic regression on a baseline's columns (n, d) of the training cases, or why there is none.
+
+    Endpoints in whose labelled cases no column varies are left out.
+    """
+    known = {key: training.labelled(key) for key in keys}
+    known = {key: cases for key, cases in known.items() if np.ptp(columns[cases.rows], axis=0).any()}
+    tasks = [fusion_task(columns[cases.rows], cases, plan, BASELINE_CLASSIFIERS) for cases in known.values()]
+    return dict(zip(known, run.load_or_compute_each(fit_fusion, tasks, Stage.BASELINE, name), strict=True))
+
+
 def fusion_task(
-    columns: np.ndarray,
-    labels: np.ndarray,
-    patients: np.ndarray,
-    plan: TrainingPlan,
-    classifiers: Sequence[str] = CLASSIFIERS,
+    columns: np.ndarray, cases: Labelled, plan: TrainingPlan, classifiers: Sequence[str] = CLASSIFIERS
 ) -> dict:
-    """The arguments of `fit_fusion`."""
+    """The arguments of `fit_fusion`, from the columns of the labelled cases."""
     return {
         "columns": columns,
-        "labels": labels,
-        "patients": np.unique(patients, return_inverse=True)[1],
+        "labels": cases.labels,
+        "patients": np.unique(cases.patients, return_inverse=True)[1],
         "search": plan.search,
         "repeats": plan.repeats,
         "seed": plan.seed,
@@ -215,7 +144,7 @@ def strict_stages(training: StudyData, rules: dict[str, Rule], plan: TrainingPla
             for fold, (_, left_out) in enumerate(folds):
                 radscores[left_out] = regions[key, fold].columns(training.features.iloc[left_out])
         fold_regions = tuple(regions[key, fold] for fold in range(len(folds))) if regions else ()
-        labelled = training.features[training.labels[key].notna().to_numpy()]
+        labelled = training.features[training.labelled(key).rows]
         mean = RegionScores.mean_of(fold_regions, labelled) if fold_regions else None
         stages.append(_stage(training, key, radscores, mean, fold_regions, networks, networks))
     return FittedModels(tuple(stages), networks, networks)
@@ -247,37 +176,20 @@ def _stage(
     joint: Networks | None,
     image_only: Networks | None,
 ) -> EndpointStage:
-    rows = np.flatnonzero(training.labels[key].notna().to_numpy())
-    columns = _columns_of_models(
+    rows = training.labelled(key).rows
+    columns = columns_of_models(
         None if joint is None else joint.training_columns[key],
         None if image_only is None else image_only.training_columns[key],
         radscores,
     )
     return EndpointStage(
         key,
-        rows,
-        training.labels[key].to_numpy()[rows].astype(int),
         {name: values[rows] for name, values in columns.items()},
         regions,
         fold_regions,
         None if joint is None else joint.columns[key],
         None if image_only is None else image_only.columns[key],
     )
-
-
-def _columns_of_models(
-    joint: np.ndarray | None, image_only: np.ndarray | None, radscores: np.ndarray | None
-) -> dict[str, np.ndarray]:
-    """Model -> its columns (..., n, d), for the models whose sources are there; one network serves every fold."""
-    columns: dict[str, np.ndarray] = {}
-    if radscores is not None:
-        columns[Model.RADIOMICS] = radscores
-    if image_only is not None:
-        columns[Model.DEEP] = image_only
-    if joint is not None and radscores is not None:
-        shape = (*radscores.shape[:-1], joint.shape[-1])
-        columns[Model.FUSED] = np.concatenate([np.broadcast_to(joint, shape), radscores], axis=-1)
-    return columns
 
 
 def _fit_regions(
@@ -299,12 +211,13 @@ def _fit_regions(
 
 def _regions_task(training: StudyData, key: str, rule: Rule, subset: np.ndarray | None, seed: int) -> dict:
     chosen = training if subset is None else training.subset(subset)
-    chosen = chosen.subset(chosen.labels[key].notna().to_numpy())
+    known = chosen.labelled(key)
+    chosen = chosen.subset(known.rows)
     return {
         "features": chosen.features.to_numpy(),
         "names": tuple(str(name) for name in chosen.features.columns),
-        "labels": chosen.labels[key].to_numpy().astype(int),
-        "patients": np.unique(chosen.patients, return_inverse=True)[1],
+        "labels": known.labels,
+        "patients": np.unique(known.patients, return_inverse=True)[1],
         "repeatable": chosen.repeatable,
         "rule": rule,
         "seed": seed,

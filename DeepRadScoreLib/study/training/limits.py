@@ -12,7 +12,7 @@ from DeepRadScoreLib.models import Model
 from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.plans import TrainingPlan
 from DeepRadScoreLib.study.splits import stratified_folds
-from DeepRadScoreLib.study.training.fitting import FittedModels
+from DeepRadScoreLib.study.training.fitted import FittedModels
 
 
 def training_limits(

@@ -13,8 +13,9 @@ from sklearn.linear_model import LogisticRegression
 
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.deepct.outputs import N_DEEP, NetworkOutputs, merge_outputs
-from DeepRadScoreLib.fusion.columns import DeepColumns, Scale
+from DeepRadScoreLib.fusion.columns import DeepColumns
 from DeepRadScoreLib.models import NetworkForm
+from DeepRadScoreLib.radscore.radscore import Scale
 from DeepRadScoreLib.study.plans import NetworkPlan
 from DeepRadScoreLib.study.splits import Fold, holdout
 

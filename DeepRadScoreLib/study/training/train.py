@@ -30,17 +30,11 @@ from DeepRadScoreLib.statistics.auc import auc_interval
 from DeepRadScoreLib.study.confounders import find_confounders
 from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.duplicates import find_duplicates, refuse_duplicates
-from DeepRadScoreLib.study.patients import predict_by_patient
 from DeepRadScoreLib.study.plans import TrainingPlan
 from DeepRadScoreLib.study.splits import holdout
 from DeepRadScoreLib.study.training.confounding import followed_confounders
-from DeepRadScoreLib.study.training.fitting import (
-    EndpointStage,
-    FittedModels,
-    find_rules,
-    fit_possible_models,
-    join_reasons,
-)
+from DeepRadScoreLib.study.training.fitted import EndpointStage, FittedModels, predict_by_patient
+from DeepRadScoreLib.study.training.fitting import find_rules, fit_possible_models, join_reasons
 from DeepRadScoreLib.study.training.limits import training_limits
 from DeepRadScoreLib.study.training.networks import Networks
 
@@ -199,11 +193,10 @@ def _endpoint_model(stage: EndpointStage, fusion: FusionModel, seed: int) -> End
 
 def _calibrations(fitted: FittedModels, training: StudyData) -> dict[str, CalibrationCard]:
     """Endpoint -> calibration from its training cases' out-of-fold probabilities, where there is a signal."""
-    fusions = [(stage, fitted.fusions[stage.key][Model.FUSED]) for stage in fitted.stages]
+    fusions = {stage.key: fitted.fusions[stage.key][Model.FUSED] for stage in fitted.stages}
+    known = {key: training.labelled(key) for key, fusion in fusions.items() if not fusion.no_signal_}
     return {
-        stage.key: CalibrationCard.of(fusion.oof_score_, stage.labels, training.patients.to_numpy()[stage.rows])
-        for stage, fusion in fusions
-        if not fusion.no_signal_
+        key: CalibrationCard.of(fusions[key].oof_score_, cases.labels, cases.patients) for key, cases in known.items()
     }
 
 
@@ -215,7 +208,7 @@ def _judge(
     tables = []
     judged = {}
     for stage in fitted.stages:
-        known = testing.labels[stage.key].notna().to_numpy()
+        known = testing.labelled(stage.key).rows
         if not known.any():
             continue
         validation = {}

@@ -15,10 +15,10 @@ from sklearn.pipeline import Pipeline
 
 from DeepRadScoreLib.fusion import search
 from DeepRadScoreLib.fusion.classifiers import CLASSIFIERS, candidate
-from DeepRadScoreLib.fusion.folds import ScaledFold, ScaledFolds
 from DeepRadScoreLib.fusion.forest_scores import forest_scores
 from DeepRadScoreLib.fusion.model import MAX_FOLD_TRIES, FusionModel, grouped_folds
 from DeepRadScoreLib.fusion.perceptrons import perceptron_scores
+from DeepRadScoreLib.statistics.folds import ScaledFold, ScaledFolds
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning", "ignore:The least populated")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from DeepRadScoreLib.fusion.columns import RegionScores
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
+from DeepRadScoreLib.radscore.radscore import RegionScores
 from DeepRadScoreLib.radscore.rows import FeatureRows, positions
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import chi2_contingency, fisher_exact, mannwhitneyu
+from scipy.stats import fisher_exact, mannwhitneyu
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 
@@ -18,7 +18,7 @@ from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.imaging.acquisition import Acquisition
 from DeepRadScoreLib.models import CONFOUNDERS
-from DeepRadScoreLib.study.confounders import associations, find_confounders
+from DeepRadScoreLib.study.confounders import find_confounders
 from DeepRadScoreLib.study.data import StudyData, StudyInputs
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate_from_table
 from DeepRadScoreLib.study.plans import EvaluationPlan, TrainingPlan
@@ -127,16 +127,6 @@ def test_the_tests_are_scipys_of_the_patients_and_holms_of_all(planted):
 def test_no_date_is_written(planted):
     study, cohort = planted
     assert not any(day in study.to_json() for day in cohort["study_date"])
-
-
-def test_more_levels_are_tested_by_chi_squared_and_rare_ones_together():
-    rng = np.random.default_rng(0)
-    site = pd.Series(rng.choice(list("abc"), 60)).where(np.arange(60) >= 4, pd.Series([*"wxyz", *[""] * 56]))
-    labels = pd.DataFrame({"EGFR": rng.integers(0, 2, 60).astype(float)})
-    found = associations({"site": site.to_frame("site")}, labels, pd.Series(np.arange(60)))["EGFR", "site"]
-    together = site.where(~site.isin(list("wxyz")), "rare")
-    assert found.test == "chi-squared"
-    assert found.p == pytest.approx(chi2_contingency(pd.crosstab(together, labels["EGFR"])).pvalue, rel=1e-9)
 
 
 def test_a_confounder_that_is_not_run_is_named_by_its_test_alone():

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.fusion.model import FusionModel, platt, shares_of_patients
 from DeepRadScoreLib.statistics.auc import auc_interval, youden_threshold
-from DeepRadScoreLib.study.patients import by_patient
+from DeepRadScoreLib.study.training.fitted import by_patient
 from DeepRadScoreLib.study.training.train import train_bundle, validation_card
 from support.small_study import small_plan, small_study
 

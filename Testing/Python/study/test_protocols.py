@@ -61,17 +61,18 @@ def test_shuffled_labels_give_chance_in_strict_and_not_in_sample(tmp_path):
         cohort, computed = small_study(90, seed, keys=("KRAS",))
         data = StudyData.of(cohort, computed)
         plan = small_plan(seed=seed)
-        columns = strict_stages(data, {"KRAS": "lasso"}, plan, Run(tmp_path)).stages[0]
-        strict += [roc_auc_score(columns.labels, columns.columns["radiomics-score"][:, i]) for i in range(2)]
+        columns = strict_stages(data, {"KRAS": "lasso"}, plan, Run(tmp_path)).stages[0].columns["radiomics-score"]
+        labels = data.labelled("KRAS").labels
+        strict += [roc_auc_score(labels, columns[:, i]) for i in range(2)]
         scores = paper_only_radscores(data, plan)
-        own += [roc_auc_score(columns.labels, scores[:, i]) for i in range(2)]
+        own += [roc_auc_score(labels, scores[:, i]) for i in range(2)]
     error = np.std(strict, ddof=1) / np.sqrt(len(strict))
     assert abs(np.mean(strict) - 0.5) < 3 * error + 0.01
     assert np.mean(own) > 0.7
 
 
 def paper_only_radscores(data: StudyData, plan) -> np.ndarray:
-    from DeepRadScoreLib.fusion.columns import RegionScores
+    from DeepRadScoreLib.radscore.radscore import RegionScores
 
     labels = data.labels["KRAS"].to_numpy().astype(int)
     return RegionScores.fit(data.features, labels, data.patients.to_numpy(), rule="lasso", seed=plan.seed).columns(
@@ -105,7 +106,7 @@ def test_paper_trains_the_classifiers_on_the_patients_own_scores(tmp_path):
     data = StudyData.of(cohort, computed)
     plan = small_plan(form="shared", protocol="paper")
     stages = paper_stages(data, {"EGFR": "lasso"}, plan, Run(tmp_path)).stages
-    own = stages[0].regions.columns(data.features)[stages[0].rows]
+    own = stages[0].regions.columns(data.features)[data.labelled("EGFR").rows]
     np.testing.assert_array_equal(stages[0].columns["radiomics-score"], own)
 
 

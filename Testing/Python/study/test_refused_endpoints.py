@@ -10,8 +10,8 @@ import pytest
 
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError
-from DeepRadScoreLib.fusion.columns import RegionScores
 from DeepRadScoreLib.progress import Progress
+from DeepRadScoreLib.radscore.radscore import RegionScores
 from DeepRadScoreLib.study.data import StudyInputs, gather, read_study_cohort
 from DeepRadScoreLib.study.duplicates import MIN_COLUMNS
 from DeepRadScoreLib.study.evaluation.evaluate import evaluate_cases, evaluate_from_table

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2_contingency
 from sklearn.metrics import roc_auc_score
 
 from DeepRadScoreLib.cohort.covariates import covariates
 from DeepRadScoreLib.cohort.table import read_cohort
-from DeepRadScoreLib.study.evaluation.screening import column_aucs, endpoint_problem, likely_leaks
+from DeepRadScoreLib.study.evaluation.screening import associations, column_aucs, endpoint_problem, likely_leaks
 
 NAN = float("nan")
 
@@ -185,3 +186,13 @@ def test_the_public_cohorts_mutation_columns_are_found(tmp_path, shared):
         "KRAS": ["KRAS mutation status"],
         "EGFR": ["EGFR mutation status"],
     }
+
+
+def test_more_levels_are_tested_by_chi_squared_and_rare_ones_together():
+    rng = np.random.default_rng(0)
+    site = pd.Series(rng.choice(list("abc"), 60)).where(np.arange(60) >= 4, pd.Series([*"wxyz", *[""] * 56]))
+    labels = pd.DataFrame({"EGFR": rng.integers(0, 2, 60).astype(float)})
+    found = associations({"site": site.to_frame("site")}, labels, pd.Series(np.arange(60)))["EGFR", "site"]
+    together = site.where(~site.isin(list("wxyz")), "rare")
+    assert found.test == "chi-squared"
+    assert found.p == pytest.approx(chi2_contingency(pd.crosstab(together, labels["EGFR"])).pvalue, rel=1e-9)

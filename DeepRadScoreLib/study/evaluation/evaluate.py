@@ -22,7 +22,6 @@ from DeepRadScoreLib.models import Baseline, Protocol, Split
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.provenance import ENGINE_PACKAGES, LEARNING_PACKAGES, code_digest, content_digest, versions
 from DeepRadScoreLib.radscore.selection import Rule
-from DeepRadScoreLib.statistics.metrics import holm
 from DeepRadScoreLib.study.data import (
     Gathered,
     StudyCases,
@@ -35,9 +34,9 @@ from DeepRadScoreLib.study.data import (
 from DeepRadScoreLib.study.duplicates import Duplicate, find_duplicates, refuse_duplicates
 from DeepRadScoreLib.study.evaluation.backbones import compare_backbones
 from DeepRadScoreLib.study.evaluation.fold import FoldEvaluation
-from DeepRadScoreLib.study.evaluation.screening import associations, endpoint_problem, likely_leaks
+from DeepRadScoreLib.study.evaluation.screening import association_cards, label_problems
 from DeepRadScoreLib.study.plans import EvaluationPlan
-from DeepRadScoreLib.study.results.document import AssociationCard, FlowCard, QualityCard
+from DeepRadScoreLib.study.results.document import FlowCard, QualityCard
 from DeepRadScoreLib.study.results.study import FoldOutcome, Study
 from DeepRadScoreLib.study.results.summary import summarise
 from DeepRadScoreLib.study.splits import OuterFold, outer_folds
@@ -100,7 +99,7 @@ def _evaluate(
     settings = _settings(inputs, plan, cohort, gathered)
     return Study(
         folds=folds,
-        protocols=summarise(folds, flow, not_run, settings, _associations(cases)),
+        protocols=summarise(folds, flow, not_run, settings, association_cards(cases)),
         flow=flow,
         cohort_table=with_plain_numbers(cohort.of_cases(cases.data.case_ids)),
         models_not_run=not_run,
@@ -139,7 +138,8 @@ def evaluate_cases(
     CohortError: the cohort cannot be split as asked, or no endpoint can be evaluated; every endpoint's sentence is
         repeated.
     """
-    problems = _all_problems(cases, plan, problems)
+    fewest = plan.folds if plan.split == Split.CV and Protocol.STRICT in plan.protocols else 2
+    problems = problems | (label_problems(cases, fewest) | problems)
     outer = {protocol: outer_folds(cases, plan, protocol) for protocol in plan.protocols}
     found = {protocol: _rules(cases.data, folds, problems) for protocol, folds in outer.items()}
     total = sum(len(folds) for protocol, folds in outer.items() if found[protocol][0][0])
@@ -223,16 +223,6 @@ def _subsets(cases: StudyCases, plan: EvaluationPlan) -> pd.Series | None:
     return cases.site if plan.split == Split.SITE and Protocol.PAPER not in plan.protocols else None
 
 
-def _associations(cases: StudyCases) -> dict[str, dict[str, AssociationCard]]:
-    """Endpoint -> confounder -> its test, with Holm's p over all of them."""
-    data = cases.data
-    found = associations(cases.confounders.known, data.labels, data.patients)
-    cards: dict[str, dict[str, AssociationCard]] = {str(key): {} for key in data.labels}
-    for ((key, name), each), p in zip(found.items(), holm([each.p for each in found.values()]), strict=True):
-        cards[key][name] = AssociationCard(column=each.column, test=each.test, p=each.p, p_holm=p)
-    return cards
-
-
 def _check_settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort) -> None:
     if not has_images(cohort):
         if inputs.backbones:
@@ -246,24 +236,6 @@ def _check_settings(inputs: StudyInputs, plan: EvaluationPlan, cohort: Cohort) -
         replace(plan.training, network=replace(plan.training.network, backbone=backbone)).check()
     for protocol in plan.protocols:
         replace(plan.training, protocol=protocol).check()
-
-
-def _all_problems(cases: StudyCases, plan: EvaluationPlan, problems: dict[str, str]) -> dict[str, str]:
-    found = dict(problems)
-    features = cases.data.features if cases.data.features.shape[1] else None
-    first = ~cases.data.patients.duplicated().to_numpy()
-    leaks = likely_leaks(
-        None if features is None else features[first],
-        None if cases.clinical is None else cases.clinical[first],
-        cases.data.labels[first],
-    )
-    folds = plan.folds if plan.split == Split.CV and Protocol.STRICT in plan.protocols else 2
-    for key in cases.data.labels.columns:
-        problem = endpoint_problem(cases.data.labels[key], cases.data.patients, folds)
-        sentences = [problem] if problem else leaks.get(key, [])
-        if key not in found and sentences:
-            found[key] = " ".join(sentences)
-    return found
 
 
 def _rules(data: StudyData, folds: list[OuterFold], problems: dict[str, str]) -> tuple[list[Rules], dict[str, str]]:

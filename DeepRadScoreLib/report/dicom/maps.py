@@ -63,7 +63,11 @@ def _template(origin: Origin) -> hd.pm.ParametricMap:
     )
     made.Rows, made.Columns = origin.images[0].Rows, origin.images[0].Columns
     made.BodyPartExamined = "CHEST"
-    made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
+    shared = made.SharedFunctionalGroupsSequence[0]
+    shared.FrameAnatomySequence = [_anatomy()]
+    # The standard enumerates "0" and "1" (PS3.3 C.7.6.16.2.9b); validators compare the text.
+    identity = shared.PixelValueTransformationSequence[0]
+    identity.RescaleIntercept, identity.RescaleSlope = "0", "1"
     del made.FloatPixelData
     _order_frames(made, origin)
     for frame in made.PerFrameFunctionalGroupsSequence:

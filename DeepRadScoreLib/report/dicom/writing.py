@@ -125,6 +125,7 @@ def _steps(
     slices, prepared = case.source.slices, profile.prepared
     yield "making the segmentation on the CT's slices"
     tumour, shell = (on_slices(mask, case.ct, slices) for mask in (case.tumour, prepared.peritumoral))
+    shell[tumour > 0] = 0  # by rounding, a pixel at the border may be nearest to voxels of both
     outline = slices_seg(origin, tumour, shell, prepared.shell_mm)
     yield "making the segmentation on the 1 mm lattice"
     regions = regions_seg(origin, prepared)

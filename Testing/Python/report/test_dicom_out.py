@@ -47,6 +47,7 @@ from support.dicom_results import (
     voxels,
 )
 from support.planted_identity import PLANTED, plant
+from support.viewers.reading import frame_planes, voxels_of
 
 NAMES = {"regions.dcm", "tumour.dcm", "profile.dcm", "gradcam_LVI.dcm", "gradcam_EGFR.dcm"}
 
@@ -153,6 +154,8 @@ def test_shared_phantom(shared):
     objects = opened(to_dicom(profile_of(case), case))
     assert int(frames_of(objects["tumour.dcm"], 1).sum()) == 125256
     assert objects["regions.dcm"].ContentDate == "20160804"
+    places = np.round(voxels_of(frame_planes(objects["tumour.dcm"]))[:, 1:4], 2)
+    assert len(np.unique(places, axis=0)) == len(places), "a voxel is of both segments"
 
 
 # -------------------------------------------------------------------------------------------- parametric map, SR
@@ -183,6 +186,8 @@ def test_heat_maps(files):
         assert [*measures.PixelSpacing, measures.SpacingBetweenSlices] == [made.SPACING[n] for n in (1, 0, 2)]
         assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == [1, 0, 0, 0, 1, 0]
         assert shared.FrameAnatomySequence[0].AnatomicRegionSequence[0].CodeMeaning == "Lung"
+        identity = shared.PixelValueTransformationSequence[0]
+        assert [str(identity.RescaleIntercept), str(identity.RescaleSlope)] == ["0", "1"]
         mapping = shared.RealWorldValueMappingSequence[0]
         assert mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0].CodeValue == "130403"
         assert ds.pixel_array.shape == HU.shape

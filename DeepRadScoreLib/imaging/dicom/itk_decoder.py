@@ -62,7 +62,7 @@ def decode_frame(frame: bytes, runner: DecodeRunner) -> bytes:
 
 
 def _image_of(frame: bytes, runner: DecodeRunner) -> Dataset:
-    """An image of that one frame, without rescale, geometry and patient."""
+    """An image of that one frame, without rescale, geometry and patient; never MONOCHROME1, which ITK would invert."""
     image = Dataset()
     image.file_meta = FileMetaDataset()
     image.file_meta.TransferSyntaxUID = runner.transfer_syntax
@@ -70,7 +70,7 @@ def _image_of(frame: bytes, runner: DecodeRunner) -> Dataset:
     image.file_meta.MediaStorageSOPClassUID = image.SOPClassUID
     image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
     image.Rows, image.Columns, image.SamplesPerPixel = runner.rows, runner.columns, runner.samples_per_pixel
-    image.PhotometricInterpretation = runner.photometric_interpretation
+    image.PhotometricInterpretation = "MONOCHROME2"
     image.BitsAllocated, image.BitsStored = runner.bits_allocated, runner.bits_stored
     image.HighBit, image.PixelRepresentation = runner.bits_stored - 1, runner.pixel_representation
     image.PixelData = encapsulate([frame], has_bot=False)

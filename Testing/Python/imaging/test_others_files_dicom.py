@@ -46,6 +46,7 @@ STORED = {
     "unsigned, 12 bits": ({"intercept": -1024, "BitsStored": 12, "HighBit": 11}, HU),
     "signed, 16 bits": ({"signed": True, "intercept": 0}, PADDED),
     "signed, 12 bits": ({"signed": True, "intercept": 0, "BitsStored": 12, "HighBit": 11}, PADDED),
+    "shown inverted": ({"intercept": -1024, "PhotometricInterpretation": "MONOCHROME1"}, HU),
 }
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_fill_holes, distance_transform_edt, label
 
 from DeepRadScoreLib.imaging.lps import LpsImage
+from DeepRadScoreLib.imaging.morphology import filled, opened, pieces
 from DeepRadScoreLib.imaging.quality import PADDING_HU
 
 PIXEL_MM, SLICE_MM = 6.0, 15.0
@@ -63,35 +63,21 @@ def find_body(ct: LpsImage) -> Body | None:
     spacing = np.array(ct.spacing[::-1])
     z, y, x = (max(1, int(n)) for n in np.round((SLICE_MM, PIXEL_MM, PIXEL_MM) / spacing))
     hu = ct.voxels[::z, ::y, ::x].copy()
-    solid = np.stack([_opened(binary_fill_holes(plane), spacing[1:] * (y, x)) for plane in hu > SOLID_HU])
-    pieces, count = label(solid)
-    if not count:
+    solid = pieces(opened(filled(hu > SOLID_HU), spacing[1:] * (y, x), OPENING_MM))
+    if not solid.any():
         return None
-    inside = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+    inside = solid == np.bincount(solid.ravel())[1:].argmax() + 1
     outer = _outer_air(hu, ~inside)
     return Body(hu, inside, outer, (z, y, x)) if outer.any() else None
 
 
-def _opened(plane: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """A mask (y, x) without what is thinner than twice `OPENING_MM`; it is thought to go on beyond the image."""
-    if not plane.any():
-        return plane
-    margin = int(np.ceil(OPENING_MM / spacing.min())) + 1
-    padded = np.pad(plane, margin, mode="edge")
-    core = distance_transform_edt(padded, sampling=spacing) > OPENING_MM
-    if not core.any():
-        return np.zeros_like(plane)
-    opened = distance_transform_edt(~core, sampling=spacing) <= OPENING_MM
-    return (opened & padded)[margin:-margin, margin:-margin]
-
-
 def _outer_air(hu: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """The pieces of `outside` at the image's sides that are air, as far as they are seen, and hold no lung."""
-    pieces, _ = label(outside)
+    numbers = pieces(outside)
     outer = np.zeros(outside.shape, dtype=bool)
-    sides = (pieces[:, 0], pieces[:, -1], pieces[:, :, 0], pieces[:, :, -1])
+    sides = (numbers[:, 0], numbers[:, -1], numbers[:, :, 0], numbers[:, :, -1])
     for number in np.unique(np.concatenate([side.ravel() for side in sides])):
-        piece = pieces == number
+        piece = numbers == number
         seen = hu[piece & (hu > PADDING_HU)]
         if number == 0 or seen.size == 0:
             continue

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist, squareform
 
-EDGES = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
-"""From a pixel's centre to the middles of its edges, pixels."""
+from DeepRadScoreLib.imaging.geometry import index_box
+from DeepRadScoreLib.imaging.hulls import lower_chain
+from DeepRadScoreLib.imaging.lps import box_slices
 
 
 @dataclass(frozen=True)
@@ -44,19 +43,47 @@ def diameters(mask: np.ndarray, spacing: Sequence[float]) -> Diameters:
     mask: (slices, rows, columns), not empty.
     spacing: mm between columns (x) and between rows (y).
     """
+    box = index_box(mask)
+    assert box is not None
+    low, high = box
     step = np.asarray(spacing[:2], dtype=float)
-    hulls = {k: _hull(mask[k] != 0, step) for k in np.flatnonzero(mask.any(axis=(1, 2))).tolist()}
-    k = max(hulls, key=lambda k: pdist(hulls[k]).max())
+    first_pixel = low[:0:-1]
+    hulls = {k: (hull + first_pixel) * step for k, hull in _hulls(mask[box_slices(low, high)] != 0).items()}
+    lengths = {k: _distances(hull) for k, hull in hulls.items()}
+    k = max(lengths, key=lambda k: lengths[k].max())
     hull = hulls[k]
-    first, last = np.unravel_index(np.argmax(squareform(pdist(hull))), (len(hull), len(hull)))
-    return Diameters(k, _axis(hull[first], hull[last], step), _axis(*_widest(hull, hull[last] - hull[first]), step))
+    first, last = np.unravel_index(lengths[k].argmax(), lengths[k].shape)
+    short = _widest(hull, hull[last] - hull[first])
+    return Diameters(int(low[0]) + k, _axis(hull[first], hull[last], step), _axis(*short, step))
 
 
-def _hull(mask: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """The corners of the convex hull of a slice's pixels, (n, 2), mm, in order around it."""
-    rows, columns = np.nonzero(mask)
-    points = (np.stack([columns, rows], axis=1)[:, None] + EDGES).reshape(-1, 2) * step
-    return points[ConvexHull(points).vertices]
+def _hulls(inside: np.ndarray) -> dict[int, np.ndarray]:
+    """The slices of a mask (slices, rows, columns) that are not empty: number -> corners of the convex hull of the
+    middles of its pixels' edges, (n, 2), x y in pixels, in order around it.
+
+    The middles lie in rows of half a pixel's distance; in each of these the first and the last one can be corners.
+    """
+    slices, rows, columns = inside.shape
+    filled = np.any(inside, axis=2)
+    left = np.where(filled, 2 * inside.argmax(axis=2), 2 * columns)
+    right = np.where(filled, 2 * (columns - 1 - inside[:, :, ::-1].argmax(axis=2)), -2)
+    low, high = np.full((slices, 2 * rows + 1), 2 * columns), np.full((slices, 2 * rows + 1), -2)
+    low[:, 1::2], high[:, 1::2] = np.where(filled, left - 1, left), np.where(filled, right + 1, right)
+    for beside in (slice(0, -1, 2), slice(2, None, 2)):
+        np.minimum(low[:, beside], left, out=low[:, beside])
+        np.maximum(high[:, beside], right, out=high[:, beside])
+    planes, row = np.nonzero(high >= low)
+    first, last = low[planes, row], high[planes, row]
+    of_first, of_last = lower_chain(planes, row, first), lower_chain(planes, row, -last)[::-1]
+    numbers = np.concatenate([planes[of_first], planes[of_last]])
+    x, y = np.concatenate([first[of_first], last[of_last]]), np.concatenate([row[of_first], row[of_last]])
+    corners = np.stack([x, y - 1], axis=1) / 2
+    return {k: corners[numbers == k] for k in np.unique(planes).tolist()}
+
+
+def _distances(points: np.ndarray) -> np.ndarray:
+    """Distances between points (n, 2) in mm, (n, n)."""
+    return np.sqrt(np.square(points[:, None] - points).sum(axis=2))
 
 
 def _widest(hull: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

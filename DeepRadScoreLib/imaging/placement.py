@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
-from scipy.ndimage import distance_transform_edt
 
 from DeepRadScoreLib.errors import RegionError
 from DeepRadScoreLib.imaging.body import find_body
 from DeepRadScoreLib.imaging.carriers import Case, QualityNote
 from DeepRadScoreLib.imaging.lps import LpsCase, box_slices
+from DeepRadScoreLib.imaging.morphology import squared_distances
 from DeepRadScoreLib.numerals import share_text
 
 MAX_VOXELS = 150_000
@@ -102,8 +102,9 @@ class _Regions:
             sitk.GetArrayViewFromImage(image)[::step, ::step, ::step]
             for image in (resampled.ct, resampled.tumour, shell)
         )
-        distance = distance_transform_edt(tumour == 0) * step
-        behind = (distance > RING_MM[0]) & (distance <= RING_MM[1])
+        squared = squared_distances(tumour != 0, RING_MM[1] / step)
+        low, high = (int(limit**2 / step**2) for limit in RING_MM)
+        behind = (squared > low) & (squared <= high)
         return cls(hu[tumour != 0], hu[around != 0], hu[behind])
 
     @property
@@ -182,6 +183,8 @@ class _Native:
     @property
     def mirror_that_fits(self) -> str | None:
         """The mirroring of the mask within the CT, in words, with which it fits a dense lesion in lung; or None."""
+        from scipy.ndimage import distance_transform_edt
+
         room = np.minimum(self.low, np.array(self.hu.shape) - 1 - self.high)
         margin = np.minimum(np.ceil(MIRROR_RING_MM[1] / self.spacing).astype(int), room)
         tumour = np.pad(self.tumour, [(int(n), int(n)) for n in margin])

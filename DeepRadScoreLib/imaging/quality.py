@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import SimpleITK as sitk
-from scipy.ndimage import label as connected_pieces
 
 from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS, DeepPatch, QualityNote
 from DeepRadScoreLib.imaging.lps import LpsCase, LpsImage
+from DeepRadScoreLib.imaging.morphology import pieces
 from DeepRadScoreLib.numerals import share_text
 
 THICK_MM = 3.0
@@ -38,11 +38,12 @@ def case_notes(case: LpsCase, shell_mm: float, mask_ml: float) -> Iterator[Quali
         yield QualityNote.warning(
             "small_tumour", f"The tumour is small ({mask_ml:.2f} mL): its texture rests on few voxels."
         )
-    pieces, count = connected_pieces(tumour, structure=np.ones((3, 3, 3)))
-    if count > 1:
-        largest = np.bincount(pieces.ravel())[1:].max() / tumour.sum()
+    sizes = np.bincount(pieces(tumour, by_corners=True).ravel())[1:]
+    if sizes.size > 1:
+        largest = sizes.max() / tumour.sum()
         yield QualityNote.warning(
-            "several_pieces", f"The tumour mask has {count} separate pieces; the largest has {share_text(largest)}."
+            "several_pieces",
+            f"The tumour mask has {sizes.size} separate pieces; the largest has {share_text(largest)}.",
         )
     if 1 in tumour.shape:
         yield QualityNote.warning("flat_tumour", "The tumour mask is one voxel thick along one axis.")

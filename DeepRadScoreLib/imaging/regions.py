@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from scipy.ndimage import distance_transform_edt
 
 from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS, Case, DeepPatch
 from DeepRadScoreLib.imaging.geometry import image_like, index_box, nearest_index
 from DeepRadScoreLib.imaging.lps import LpsCase
+from DeepRadScoreLib.imaging.morphology import squared_distances
 
 OUTSIDE_HU = -1000.0
 DISTANCE_NOISE_MM = 1e-9
@@ -47,23 +47,14 @@ def peritumoral_shell(
 
 
 def _near(inside: np.ndarray, limit_mm: float, sampling: np.ndarray) -> np.ndarray:
-    """The voxels outside a mask (z, y, x) whose centres lie within `limit_mm` of a voxel's centre in it, as bool.
-
-    On a grid of 1 mm the squared distance is a whole number, found along one axis after the other; distances over the
-    limit are not told apart.
-    """
+    """The voxels outside a mask (z, y, x) whose centres lie within `limit_mm` of a voxel's centre in it, as bool."""
     if (sampling != 1.0).any():
+        from scipy.ndimage import distance_transform_edt
+
         distance = distance_transform_edt(~inside, sampling=sampling)
         return (distance > 0) & (distance <= limit_mm)
-    far = int(limit_mm**2) + 1
-    squared = np.where(inside, 0, far).astype(np.min_scalar_type(2 * far))
-    for axis in range(3):
-        along = np.moveaxis(squared, axis, 0)
-        before = along.copy()
-        for step in range(1, min(int(limit_mm), len(along) - 1) + 1):
-            for to, of in ((along[step:], before[:-step]), (along[:-step], before[step:])):
-                np.minimum(to, of + squared.dtype.type(step * step), out=to)
-    return (squared > 0) & (squared < far)
+    squared = squared_distances(inside, limit_mm)
+    return (squared > 0) & (squared <= limit_mm**2)
 
 
 def deep_patch(case: Case) -> DeepPatch:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import SimpleITK as sitk
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.ndimage import label as connected_pieces
 
 from DeepRadScoreLib.imaging.carriers import PreparedCase
 from DeepRadScoreLib.imaging.geometry import index_box
 from DeepRadScoreLib.imaging.lps import box_slices
+from DeepRadScoreLib.imaging.morphology import pieces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ def case_measures(prepared: PreparedCase) -> dict[str, float]:
 def _pieces(tumour: np.ndarray) -> float:
     """Number of pieces of a mask (z, y, x); voxels that share a corner belong to one."""
     box = index_box(tumour)
-    return 0.0 if box is None else float(connected_pieces(tumour[box_slices(*box)], structure=np.ones((3, 3, 3)))[1])
+    return 0.0 if box is None else float(pieces(tumour[box_slices(*box)], by_corners=True).max())
 
 
 def _statistics(part: Part, values: np.ndarray) -> dict[str, float]:

@@ -11,6 +11,8 @@ from functools import reduce
 
 import numpy as np
 
+from DeepRadScoreLib.imaging.hulls import lower_chain
+
 DIRECTIONS = 8
 """Directions in which a plane's points are measured; the greatest width is at least cos(`STEP` / 2) of the diameter."""
 STEP = np.pi / DIRECTIONS
@@ -80,26 +82,8 @@ def _corners(points: np.ndarray, ends: tuple[np.ndarray, ...], *, row: int, valu
     both = np.concatenate([first, last])
     chains = np.concatenate([planes, planes + count])
     values = np.concatenate([first[:, value], -last[:, value]])
-    kept = _lower_chain(chains, both[:, row], values)
+    kept = lower_chain(chains, both[:, row], values)
     return both[kept[np.argsort(chains[kept] % count, kind="stable")]]
-
-
-def _lower_chain(planes: np.ndarray, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Indices of the corners below, in each plane's convex hull, of points with one value in each row; all (n,).
-
-    A point on or above the segment between two others is no corner below; so all such are left out together, until
-    none is.
-    """
-    kept = np.arange(len(planes))
-    while True:
-        plane, row, value = planes[kept], rows[kept], values[kept]
-        rise = (value[1:-1] - value[:-2]) * (row[2:] - row[:-2])
-        inside = (plane[:-2] == plane[2:]) & (rise >= (value[2:] - value[:-2]) * (row[1:-1] - row[:-2]))
-        if not inside.any():
-            return kept
-        corner = np.ones(len(kept), bool)
-        corner[1:-1] = ~inside
-        kept = kept[corner]
 
 
 def _planar_diameter(corners: np.ndarray, axis: int, half: np.ndarray) -> float:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from DeepRadScoreLib.imaging.diameters import EDGES, Diameters, diameters
+from DeepRadScoreLib.imaging.diameters import Diameters, diameters
+
+EDGES = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
+"""From a pixel's centre to the middles of its edges, pixels."""
 
 
 def ends(found: Diameters) -> np.ndarray:

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from DeepRadScoreLib.display.progress_bar import reporting
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.imaging import Case
-from DeepRadScoreLib.imaging.origin import synthetic_label
 from DeepRadScoreLib.imaging.quality_codes import checked_codes
 from DeepRadScoreLib.models import (
     DEFAULT_ENGINE,
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.cohort.frames import TableLike
     from DeepRadScoreLib.cohort.table import Cohort
     from DeepRadScoreLib.computing.run import Run
+    from DeepRadScoreLib.imaging import Case
     from DeepRadScoreLib.publication.study_report import StudyReport
     from DeepRadScoreLib.report.profile_view import Profile
     from DeepRadScoreLib.study.training.train import TrainingResult
@@ -96,6 +96,7 @@ def analyze(
     from DeepRadScoreLib.additions import Additions
     from DeepRadScoreLib.analysis import steps
     from DeepRadScoreLib.bundle import Bundle, read_bundle
+    from DeepRadScoreLib.imaging import Case
     from DeepRadScoreLib.report.profile_view import Profile
 
     if not isinstance(case, Case):
@@ -167,21 +168,24 @@ def extract(
     >>> features.shape, features.attrs["left_out"]
     ((1, 1702), {})
     """
-    from DeepRadScoreLib.cohort.case_notes import NOTES
-    from DeepRadScoreLib.cohort.feature_table import check_feature_file, check_feature_space, write_feature_table
-    from DeepRadScoreLib.cohort.frames import cohort_file
-    from DeepRadScoreLib.cohort.table import read_cohort
-    from DeepRadScoreLib.computing.case_record import case_settings
-    from DeepRadScoreLib.computing.extraction import extract_cohort
-
-    target = _target(out, check_feature_file)
     codes = checked_codes(_names(exclude_quality))
-    settings = case_settings(preprocessing, engine, other_labels, mask_grid, shell_mm)
-    with cohort_file(cohort) as path, _run(jobs, scheduler, progress) as run:
-        table = read_cohort(path, needs=("ct", "mask"))
-        if target is not None:
-            check_feature_space(target, len(table))
-        found = extract_cohort(table, run, settings, wants="features").excluding(codes, path)
+    computed = chosen(Engine, engine, "engine")
+    with _run(jobs, scheduler, progress, computed, _cases_at_most(cohort)) as run:
+        from DeepRadScoreLib.cohort.case_notes import NOTES
+        from DeepRadScoreLib.cohort.feature_table import check_feature_file, check_feature_space, write_feature_table
+        from DeepRadScoreLib.cohort.frames import cohort_file
+        from DeepRadScoreLib.cohort.table import read_cohort
+        from DeepRadScoreLib.computing.case_record import case_settings
+        from DeepRadScoreLib.computing.extraction import extract_cohort
+        from DeepRadScoreLib.imaging.origin import synthetic_label
+
+        target = _target(out, check_feature_file)
+        settings = case_settings(preprocessing, computed, other_labels, mask_grid, shell_mm)
+        with cohort_file(cohort) as path:
+            table = read_cohort(path, needs=("ct", "mask"))
+            if target is not None:
+                check_feature_space(target, len(table))
+            found = extract_cohort(table, run, settings, wants="features").excluding(codes, path)
     notes = found.notes
     if target is not None:
         write_feature_table(found.features, target, notes)
@@ -382,12 +386,33 @@ def _target(out: AnyPath | None, check: Callable[[Path], None]) -> Path | None:
 
 
 @contextmanager
-def _run(jobs: int | None, scheduler: str | None, progress: Report | bool) -> Iterator[Run]:
+def _run(
+    jobs: int | None,
+    scheduler: str | None,
+    progress: Report | bool,
+    engine: Engine = DEFAULT_ENGINE,
+    cases: int = 0,
+) -> Iterator[Run]:
+    """`cases`: for so many processes start at once, while this one imports what it needs itself."""
+    from DeepRadScoreLib.computing.case_imports import import_for_cases
     from DeepRadScoreLib.computing.cluster import chosen_workers
-    from DeepRadScoreLib.computing.run import Run
 
     with chosen_workers(jobs, scheduler) as workers, reporting(progress) as report:
+        workers.get_ready(cases, import_for_cases, {"engine": engine})
+        from DeepRadScoreLib.computing.run import Run
+
         yield Run(workers=workers, report=report)
+
+
+def _cases_at_most(cohort: TableLike | Cohort) -> int:
+    """A number of cases that a cohort table does not exceed, told without reading it; 0 where that is not possible."""
+    try:
+        if not isinstance(cohort, str | PathLike):
+            return len(cohort)
+        with Path(cohort).open("rb") as stream:
+            return sum(1 for _ in stream) - 1
+    except (OSError, ValueError, TypeError):
+        return 0
 
 
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:

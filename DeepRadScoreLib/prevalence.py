@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
-from scipy.special import logit
-
 from DeepRadScoreLib.errors import InputError
 
 OPTION = "--prevalence"
@@ -21,7 +19,11 @@ NO_PREVALENCE: Mapping[str, float] = MappingProxyType({})
 
 def prevalence_shift(prevalence: float | None, of_training: float) -> float:
     """What is added to the log-odds of a model whose training patients had the share `of_training` of positives."""
-    return 0.0 if prevalence is None else float(logit(prevalence) - logit(of_training))
+    if prevalence is None:
+        return 0.0
+    from scipy.special import logit
+
+    return float(logit(prevalence) - logit(of_training))
 
 
 def parse_prevalence(options: Iterable[str]) -> dict[str, float]:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 from uuid import uuid4
 
 from DeepRadScoreLib.errors import OutputError
@@ -22,8 +22,20 @@ MAX_KILL_S = 0.2
 LOOK_S = 0.2
 LOCK_NAME = ".lock"
 """Held in a temporary folder as long as its maker lives."""
+
+
+class Program(Protocol):
+    """Another program that this one started: a `subprocess.Popen`, or what has these methods of it."""
+
+    def kill(self) -> None:
+        """End it."""
+
+    def wait(self, timeout: float | None = None) -> object:
+        """Wait until it has ended. Raises subprocess.TimeoutExpired."""
+
+
 _unfinished: set[Path] = set()
-_processes: set[subprocess.Popen[bytes]] = set()
+_processes: set[Program] = set()
 _moving = threading.Lock()
 
 
@@ -68,7 +80,7 @@ def _flush(path: Path) -> None:
 
 
 @contextmanager
-def ends_with_program(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def ends_with_program(process: Program) -> Iterator[None]:
     """Kill another program at the end of the block if it still runs; `clean_up` kills it too."""
     _processes.add(process)
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +50,9 @@ class Cluster:
     def threads_each(self) -> int:
         """See `Workers`; one, since a worker may run as many units as it has threads."""
         return 1
+
+    def get_ready(self, units: int, function: Callable[..., object], task: Mapping[str, Any]) -> None:
+        """See `Workers`; its processes run already."""
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
@@ -147,7 +150,11 @@ def chosen_workers(jobs: int | None, scheduler: str | None) -> Iterator[Workers]
         raise InputError("no process cannot do it", where="--jobs 0", mend=mend)
     number = -1 if jobs is None else jobs
     if scheduler is None:
-        yield Processes(number)
+        processes = Processes(number)
+        try:
+            yield processes
+        finally:
+            processes.end()
         return
     if jobs is not None and scheduler != LOCAL:
         what = "a cluster that runs has its own number of processes"

@@ -8,8 +8,6 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-import joblib
-
 from DeepRadScoreLib.writing import locked, replacing
 
 KEY_FILE = ".key"
@@ -35,6 +33,8 @@ def folder_key(folder: Path) -> bytes:
 
 def store_result(path: Path, result: Any, key: bytes) -> None:
     """Write a result behind its keyed hash, whole or not at all."""
+    import joblib
+
     stream = io.BytesIO()
     joblib.dump(result, stream)
     content = stream.getvalue()
@@ -50,6 +50,8 @@ def load_result(path: Path, key: bytes) -> Any:
     FileNotFoundError: there is none.
     ValueError: it is damaged, or was not stored with this key.
     """
+    import joblib
+
     stored = path.read_bytes()
     digest, content = stored[:DIGEST_BYTES], stored[DIGEST_BYTES:]
     if not hmac.compare_digest(digest, hmac.digest(key, content, "sha256")):

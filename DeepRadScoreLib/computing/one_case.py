@@ -11,7 +11,6 @@ from DeepRadScoreLib.computing.case_record import CaseRecord, CaseTask, load_rec
 from DeepRadScoreLib.errors import InputError, WorkersError, case_sentence, file_of
 from DeepRadScoreLib.imaging import Case, PreparedCase, prepare, read_case, shuffled_voxels
 from DeepRadScoreLib.imaging.fingerprint import image_fingerprint
-from DeepRadScoreLib.imaging.mask_variants import jittered_mask
 from DeepRadScoreLib.imaging.origin import is_synthetic
 from DeepRadScoreLib.likeness.measures import case_measures
 from DeepRadScoreLib.radscore.extraction import extract_features
@@ -77,6 +76,8 @@ def _repeat(task: CaseTask, case: Case, threads: int) -> np.ndarray | None:
         return _features(task, _prepared(task, task.repeat_mask)[1], threads)
     if not task.jitters:
         return None
+    from DeepRadScoreLib.imaging.mask_variants import jittered_mask
+
     jittered = jittered_mask(case, task.seed)
     return _features(task, prepare(jittered, preprocessing=task.preprocessing, shell_mm=task.shell_mm), threads)
 

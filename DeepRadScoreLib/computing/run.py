@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import joblib
-
 from DeepRadScoreLib.computing.case_record import cache_folder
 from DeepRadScoreLib.computing.kept_results import folder_key, load_result, store_result
 from DeepRadScoreLib.computing.workers import Crashed, InProcess, Workers
@@ -74,6 +72,8 @@ class Run:
         ------
         WorkersError: the process of a unit died each time it was tried.
         """
+        import joblib
+
         tasks = list(tasks)
         key = folder_key(self.folder)
         names = [f"{function.__name__}-{joblib.hash(task)}" for task in tasks]

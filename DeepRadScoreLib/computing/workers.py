@@ -7,26 +7,20 @@ affected: it is tried again, three times in all, and its result is then `Crashed
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+import subprocess
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from threading import Thread
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
+from weakref import finalize
 
-import joblib
-from joblib.externals.loky import ProcessPoolExecutor
-
-from DeepRadScoreLib.writing import clean_up
+from DeepRadScoreLib.computing.child_process import MAX_ENDING_S, ChildProcess, EndedError
 
 Result = TypeVar("Result")
 TRIES = 3
-MAX_ENDING_S = 1.0
 ONE_THREAD_EACH = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -58,6 +52,10 @@ class Workers(Protocol):
     def threads_each(self) -> int:
         """How many threads a unit may use for what does not depend on their number."""
 
+    def get_ready(self, units: int, function: Callable[..., object], task: Mapping[str, Any]) -> None:
+        """Start the processes that so many units will need, while this one does other things; each first calls
+        `function(**task)`, which imports what the units need."""
+
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
     ) -> Generator[tuple[int, Result | Crashed], None, None]:
@@ -74,7 +72,12 @@ class InProcess:
     @property
     def threads_each(self) -> int:
         """See `Workers`; one for each core."""
+        import joblib
+
         return joblib.cpu_count()
+
+    def get_ready(self, units: int, function: Callable[..., object], task: Mapping[str, Any]) -> None:
+        """See `Workers`; there is nothing to start."""
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
@@ -82,14 +85,6 @@ class InProcess:
         """See `Workers`; a crash ends the program."""
         for position, task in enumerate(tasks):
             yield position, function(**task)
-
-
-@dataclass(frozen=True)
-class _Process:
-    """A pool of one process, which ends, without unfinished files, when `lifeline` is closed or the program ends."""
-
-    pool: ProcessPoolExecutor
-    lifeline: Connection
 
 
 class Processes:
@@ -103,71 +98,86 @@ class Processes:
     """
 
     def __init__(self, jobs: int = -1) -> None:
-        self.jobs = joblib.effective_n_jobs(jobs)
-        self._idle: list[_Process] = []
+        self._wanted = jobs
+        self._idle: list[ChildProcess] = []
+        finalize(self, _end, self._idle)
+
+    @cached_property
+    def jobs(self) -> int:
+        """Number of processes."""
+        if self._wanted > 0:
+            return self._wanted
+        import joblib
+
+        return joblib.effective_n_jobs(self._wanted)
 
     @property
     def threads_each(self) -> int:
         """See `Workers`; the cores that are left for each process, at least one."""
+        import joblib
+
         return max(1, joblib.cpu_count() // self.jobs)
+
+    def get_ready(self, units: int, function: Callable[..., object], task: Mapping[str, Any]) -> None:
+        """See `Workers`."""
+        for _ in range(min(units, self.jobs) - len(self._idle)):
+            process = ChildProcess(ONE_THREAD_EACH)
+            process.begin(function, task)
+            self._idle.append(process)
 
     def each(
         self, function: Callable[..., Result], tasks: Sequence[dict[str, Any]]
     ) -> Generator[tuple[int, Result | Crashed], None, None]:
-        """See `Workers`; every process is a pool by itself, so that it is known which unit it died of."""
+        """See `Workers`; a thread waits for each process, so that it is known which unit it died of."""
         waiting = list(reversed(range(len(tasks))))
         deaths = dict.fromkeys(waiting, 0)
-        running: dict[Future, tuple[int, _Process]] = {}
-        try:
-            while waiting or running:
-                while waiting and len(running) < self.jobs:
-                    position = waiting.pop()
-                    future, process = self._begin(function, tasks[position])
-                    running[future] = position, process
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    position, process = running.pop(future)
-                    try:
-                        result: Result | Crashed = future.result()
-                    except BrokenProcessPool:
-                        deaths[position] += 1
-                        if deaths[position] < TRIES:
+        running: dict[Future, tuple[int, ChildProcess]] = {}
+        with ThreadPoolExecutor(self.jobs) as threads:
+            try:
+                while waiting or running:
+                    while waiting and len(running) < self.jobs:
+                        position = waiting.pop()
+                        process = self._process()
+                        running[threads.submit(process.call, function, tasks[position])] = position, process
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        position, process = running[future]
+                        try:
+                            result: Result | Crashed = future.result()
+                        except EndedError:
+                            process.end()
+                            deaths[position] += 1
+                            result = Crashed()
+                        else:
+                            self._idle.append(process)
+                        del running[future]
+                        if isinstance(result, Crashed) and deaths[position] < TRIES:
                             waiting.append(position)
-                            continue
-                        result = Crashed()
-                    else:
-                        self._idle.append(process)
-                    yield position, result
-        finally:
-            _end(running)
+                        else:
+                            yield position, result
+            finally:
+                _end([process for _, process in running.values()])
 
-    def _begin(self, function: Callable[..., Result], task: dict[str, Any]) -> tuple[Future, _Process]:
+    def end(self) -> None:
+        """End the processes that wait for units; later units start new ones."""
+        _end(self._idle)
+        self._idle.clear()
+
+    def _process(self) -> ChildProcess:
+        """One that is idle, or else a new one."""
         while self._idle:
             process = self._idle.pop()
-            with suppress(BrokenProcessPool):
-                return process.pool.submit(function, **task), process
-        other_end, lifeline = Pipe(duplex=False)
-        pool = ProcessPoolExecutor(1, env=ONE_THREAD_EACH, initializer=_end_with_program, initargs=(other_end,))
-        return pool.submit(function, **task), _Process(pool, lifeline)
+            if process.alive:
+                return process
+            process.end()
+        return ChildProcess(ONE_THREAD_EACH)
 
 
-def _end(running: dict[Future, tuple[int, _Process]]) -> None:
-    """End processes at work; one that is inside native code, which writes no file of ours, is killed."""
-    for _, process in running.values():
-        process.lifeline.close()
-    wait(running, MAX_ENDING_S)
-    for _, process in running.values():
-        process.pool.shutdown(wait=False, kill_workers=True)
-
-
-def _end_with_program(lifeline: Connection) -> None:
-    """Initialise a process: ignore Ctrl-C, and end when the program ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_after, args=(lifeline,), name="end with the program", daemon=True).start()
-
-
-def _end_after(lifeline: Connection) -> None:
-    """Wait for the lifeline, into which nothing is ever written, to be closed."""
-    with suppress(EOFError, OSError):
-        lifeline.recv_bytes()
-    clean_up(MAX_ENDING_S / 2)
-    os._exit(1)
+def _end(processes: list[ChildProcess]) -> None:
+    """End processes, all at a time."""
+    for process in processes:
+        process.close()
+    end = time.monotonic() + MAX_ENDING_S
+    for process in processes:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0, end - time.monotonic()))
+        process.end()

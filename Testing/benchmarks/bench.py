@@ -4,7 +4,7 @@
 
 Each module of `Testing/benchmarks/rows` gives some rows; without names all of them are run. Both sides of a row run in
 turns on this machine; printed are the medians, the ratio's median over the turns, and its spread. `--page` also writes
-them as a page of the documentation.
+them as a page of the documentation. This program's byte code is kept on disk, as that of the installed ones beside it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="modules of Testing/benchmarks/rows; none: all of them")
     parser.add_argument("--page", type=Path)
     given = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     modules = [module.name for module in pkgutil.iter_modules(rows.__path__) if module.name != "side_by_side"]
     load, lines = os.getloadavg()[0], [HEADER]
     print(HEADER)

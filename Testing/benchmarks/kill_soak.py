@@ -38,7 +38,7 @@ CLI = [sys.executable, "-W", "ignore", "-m", "DeepRadScoreLib.cli.main"]
 QUICK = ["--folds", "2", "--repeats", "1", "--endpoints", "EGFR", "--jobs", "2"]
 APART = ("deepradscore.log.jsonl", ".lock")
 """Endings of files that hold times, or that a killed program leaves."""
-WORKER = b"popen_loky"
+WORKER = b"child_process"
 """In the command line of each worker process."""
 
 

@@ -27,13 +27,13 @@ def dies() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def waits(pid_file: Path | None) -> None:
+def waits(pid_file: Path | None, seconds: float = 600) -> None:
     """Says in a file which process is at work, and waits too long over a file; with None it does nothing."""
     if pid_file is not None:
         with replacing(pid_file.with_name("result.npz")) as temporary:
             temporary.write_bytes(b"half of it")
             pid_file.write_text(str(os.getpid()))
-            time.sleep(600)
+            time.sleep(seconds)
 
 
 def abs_of(x: int) -> int:

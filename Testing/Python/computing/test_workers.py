@@ -123,6 +123,16 @@ def alive(pid: int) -> bool:
     return True
 
 
+def test_processes_that_are_made_ready_are_no_more_than_units_and_do_the_work(tmp_path):
+    workers = Processes(3)
+    workers.get_ready(2, waits, {"pid_file": tmp_path / "pid", "seconds": 0})
+    until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    pids = {pid for _, pid in workers.each(os.getpid, [{}, {}])}
+    assert int((tmp_path / "pid").read_text()) in pids
+    workers.end()
+    until(lambda: not any(map(alive, pids)))
+
+
 def test_libraries_start_one_thread_in_each_process():
     assert [threads for _, threads in Processes(2).each(threads_of_libraries, [{}, {}])] == [{1}, {1}]
 

@@ -13,7 +13,7 @@ from DeepRadScoreLib.errors import InputError, RegionError, Where
 from DeepRadScoreLib.imaging.axes import check_spacing, shear_degrees, sheared
 from DeepRadScoreLib.imaging.carriers import Case, QualityNote
 from DeepRadScoreLib.imaging.conversion import conversion_notes
-from DeepRadScoreLib.imaging.file_names import file_stem
+from DeepRadScoreLib.imaging.file_names import case_name
 from DeepRadScoreLib.imaging.files import is_dicom, read_stored
 from DeepRadScoreLib.imaging.geometry import direction_of, index_map, same_grid
 from DeepRadScoreLib.imaging.label_names import label_names
@@ -52,8 +52,8 @@ def read_case(
         DICOMDIR.
     mask: a NRRD, NIfTI or MetaImage file, Slicer's `.seg.nrrd`; for a CT in DICOM also a DICOM SEG or RTSTRUCT, a
         folder that holds one of them, or None where the folder of the CT does.
-    case_id: default: the name of the CT file; of a CT in DICOM, whose folders may be named after patients, "case-" and
-        twelve digits made of its SeriesInstanceUID (see `anonymous_case_id`).
+    case_id: default: the name of the CT file, without "_ct" or the like; of a CT in DICOM, whose folders may be named
+        after patients, "case-" and twelve digits made of its SeriesInstanceUID (see `anonymous_case_id`).
     segment, label: which segment (name, id, number, coded type or, of an RTSTRUCT, ROI name or regular expression) or
         which label, segment number or ROI number is the tumour; needed where the mask holds several.
     lung_mask: mask (NRRD, NIfTI or MetaImage, all that is not 0; for a CT in DICOM also a DICOM SEG or RTSTRUCT, the
@@ -112,7 +112,7 @@ def read_case(
         case = _case(
             stored.image,
             _read_content(mask),
-            case_id=case_id or file_stem(ct),
+            case_id=case_id or case_name(ct),
             segment=segment,
             label=label,
             others=how,

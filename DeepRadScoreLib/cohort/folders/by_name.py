@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from DeepRadScoreLib.cohort.folders.found_cases import (
-    CT,
     LUNG,
     MASK,
     Findings,
@@ -17,6 +16,7 @@ from DeepRadScoreLib.cohort.folders.found_cases import (
     visible,
 )
 from DeepRadScoreLib.cohort.folders.layouts import add_data_set
+from DeepRadScoreLib.imaging.file_names import CT
 from DeepRadScoreLib.imaging.files import is_dicom
 
 

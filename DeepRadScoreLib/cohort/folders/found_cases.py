@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from DeepRadScoreLib.imaging.file_names import file_stem
+from DeepRadScoreLib.imaging.file_names import case_name, file_stem
 from DeepRadScoreLib.imaging.files import SUFFIXES
 from DeepRadScoreLib.imaging.segments import names_tumour
 
@@ -15,7 +15,6 @@ TUMOUR_WORDS = ("tumour", "tumor", "tumours", "tumors", "gtv", "lesion", "lesion
 MASK_WORDS = ("mask", "label", "labels", "labelmap", "seg", "dseg", "segmentation", "roi", *TUMOUR_WORDS)
 LUNG = re.compile(r"(^|[-_. ])lungs?([-_. ]?(mask|label|seg|dseg|segmentation))?$")
 MASK = re.compile(rf"((^|[-_. ])(lung[-_. ])?({'|'.join(MASK_WORDS)}))+$")
-CT = re.compile(r"(^|[-_. ])(ct|image|volume|scan|0000)$", re.IGNORECASE)
 CHANNEL = re.compile(r"_(\d{4})$")
 """nnU-Net's number of the channel at the end of an image's name; a mask has the name without it."""
 CORRECTED = ".corrected"
@@ -98,7 +97,7 @@ def stem_of(path: Path) -> str:
 
 def names_of_cases(cts: list[Path]) -> dict[Path, str]:
     """The name of the case of each CT of a folder: the file's, without "_ct" or the like where this names one CT."""
-    shorter = {ct: CT.sub("", file_stem(ct)) or file_stem(ct) for ct in cts}
+    shorter = {ct: case_name(ct) for ct in cts}
     count = Counter(name.casefold() for name in shorter.values())
     return {ct: name if count[name.casefold()] == 1 else file_stem(ct) for ct, name in shorter.items()}
 

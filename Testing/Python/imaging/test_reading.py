@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from DeepRadScoreLib.cohort.folders.by_name import find_cases
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging import case_from_images, prepare, read_case, read_image
 from support.imaging_phantoms import ball, image_of, lung_ct, rotation, tumour_case
@@ -43,6 +44,18 @@ def refused(error, match, *args, **kwargs):
     assert caught.value.mend
     assert str(caught.value.path) in {str(a) for a in args} | {str(kwargs.get("lung_mask"))}
     return text
+
+
+@pytest.mark.parametrize(
+    ("name", "case_id"),
+    [("p1_ct.nrrd", "p1"), ("p1_0000.nii", "p1"), ("p1-Image.nii", "p1"), ("ct.nrrd", "ct"), ("direct.nrrd", "direct")],
+)
+def test_a_case_is_called_as_its_ct_as_in_a_cohort_of_the_folder(files, tmp_path, name, case_id):
+    ct = tmp_path / "cohort" / name
+    ct.parent.mkdir()
+    sitk.WriteImage(sitk.ReadImage(str(files["ct"])), str(ct))
+    assert read_case(ct, files["mask"]).case_id == case_id
+    assert [case.name for case in find_cases(ct.parent).cases] == [case_id]
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".nii", ".nii.gz", ".NRRD"])

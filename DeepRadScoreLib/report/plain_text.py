@@ -22,7 +22,8 @@ def to_plain_text(document: ProfileDocument) -> str:
     The profile's label, where it has one, is the first and the last line: a part of the text may be pasted.
     """
     label = [] if document.label is None else [document.label]
-    lines = [*label, *_head(document), "", *_findings(document), "", *_quality(document), *_foot(document), *label]
+    findings = [] if document.model is None else ["", *_findings(document)]
+    lines = [*label, *_head(document), *findings, "", *_quality(document), *_foot(document), *label]
     return "".join(f"{line}\n".translate(PLAIN) for line in lines)
 
 

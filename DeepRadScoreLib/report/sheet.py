@@ -123,6 +123,17 @@ def report_pages(profile: MolecularProfile, *, named: bool = True) -> list[Figur
     for sentence in _likeness(document):
         pages.lines(sentence)
     pages.space()
+    if document.model is not None:
+        _add_findings(pages, document)
+    pages.lines("Quality", weight="bold")
+    for note in document.quality:
+        pages.lines(f"{'Warning' if note.severity == 'warning' else 'Note'}: {note.message}")
+    if not document.quality:
+        pages.lines("No remarks.")
+    return pages.figures
+
+
+def _add_findings(pages: _Pages, document: ProfileDocument) -> None:
     starts = list(COLUMNS.values())
     pages.row(list(COLUMNS), starts, weight="bold")
     for key, entry in document.endpoints.items():
@@ -130,12 +141,6 @@ def report_pages(profile: MolecularProfile, *, named: bool = True) -> list[Figur
         for code in flags_with_chance(entry.flags, entry.validation_auc_ci):
             pages.lines(flag_sentence(code), size=7, indent=0.03, color="#5a6270")
     pages.space()
-    pages.lines("Quality", weight="bold")
-    for note in document.quality:
-        pages.lines(f"{'Warning' if note.severity == 'warning' else 'Note'}: {note.message}")
-    if not document.quality:
-        pages.lines("No remarks.")
-    return pages.figures
 
 
 def to_pdf(pages: Sequence[Figure]) -> bytes:

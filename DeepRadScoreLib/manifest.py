@@ -47,6 +47,12 @@ LIMIT_NAMES = {
     "acquisition": "kernel, tube voltage and contrast",
 }
 
+NO_AUC: dict[str, str] = {
+    Flag.VALIDATION_ONE_CLASS: "none: one class only",
+    Flag.VALIDATION_FEW_POSITIVES: "none: fewer than 5 of a class",
+}
+"""Why an endpoint has no AUC, in the words of a table's cell."""
+
 
 def _one_of(*names: str) -> AfterValidator:
     def check(value: str) -> str:
@@ -310,7 +316,7 @@ def _row(name: str, card: EndpointCard) -> dict[str, str]:
     found = card.validation.get(Model.FUSED)
     auc = "-"
     if found is not None:
-        auc = found.flag or "-"
+        auc = "-" if found.flag is None else NO_AUC.get(found.flag, found.flag)
         if found.auc is not None and found.auc_ci is not None:
             auc = f"{found.auc:.2f} ({found.auc_ci[0]:.2f}-{found.auc_ci[1]:.2f})"
     return {

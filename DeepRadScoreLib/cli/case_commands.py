@@ -66,7 +66,9 @@ def analyze(
         Preprocessing, typer.Option(help="canonical or pyradiomics (a bundle brings its own).")
     ] = Preprocessing.CANONICAL,
     engine: Annotated[Engine, typer.Option(help=ENGINE_HELP)] = DEFAULT_ENGINE,
-    case_id: Annotated[str | None, typer.Option(help="Name of the case in the results (default: the CT's).")] = None,
+    case_id: Annotated[
+        str | None, typer.Option(help="Name of the case in the results (default: the CT's, without _ct).")
+    ] = None,
     mask_variants: Annotated[
         int, typer.Option(min=0, help="Also show each finding's range over so many plausible other masks (2 to 50).")
     ] = 0,
@@ -203,6 +205,7 @@ def _print_profile(profile: MolecularProfile) -> None:
     from rich.console import Console
 
     from DeepRadScoreLib.display.tables import uncut_table
+    from DeepRadScoreLib.report.wording import flag_sentence
 
     console = Console(markup=False, emoji=False)
     if profile.label:
@@ -214,14 +217,18 @@ def _print_profile(profile: MolecularProfile) -> None:
         return
     for line in _likeness_lines(profile):
         console.print(line, highlight=False)
-    table = uncut_table("finding", "probability", "decision", "validated AUC", "flags")
+    table = uncut_table("finding", "probability", "decision", "validated AUC")
+    remarks: dict[str, list[str]] = {}
     synthetic = " synthetic" if profile.label else ""
     for key, finding in profile.findings.items():
         probability = "-" if finding.probability is None else f"{finding.probability:.0%}{synthetic}"
         auc = None if finding.validation is None else finding.validation.auc
-        cells = (probability, finding.decision or "-", "-" if auc is None else f"{auc:.2f}", ", ".join(finding.flags))
-        table.add_row(BY_KEY[key].name, *cells)
+        table.add_row(BY_KEY[key].name, probability, finding.decision or "-", "-" if auc is None else f"{auc:.2f}")
+        for flag in finding.flags:
+            remarks.setdefault(flag_sentence(flag), []).append(BY_KEY[key].name)
     console.print(table)
+    for sentence, names in remarks.items():
+        console.print(f"{', '.join(names)}: {sentence}", highlight=False)
 
 
 def _likeness_lines(profile: MolecularProfile) -> Iterator[str]:

@@ -100,7 +100,10 @@ def test_an_endpoint_that_may_give_nothing_says_why(manifest):
         key: manifest.endpoints[key].model_copy(update={"validation": {Model.FUSED: card}})
         for key, card in (("EGFR", chance), ("KRAS", none))
     }
-    card = to_model_card(manifest.model_copy(update={"endpoints": manifest.endpoints | cards}), SHA)
+    changed = manifest.model_copy(update={"endpoints": manifest.endpoints | cards})
+    cells = {row["endpoint"]: row["held-out AUC (95 %)"] for row in changed.endpoint_rows()}
+    assert (cells["EGFR mutation"], cells["KRAS mutation"]) == ("0.50 (0.40-0.60)", "none: fewer than 5 of a class")
+    card = to_model_card(changed, SHA)
     row = next(row for row in tables(card)[1] if "EGFR" in row[0])
     assert row[-1] == "no: The interval of the validated AUC includes 0.5: the model may know nothing here."
     assert "How good it is for KRAS. Not validated: fewer than 5 patients" in card

@@ -49,12 +49,15 @@ def test_the_shifts_page_holds_the_shares_and_the_rules_that_failed(benchmarks):
     parts = benchmarks("shift_table").page_parts([row], [(True, "first"), (False, "second")])
     found = [cells(part) for part in parts if "|---|" in part.replace(" ", "")]
     assert found[0] == [shift.name, shift.kind, "20", "25%", "50%", "20%", "5%", "0.31", "5%"]
-    assert found[1] == ["first", "holds", "second", "<strong>does not hold</strong>"]
+    assert found[1] == ["second", "<strong>does not hold</strong>", "first", "holds"]
+    assert "1 of 2 hold." in parts
 
 
 def test_each_page_has_its_make_target_and_stands_on_the_index():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     written = dict(re.findall(r"^(measured-\w+): .*\n\t.*--page docs/measured/(\w+)\.md$", makefile, re.MULTILINE))
     index = (ROOT / "docs" / "measured" / "index.md").read_text(encoding="utf-8")
-    assert {make: page for page, make in re.findall(r"^\| (\w+) \| `(measured-\w+)`", index, re.MULTILINE)} == written
+    assert {
+        make: page for page, make in re.findall(r"^\| \[\w+\]\((\w+)\.md\) \| `(measured-\w+)`", index, re.MULTILINE)
+    } == written
     assert len(written) >= 4

@@ -24,7 +24,8 @@ from rows.side_by_side import HEADER
 
 READING = """\
 Both sides of a row run in turns. Times are medians; *times faster* is the median of the ratios turn by turn, *spread*
-their least and most. *before* is the program of commit 3812096."""
+their least and most. *at least* and *aim* are what it has to be and should be, *reached* says which of them was.
+*before* is the program of commit 3812096."""
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 
 import pandas as pd
@@ -119,11 +120,14 @@ def page_parts(rows: list[Row], verdicts: list[Verdict]) -> list[str]:
         ]
         for row in rows
     ]
-    held = [[sentence, "holds" if holds else "**does not hold**"] for holds, sentence in verdicts]
+    held = [
+        [sentence, "holds" if holds else "**does not hold**"] for holds, sentence in sorted(verdicts, key=itemgetter(0))
+    ]
     return [
         SHIFTS_READING,
         table(["shift", "kind", "cases", *shares, "largest silent change", f"silent change of {LARGE:g}"], cells),
         "## The rules",
+        f"{sum(holds for holds, _ in verdicts)} of {len(verdicts)} hold.",
         table(["rule", ""], held),
     ]
 
@@ -133,10 +137,10 @@ def shift_verdicts(rows: list[Row]) -> Iterator[Verdict]:
     for row in rows:
         stopped = row.shares["refused"] + row.shares["abstained"]
         if row.shift.kind in MUST_STOP:
-            yield stopped == 1, f"{row.shift.name}: {stopped:.0%} refused or abstained from, 100 % needed"
+            yield stopped == 1, f"{row.shift.name}: {stopped:.0%} refused or abstained from, 100% needed"
         if row.shift.kind == "acquisition":
             share = row.large_and_silent
-            yield share <= SILENT_SHARE, f"{row.shift.name}: {share:.0%} changed by {LARGE:g} in silence, at most 5 %"
+            yield share <= SILENT_SHARE, f"{row.shift.name}: {share:.0%} changed by {LARGE:g} in silence, at most 5%"
         if row.shift.name.startswith("padding"):
             yield row.shares["refused"] == 0 and row.largest < 1e-9, f"{row.shift.name}: nothing changes"
 
@@ -150,9 +154,9 @@ def unshifted_verdicts(outcomes: list[Outcome]) -> Iterator[Verdict]:
     outside = sum(Flag.OUTSIDE_SPREAD in finding.flags for finding in shown) / max(len(shown), 1)
     counts = pd.Series([alarm for found in alarms for alarm in found], dtype=str).value_counts()
     print(f"\n{len(outcomes)} unshifted cases; alarms: {counts.to_dict() or 'none'}")
-    yield not refused, f"unshifted: {len(refused)} refused {refused[:1]}"
-    yield share <= FALSE_ALARMS, f"unshifted: {share:.1%} with a new warning or unlike_training, at most 7 %"
-    yield outside <= OUTSIDE_SHARE, f"unshifted: {outside:.1%} of {len(shown)} findings outside the spread, at most 5 %"
+    yield not refused, f"unshifted: {len(refused)} refused{''.join(f' ({why})' for why in refused[:1])}"
+    yield share <= FALSE_ALARMS, f"unshifted: {share:.1%} with a new warning or unlike_training, at most 7%"
+    yield outside <= OUTSIDE_SHARE, f"unshifted: {outside:.1%} of {len(shown)} findings outside the spread, at most 5%"
 
 
 def alarms_of(outcome: Outcome) -> set[str]:
@@ -170,7 +174,7 @@ def real_verdicts(data: Path, chosen: list[Shift]) -> Iterator[Verdict]:
     cases = {name: read_case(*pair, case_id=name) for name, pair in files.items()}
     before = {name: gate(lambda case=case: case) for name, case in cases.items()}
     for name, found in before.items():
-        yield not found.refused, f"{name}, as it is: passes {found.refused}"
+        yield not found.refused, f"{name}, as it is: {found.refused or 'passes'}"
     print(f"\n{'CTs of patients':26s}" + "".join(f"{name:>16s}" for name in cases))
     for shift in chosen:
         cells = {}

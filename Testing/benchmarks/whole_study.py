@@ -1,5 +1,5 @@
 """What a complete strict study costs, and where the time goes: 508 patients x 1702 features, the paper's ten
-prevalences, 3 models, 7 classifiers, 5 outer folds, frozen deep features, all baselines.
+prevalences, 3 models, all classifiers, 5 outer folds, frozen deep features, all baselines.
 
     python Testing/benchmarks/whole_study.py --folds-run 1
 

@@ -100,12 +100,12 @@ class Row:
 
     def line(self) -> str:
         """The row in Markdown."""
-        cells = [self.what, self.against, f"{self.least:g}", f"{self.aim:g}"]
+        cells = [self.what, self.against, f"{self.least:.3g}", f"{self.aim:.3g}"]
         if self.own:
             ratios = self.ratios
             middle = statistics.median(ratios)
-            times = [f"{1000 * statistics.median(seconds):.4g}" for seconds in (self.other, self.own)]
-            cells += [*times, f"{middle:.1f}", f"{min(ratios):.1f} to {max(ratios):.1f}"]
+            times = [f"{1000 * statistics.median(seconds):,.0f}" for seconds in (self.other, self.own)]
+            cells += [*times, f"{middle:.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}"]
             cells.append("aim" if middle >= self.aim else "enough" if middle >= self.least else "missed")
         else:
             cells += ["", "", "", "", "skipped"]

@@ -6,18 +6,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.imaging.carriers import Case, DeepPatch, PreparedCase, QualityNote
-    from DeepRadScoreLib.imaging.describe import describe_image
-    from DeepRadScoreLib.imaging.files import read_image
-    from DeepRadScoreLib.imaging.preparing import lattice_regions, prepare, prepare_steps
-    from DeepRadScoreLib.imaging.reading import (
-        anonymous_case_id,
+    from DeepRadScoreLib.imaging.assembling import (
         case_from_images,
         case_from_segments,
         lung_on_grid,
         masks_from_segments,
-        read_case,
     )
+    from DeepRadScoreLib.imaging.carriers import Case, DeepPatch, PreparedCase, QualityNote
+    from DeepRadScoreLib.imaging.describe import describe_image
+    from DeepRadScoreLib.imaging.files import read_image
+    from DeepRadScoreLib.imaging.preparing import lattice_regions, prepare, prepare_steps
+    from DeepRadScoreLib.imaging.reading import anonymous_case_id, read_case
     from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
     from DeepRadScoreLib.imaging.segments import MaskContent, Segment
     from DeepRadScoreLib.imaging.shuffling import shuffled_voxels
@@ -45,6 +44,12 @@ __all__ = [
     "shuffled_voxels",
 ]
 _MODULES = {
+    "assembling": (
+        "case_from_images",
+        "case_from_segments",
+        "lung_on_grid",
+        "masks_from_segments",
+    ),
     "carriers": (
         "Case",
         "DeepPatch",
@@ -60,10 +65,6 @@ _MODULES = {
     ),
     "reading": (
         "anonymous_case_id",
-        "case_from_images",
-        "case_from_segments",
-        "lung_on_grid",
-        "masks_from_segments",
         "read_case",
     ),
     "regions": (

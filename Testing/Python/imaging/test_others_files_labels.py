@@ -26,9 +26,9 @@ from DeepRadScoreLib.imaging import (
     read_case,
     read_image,
 )
+from DeepRadScoreLib.imaging.assembling import case_from_images
 from DeepRadScoreLib.imaging.files import input_digest
 from DeepRadScoreLib.imaging.label_names import label_names, name_tables
-from DeepRadScoreLib.imaging.reading import case_from_images
 from DeepRadScoreLib.imaging.segments import choose, mask_content
 from DeepRadScoreLib.models import OtherLabels
 from support.dicom_mask_makers import box, contour, ct_files, rtstruct_file

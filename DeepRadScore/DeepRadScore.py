@@ -130,22 +130,23 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from DeepRadScoreSlicer.panel.sections.results import ResultsSection
         from DeepRadScoreSlicer.panel.sections.review import ReviewSection
         from DeepRadScoreSlicer.panel.sections.view import ViewSection
-        from DeepRadScoreSlicer.panel.work import Work
+        from DeepRadScoreSlicer.panel.work import Work, WorkRow
 
         ui = self.ui
         self.messages = messages = Messages(ui.messageLabel)
         self.review = review = Review(self._showQuality, self._showResults)
         self.work = Work(ui.progressBar, ui.stepLabel, messages, self._showState)
+        self.reading = row = WorkRow(self.work, messages, ui.readingLabel, ui.readingBar, ui.cancelReadingButton)
         self.editor = Editor(ui.editorFrame.layout())
         self.packages = PackagesSection(ui, messages, self.work, self._showState)
-        self.choice = ReviewSection(ui, review, self.editor, messages, self._onChoice)
+        self.choice = ReviewSection(ui, review, self.editor, row, messages, self._onChoice)
         self.analysis = AnalysisSection(ui, self.logic, review, self.choice, self.packages, self.work, messages)
         self.results = ResultsSection(ui, review, self.choice, messages)
         self.filing = FilingSection(ui, review, self.work, messages)
         self.band, self.patient = Band(), PatientLine(ui)
         self.view = ViewSection(ui, review, messages)
         self.handover = HandoverSection(ui, review, self.choice, self.work, messages, self.view.go_to_tumour)
-        self.cases = CasesSection(ui, review, messages, self.choice.choose, self.view.show_case, self._leaveCase)
+        self.cases = CasesSection(ui, review, row, messages, self.choice.choose, self.view.show_case, self._leaveCase)
         ui.sampleButton.connect("clicked(bool)", self.onSample)
         ui.keysLabel.text = keys.help_line()
         handlers = {
@@ -228,7 +229,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # From one section to the others
 
     def _onChoice(self) -> None:
-        self.patient.show(self.review.volume)
+        self.patient.show(self.review.volume, self.review.first_file)
         self.results.update_overlay()
         self._showState()
 
@@ -263,6 +264,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _showState(self) -> None:
         running = self.work.running
+        self.reading.update()
         self.cases.update()
         self.choice.update()
         self.view.update()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import count
+from time import monotonic
 from typing import TypeVar
 
 Step = TypeVar("Step")
@@ -102,12 +104,62 @@ def map_steps(
     steps: Generator[Step, None, Outcome], change: Callable[[Step], Other]
 ) -> Generator[Other, None, Outcome]:
     """The same work and outcome, with each step replaced by `change(step)`."""
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as end:
-            return end.value
-        yield change(step)
+    try:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            yield change(step)
+    finally:
+        steps.close()
+
+
+def at_most_every(seconds: float, steps: Generator[Step, None, Outcome]) -> Generator[Step, None, Outcome]:
+    """The same work and outcome, without the steps that come within `seconds` of the one before them."""
+    last = -float("inf")
+    try:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            if monotonic() - last >= seconds:
+                yield step
+                last = monotonic()
+    finally:
+        steps.close()
+
+
+def each_within(
+    enter: Callable[[], AbstractContextManager[object]], steps: Generator[Step, None, Outcome]
+) -> Generator[Step, None, Outcome]:
+    """The same work and outcome; the work of each step, not what is done between them, lies within a context."""
+    try:
+        while True:
+            with enter():
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    return end.value
+            yield step
+    finally:
+        steps.close()
+
+
+def as_part(
+    steps: Generator[Progress, None, Outcome], detail: str, begin: int, end: int
+) -> Generator[Progress, None, Outcome]:
+    """The same work and outcome as a part of a longer one.
+
+    Parameters
+    ----------
+    detail: what is being done, in place of the steps' own words.
+    begin, end: percent of the whole that are done before and after these steps.
+    """
+    return map_steps(
+        steps, lambda step: Progress(step.stage, detail, begin + round((end - begin) * step.fraction), 100)
+    )
 
 
 def in_stage(

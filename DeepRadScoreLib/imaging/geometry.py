@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -11,6 +11,7 @@ import SimpleITK as sitk
 Axes = tuple[tuple[int, int, int], tuple[bool, bool, bool]]
 SPACING_MM = (0.05, 20.0)
 """Least and largest spacing that a CT or its mask can have."""
+SLICES_AT_ONCE = 16
 SNAP = 6
 """Decimals to which an index is rounded, so that noise does not decide between voxels at equal distance."""
 
@@ -47,6 +48,16 @@ def image_like(values: np.ndarray, grid: sitk.Image) -> sitk.Image:
     """An array (z, y, x) as an image with the geometry of `grid`."""
     image = sitk.GetImageFromArray(values)
     image.CopyInformation(grid)
+    return image
+
+
+def image_steps(values: np.ndarray) -> Generator[int, None, sitk.Image]:
+    """An array (z, y, x) as an image of spacing 1, copied in steps: how many slices are done."""
+    image = sitk.Image(values.shape[::-1], sitk.GetImageFromArray(values[:1]).GetPixelID())
+    for begin in range(0, len(values), SLICES_AT_ONCE):
+        part = values[begin : begin + SLICES_AT_ONCE]
+        image[:, :, begin : begin + len(part)] = sitk.GetImageFromArray(part)
+        yield begin + len(part)
     return image
 
 

@@ -180,6 +180,11 @@ class Worklist:
         path = self.corrected_mask(case_id)
         return path.with_name(path.name.replace(".seg.nrrd", ".autosave.seg.nrrd"))
 
+    def original_mask(self, case_id: str) -> Path:
+        """Path for a copy of the mask before its first correction, where that came from DICOM."""
+        path = self.corrected_mask(case_id)
+        return path.with_name(path.name.replace(".seg.nrrd", ".original.seg.nrrd"))
+
     def mask(self, case_id: str) -> Path | None:
         """Path of the mask to open: the corrected one where it exists, else the list's."""
         corrected = self.corrected_mask(case_id)

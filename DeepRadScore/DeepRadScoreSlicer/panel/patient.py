@@ -1,4 +1,4 @@
-"""What Slicer's DICOM database tells of the case: the patient, in a label only, and the masks of the study."""
+"""What DICOM tells of the case: the patient, in a label only, and the masks of the study in Slicer's database."""
 
 from __future__ import annotations
 
@@ -26,22 +26,29 @@ class PatientLine:
 
     def __init__(self, ui: Any) -> None:
         self._ui = ui
-        self._volume: Any | None = None
+        self._shown: tuple[Any | None, Path | None] = (None, None)
         ui.patientCheckBox.checked = str(qt.QSettings().value(SHOWN, "true")) == "true"
         ui.patientCheckBox.connect("toggled(bool)", self._on_toggle)
         self.show(None)
 
-    def show(self, volume: Any | None) -> None:
-        """Show whose CT is under review; nothing where it is not from the DICOM database."""
-        words = dicom_database.whose(volume) if volume is not None else ()
-        self._volume = volume if words else None
+    def show(self, volume: Any | None, file: Path | None = None) -> None:
+        """Show whose CT is under review; nothing where it is not from DICOM.
+
+        Parameters
+        ----------
+        file: one of the CT's files where it was read from a folder.
+        """
+        words: tuple[str, ...] = ()
+        if volume is not None:
+            words = dicom_database.whose_file(file) if file is not None else dicom_database.whose(volume)
+        self._shown = (volume, file) if words else (None, None)
         self._ui.patientCheckBox.visible = bool(words)
         self._ui.patientLabel.text = " · ".join(words) if self._ui.patientCheckBox.checked else ""
         self._ui.patientLabel.visible = bool(words)
 
     def _on_toggle(self, shown: bool) -> None:
         qt.QSettings().setValue(SHOWN, "true" if shown else "false")
-        self.show(self._volume)
+        self.show(*self._shown)
 
 
 def mask_of_study(series_uid: str) -> Path | None:

@@ -12,13 +12,13 @@ from slicer.i18n import tr as _
 
 from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreLib.imaging import Segment
-from DeepRadScoreLib.imaging.files import is_dicom
-from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist, file_name
+from DeepRadScoreSlicer.cases.worklist import Worklist, file_name
 from DeepRadScoreSlicer.panel.autosave import Autosave
 from DeepRadScoreSlicer.panel.watching import ReviewWatch
 from DeepRadScoreSlicer.scene import (
     corrections,
     from_nodes,
+    listed_case,
     opening,
     ownership,
     quality_line,
@@ -68,6 +68,7 @@ class Review:
         self._autosave = Autosave(self.autosave)
         self.opened: opening.OpenedCase | None = None
         self._list: Worklist | None = None
+        self._original_known = True
 
     @property
     def volume(self) -> Any | None:
@@ -141,6 +142,12 @@ class Review:
         return self.opened is not None and self.opened.segmentation_id == self.chosen.segmentation_id
 
     @property
+    def first_file(self) -> Path | None:
+        """The file of the first slice of the CT under review, where that was read from a DICOM folder."""
+        opened = self.opened
+        return opened.first_file if opened is not None and opened.volume_id == self.chosen.volume_id else None
+
+    @property
     def has_original(self) -> bool:
         """Whether the mask before the first edit is in the scene."""
         volume, segmentation = self.volume, self.segmentation
@@ -177,23 +184,12 @@ class Review:
                 belongs = volume is not None and node.GetNodeReferenceID(ownership.VOLUME) == volume.GetID()
                 display.SetVisibility(visible and belongs)
 
-    def open(self, case: ListedCase, cases: Worklist) -> opening.OpenedCase:
-        """Load a case of the list, with its corrected mask where there is one. Raises InputError.
-
-        Corrections of a session that ended before they were saved come first; they are unsaved as they were then.
-        """
-        autosaved = cases.autosaved_mask(case.case_id)
-        self.recovered = autosaved.is_file()
-        mask = autosaved if self.recovered else cases.mask(case.case_id) or case.mask
-        self.opened = opening.open_case(case, mask)
-        self._list, self.unsaved = cases, self.recovered
-        volume, segmentation = (
-            slicer.mrmlScene.GetNodeByID(node_id) for node_id in (self.opened.volume_id, self.opened.segmentation_id)
-        )
-        if mask not in (None, case.mask) and case.mask is not None and case.mask.is_file() and not is_dicom(case.mask):
-            where = {"ct": case.ct, "mask_grid": case.mask_grid}
-            corrections.keep_original_file(volume, segmentation, case.case_id, case.mask, **where)
-        return self.opened
+    def take(self, read: listed_case.ReadCase) -> None:
+        """Make a case that was loaded the open one, and show it."""
+        self.opened, self._list = read.opened, read.cases
+        self.unsaved = self.recovered = read.recovered
+        self._original_known = read.original_known
+        opening.show_case(read.opened)
 
     def save(self) -> Path | None:
         """Write an unsaved correction of the opened case beside its list; the path, or None where there was none.
@@ -210,6 +206,7 @@ class Review:
             self.unsaved = False
             return None
         case_id = self.opened.case.case_id
+        listed_case.save_original(self.opened, self._list)
         path = self._list.corrected_mask(case_id)
         corrections.save_corrected(segmentation, path)
         self._list.autosaved_mask(case_id).unlink(missing_ok=True)
@@ -289,7 +286,8 @@ class Review:
         if segmentation is None:
             return
         try:
-            corrections.autosave(segmentation, self._list.autosaved_mask(self.opened.case.case_id))
+            listed_case.save_original(self.opened, self._list)
+            corrections.write_copy(segmentation, self._list.autosaved_mask(self.opened.case.case_id))
         except DeepRadScoreError as error:
             self._on_quality(str(error))
 
@@ -323,6 +321,8 @@ class Review:
         self._on_results(stored)
 
     def _keep_original(self, volume: Any, segmentation: Any) -> None:
+        if self.listed and not self._original_known:
+            return
         try:
             case_id = self.case_id
         except DeepRadScoreError:  # such a volume has no tumour to be reviewed; the quality line will say why

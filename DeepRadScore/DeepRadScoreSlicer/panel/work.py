@@ -8,8 +8,11 @@ from typing import Any, Generic, TypeVar
 import qt
 from slicer.i18n import tr as _
 
+from DeepRadScoreLib.progress import Progress, map_steps
 from DeepRadScoreSlicer.panel.messages import Messages
 
+STEP_S = 0.05
+"""Seconds between two turns of the event loop while steps that are shorter than this are worked on."""
 Step = TypeVar("Step")
 Outcome = TypeVar("Outcome")
 
@@ -118,8 +121,20 @@ class Work:
         """Whether there is work in progress."""
         return self._stepper is not None
 
-    def start(self, steps: Generator[Any, None, Any], use: Callable[[Any], None]) -> None:
-        """Start work whose outcome goes to `use`; work in progress is dropped."""
+    @property
+    def end(self) -> str:
+        """How the last work ended, "" where it had an outcome."""
+        return str(self._label.text)
+
+    def start(
+        self, steps: Generator[Any, None, Any], use: Callable[[Any], None], fail: Callable[[], None] = lambda: None
+    ) -> None:
+        """Start work whose outcome goes to `use`; work in progress is dropped.
+
+        Parameters
+        ----------
+        fail: called when a step has raised, before the message is shown.
+        """
         self.drop()
         self._messages.say("")
         self._bar.value = 0
@@ -127,7 +142,7 @@ class Work:
             steps,
             on_step=self._show,
             on_done=lambda outcome: self._done(outcome, use),
-            on_error=self._failed,
+            on_error=lambda error: self._failed(error, fail),
             on_cancelled=lambda: self._end(_("Cancelled; nothing was changed.")),
         )
         self._on_state()
@@ -153,11 +168,70 @@ class Work:
         self._end("")
         self._messages.guarded(lambda: use(outcome))
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, fail: Callable[[], None]) -> None:
         self._end(_("Stopped."))
+        self._messages.guarded(fail)
         self._messages.fail(error)
 
     def _end(self, text: str) -> None:
         self._stepper = None
         self._label.text = text
         self._on_state()
+
+
+class WorkRow:
+    """Long work that is shown where it was begun: a label, a bar, and a button that cancels it.
+
+    How it ended without an outcome becomes the message.
+
+    Parameters
+    ----------
+    label, bar, button: hidden while none of this work is in progress.
+
+    Attributes
+    ----------
+    running: whether work that was begun here is in progress.
+    """
+
+    def __init__(self, work: Work, messages: Messages, label: Any, bar: Any, button: Any) -> None:
+        self._work, self._messages = work, messages
+        self._label, self._bar, self._button = label, bar, button
+        self.running = False
+        button.connect("clicked(bool)", self._on_cancel)
+
+    @property
+    def free(self) -> bool:
+        """Whether no work is in progress, here or elsewhere."""
+        return not self._work.running
+
+    def start(
+        self, steps: Generator[Progress, None, Any], use: Callable[[Any], None], fail: Callable[[], None] = lambda: None
+    ) -> None:
+        """Start work, as `Work.start`."""
+        self._work.drop()
+        self._bar.value, self._label.text = 0, ""
+        self.running = True
+        self._work.start(map_steps(steps, self._shown), use, fail)
+
+    def drop(self) -> None:
+        """End work that was begun here, if there is any, now."""
+        if self.running:
+            self._work.drop()
+
+    def update(self) -> None:
+        """Show whether the work is in progress."""
+        if self.running and not self._work.running:
+            self.running = False
+            self._messages.say(self._work.end)
+        for widget in (self._label, self._bar, self._button):
+            widget.visible = self.running
+        self._button.enabled = self.running
+
+    def _shown(self, step: Progress) -> Progress:
+        self._bar.value = int(1000 * step.fraction)
+        self._label.text = step.detail[:1].upper() + step.detail[1:]
+        return step
+
+    def _on_cancel(self, _checked: bool = False) -> None:
+        self._button.enabled = False
+        self._work.cancel()

@@ -26,13 +26,14 @@ class WorklistView:
     current: the open case, None before the first.
     """
 
-    def __init__(self, layout: Any, on_open: Callable[[ListedCase], bool]) -> None:
+    def __init__(self, layout: Any, on_open: Callable[[ListedCase, Callable[[], None]], None]) -> None:
         """Build the widgets.
 
         Parameters
         ----------
         layout: of the frame they go into; the keys work while what holds this frame can be seen.
-        on_open: puts a case into the scene; False: the user does not want to leave the open one.
+        on_open: puts a case into the scene, and calls its second argument once this is the open case; not where the
+            user does not want to leave the one that was open.
         """
         self.current: ListedCase | None = None
         self._list: Worklist | None = None
@@ -176,10 +177,15 @@ class WorklistView:
         if case == self.current:
             return
         self._say("")
-        if not self.leave() or not self._on_open(case):
-            self.table.select(self._row)
-            return
-        self.current = case
+        if self.leave():
+            self._on_open(case, lambda: self._opened(row))
+        self.table.select(self._row)
+
+    def _opened(self, row: int) -> None:
+        """The case of a row is the open one now."""
+        assert self._list is not None
+        self.leave()
+        self.current = case = self._list.cases[row]
         if self._list.status(case.case_id) is Status.NOT_STARTED:
             self._save(self._list.set_status, case.case_id, Status.IN_PROGRESS)
         self._show_row(row)

@@ -124,7 +124,7 @@ def _store_in(segmentation: Any, path: str | None) -> None:
         slicer.mrmlScene.RemoveNode(storage)
 
 
-def autosave(segmentation: Any, path: Path) -> None:
+def write_copy(segmentation: Any, path: Path) -> None:
     """Write the segmentation to a file of its own, quickly: cropped to its segments; the node is not stored there.
 
     Raises
@@ -141,9 +141,9 @@ def autosave(segmentation: Any, path: Path) -> None:
                 raise OSError(f"{unfinished} is not written")
     except OSError as error:
         raise OutputError(
-            _("the corrections cannot be saved for the case of a crash"),
+            _("a copy of the mask cannot be saved"),
             where=path,
-            mend=_("leave space in a folder that you may write to; they are still in the scene"),
+            mend=_("leave space in a folder that you may write to; nothing is lost yet"),
         ) from error
 
 

@@ -14,7 +14,9 @@ from DeepRadScoreLib.errors import InputError
 from DeepRadScoreSlicer.cases.worklist import DicomSeries
 from DeepRadScoreSlicer.translation import tr as _
 
-MODALITY, PATIENT_NAME, PATIENT_ID, STUDY_DATE = "0008,0060", "0010,0010", "0010,0020", "0008,0020"
+MODALITY = "0008,0060"
+PATIENT = ("0010,0010", "0010,0020", "0008,0020")
+"""Tags of name and ID of the patient and of the study's date."""
 FRAME_OF_REFERENCE = "0020,0052"
 MASKS = ("SEG", "RTSTRUCT")
 INSTANCES = "DICOM.instanceUIDs"
@@ -132,13 +134,23 @@ def _title(overview: Any) -> str:
 
 
 def whose(volume: Any) -> tuple[str, ...]:
-    """Name and ID of the patient and date of the study, as far as they are known: to be shown, and kept nowhere."""
+    """Name and ID of the patient and date of the study, as the database has them: to be shown, and kept nowhere."""
     database = getattr(slicer, "dicomDatabase", None)
     uids = instances_of(volume)
     if database is None or not database.isOpen or not uids:
         return ()
     file = database.fileForInstance(uids[0])
-    values = [str(database.fileValue(file, tag)) for tag in (PATIENT_NAME, PATIENT_ID, STUDY_DATE)] if file else []
+    return _readable(str(database.fileValue(file, tag)) for tag in PATIENT) if file else ()
+
+
+def whose_file(path: Path) -> tuple[str, ...]:
+    """The same of a DICOM file; nothing where it cannot be read."""
+    from DeepRadScoreLib.imaging.dicom.datasets import read_text
+
+    return _readable(read_text(path, PATIENT))
+
+
+def _readable(values: Iterable[str]) -> tuple[str, ...]:
     shown = (" ".join(value.replace("^", " ").split()) for value in values if value)
     return tuple(re.sub(r"^(\d{4})(\d{2})(\d{2})$", r"\1-\2-\3", value) for value in shown)
 

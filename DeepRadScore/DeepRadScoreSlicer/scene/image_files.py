@@ -50,7 +50,6 @@ def load_volume(path: Path, name: str) -> Any:
     file = check_image(path)
     if file.put_right:
         node = image_to_volume(_right_handed(read_image(path)), name)
-        node.GetDisplayNode().SetAutoWindowLevel(False)
         node.GetDisplayNode().SetWindowLevelMinMax(LUNG.low, LUNG.high)
     else:
         node = _volume_from(path, name)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import SimpleITK as sitk
 import slicer
@@ -15,12 +16,16 @@ from DeepRadScoreLib.imaging import MaskContent, Segment
 from DeepRadScoreLib.imaging.files import is_dicom
 from DeepRadScoreLib.imaging.label_names import label_names
 from DeepRadScoreLib.imaging.segments import by_name
+from DeepRadScoreLib.progress import Progress, Stage, run_to_end
 from DeepRadScoreSlicer.cases.worklist import ListedCase
 from DeepRadScoreSlicer.scene import dicom_case, dicom_database, ownership
 from DeepRadScoreSlicer.scene.image_files import load_segmentation, load_volume
 from DeepRadScoreSlicer.scene.viewing import TUMOUR_COLOUR
 from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, cropped_labelmap
 from DeepRadScoreSlicer.translation import tr as _
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.imaging.dicom.ct import CtSeries
 
 FILL_2D = 0.15
 LESION_COLOURS = ((0.94, 0.36, 0.72), (0.55, 0.83, 0.31), (0.65, 0.47, 0.95), (0.95, 0.55, 0.25))
@@ -30,17 +35,41 @@ KINDS = ("vtkMRMLStorableNode", "vtkMRMLDisplayNode", "vtkMRMLStorageNode", "vtk
 
 @dataclass(frozen=True)
 class OpenedCase:
-    """Node IDs of an opened case; `segment_id` is "" where it is not known which segment is the tumour."""
+    """Node IDs of an opened case.
+
+    Attributes
+    ----------
+    segment_id: "" where it is not known which segment is the tumour.
+    first_file: of the first slice of a CT that was read from a DICOM folder.
+    """
 
     case: ListedCase
     volume_id: str
     segmentation_id: str
     segment_id: str
     nodes: tuple[str, ...]
+    first_file: Path | None = None
 
 
 def open_case(case: ListedCase, mask: Path | None) -> OpenedCase:
-    """Load CT and mask: image files with Slicer's readers, DICOM with the library's.
+    """Load CT and mask, and show them: `open_steps` and `show_case` in one go."""
+    opened = run_to_end(open_steps(case, mask))
+    show_case(opened)
+    return opened
+
+
+def show_case(opened: OpenedCase) -> None:
+    """Show a case that was loaded in the slice views."""
+    volume, segmentation = (slicer.mrmlScene.GetNodeByID(node) for node in (opened.volume_id, opened.segmentation_id))
+    segmentation.GetDisplayNode().SetVisibility(True)
+    slicer.util.setSliceViewerLayers(background=volume, foreground=None, label=None, fit=True)
+
+
+def open_steps(case: ListedCase, mask: Path | None) -> Generator[Progress, None, OpenedCase]:
+    """Load CT and mask without showing them: image files with Slicer's readers, DICOM with the library's.
+
+    DICOM is read in short steps; each image file in one, which Slicer's readers do not divide. Closed before its end,
+    nothing of the case is left in the scene.
 
     Parameters
     ----------
@@ -53,23 +82,33 @@ def open_case(case: ListedCase, mask: Path | None) -> OpenedCase:
     MissingPackageError: DICOM that pydicom is too old for (Slicer 5.10); there a series of Slicer's DICOM database can
         still be opened without a mask.
     """
-    before = _node_ids()
+    if case.ct is not None and not case.ct.exists():
+        raise InputError(_("the CT is not there"), where=case.ct, mend=_("correct the path in the list"))
+    name, added, read = f"{case.case_id} tumour", list[str](), None
     try:
-        volume, content = _load_ct(case, mask)
-        volume.SetAttribute(ownership.CASE_ID, case.case_id)
-        name = f"{case.case_id} tumour"
-        if content is not None:
-            segmentation = dicom_case.mask_node(content, name)
-            segment_id = dicom_case.chosen_id(content, case.segment)
+        if case.ct is None or is_dicom(case.ct):
+            read = yield from _dicom_steps(case, mask)
         else:
-            segmentation = empty_mask(name, volume) if mask is None else _load_mask(case, mask, name, volume)
+            yield Progress(Stage.READING, _("reading the CT"), 0, 100)
+        with _noting(added):
+            volume = _ct_node(case, read)
+            volume.SetAttribute(ownership.CASE_ID, case.case_id)
+        if read is not None and read.mask is not None:
+            with _noting(added):
+                segmentation = dicom_case.mask_node(read.mask, name)
+            segment_id = dicom_case.chosen_id(read.mask, case.segment)
+        else:
+            yield Progress(Stage.READING, _("reading the mask"), 70, 100)
+            with _noting(added):
+                segmentation = empty_mask(name, volume) if mask is None else _load_mask(case, mask, name, volume)
             segment_id = choose_segment(segmentation, case.segment)
-        _show(segmentation, segment_id)
+        with _noting(added):
+            _colour(segmentation, segment_id)
     except BaseException:
-        remove_with_folders(_added(before))
+        remove_with_folders(added)
         raise
-    slicer.util.setSliceViewerLayers(background=volume, foreground=None, label=None, fit=True)
-    return OpenedCase(case, volume.GetID(), segmentation.GetID(), segment_id, tuple(_added(before)))
+    first = read.ct.members[0].path if read is not None and case.ct is not None else None
+    return OpenedCase(case, volume.GetID(), segmentation.GetID(), segment_id, tuple(added), first)
 
 
 def close_case(opened: OpenedCase) -> None:
@@ -105,42 +144,45 @@ def remove_with_folders(node_ids: Sequence[str]) -> None:
         _remove_empty(study)
 
 
-def _load_ct(case: ListedCase, mask: Path | None) -> tuple[Any, MaskContent | None]:
-    """The CT as a volume node, and its mask where the two are DICOM."""
-    where = case.ct or case.case_id
-    if case.ct is not None and not case.ct.exists():
-        raise InputError(_("the CT is not there"), where=where, mend=_("correct the path in the list"))
-    name, content = f"{case.case_id} CT", None
+@dataclass(frozen=True)
+class _Read:
+    """A CT in DICOM that the library has read, its voxels as `dicom_case.voxels_steps` copied them, and its mask."""
+
+    ct: CtSeries
+    voxels: Any
+    mask: MaskContent | None
+
+
+def _ct_node(case: ListedCase, read: _Read | None) -> Any:
+    """A volume node of a CT that was read; without, of the image file or by Slicer's own reader of DICOM."""
+    where, name = case.ct or case.case_id, f"{case.case_id} CT"
+    if read is not None:
+        return dicom_case.ct_node(read.ct, read.voxels, name)
     try:
-        if case.ct is None or is_dicom(case.ct):
-            volume, content = _load_dicom(case, mask, name)
-        else:
-            volume = load_volume(case.ct, name)
+        volume = load_volume(case.ct, name) if case.ct is not None else _volume_of(_by_slicer(case))
     except RuntimeError as error:
         raise InputError(
             _("Slicer cannot read the CT"), where=where, mend=_("give a NRRD, NIfTI or DICOM CT")
         ) from error
     if volume is None or not volume.IsA("vtkMRMLScalarVolumeNode"):
         raise InputError(_("this is not one 3-D CT volume"), where=where, mend=_("choose one CT series"))
-    return volume, content
+    volume.SetName(name)
+    return volume
 
 
-def _load_dicom(case: ListedCase, mask: Path | None, name: str) -> tuple[Any, MaskContent | None]:
-    """CT and mask by the library; where pydicom is too old for it, a CT of the database by Slicer's own reader."""
+def _dicom_steps(case: ListedCase, mask: Path | None) -> Generator[Progress, None, _Read | None]:
+    """CT and mask by the library; None where pydicom is too old for it and Slicer itself can read the CT."""
     try:
-        ct, content = dicom_case.read_ct_and_mask(case, mask)
+        ct, content = yield from dicom_case.read_steps(case, mask)
     except MissingPackageError:
         if case.ct is not None or mask is not None:
             raise
-        volume = _volume_of(_by_slicer(case))
-        if volume is not None:
-            volume.SetName(name)
-        return volume, None
+        return None
     except InputError as error:
         if error.path or error.field:
             raise
         raise type(error)(error.what, where=case.ct or case.case_id, mend=error.mend) from error
-    return dicom_case.ct_node(ct, name), content
+    return _Read(ct, (yield from dicom_case.voxels_steps(ct)), content)
 
 
 def _by_slicer(case: ListedCase) -> Sequence[str]:
@@ -231,6 +273,12 @@ def is_empty(segmentation: Any, segment_id: str) -> bool:
     return segment is not None and not _has_voxels(segment)
 
 
+def has_voxels(segmentation: Any) -> bool:
+    """Whether any segment of a segmentation has a voxel."""
+    content = segmentation.GetSegmentation()
+    return any(_has_voxels(content.GetSegment(one)) for one in content.GetSegmentIDs())
+
+
 def _has_voxels(segment: Any) -> bool:
     labelmap = segment.GetRepresentation(BINARY)
     if labelmap is None or labelmap.IsEmpty():
@@ -238,22 +286,25 @@ def _has_voxels(segment: Any) -> bool:
     return bool((array_of(labelmap) == segment.GetLabelValue()).any())
 
 
-def _show(segmentation: Any, segment_id: str) -> None:
-    """Show the tumour in the report's colour, filled faintly so that the tissue stays visible."""
+def _colour(segmentation: Any, segment_id: str) -> None:
+    """Give the tumour the report's colour, filled faintly so that the tissue stays visible; it is not shown yet."""
     segmentation.CreateDefaultDisplayNodes()
+    segmentation.GetDisplayNode().SetVisibility(False)
     segmentation.GetDisplayNode().SetOpacity2DFill(FILL_2D)
     if segment_id:
         segmentation.GetSegmentation().GetSegment(segment_id).SetColor(*TUMOUR_COLOUR)
 
 
-def _node_ids() -> set[str]:
-    return {node.GetID() for node in ownership.all_nodes()}
-
-
-def _added(before: set[str]) -> list[str]:
-    """IDs of the new data, display and storage nodes; singletons and views are never removed."""
-    nodes = [node for node in ownership.all_nodes() if node.GetID() not in before and node.GetSingletonTag() is None]
-    return sorted(node.GetID() for node in nodes if any(node.IsA(kind) for kind in KINDS))
+@contextmanager
+def _noting(added: list[str]) -> Iterator[None]:
+    """Add the IDs of new data, display and storage nodes to a list; singletons and views are never removed."""
+    before = {node.GetID() for node in ownership.all_nodes()}
+    try:
+        yield
+    finally:
+        nodes = [node for node in ownership.all_nodes() if node.GetID() not in before]
+        kinds = [node for node in nodes if node.GetSingletonTag() is None and any(map(node.IsA, KINDS))]
+        added.extend(sorted(node.GetID() for node in kinds))
 
 
 def _study_of(node: Any) -> int:

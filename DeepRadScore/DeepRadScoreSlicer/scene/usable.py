@@ -8,7 +8,8 @@ import slicer
 import vtk
 
 from DeepRadScoreLib.errors import InputError, MissingPackageError, RegionError
-from DeepRadScoreSlicer.scene.dicom_case import ct_of
+from DeepRadScoreLib.progress import run_to_end
+from DeepRadScoreSlicer.scene.dicom_case import ct_of_volume_steps
 from DeepRadScoreSlicer.scene.dicom_database import instances_of
 from DeepRadScoreSlicer.scene.voxels import BINARY, GEOMETRY
 from DeepRadScoreSlicer.translation import tr as _
@@ -112,7 +113,7 @@ def _uneven(volume: Any) -> InputError:
 
 def _explanation(volume: Any) -> InputError:
     try:
-        ct_of(volume)
+        run_to_end(ct_of_volume_steps(volume))
     except MissingPackageError:
         return InputError(
             _("slices of the CT are missing or uneven, or its gantry was tilted, so that it is under a transform"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -11,13 +11,14 @@ import numpy as np
 import SimpleITK as sitk
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtk.util.numpy_support import create_vtk_array, get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
 
 from DeepRadScoreLib.imaging import MaskContent
-from DeepRadScoreLib.imaging.geometry import half_up, index_box
+from DeepRadScoreLib.imaging.geometry import SLICES_AT_ONCE, half_up, index_box
 from DeepRadScoreLib.imaging.lps import box_slices
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, is_synthetic
 from DeepRadScoreLib.imaging.segments import names_tumour
+from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreSlicer.scene.ownership import SYNTHETIC
 
 BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
@@ -34,9 +35,21 @@ def array_of(data: Any) -> np.ndarray:
 
 def fill(data: Any, image: sitk.Image) -> Any:
     """Give a vtkImageData a copy of an image's voxels; its geometry stays as it is."""
-    data.SetDimensions(*image.GetSize())
-    scalars = numpy_to_vtk(np.ascontiguousarray(sitk.GetArrayViewFromImage(image)).ravel(), deep=True)
+    return run_to_end(fill_steps(data, image))
+
+
+def fill_steps(data: Any, image: sitk.Image) -> Generator[int, None, Any]:
+    """`fill` in steps: how many slices are copied."""
+    values = sitk.GetArrayViewFromImage(image)
+    scalars = create_vtk_array(get_vtk_array_type(values.dtype))
+    scalars.SetNumberOfTuples(values.size)
     scalars.SetName("ImageScalars")
+    copy = vtk_to_numpy(scalars).reshape(values.shape)
+    for begin in range(0, len(values), SLICES_AT_ONCE):
+        end = begin + SLICES_AT_ONCE
+        copy[begin:end] = values[begin:end]
+        yield min(end, len(values))
+    data.SetDimensions(*image.GetSize())
     data.GetPointData().SetScalars(scalars)
     return data
 
@@ -100,16 +113,22 @@ def extent_around(
 
 
 def image_to_volume(image: sitk.Image, name: str) -> Any:
-    """A new scalar volume node with the voxels and the geometry (LPS) of an image."""
+    """A new scalar volume node with the voxels and the geometry (LPS) of an image; it has no automatic window."""
+    return data_to_volume(fill(vtk.vtkImageData(), image), image, name)
+
+
+def data_to_volume(data: Any, image: sitk.Image, name: str) -> Any:
+    """`image_to_volume` of voxels that `fill` has copied."""
     volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     direction, origin = ras_geometry(image)
     volume.SetSpacing(image.GetSpacing())
     volume.SetOrigin(origin)
     volume.SetIJKToRASDirections(*direction.ravel())
-    volume.SetAndObserveImageData(fill(vtk.vtkImageData(), image))
+    volume.CreateDefaultDisplayNodes()
+    volume.GetDisplayNode().SetAutoWindowLevel(False)  # its histogram takes half a second on a large CT
+    volume.SetAndObserveImageData(data)
     if is_synthetic(image):
         volume.SetAttribute(SYNTHETIC, image.GetMetaData(SYNTHETIC_KEY))
-    volume.CreateDefaultDisplayNodes()
     return volume
 
 

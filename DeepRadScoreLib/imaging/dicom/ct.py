@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.carriers import QualityNote
 from DeepRadScoreLib.imaging.dicom.anonymised import missing_text
 from DeepRadScoreLib.imaging.dicom.choosing import choose_phase, choose_series
-from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, collection_paused, quiet_pydicom, tag_name, text
+from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, tag_name, text, undisturbed
 from DeepRadScoreLib.imaging.dicom.hounsfield import HounsfieldReader, pixel_notes
 from DeepRadScoreLib.imaging.dicom.series import SeriesFiles, SeriesIndex, find_series
 from DeepRadScoreLib.imaging.dicom.slices import Slice, slices_of
@@ -27,9 +27,10 @@ from DeepRadScoreLib.imaging.dicom.stacking import (
     regular_stack,
     without_copies,
 )
-from DeepRadScoreLib.imaging.geometry import with_geometry
+from DeepRadScoreLib.imaging.geometry import image_steps, with_geometry
 from DeepRadScoreLib.imaging.regions import OUTSIDE_HU
 from DeepRadScoreLib.numerals import counted
+from DeepRadScoreLib.progress import Progress, Stage, each_within, map_steps, run_to_end
 
 
 @dataclass(frozen=True)
@@ -85,20 +86,33 @@ def read_ct(
     InputError: no CT, several and none chosen, or one that cannot be made a volume of known geometry in HU (slices
         missing, unevenly spaced or of several kinds; damaged pixels; a missing tag); names file, tag and instances.
     """
-    with quiet_pydicom(), collection_paused():
+    with undisturbed():
         index = folder if isinstance(folder, SeriesIndex) else find_series(folder)
-        try:
-            chosen, phase = choose_series(index, series=series, referenced=referenced)
-            return _read_series(index, chosen, phase, referenced_sops)
-        except InputError as error:
-            if error.path or error.field:
-                raise
-            raise InputError(error.what, where=index.source, mend=error.mend) from error
+        return run_to_end(read_ct_steps(index, series=series, referenced=referenced, referenced_sops=referenced_sops))
 
 
-def _read_series(index: SeriesIndex, chosen: SeriesFiles, phase: int | None, sops: Sequence[str]) -> CtSeries:
+def read_ct_steps(
+    index: SeriesIndex, *, series: str | None = None, referenced: str | None = None, referenced_sops: Sequence[str] = ()
+) -> Generator[Progress, None, CtSeries]:
+    """`read_ct` of an index in short steps; slices of which there are copies are compared in one. Raises as that."""
+    try:
+        chosen, phase = choose_series(index, series=series, referenced=referenced)
+        return (yield from each_within(undisturbed, _read_series(index, chosen, phase, referenced_sops)))
+    except InputError as error:
+        if error.path or error.field:
+            raise
+        raise InputError(error.what, where=index.source, mend=error.mend) from error
+
+
+def _read_series(
+    index: SeriesIndex, chosen: SeriesFiles, phase: int | None, sops: Sequence[str]
+) -> Generator[Progress, None, CtSeries]:
     _check_one_frame_of_reference(chosen)
-    slices, others = main_orientation([one for member in chosen.images for one in slices_of(member)])
+    found: list[Slice] = []
+    for done, member in enumerate(chosen.images, start=1):
+        found.extend(slices_of(member))
+        yield _event(0, 20, done / len(chosen.images))
+    slices, others = main_orientation(found)
     notes = [*_file_notes(index)]
     missing = frozenset[str]().union(*(member.missing for member in chosen.images))
     if missing:
@@ -122,7 +136,7 @@ def _read_series(index: SeriesIndex, chosen: SeriesFiles, phase: int | None, sop
     single = len(stacks) == 1 and phase is None
     stack = _stack(stacks[0] if single else choose_phase(stacks, chosen.uid, phase, sops), index)
     header = stack.slices[0].file.header
-    image = _volume(stack, reader)
+    image = yield from _volume(stack, reader)
     return CtSeries(
         image=image,
         series_uid=chosen.uid,
@@ -170,20 +184,26 @@ def _same_pixels(first: Slice, second: Slice, reader: HounsfieldReader) -> bool:
     )
 
 
-def _volume(stack: Stack, reader: HounsfieldReader) -> sitk.Image:
-    first = stack.slices[0]
-    values = reader.volume(stack.slices)
+def _volume(stack: Stack, reader: HounsfieldReader) -> Generator[Progress, None, sitk.Image]:
+    first, count = stack.slices[0], len(stack.slices)
+    values = yield from map_steps(reader.volume_steps(stack.slices), lambda n: _event(20, 70, n / count))
     origin = first.position
     if stack.shear.any():
-        values, origin = _upright(values, stack)
+        values, origin = yield from map_steps(_upright(values, stack), lambda n: _event(70, 90, n / count))
+    image = yield from map_steps(image_steps(values), lambda n: _event(90, 100, n / count))
     direction = np.stack([*first.orientation, first.normal]).T
-    return with_geometry(sitk.GetImageFromArray(values), (*first.spacing, stack.spacing), origin.tolist(), direction)
+    return with_geometry(image, (*first.spacing, stack.spacing), origin.tolist(), direction)
 
 
-def _upright(values: np.ndarray, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
+def _event(begin: int, end: int, share: float) -> Progress:
+    return Progress(Stage.READING, done=round(begin + (end - begin) * share), total=100)
+
+
+def _upright(values: np.ndarray, stack: Stack) -> Generator[int, None, tuple[np.ndarray, np.ndarray]]:
     """A sheared stack on axes at right angles, each slice shifted within its plane, float32; and its origin.
 
-    The grid is that of the first slice, enlarged by whole pixels to hold every slice.
+    A step after each slice: how many are done. The grid is that of the first slice, enlarged by whole pixels to hold
+    every slice.
     """
     first = stack.slices[0]
     shifts = np.arange(len(values))[:, None] * stack.shear / first.spacing
@@ -191,11 +211,12 @@ def _upright(values: np.ndarray, stack: Stack) -> tuple[np.ndarray, np.ndarray]:
     high = np.ceil(np.round(shifts.max(axis=0), 6))
     columns, rows = (np.array(first.size) + (high - low)).astype(int)
     out = np.empty((len(values), rows, columns), np.float32)
-    for plane, hu, shift in zip(out, values, shifts, strict=True):
+    for done, (plane, hu, shift) in enumerate(zip(out, values, shifts, strict=True), start=1):
         offset = (low - shift)[::-1]
         ndimage.affine_transform(
             hu, np.ones(2), offset, output=plane, output_shape=plane.shape, order=3, mode="constant", cval=OUTSIDE_HU
         )
+        yield done
     return out, first.position + (low * first.spacing) @ first.orientation
 
 

@@ -12,7 +12,7 @@ import sqlite3
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -95,6 +95,13 @@ def quiet_pydicom() -> Iterator[None]:
 
 
 @contextmanager
+def undisturbed() -> Iterator[None]:
+    """`quiet_pydicom` and `collection_paused` in one."""
+    with quiet_pydicom(), collection_paused():
+        yield
+
+
+@contextmanager
 def collection_paused() -> Iterator[None]:
     """Pause `gc`: a full collection passes over the tables of pydicom and highdicom and over headers in use."""
     collecting = gc.isenabled()
@@ -129,6 +136,22 @@ def read_header(path: Path) -> DicomFile | None:
     if not text(header, "SOPClassUID"):
         header.SOPClassUID = header.file_meta.get("MediaStorageSOPClassUID", "")
     return DicomFile(path, header, offset)
+
+
+def read_text(path: Path, tags: Sequence[str]) -> list[str]:
+    """The text of some elements of a file, "" for each that is missing; nothing where the file cannot be read.
+
+    Parameters
+    ----------
+    tags: as "0010,0020".
+    """
+    wanted = [Tag(*(int(part, 16) for part in tag.split(","))) for tag in tags]
+    with quiet_pydicom():
+        try:
+            header = dcmread(path, stop_before_pixels=True, force=True, specific_tags=wanted)
+            return [str(header[tag].value or "") if tag in header else "" for tag in wanted]
+        except DAMAGED:
+            return []
 
 
 def tag_name(keyword: str) -> str:

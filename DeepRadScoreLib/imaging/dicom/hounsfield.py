@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -28,9 +28,9 @@ class HounsfieldReader:
     Attributes
     ----------
     whole: whether all slopes and intercepts are whole numbers.
-    padded, replaced, cut: voxels marked by (0028,0120) PixelPaddingValue in the slices of `volume`; those of them that
-        became -1024 HU, as they would lie under -32768 HU, or as that value does not fit into the bits stored and what
-        was left of it reads as tissue or bone; the latter alone.
+    padded, replaced, cut: voxels marked by (0028,0120) PixelPaddingValue in the slices of `volume_steps`; those of them
+        that became -1024 HU, as they would lie under -32768 HU, or as that value does not fit into the bits stored and
+        what was left of it reads as tissue or bone; the latter alone.
     """
 
     def __init__(self, slices: Sequence[Slice]) -> None:
@@ -38,8 +38,11 @@ class HounsfieldReader:
         self.padded = self.replaced = self.cut = 0
         self._frames = lru_cache(maxsize=1)(read_pixels)
 
-    def volume(self, slices: Sequence[Slice]) -> np.ndarray:
-        """The HU of slices, (slices, rows, columns), of the largest type of `hu` among them."""
+    def volume_steps(self, slices: Sequence[Slice]) -> Generator[int, None, np.ndarray]:
+        """The HU of slices, (slices, rows, columns), of the largest type of `hu` among them.
+
+        A step after each slice: how many have been read.
+        """
         columns, rows = slices[0].size
         self.hu(slices[0])  # refuses a header that promises more than its file holds, before memory is allocated
         self.padded = self.replaced = self.cut = 0
@@ -49,6 +52,7 @@ class HounsfieldReader:
             if values.dtype.itemsize > out.dtype.itemsize:
                 out = out.astype(values.dtype)
             out[n] = values
+            yield n + 1
         return out
 
     def hu(self, one: Slice) -> np.ndarray:

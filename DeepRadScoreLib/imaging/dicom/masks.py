@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -271,26 +271,34 @@ def says_tumour(*texts: str) -> bool:
     return any(names_tumour(one, CODED_TUMOUR_WORDS) for one in texts)
 
 
-def pack(masks: Iterable[tuple[int, np.ndarray]], grid: sitk.Image) -> tuple[tuple[sitk.Image, ...], dict[int, int]]:
-    """Labelmaps on `grid` that hold all masks, as few as their overlaps allow, and the index of each value's labelmap.
+class Layers:
+    """Labelmaps that hold masks, as few as their overlaps allow.
 
-    Parameters
+    Attributes
     ----------
-    masks: value (1..65535) and bool array (z, y, x) of each; empty ones get no labelmap.
+    layer_of: the index of each value's labelmap.
     """
-    layers: list[np.ndarray] = []
-    layer_of: dict[int, int] = {}
-    for value, mask in masks:
+
+    def __init__(self) -> None:
+        self._layers: list[np.ndarray] = []
+        self.layer_of: dict[int, int] = {}
+
+    def add(self, value: int, mask: np.ndarray) -> None:
+        """Add a mask, a bool array (z, y, x), as a value (1..65535); an empty one gets no labelmap."""
         if not mask.any():
-            continue
+            return
+        layers = self._layers
         layer = next((n for n, values in enumerate(layers) if not values[mask].any()), len(layers))
         if layer == len(layers):
             layers.append(np.zeros(mask.shape, np.uint8))
         if value > np.iinfo(layers[layer].dtype).max:
             layers[layer] = layers[layer].astype(np.uint16)
         layers[layer][mask] = value
-        layer_of[value] = layer
-    return tuple(image_like(layer, grid) for layer in layers), layer_of
+        self.layer_of[value] = layer
+
+    def images(self, grid: sitk.Image) -> tuple[sitk.Image, ...]:
+        """The labelmaps on a grid."""
+        return tuple(image_like(layer, grid) for layer in self._layers)
 
 
 def _tag_in(error: BaseException, fallback: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from pydicom import Dataset, dcmread
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.anonymised import copy_uids
-from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct
-from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, text
+from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct, read_ct_steps
+from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, text, undisturbed
 from DeepRadScoreLib.imaging.dicom.masks import (
     KINDS,
     MASK_MEND,
@@ -26,6 +26,7 @@ from DeepRadScoreLib.imaging.dicom.series import SeriesIndex, find_series
 from DeepRadScoreLib.imaging.dicom.slices import Slice
 from DeepRadScoreLib.imaging.files import SUFFIXES
 from DeepRadScoreLib.imaging.segments import MaskContent
+from DeepRadScoreLib.progress import Progress, run_to_end
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,18 +104,21 @@ def read_pair(
     if mask.name.lower().endswith(SUFFIXES):
         return Pair(read_ct(index, series=series), mask, None)
     kind = check_mask_kind(mask)
-    volume = read_ct_of_mask(index, mask, series=series)
+    with undisturbed():
+        volume = run_to_end(read_ct_of_mask_steps(index, mask, series=series))
     content = (
         read_seg(mask, volume) if kind == "DICOM SEG" else read_rtstruct(mask, volume, roi=segment, all_rois=all_rois)
     )
     return Pair(volume, mask, content)
 
 
-def read_ct_of_mask(index: SeriesIndex, mask: Path, *, series: str | None) -> CtSeries:
-    """Read the CT on which a SEG or RTSTRUCT was drawn; `series` overrides what that refers to. Raises as `read_ct`."""
+def read_ct_of_mask_steps(index: SeriesIndex, mask: Path, *, series: str | None) -> Generator[Progress, None, CtSeries]:
+    """Read the CT on which a SEG or RTSTRUCT was drawn, as `read_ct_steps`; `series` overrides what that refers to."""
     references = mask_references(mask)
-    return read_ct(
-        index, series=series, referenced=_referenced(index, references), referenced_sops=tuple(references.images)
+    return (
+        yield from read_ct_steps(
+            index, series=series, referenced=_referenced(index, references), referenced_sops=tuple(references.images)
+        )
     )
 
 

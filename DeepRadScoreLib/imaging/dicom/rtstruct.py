@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import QualityNote
 from DeepRadScoreLib.imaging.dicom.datasets import tag_name
-from DeepRadScoreLib.imaging.dicom.masks import MaskDataset, damage_named, pack, read_mask
+from DeepRadScoreLib.imaging.dicom.masks import Layers, MaskDataset, damage_named, read_mask
 from DeepRadScoreLib.imaging.dicom.polygons import (
     MAX_OFF_PLANE,
     MIN_FAR_DISTANCE,
@@ -26,6 +26,7 @@ from DeepRadScoreLib.imaging.dicom.rois import INTERPOLATED, Contours, Roi, cont
 from DeepRadScoreLib.imaging.geometry import direction_of
 from DeepRadScoreLib.imaging.segments import MaskContent
 from DeepRadScoreLib.numerals import counted
+from DeepRadScoreLib.progress import Progress, Stage, run_to_end
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.imaging.dicom.ct import CtSeries
@@ -54,10 +55,17 @@ def read_rtstruct(path: Path, ct: CtSeries, *, roi: str | None, all_rois: bool =
     RegionError: another patient or frame of reference, no such ROI or several, no closed contours, contours not
         parallel to the slices, nothing inside the CT.
     """
+    return run_to_end(read_rtstruct_steps(path, ct, roi=roi, all_rois=all_rois))
+
+
+def read_rtstruct_steps(
+    path: Path, ct: CtSeries, *, roi: str | None, all_rois: bool = False
+) -> Generator[Progress, None, MaskContent]:
+    """`read_rtstruct` in steps, one for each ROI. Raises as that does."""
     rtstruct, rois = _opened(path, ct)
     wanted = None if roi is None else _wanted(rois, roi, path)
     needed = [one for one in rois if all_rois or wanted in (None, one) or one.is_tumour]
-    return _content(rtstruct, rois, needed, wanted, roi or "")
+    return (yield from _content(rtstruct, rois, needed, wanted, roi or ""))
 
 
 def read_rois(path: Path, ct: CtSeries, choose: Callable[[Sequence[Roi]], Sequence[Roi]]) -> MaskContent:
@@ -67,8 +75,15 @@ def read_rois(path: Path, ct: CtSeries, choose: Callable[[Sequence[Roi]], Sequen
     ------
     InputError, RegionError: as `read_rtstruct`, and what `choose` raises.
     """
+    return run_to_end(read_rois_steps(path, ct, choose))
+
+
+def read_rois_steps(
+    path: Path, ct: CtSeries, choose: Callable[[Sequence[Roi]], Sequence[Roi]]
+) -> Generator[Progress, None, MaskContent]:
+    """`read_rois` in steps, one for each ROI. Raises as that does."""
     rtstruct, rois = _opened(path, ct)
-    return _content(rtstruct, rois, choose([roi for roi in rois if roi.contours] or rois))
+    return (yield from _content(rtstruct, rois, choose([roi for roi in rois if roi.contours] or rois)))
 
 
 def _opened(path: Path, ct: CtSeries) -> tuple[MaskDataset, list[Roi]]:
@@ -79,12 +94,13 @@ def _opened(path: Path, ct: CtSeries) -> tuple[MaskDataset, list[Roi]]:
 
 def _content(
     rtstruct: MaskDataset, rois: Sequence[Roi], needed: Sequence[Roi], wanted: Roi | None = None, asked: str = ""
-) -> MaskContent:
+) -> Generator[Progress, None, MaskContent]:
     """The needed ROIs, drawn; `wanted`, which must be drawn, gets the identity `asked`."""
     drawn: list[tuple[Roi, np.ndarray]] = []
     failures: list[tuple[Roi, InputError]] = []
     notes = [*rtstruct.reference_notes()]
-    for one in needed:
+    for done, one in enumerate(needed):
+        yield Progress(Stage.READING, done=done, total=len(needed))
         try:
             mask, remarks = _draw(one, rtstruct)
         except InputError as error:
@@ -100,10 +116,12 @@ def _content(
         QualityNote.warning("roi_not_used", f"{failure.what[0].upper()}{failure.what[1:]}; it was left out.")
         for _, failure in failures
     )
-    layers, layer_of = pack(((one.value, mask) for one, mask in drawn), rtstruct.ct.image)
-    segments = tuple(one.segment(layer_of[one.value], asked if one == wanted else "") for one, _ in drawn)
+    layers = Layers()
+    for one, mask in drawn:
+        layers.add(one.value, mask)
+    segments = tuple(one.segment(layers.layer_of[one.value], asked if one == wanted else "") for one, _ in drawn)
     return MaskContent(
-        layers,
+        layers.images(rtstruct.ct.image),
         segments,
         tuple(one.segment() for one, _ in failures),
         str(rtstruct.path),

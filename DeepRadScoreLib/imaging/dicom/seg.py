@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,9 +18,9 @@ from DeepRadScoreLib.imaging.dicom.datasets import items, tag_name, text
 from DeepRadScoreLib.imaging.dicom.masks import (
     EXPORT_MEND,
     DicomSegment,
+    Layers,
     damage_named,
     damaged_mask,
-    pack,
     public_name,
     read_mask,
     says_tumour,
@@ -28,6 +28,7 @@ from DeepRadScoreLib.imaging.dicom.masks import (
 from DeepRadScoreLib.imaging.dicom.transfer_syntaxes import check_decodable, to_native
 from DeepRadScoreLib.imaging.geometry import direction_of, nearest_index, with_geometry
 from DeepRadScoreLib.imaging.segments import MaskContent
+from DeepRadScoreLib.progress import Progress, Stage, each_within, run_to_end
 
 if TYPE_CHECKING:
     from highdicom.seg import Segmentation
@@ -77,25 +78,38 @@ def read_seg(path: Path, ct: CtSeries) -> MaskContent:
     InputError: a file that cannot be read, or frames on no regular grid.
     RegionError: another patient or frame of reference, no segments, nothing but empty segments.
     """
+    return run_to_end(read_seg_steps(path, ct))
+
+
+def read_seg_steps(path: Path, ct: CtSeries) -> Generator[Progress, None, MaskContent]:
+    """`read_seg` in short steps. Raises as that does."""
     from highdicom.seg import Segmentation
 
+    yield _event(0)
     mask = read_mask(path, ct, NAME)
     dataset, keyword = mask.dataset, "FrameOfReferenceUID"
+    yield _event(10)
     with damage_named(path, NAME):
         mask.check_frame_of_reference(text(dataset, keyword), keyword=keyword, what="the mask")
         described = segments_in(dataset, path)
         frames = _frames(dataset, described, path)
         check_decodable(dataset.file_meta.TransferSyntaxUID, path)
+    yield _event(20)
     with damage_named(path, NAME, "PixelData"):
         to_native(dataset)
     with damage_named(path, NAME):
         seg = Segmentation.from_dataset(dataset, copy=False)
+    yield _event(30)
+    with damage_named(path, NAME):
         found = _frame_grid(seg, frames, ct, path)
-        layers, layer_of = pack(_masks(seg, frames, found, described, path), found.grid)
-    if not layers:
+    layers = Layers()
+    masks = _masks(seg, frames, found, described, path)
+    yield from each_within(lambda: damage_named(path, NAME), _fill_layers(layers, masks, len(frames)))
+    if not layers.layer_of:
         raise RegionError("the mask is empty", where=path, mend="outline the tumour and save the mask again")
+    layer_of = layers.layer_of
     return MaskContent(
-        layers=layers,
+        layers=layers.images(found.grid),
         segments=tuple(replace(s, layer=layer_of[s.value]) for s in described if s.value in layer_of),
         empty=tuple(s for s in described if s.value not in layer_of),
         where=path,
@@ -260,21 +274,38 @@ def _shared_mm(seg: Segmentation, keyword: str) -> float | None:
     return abs(float(value)) if value else None
 
 
+def _event(percent: int) -> Progress:
+    return Progress(Stage.READING, done=percent, total=100)
+
+
+def _fill_layers(
+    layers: Layers, masks: Iterator[tuple[int, np.ndarray] | None], frames: int
+) -> Generator[Progress, None, None]:
+    done = 0
+    for mask in masks:
+        if mask is None:
+            done += 1
+        else:
+            layers.add(*mask)
+        yield _event(30 + 60 * done // frames)
+
+
 def _masks(
     seg: Segmentation, frames: Sequence[_Frame], found: _FrameGrid, described: Sequence[DicomSegment], path: Path
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Number and bool array (z, y, x) of every segment."""
+) -> Iterator[tuple[int, np.ndarray] | None]:
+    """Number and bool array (z, y, x) of every segment; None after each frame that has been read for it."""
     shape = found.grid.GetSize()[::-1]
     if seg.SegmentationType == "LABELMAP":
         labels = np.zeros(shape, dtype=np.uint16)
-        _fill(labels, [(frame, _stored(seg, frame, path)) for frame in frames], found.first, path)
+        yield from _fill(labels, ((frame, _stored(seg, frame, path)) for frame in frames), found.first, path)
         for segment in described:
             yield segment.value, labels == segment.value
         return
     for segment in described:
         mask = np.zeros(shape, dtype=bool)
         members = [n for n, frame in enumerate(frames) if frame.segment == segment.value]
-        _fill(mask, [(frames[n], _binary(seg, frames[n], path)) for n in members], found.first[members], path)
+        contents = ((frames[n], _binary(seg, frames[n], path)) for n in members)
+        yield from _fill(mask, contents, found.first[members], path)
         yield segment.value, mask
 
 
@@ -290,8 +321,10 @@ def _binary(seg: Segmentation, frame: _Frame, path: Path) -> np.ndarray:
     return stored != 0
 
 
-def _fill(volume: np.ndarray, contents: Sequence[tuple[_Frame, np.ndarray]], first: np.ndarray, path: Path) -> None:
-    """Write frames into a volume at the x, y, z indices of their first pixels."""
+def _fill(
+    volume: np.ndarray, contents: Iterator[tuple[_Frame, np.ndarray]], first: np.ndarray, path: Path
+) -> Iterator[None]:
+    """Write frames into a volume at the x, y, z indices of their first pixels; a step after each."""
     seen: dict[tuple[int, ...], int] = {}
     for (frame, pixels), (x, y, z) in zip(contents, first.tolist(), strict=True):
         plane = volume[z, y : y + pixels.shape[0], x : x + pixels.shape[1]]
@@ -303,6 +336,7 @@ def _fill(volume: np.ndarray, contents: Sequence[tuple[_Frame, np.ndarray]], fir
                 path,
             )
         plane[...] = pixels
+        yield
 
 
 def _fractional_notes(dataset: Dataset) -> Iterator[QualityNote]:

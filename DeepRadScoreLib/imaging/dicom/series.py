@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.anonymised import grouped, with_uids
 from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, items, quiet_pydicom, read_header, text
 from DeepRadScoreLib.imaging.dicom.masks import KINDS
-from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
+from DeepRadScoreLib.progress import Progress, Report, Stage, each_within, ignore, run_to_end
 
 CT_CLASSES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
 MAP_KINDS = frozenset(
@@ -90,6 +90,11 @@ def find_series(folder: Path, report: Report = ignore) -> SeriesIndex:
     ------
     InputError: the folder does not exist, or is a zip archive.
     """
+    return run_to_end(find_series_steps(folder), report)
+
+
+def find_series_steps(folder: Path) -> Generator[Progress, None, SeriesIndex]:
+    """`find_series` in steps, one after each file. Raises as that does."""
     folder = Path(folder)
     if not folder.exists():
         raise InputError("the folder does not exist", where=folder, mend=FOLDER_MEND)
@@ -99,11 +104,13 @@ def find_series(folder: Path, report: Report = ignore) -> SeriesIndex:
         )
     if folder.is_file() and folder.name.upper() == "DICOMDIR":
         folder = folder.parent
-    return _indexed(SeriesIndex(folder), list(_paths(folder)), report)
+    return (yield from each_within(quiet_pydicom, _index_steps(SeriesIndex(folder), list(_paths(folder)))))
 
 
-def index_files(files: Iterable[Path]) -> SeriesIndex:
-    """The series of the given files, as a DICOM database names them; those that do not exist are left out.
+def index_steps(files: Iterable[Path]) -> Generator[Progress, None, SeriesIndex]:
+    """The series of the given files, as a DICOM database names them, in steps, one after each file.
+
+    Those that do not exist are left out.
 
     Raises
     ------
@@ -114,22 +121,22 @@ def index_files(files: Iterable[Path]) -> SeriesIndex:
         raise InputError(
             "the DICOM files of the series are not there any more", mend="import the series into the database again"
         )
-    return _indexed(SeriesIndex(Path(os.path.commonpath([path.parent for path in paths]))), paths, ignore)
+    index = SeriesIndex(Path(os.path.commonpath([path.parent for path in paths])))
+    return (yield from each_within(quiet_pydicom, _index_steps(index, paths)))
 
 
-def _indexed(index: SeriesIndex, paths: Sequence[Path], report: Report) -> SeriesIndex:
+def _index_steps(index: SeriesIndex, paths: Sequence[Path]) -> Generator[Progress, None, SeriesIndex]:
     found: dict[str, list[DicomFile]] = {}
-    with quiet_pydicom():
-        for done, path in enumerate(paths, start=1):
-            member = _member(path, index)
-            if member is not None:
-                found.setdefault(text(member.header, "SeriesInstanceUID"), []).append(member)
-            report(Progress(Stage.SEARCHING, done=done, total=len(paths)))
-        unnamed = grouped(found.pop("", ()))
-        for uid, files in sorted((found | unnamed).items()):
-            members = with_uids(files, uid)
-            images = tuple(member for member in members if is_ct_image(member))
-            index[uid] = SeriesFiles(uid, text(members[0].header, "Modality"), members, images)
+    for done, path in enumerate(paths, start=1):
+        member = _member(path, index)
+        if member is not None:
+            found.setdefault(text(member.header, "SeriesInstanceUID"), []).append(member)
+        yield Progress(Stage.SEARCHING, done=done, total=len(paths))
+    unnamed = grouped(found.pop("", ()))
+    for uid, files in sorted((found | unnamed).items()):
+        members = with_uids(files, uid)
+        images = tuple(member for member in members if is_ct_image(member))
+        index[uid] = SeriesFiles(uid, text(members[0].header, "Modality"), members, images)
     return index
 
 

@@ -224,7 +224,7 @@ def test_one_of_several_masks_of_a_study_is_asked_for(panel, select, database):
     select(first)
     with harness.answering("Mask of the study: Several masks", "2. RTSTRUCT: GTV-1, GTV-2, Heart"):
         panel.cases.view.next()
-    settle(panel)
+        settle(panel)
     assert panel.review.chosen.segment_id == ""
     assert "choose it below" in panel.ui.messageLabel.text
     content = panel.review.segmentation.GetSegmentation()
@@ -238,7 +238,7 @@ def test_one_of_several_masks_of_a_study_is_asked_for(panel, select, database):
     panel.ui.closeCaseButton.click()
     with harness.answering("Several masks", "None of them: draw a new one"):
         panel.cases.view.next()
-    settle(panel)
+        settle(panel)
     assert "is empty" in panel.ui.qualityLabel.text
 
 
@@ -361,11 +361,159 @@ def test_a_series_that_cannot_be_loaded_is_one_sentence(panel, select, database,
     before = count_nodes(), count_items()
     try:
         panel.cases.view.next()
+        settle(panel)
     finally:
         known._open = True
-    settle(panel)
     assert panel.ui.messageLabel.text == sentence
     assert (count_nodes(), count_items()) == before
+
+
+@pytest.fixture
+def one_by_one(monkeypatch):
+    """Each file and slice takes a turn of the event loop."""
+    from DeepRadScoreSlicer.panel.sections import cases
+
+    monkeypatch.setattr(cases, "STEP_S", 0.0)
+
+
+def reading(panel, percent):
+    """Wait until so much of a case has been read."""
+    import slicer_harness as harness
+
+    harness.wait_for(lambda: panel.ui.readingBar.value >= 10 * percent, 20)
+    assert not panel.ui.readingBar.isHidden() and panel.ui.cancelReadingButton.enabled
+
+
+@pytest.mark.parametrize("percent", [5, 50, 85, 95])
+def test_opening_that_is_cancelled_leaves_the_open_case(panel, select, database, one_by_one, percent):
+    import slicer
+
+    select(database[2], database[1])
+    panel.cases.view.next()
+    settle(panel)
+    first, nodes, items = panel.review.opened, count_nodes(), count_items()
+    panel.cases.view.next()
+    reading(panel, percent)
+    assert panel.ui.readingLabel.text
+    panel.cases.view.next()  # a second press does not begin anew
+    panel.ui.cancelReadingButton.click()
+    settle(panel)
+    assert panel.ui.messageLabel.text == "Cancelled; nothing was changed."
+    assert panel.ui.readingBar.isHidden()
+    assert (count_nodes(), count_items()) == (nodes, items)
+    assert panel.review.opened == first and panel.review.volume.GetID() == first.volume_id
+    assert panel.cases.view.current.case_id == panel.review.case_id
+    panel.cases.view.next()
+    settle(panel)
+    assert panel.review.opened != first
+    assert slicer.mrmlScene.GetNodeByID(first.volume_id) is not panel.review.volume
+    assert " mL · " in panel.ui.qualityLabel.text
+
+
+@pytest.mark.parametrize("end", ["scene closed", "case closed", "module reloaded"])
+def test_opening_ends_with_what_it_is_opened_for(panel, select, database, one_by_one, end):
+    import slicer
+
+    before = count_nodes()
+    select(database[1])
+    panel.cases.view.next()
+    reading(panel, 50)
+    if end == "scene closed":
+        slicer.mrmlScene.Clear(0)
+    elif end == "case closed":
+        panel.ui.listPathEdit.currentPath = str(database[0])
+        select(database[2])
+    else:
+        panel.cleanup()
+    settle(panel)
+    assert panel.review.opened is None and panel.cases.view.current is None
+    assert count_nodes() <= before
+    assert panel.ui.readingBar.isHidden()
+
+
+def test_dicom_is_read_in_a_step_for_each_file_and_slice(scene, database):
+    """Those of a folder, and the frames of its SEG: none of them all at once."""
+    from collections import Counter
+
+    from DeepRadScoreSlicer.cases.worklist import ListedCase
+    from DeepRadScoreSlicer.scene.opening import close_case, open_steps
+
+    folder = database[0]
+    steps, words = open_steps(ListedCase("p", folder / "a", folder / "seg.dcm"), folder / "seg.dcm"), Counter()
+    fractions = []
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as end:
+            close_case(end.value)
+            break
+        words[step.detail] += 1
+        fractions.append(step.fraction)
+    assert fractions == sorted(fractions)
+    slices, frames = 12, 4
+    assert words["reading the headers of the CT"] == slices
+    assert words["reading the CT"] >= 2 * slices
+    assert words["reading the mask"] >= 3 + frames
+
+
+def test_back_to_original_of_a_mask_from_dicom_is_the_original(panel, select, database):
+    """Also after the correction was saved and the case opened again, from which the SEG is not asked for."""
+    import slicer
+
+    select(database[1])
+    panel.cases.view.next()
+    settle(panel)
+    volume, segmentation, segment_id = panel.review.volume, panel.review.segmentation, panel.review.chosen.segment_id
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        np.roll(tumour((12, 40, 48)), 5, 1), segmentation, segment_id, volume
+    )
+    panel.ui.closeCaseButton.click()
+    panel.cases.view.next()
+    settle(panel)
+    volume, segmentation, segment_id = panel.review.volume, panel.review.segmentation, panel.review.chosen.segment_id
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
+    np.testing.assert_array_equal(mask, np.roll(tumour((12, 40, 48)), 5, 1))
+    assert panel.ui.restoreMaskButton.enabled
+    panel.choice.restore_original()
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
+    np.testing.assert_array_equal(mask, tumour((12, 40, 48)))
+
+
+def test_a_correction_whose_original_is_not_known_is_not_taken_for_it(panel, select, database):
+    """Of a mask that was drawn anew there is none."""
+    import slicer
+
+    select(database[2])
+    panel.cases.view.next()
+    settle(panel)
+    chosen = panel.review.segmentation, panel.review.chosen.segment_id, panel.review.volume
+    slicer.util.updateSegmentBinaryLabelmapFromArray(tumour((12, 40, 48)), *chosen)
+    panel.ui.closeCaseButton.click()
+    panel.cases.view.next()
+    settle(panel)
+    assert " mL · " in panel.ui.qualityLabel.text
+    assert not panel.ui.restoreMaskButton.enabled
+
+
+def test_whose_a_case_of_a_dicom_folder_is(panel, database):
+    """In the label only, without a database that knows the files; nothing of it in the scene."""
+    import slicer
+
+    import slicer_harness as harness
+
+    harness.unwrap(slicer.dicomDatabase)._series.clear()
+    panel.ui.listPathEdit.currentPath = str(database[0])
+    panel.ui.openListButton.click()
+    panel.cases.view.next()
+    settle(panel)
+    assert panel.ui.patientLabel.text == "MARKEDNAME Marked · MARKEDID · 1902-03-04"
+    assert marked_in(scene_texts()) == []
+    panel.ui.patientCheckBox.click()
+    assert panel.ui.patientLabel.text == ""
+    panel.ui.patientCheckBox.click()
+    assert "MARKEDID" in panel.ui.patientLabel.text
+    panel.ui.closeCaseButton.click()
+    assert not panel.ui.patientLabel.visible
 
 
 @pytest.mark.parametrize("inside", [True, False])

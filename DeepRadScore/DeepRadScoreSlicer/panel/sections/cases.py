@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,15 @@ from slicer.i18n import tr as _
 
 from DeepRadScoreLib.errors import MissingPackageError
 from DeepRadScoreLib.models import MaskGrid
+from DeepRadScoreLib.progress import Progress, Stage, at_most_every
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.patient import mask_of_study
 from DeepRadScoreSlicer.panel.review import Review
+from DeepRadScoreSlicer.panel.work import STEP_S, WorkRow
 from DeepRadScoreSlicer.panel.worklist import WorklistView
-from DeepRadScoreSlicer.scene import dicom_database
+from DeepRadScoreSlicer.scene import dicom_database, listed_case, opening
+from DeepRadScoreSlicer.scene.listed_case import ReadCase
 
 LIST = "DeepRadScore/listPathEdit"
 MASK_GRIDS = (None, MaskGrid.SAME, MaskGrid.AS_STORED)
@@ -31,6 +34,7 @@ class CasesSection:
     Parameters
     ----------
     ui: the panel's widgets.
+    row: where the opening of a case is shown and cancelled.
     choose: puts CT, segmentation and segment under review.
     show: called when a case was opened: the views are to show it.
     leave: ends what the panel does with the open case, before its nodes go.
@@ -40,13 +44,15 @@ class CasesSection:
         self,
         ui: Any,
         review: Review,
+        row: WorkRow,
         messages: Messages,
         choose: Callable[[Any, Any, str | None], None],
         show: Callable[[], None],
         leave: Callable[[], None],
     ) -> None:
-        self._ui, self._review, self._messages = ui, review, messages
+        self._ui, self._review, self._row, self._messages = ui, review, row, messages
         self._choose, self._show, self._leave = choose, show, leave
+        self._refused = ""
         self.list: Worklist | None = None
         self.view = WorklistView(ui.caseListFrame.layout(), self.open_case)
         ui.listPathEdit.currentPath = qt.QSettings().value(LIST, "") or ""
@@ -55,29 +61,58 @@ class CasesSection:
         ui.dicomButton.connect("clicked(bool)", self._on_dicom)
         ui.closeCaseButton.connect("clicked(bool)", self._on_close)
 
-    def open_case(self, case: ListedCase) -> bool:
-        """Close the open case and open another of the list; False where the open one is not closed."""
-        if not self.close_case():
-            return False
-        self._messages.guarded(lambda: self._open(case))
-        return True
+    def open_case(self, case: ListedCase, then: Callable[[], None] = lambda: None) -> None:
+        """Load a case of the list in steps, then close the open one and put it in its place.
+
+        One that is cancelled leaves the open case as it was. One that cannot be read is the open case too, without
+        anything in the scene, so that it can be given a status. While a case is loaded, nothing else is opened.
+
+        Parameters
+        ----------
+        then: called once the case is the open one.
+        """
+        if self._row.running or not (self._saved() and self._results_may_go()):
+            return
+
+        def use(read: ReadCase) -> None:
+            if not self._saved():
+                opening.close_case(read.opened)
+                return
+            self._close()
+            then()
+            self._show_case(read)
+
+        def fail() -> None:
+            if self._saved():
+                self._close()
+                then()
+
+        self._row.start(self._steps(case), use, fail)
 
     def close_case(self) -> bool:
         """Save the corrections of the open case and take it out of the scene; False where it stays open."""
+        self._row.drop()
+        if not (self._saved() and self._results_may_go()):
+            return False
+        self._close()
+        return True
+
+    def _saved(self) -> bool:
+        """Save the corrections of the open case; False where they cannot be saved, which the message says."""
         self._messages.say("")
-        if self._review.opened is None:
-            return True
         try:
             self._review.save()
         except Exception as error:
             self._messages.fail(error)
             return False
-        if not self._results_may_go():
-            return False
-        self._leave()
-        self._choose(None, None, "")
-        self._review.close()
         return True
+
+    def _close(self) -> None:
+        """Take the open case, if there is one, out of the scene without saving it."""
+        if self._review.opened is not None:
+            self._leave()
+            self._choose(None, None, "")
+            self._review.close()
 
     def update(self) -> None:
         """Enable closing where a case is open."""
@@ -88,18 +123,24 @@ class CasesSection:
         self.view.leave()
         self._messages.guarded(lambda: self._review.save() and None)
 
-    def _open(self, case: ListedCase) -> None:
+    def _steps(self, case: ListedCase) -> Generator[Progress, None, ReadCase]:
         assert self.list is not None
         placed = replace(case, mask_grid=case.mask_grid or MASK_GRIDS[self._ui.maskGridBox.currentIndex])
-        refused = ""
+        self._refused = ""
         begun = self.list.mask(case.case_id) or self.list.autosaved_mask(case.case_id).is_file()
         if case.ct is None and not begun:
+            yield Progress(Stage.READING, _("looking for masks of the study"))
             try:
                 placed = replace(placed, mask=mask_of_study(str(case.series)))
             except MissingPackageError as error:
-                refused = str(error)
+                self._refused = str(error)
         with slicer.util.WaitCursor():
-            opened, scene = self._review.open(placed, self.list), slicer.mrmlScene
+            return (yield from at_most_every(STEP_S, listed_case.read_steps(placed, self.list)))
+
+    def _show_case(self, read: ReadCase) -> None:
+        """Put a case that was loaded under review."""
+        self._review.take(read)
+        opened, scene = read.opened, slicer.mrmlScene
         nodes = (scene.GetNodeByID(node_id) for node_id in (opened.volume_id, opened.segmentation_id))
         self._choose(*nodes, opened.segment_id)
         self._show()
@@ -112,8 +153,8 @@ class CasesSection:
             )
         if not opened.segment_id:
             self._messages.say(_("Which segment is the tumour is not told by the list: choose it below."))
-        if refused:
-            self._messages.say(refused)
+        if self._refused:
+            self._messages.say(self._refused)
 
     def _results_may_go(self) -> bool:
         if self._review.all_exported:

@@ -12,10 +12,10 @@ from slicer.i18n import tr as _
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.files import is_dicom
-from DeepRadScoreLib.progress import Progress, map_steps
+from DeepRadScoreLib.progress import Progress
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review
-from DeepRadScoreSlicer.panel.work import Work
+from DeepRadScoreSlicer.panel.work import Work, WorkRow
 from DeepRadScoreSlicer.scene import filing
 
 FOLDER, PDF = "dicom", "report.pdf"
@@ -31,35 +31,25 @@ class FilingSection:
 
     def __init__(self, ui: Any, review: Review, work: Work, messages: Messages) -> None:
         self._ui, self._review, self._work, self._messages = ui, review, work, messages
-        self._filing = False
-        for button, press in (
+        self._row = WorkRow(work, messages, ui.filingLabel, ui.filingBar, ui.cancelFilingButton)
+        presses = (
             (ui.dicomFolderButton, self._write_objects),
             (ui.dicomDatabaseButton, self._add_to_database),
             (ui.openReportButton, self._open_report),
             (ui.pdfButton, self._write_pdf),
             (ui.copyTextButton, self._copy_text),
-        ):
+        )
+        self._buttons = [button for button, _press in presses]
+        for button, press in presses:
             button.connect("clicked(bool)", self._guarded(press))
-        ui.cancelFilingButton.connect("clicked(bool)", self._on_cancel)
 
     def update(self) -> None:
         """Enable what can be done with the results, and show how far the work is."""
-        ui, running, stored = self._ui, self._work.running, self._review.stored
-        if self._filing and not running:
-            self._filing = False
-            self._messages.say(ui.stepLabel.text)
-        there = stored is not None and not stored.stale and not running
-        for button in (
-            ui.dicomFolderButton,
-            ui.dicomDatabaseButton,
-            ui.openReportButton,
-            ui.pdfButton,
-            ui.copyTextButton,
-        ):
+        stored = self._review.stored
+        there = stored is not None and not stored.stale and not self._work.running
+        for button in self._buttons:
             button.enabled = there
-        for widget in (ui.filingBar, ui.filingLabel, ui.cancelFilingButton):
-            widget.visible = self._filing
-        ui.cancelFilingButton.enabled = self._filing
+        self._row.update()
 
     def _guarded(self, press: Callable[[], None]) -> Callable[[bool], None]:
         def on_pressed(_checked: bool = False) -> None:
@@ -68,24 +58,20 @@ class FilingSection:
 
         return on_pressed
 
-    def _on_cancel(self, _checked: bool = False) -> None:
-        self._ui.cancelFilingButton.enabled = False
-        self._work.cancel()
-
     def _write_objects(self) -> None:
         folder = self._folder() / FOLDER
         self._check_sources(folder)
-        self._start(filing.write_steps(self._objects(), folder), lambda paths: self._written(folder, paths))
+        self._row.start(filing.write_steps(self._objects(), folder), lambda paths: self._written(folder, paths))
 
     def _add_to_database(self) -> None:
         def told(names: list[str]) -> None:
             self._messages.say(_("Added to the DICOM database: {names}").format(names=", ".join(names)))
 
-        self._start(filing.database_steps(self._objects()), told)
+        self._row.start(filing.database_steps(self._objects()), told)
 
     def _write_pdf(self) -> None:
         path = self._folder() / PDF
-        self._start(filing.pdf_steps(self._profile(), path), lambda path: self._written(path.parent, [path]))
+        self._row.start(filing.pdf_steps(self._profile(), path), lambda path: self._written(path.parent, [path]))
 
     def _open_report(self) -> None:
         review = self._review
@@ -96,16 +82,6 @@ class FilingSection:
     def _copy_text(self) -> None:
         slicer.app.clipboard().setText(filing.plain_text(self._review.volume, self._review.lesion))
         self._messages.say(_("The text is in the clipboard: paste it into the report."))
-
-    def _start(self, steps: Generator[Progress, None, Any], use: Callable[[Any], None]) -> None:
-        self._ui.filingBar.value, self._ui.filingLabel.text = 0, ""
-        self._filing = True
-        self._work.start(map_steps(steps, self._shown), use)
-
-    def _shown(self, step: Progress) -> Progress:
-        self._ui.filingBar.value = int(1000 * step.fraction)
-        self._ui.filingLabel.text = step.detail[:1].upper() + step.detail[1:]
-        return step
 
     def _objects(self) -> Generator[Progress, None, dict[str, bytes]]:
         return filing.objects_steps(self._review.chosen, self._profile(), self._source_folder())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import slicer
 import vtk
@@ -11,17 +11,22 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from DeepRadScoreLib.models import OtherLabels
+from DeepRadScoreLib.progress import at_most_every
 from DeepRadScoreSlicer.panel.editor import Editor
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.patient import mask_of_study
 from DeepRadScoreSlicer.panel.review import Review
+from DeepRadScoreSlicer.panel.work import STEP_S, WorkRow
 from DeepRadScoreSlicer.scene import results
-from DeepRadScoreSlicer.scene.dicom_case import chosen_id, ct_of, mask_node, read_mask_on
+from DeepRadScoreSlicer.scene.dicom_case import chosen_id, mask_node, mask_of_volume_steps
 from DeepRadScoreSlicer.scene.dicom_database import instances_of, series_of
 from DeepRadScoreSlicer.scene.from_nodes import Chosen
 from DeepRadScoreSlicer.scene.opening import add_lesion, choose_segment, empty_mask
 from DeepRadScoreSlicer.scene.ownership import file_with, is_ct, is_foreign
 from DeepRadScoreSlicer.scene.usable import check_volume
+
+if TYPE_CHECKING:
+    from DeepRadScoreLib.imaging import MaskContent
 
 
 class ReviewSection:
@@ -30,6 +35,7 @@ class ReviewSection:
     Parameters
     ----------
     ui: the panel's widgets.
+    row: where the reading of a mask is shown and cancelled.
     on_choice: called after each change of the parameter node.
 
     Attributes
@@ -38,10 +44,10 @@ class ReviewSection:
     """
 
     def __init__(
-        self, ui: Any, review: Review, editor: Editor, messages: Messages, on_choice: Callable[[], None]
+        self, ui: Any, review: Review, editor: Editor, row: WorkRow, messages: Messages, on_choice: Callable[[], None]
     ) -> None:
         self._ui, self._review, self._editor, self._messages = ui, review, editor, messages
-        self._on_choice = on_choice
+        self._row, self._on_choice = row, on_choice
         self.node: Any | None = None
         self._binding: Any = None
         self._observed = VTKObservationMixin()
@@ -98,7 +104,7 @@ class ReviewSection:
         self._ui.drawTumourButton.enabled = volume is not None
         self._ui.anotherLesionButton.enabled = volume is not None and self._review.segmentation is not None
         self._show_lesions()
-        self._ui.studyMaskButton.enabled = volume is not None and bool(instances_of(volume))
+        self._ui.studyMaskButton.enabled = self._row.free and volume is not None and bool(instances_of(volume))
         self._ui.saveMaskButton.enabled = self._review.unsaved
         self._ui.restoreMaskButton.enabled = self._review.has_original
 
@@ -188,20 +194,26 @@ class ReviewSection:
         self._messages.guarded(self.draw_tumour)
 
     def take_study_mask(self) -> None:
-        """Put a SEG or RTSTRUCT of the CT's study under review, in a segmentation of its own.
+        """Read a SEG or RTSTRUCT of the CT's study in steps and put it under review, in a segmentation of its own.
 
         Raises
         ------
-        InputError, RegionError, MissingPackageError: the CT is not from the database, or the mask cannot be used.
+        InputError, MissingPackageError: as `mask_of_study`.
         """
         volume = self._review.volume
         path = mask_of_study(series_of(volume))
         if path is None:
             self._messages.say(_("No SEG or RTSTRUCT that was drawn on this CT was found or chosen."))
             return
-        with slicer.util.WaitCursor():
-            content = read_mask_on(path, ct_of(volume))
-            segmentation = mask_node(content, f"{self._review.case_id} tumour")
+        self._row.start(
+            at_most_every(STEP_S, mask_of_volume_steps(path, volume)), lambda content: self._take_mask(volume, content)
+        )
+
+    def _take_mask(self, volume: Any, content: MaskContent) -> None:
+        if volume != self._review.volume:
+            self._messages.say(_("Another CT is under review by now: the mask that was read is not taken."))
+            return
+        segmentation = mask_node(content, f"{self._review.case_id} tumour")
         file_with(segmentation, volume)
         self.choose(volume, segmentation, chosen_id(content, None))
         if not self._review.chosen.segment_id:

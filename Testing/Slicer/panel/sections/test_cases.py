@@ -188,7 +188,8 @@ def test_a_case_that_cannot_be_read_is_one_sentence(panel, cohort):
     panel.ui.closeCaseButton.click()
     empty = count_nodes()
     for case in panel.cases.list.cases[1:]:
-        assert panel.cases.open_case(case)
+        panel.cases.open_case(case)
+        settle(panel)
         assert panel.ui.messageLabel.text.endswith(".")
         assert case.case_id in panel.ui.messageLabel.text
         assert count_nodes() == empty

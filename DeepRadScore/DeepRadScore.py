@@ -145,7 +145,7 @@ class DeepRadScoreWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.filing = FilingSection(ui, review, self.work, messages)
         self.band, self.patient = Band(), PatientLine(ui)
         self.view = ViewSection(ui, review, messages)
-        self.handover = HandoverSection(ui, review, self.choice, self.work, messages, self.view.go_to_tumour)
+        self.handover = HandoverSection(ui, review, self.choice, row, messages, self.view.go_to_tumour)
         self.cases = CasesSection(ui, review, row, messages, self.choice.choose, self.view.show_case, self._leaveCase)
         ui.sampleButton.connect("clicked(bool)", self.onSample)
         ui.keysLabel.text = keys.help_line()

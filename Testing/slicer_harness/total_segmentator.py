@@ -56,26 +56,37 @@ def total_segmentator(folder: Path, how: str = "finds") -> Iterator[Path]:
     how: "finds", "fails" (exit code 1), "empty" (no nodule), "hangs" (until ended, with a child whose process ID it
         leaves in `pids` in the folder), "no packages" (the extension without its Python packages).
     """
-    import shutil
     import sysconfig
 
-    launcher = folder / "PythonSlicer"
-    launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\n')
-    launcher.chmod(0o755)
     (folder / "TotalSegmentator").write_text(SCRIPT.replace("{how!r}", repr(how)))
     if how != "no packages":
         (folder / "totalsegmentator").mkdir(exist_ok=True)
         (folder / "totalsegmentator" / "__init__.py").touch()
-    path, scripts = os.environ["PATH"], sysconfig.get_path
-    os.environ["PATH"] = f"{folder}{os.pathsep}{path}"
+    scripts = sysconfig.get_path
     sysconfig.get_path = lambda name, *more: str(folder) if name == "scripts" else scripts(name, *more)
     sys.path.append(str(folder))
     slicer.modules.totalsegmentator = SimpleNamespace(name="TotalSegmentator")
     try:
-        assert shutil.which("PythonSlicer") == str(launcher)
-        yield folder
+        with python_slicer(folder):
+            yield folder
     finally:
         del slicer.modules.totalsegmentator
         sys.path.remove(str(folder))
         sysconfig.get_path = scripts
+
+
+@contextmanager
+def python_slicer(folder: Path) -> Iterator[None]:
+    """Within the block Slicer's Python is found, by a launcher in a folder."""
+    import shutil
+
+    launcher = folder / "PythonSlicer"
+    launcher.write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\n')
+    launcher.chmod(0o755)
+    path = os.environ["PATH"]
+    os.environ["PATH"] = f"{folder}{os.pathsep}{path}"
+    try:
+        assert shutil.which("PythonSlicer") == str(launcher)
+        yield
+    finally:
         os.environ["PATH"] = path

@@ -50,7 +50,7 @@ def check_ready(volume: Any, ras: tuple[float, float, float] | None) -> None:
         raise InputError(
             _("the crosshair is not set"), mend=_("hold Shift and move the mouse over the tumour, then press again")
         )
-    _index(volume, ras)
+    index_at(volume, ras)
 
 
 def outline_at(ras: tuple[float, float, float], volume: Any, segmentation: Any, segment_id: str) -> None:
@@ -62,7 +62,7 @@ def outline_at(ras: tuple[float, float, float], volume: Any, segmentation: Any, 
     ------
     InputError: it failed, or the segment or the CT went meanwhile.
     """
-    widget, index = _widget(), _index(volume, ras)
+    widget, index = _widget(), index_at(volume, ras)
     panel = widget.ui
     editor = panel.editor_widget
     before = editor.segmentationNode(), editor.sourceVolumeNode()
@@ -87,7 +87,7 @@ def _widget() -> Any | None:
     return getattr(slicer.modules, f"{MODULE}Widget", None)
 
 
-def _index(volume: Any, ras: tuple[float, float, float]) -> list[int]:
+def index_at(volume: Any, ras: tuple[float, float, float]) -> list[int]:
     """The voxel i, j, k at a point. Raises InputError where that is outside the CT."""
     index = np.rint((np.linalg.inv(index_to_ras(volume)) @ (*ras, 1.0))[:3]).astype(int)
     if (index < 0).any() or (index >= volume.GetImageData().GetDimensions()).any():

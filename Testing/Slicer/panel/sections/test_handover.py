@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 
 import slicer_harness as harness
+from slicer_harness.monai_label import monai_label
 from slicer_harness.nn_interactive import nn_interactive
 from slicer_harness.total_segmentator import total_segmentator
 from support.panel_tools import settle
@@ -67,7 +68,7 @@ def test_nodules_become_lesions_and_the_nearest_is_reviewed(panel, ct, tmp_path)
         assert panel.review.chosen.segment_id == "nodule 1", "no crosshair yet: the largest"
         assert PATIENT not in panel.review.segmentation.GetName()
         assert "same grid as the CT" in panel.ui.qualityLabel.text
-        assert "found 2 nodules; nodule 1 is under review" in panel.ui.messageLabel.text
+        assert "found 2 lesions; nodule 1 is under review" in panel.ui.messageLabel.text
         masks = [
             slicer.util.arrayFromSegmentBinaryLabelmap(panel.review.segmentation, one, ct)
             for one in content.GetSegmentIDs()
@@ -119,8 +120,7 @@ def test_cancelled_or_with_the_scene_closed_all_its_processes_end(panel, ct, tmp
     with total_segmentator(tmp_path, "hangs"):
         panel.handover.update()
         panel.ui.findNodulesButton.click()
-        harness.wait_for((tmp_path / "pids").exists, 30)
-        pid = int((tmp_path / "pids").read_text())
+        pid = hanging(tmp_path)
         if end == "cancel":
             panel.ui.analyzeButton.click()
         else:
@@ -133,6 +133,13 @@ def test_cancelled_or_with_the_scene_closed_all_its_processes_end(panel, ct, tmp
     if end == "cancel":
         assert panel.ui.stepLabel.text == "Cancelled; nothing was changed."
         assert (count_nodes(), count_items()) == before
+
+
+def hanging(folder: Path) -> int:
+    """The process ID of the child of the program that hangs, once it has one."""
+    path = folder / "pids"
+    harness.wait_for(lambda: path.exists() and path.read_text(), 30)
+    return int(path.read_text())
 
 
 def running(pid: int) -> bool:
@@ -211,3 +218,133 @@ def test_no_outline_is_one_sentence_and_the_scene_as_it_was(panel, ct, how, inde
         left = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeDisplayNode") - drawing
         assert (count_nodes() - left, count_items()) == before, "Slicer's own function that draws leaves one each time"
         assert panel.review.segmentation is None
+
+
+def ask_monai(panel):
+    panel.handover.update()
+    assert panel.ui.monaiLabelButton.enabled
+    panel.ui.monaiLabelButton.click()
+    settle(panel)
+
+
+@pytest.mark.parametrize("server", [None, ""])
+def test_monai_label_is_offered_where_it_is_set_to_a_server(panel, ct, tmp_path, server):
+    panel.handover.update()
+    assert panel.ui.monaiLabelButton.isHidden()
+    if server is not None:
+        with monai_label(tmp_path, server=server):
+            panel.handover.update()
+            assert panel.ui.monaiLabelButton.isHidden()
+    with monai_label(tmp_path):
+        panel.handover.update()
+        assert not panel.ui.monaiLabelButton.isHidden()
+
+
+def test_a_monai_model_of_several_is_chosen_and_its_tumours_become_lesions(panel, ct, tmp_path):
+    """One undo takes them away again; the server is told nothing of the patient, and keeps no image."""
+    import slicer
+
+    values = slicer.util.arrayFromVolume(ct)
+    with monai_label(tmp_path, server="127.0.0.1:8000/"):
+        with harness.answering("Several models of the server", "lesions: lung_tumor"):
+            ask_monai(panel)
+        content = panel.review.segmentation.GetSegmentation()
+        names = [content.GetSegment(one).GetName() for one in content.GetSegmentIDs()]
+        assert names == ["tumour 1", "tumour 2"] and panel.review.chosen.segment_id == "tumour 1"
+        masks = [
+            slicer.util.arrayFromSegmentBinaryLabelmap(panel.review.segmentation, one, ct)
+            for one in content.GetSegmentIDs()
+        ]
+        np.testing.assert_array_equal(masks[0] | masks[1], values > -200)
+        assert "MONAI Label found 2 lesions; tumour 1 is under review" in panel.ui.messageLabel.text
+        sent = json.loads((tmp_path / "used").read_text())
+        assert sent[:3] == ["http://127.0.0.1:8000", "DeepRadScore", "lesions"]
+        assert PATIENT not in (tmp_path / "used").read_text()
+        with harness.answering("Several models", "lesions: lung_tumor"):
+            ask_monai(panel)
+        assert content.GetNumberOfSegments() == 4
+    panel.editor.undo()
+    assert content.GetNumberOfSegments() == 2
+
+
+@pytest.mark.parametrize("how", ["point", "editor"])
+def test_an_interactive_monai_model_outlines_at_the_crosshair(panel, ct, tmp_path, how):
+    import slicer
+
+    set_crosshair(ct, (7, 7, 4))
+    with monai_label(tmp_path, how):
+        ask_monai(panel)
+    assert "found one lesion" in panel.ui.messageLabel.text
+    drawn = slicer.util.arrayFromSegmentBinaryLabelmap(panel.review.segmentation, panel.review.chosen.segment_id, ct)
+    assert drawn.sum() == 75 and drawn[3:6, 5:10, 5:10].all()
+
+
+@pytest.mark.parametrize("address", ["https://segment.example", "http://192.168.1.7:8000"])
+def test_a_ct_goes_to_a_monai_server_elsewhere_only_after_asking(panel, ct, tmp_path, address):
+    with monai_label(tmp_path, "segments", server=address):
+        with harness.answering(
+            f"MONAI Label is set to a server: the voxels of the CT will be sent to {address}", False
+        ):
+            ask_monai(panel)
+        assert panel.review.segmentation is None and not (tmp_path / "used").exists()
+        with harness.answering("will be sent to", True):
+            ask_monai(panel)
+        assert panel.review.segmentation is not None
+
+
+@pytest.mark.parametrize("address", ["localhost:8000", "http://127.0.0.5", "http://[::1]:8000", "http://0.0.0.0:8000"])
+def test_this_computer_by_its_names(slicer_app, tmp_path, address):
+    from DeepRadScoreSlicer.scene import monai_label as ours
+
+    with monai_label(tmp_path, server=address):
+        assert not ours.is_elsewhere(ours.server())
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("no server", "MONAI Label failed: the server does not answer ([Errno 111] Connection refused); see whether"),
+        ("login", "MONAI Label failed: the server asks for a login; see whether it works in its own module"),
+        ("fails", "MONAI Label failed: Status: 500; Response: CUDA out of memory; see whether"),
+        ("useless", "the MONAI Label server has no model that outlines tumours (its models: spleen, slice, scribbles)"),
+        ("no file", "MONAI Label wrote no result; see whether it works in its own module, or draw the tumour."),
+        ("empty", "MONAI Label found no tumour in this CT; draw the tumour."),
+        ("another grid", "the result of MONAI Label is not on the CT's grid; draw the tumour."),
+        ("point", "the crosshair is not set; hold Shift and move the mouse over the tumour"),
+    ],
+)
+def test_no_tumour_of_monai_label_is_one_sentence(panel, ct, tmp_path, how, sentence):
+    """The scene is as it was."""
+    before = count_nodes(), count_items()
+    with monai_label(tmp_path, how):
+        if how in ("no server", "login", "useless", "point"):
+            ask_monai(panel)
+        else:
+            with harness.answering("Several models", "lesions: lung_tumor"):
+                ask_monai(panel)
+    assert panel.ui.messageLabel.text.startswith(sentence)
+    assert (count_nodes(), count_items()) == before
+    assert panel.review.segmentation is None
+
+
+@pytest.mark.parametrize("end", ["cancel", "scene closed"])
+def test_monai_label_is_cancelled_at_once(panel, ct, tmp_path, end):
+    import slicer
+
+    before = count_nodes(), count_items()
+    with monai_label(tmp_path, "hangs"), harness.answering("Several models", "lesions: lung_tumor"):
+        panel.ui.monaiLabelButton.click()
+        pid = hanging(tmp_path)
+        assert "waiting for the server" in panel.ui.readingLabel.text
+        if end == "cancel":
+            panel.ui.cancelReadingButton.click()
+        else:
+            slicer.mrmlScene.Clear(0)
+        harness.wait_for(lambda: not panel.work.running, 30)
+    stop = time.monotonic() + 5
+    while running(pid) and time.monotonic() < stop:
+        time.sleep(0.05)
+    assert not running(pid)
+    if end == "cancel":
+        assert panel.ui.messageLabel.text == "Cancelled; nothing was changed."
+        assert (count_nodes(), count_items()) == before

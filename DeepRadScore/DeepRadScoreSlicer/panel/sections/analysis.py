@@ -17,6 +17,7 @@ from DeepRadScoreSlicer.panel.review import Review
 from DeepRadScoreSlicer.panel.sections.packages import PackagesSection
 from DeepRadScoreSlicer.panel.sections.review import ReviewSection
 from DeepRadScoreSlicer.panel.work import Work
+from DeepRadScoreSlicer.scene.results import StoredProfile
 
 MASK_VARIANTS = 8
 BUNDLE = "DeepRadScore/bundlePathEdit"
@@ -102,10 +103,18 @@ class AnalysisSection:
         self._messages.guarded(lambda: self._start(Additions()))
 
     def _on_outline(self, _checked: bool = False) -> None:
-        self._messages.guarded(lambda: self._start(replace(self._additions(), mask_variants=MASK_VARIANTS)))
+        self._add(replace(self._additions(), mask_variants=MASK_VARIANTS))
 
     def _on_finer_maps(self, _checked: bool = False) -> None:
-        self._messages.guarded(lambda: self._start(replace(self._additions(), occlusion=True)))
+        self._add(replace(self._additions(), occlusion=True))
+
+    def _add(self, additions: Additions) -> None:
+        """Analyse once more with additions, where results that are up to date do not say that there is nothing to add."""
+        stored = self._review.stored
+        if stored is not None and not stored.stale and _all_withheld(stored):
+            self._messages.say(_("No finding has a probability: there is nothing to compare, and nothing to map."))
+            return
+        self._messages.guarded(lambda: self._start(additions))
 
     def _additions(self) -> Additions:
         """Those that the results under review have."""
@@ -120,4 +129,21 @@ class AnalysisSection:
         )
         given = bundle, self._review.lung_mask(), trusted, additions
         steps = self._logic.analysis_steps(chosen, self._review.case_id, *given)
-        self._work.start(steps, lambda stored: self._review.show_results(stored, chosen))
+
+        def use(stored: StoredProfile) -> None:
+            self._review.show_results(stored, chosen)
+            if additions.occlusion and not stored.finer:
+                self._messages.say(_no_maps(stored))
+
+        self._work.start(steps, use)
+
+
+def _all_withheld(stored: StoredProfile) -> bool:
+    return all(entry["probability"] is None for entry in stored.document["endpoints"].values())
+
+
+def _no_maps(stored: StoredProfile) -> str:
+    """Why there are no finer heat maps."""
+    if _all_withheld(stored):
+        return _("There are no finer heat maps: no finding has a probability.")
+    return _("There are no finer heat maps: this model has no image network.")

@@ -194,6 +194,35 @@ def test_what_takes_longer_is_made_on_demand_and_kept(panel, ball, quick_analysi
     assert not ours("occlusion_map")
 
 
+def test_with_every_finding_withheld_extras_say_that_there_is_nothing_to_add(panel, ball, quick_analysis, monkeypatch):
+    """Results that are up to date say so at once; from others it is only known afterwards."""
+    from dataclasses import replace
+
+    from DeepRadScoreLib.findings import Finding
+    from DeepRadScoreSlicer.scene import results
+
+    store = results.store_steps
+
+    def withheld(profile, *more):
+        findings = {key: Finding(key, flags=("not_modelled",)) for key in profile.findings}
+        return store(replace(profile, findings=findings, gradcam={}, occlusion={}), *more)
+
+    monkeypatch.setattr(results, "store_steps", withheld)
+    panel.ui.analyzeButton.click()
+    settle(panel)
+    for button in (panel.ui.outlineButton, panel.ui.finerMapsButton):
+        button.click()
+        assert not panel.work.running
+        assert panel.ui.messageLabel.text == (
+            "No finding has a probability: there is nothing to compare, and nothing to map."
+        )
+    draw(*ball)
+    panel.ui.finerMapsButton.click()
+    assert panel.work.running
+    settle(panel)
+    assert panel.ui.messageLabel.text == "There are no finer heat maps: no finding has a probability."
+
+
 def test_extras_wait_for_results_of_a_model(panel, ball):
     panel.ui.analyzeButton.click()
     settle(panel, 120)

@@ -231,6 +231,7 @@ def pythons() -> set[str]:
     import hashlib
     import importlib.metadata
     import io
+    import ipaddress
     import json
     import logging
     import os
@@ -238,6 +239,7 @@ def pythons() -> set[str]:
     import subprocess
     import tempfile
     import unittest
+    import urllib.parse
     import zipfile
 
     import numpy as np
@@ -249,7 +251,7 @@ def pythons() -> set[str]:
     kinds = [str, bytes, int, float, list, tuple, dict, set, frozenset, bool, type, property, Path]
     kinds += [Exception, OSError, KeyError, SystemExit, UnicodeDecodeError, json.JSONDecodeError]
     kinds += [types.GeneratorType, types.FunctionType, types.ModuleType, types.CodeType, types.FrameType]
-    kinds += [types.SimpleNamespace]
+    kinds += [types.SimpleNamespace, ipaddress.IPv4Address, urllib.parse.SplitResult]
     kinds += [
         io.TextIOWrapper,
         io.BytesIO,

@@ -3,9 +3,10 @@
     python Testing/benchmarks/reader_benchmark.py [--slices 402] [--turns 5]
 
 Rows: opening a case of a list until its quality line and shell are there; quality line and shell after a stroke; the
-same with the surfaces in the 3-D view; autosave and saving of a correction; each for tumours of 48 and 359 mL. Seconds
-by the clock and of this process's CPU, which other programs do not lengthen: the least of the turns. Then everything in
-the GUI thread that took over 100 ms of CPU.
+same with the surfaces in the 3-D view; autosave and saving of a correction; each for tumours of 48 and 359 mL. Then a
+case of Slicer's DICOM database, CT and SEG, and the longest of its steps. Seconds by the clock and of this process's
+CPU, which other programs do not lengthen: the least of the turns, the first of which, with its imports, has a row of
+its own where it is another. Then everything in the GUI thread that took over 100 ms of CPU.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "Testing"), str(ROOT / "DeepRadScore")]
 
 import slicer_harness as harness  # noqa: E402
-from support.big_case import write_big_case  # noqa: E402
+from support.big_case import write_big_case, write_big_study  # noqa: E402
 
 VOLUMES_ML = (48.0, 359.0)
 LONG_S = 0.1
@@ -45,6 +46,12 @@ def main() -> None:
                 print(f"{volume_ml:.0f} mL  {name:<40} {clock:6.2f} {cpu:6.2f}", flush=True)
                 if cpu > LONG_S:
                     long.append(f"{volume_ml:.0f} mL  {name}: {cpu:.2f}")
+    with tempfile.TemporaryDirectory() as folder, harness.main_window():
+        write_big_study(Path(folder), slices=given.slices, volume_ml=VOLUMES_ML[0])
+        for name, clock, cpu in dicom_rows(Path(folder), given.turns):
+            print(f"DICOM  {name:<40} {clock:6.2f} {cpu:6.2f}", flush=True)
+            if cpu > LONG_S:
+                long.append(f"DICOM  {name}: {cpu:.2f}")
     print("over 100 ms of CPU:", *(long or ["nothing"]), sep="\n  ")
 
 
@@ -68,6 +75,46 @@ def rows(table: Path, turns: int) -> Any:
     yield "surfaces in the 3-D view", *least([timed(panel.review.update_surfaces, stroke(panel)) for _ in range(turns)])
     yield "autosave", *least([timed(panel.review.autosave) for _ in range(turns)])
     yield "save the correction", *timed(panel.review.save)
+    module.close()
+
+
+def dicom_rows(folder: Path, turns: int) -> Any:
+    """The same of opening a case of the DICOM database, in all and its longest turn of the event loop."""
+    from types import SimpleNamespace
+
+    import slicer
+
+    from DeepRadScoreSlicer.panel.work import Stepper
+
+    turn, taken = Stepper._turn, []
+
+    def recorded(stepper: Stepper) -> None:
+        taken.append(timed(lambda: turn(stepper)))
+
+    Stepper._turn = recorded
+    harness.register_dicom(folder)
+    module = harness.load_module()
+    module.enter()
+    panel = module.widget
+    series = slicer.dicomDatabase.seriesForFile(str(sorted(Path(folder, "ct").iterdir())[0]))
+    browser = SimpleNamespace(
+        fileLists=[slicer.dicomDatabase.filesForSeries(series)],
+        dicomVisualBrowser=SimpleNamespace(isHidden=lambda: True),
+    )
+    slicer.modules.DICOMInstance = SimpleNamespace(browserWidget=browser)
+    panel.ui.dicomButton.click()
+    opened, longest = [], []
+    for number in range(turns + 1):
+        taken.clear()
+        opened.append(timed(lambda: (panel.cases.view.next(), settle(panel))))
+        longest.append(max(taken, key=lambda times: times[1]))
+        if number < turns:
+            panel.ui.closeCaseButton.click()
+    yield "open, first in this process", *opened[0]
+    yield "its longest step", *longest[0]
+    yield "open, with quality line and shell", *least(opened[1:])
+    yield "its longest step", *least(longest[1:])
+    Stepper._turn = turn
     module.close()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,12 @@ class ctkDICOMDatabase(QObject):
 
 
 def _header(path: str) -> pydicom.Dataset:
+    return _header_at(path, Path(path).stat().st_mtime_ns)
+
+
+@cache
+def _header_at(path: str, _time: int) -> pydicom.Dataset:
+    """The header of a file as it was at a time: the real database keeps what it was told, and reads no file anew."""
     return pydicom.dcmread(path, stop_before_pixels=True)
 
 

@@ -19,6 +19,30 @@ def write_big_case(
     ----------
     spacing: mm along x, y, z. A tumour that is larger than the image is cut off by its ends.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = folder / "ct.nrrd", folder / "mask.nrrd"
+    for array, path in zip(_voxels(slices, volume_ml, spacing), paths, strict=True):
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing(spacing)
+        sitk.WriteImage(image, str(path))
+    return paths
+
+
+def write_big_study(
+    folder: Path, *, slices: int, volume_ml: float, spacing: tuple[float, float, float] = (0.7, 0.7, 0.6)
+) -> None:
+    """Write the same case as a DICOM series in `ct` and a SEG, `seg.dcm`, with a frame for each slice of the tumour."""
+    from support.dicom_mask_makers import seg_file
+    from support.dicom_phantoms import ct_series, save
+
+    ct, mask = _voxels(slices, volume_ml, spacing)
+    tags = dict.fromkeys(("PatientSex", "StudyTime", "StudyID", "Manufacturer", "PositionReferenceIndicator"), "")
+    series = ct_series(ct, spacing=spacing, BitsStored=12, HighBit=11, **tags)
+    save(series, folder / "ct", seed=1)
+    seg_file(folder / "seg.dcm", series, mask)
+
+
+def _voxels(slices: int, volume_ml: float, spacing: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
     ct = np.empty((slices, PIXELS, PIXELS), np.int16)
     mask = np.empty(ct.shape, np.uint8)
     y, x = (np.arange(PIXELS) - PIXELS / 2).reshape(-1, 1), (np.arange(PIXELS) - PIXELS / 2).reshape(1, -1)
@@ -33,10 +57,4 @@ def write_big_case(
         inside = in_plane + ((k - slices / 2) * spacing[2]) ** 2 < radius**2
         ct[k] = np.round(np.where(inside, 40, plane) + np.roll(noise, 7 * k, axis=k % 2))
         mask[k] = inside
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = folder / "ct.nrrd", folder / "mask.nrrd"
-    for array, path in zip((ct, mask), paths, strict=True):
-        image = sitk.GetImageFromArray(array)
-        image.SetSpacing(spacing)
-        sitk.WriteImage(image, str(path))
-    return paths
+    return ct, mask

@@ -83,9 +83,10 @@ def read_seg(path: Path, ct: CtSeries) -> MaskContent:
 
 def read_seg_steps(path: Path, ct: CtSeries) -> Generator[Progress, None, MaskContent]:
     """`read_seg` in short steps. Raises as that does."""
+    yield _event(0)
     from highdicom.seg import Segmentation
 
-    yield _event(0)
+    yield _event(5)
     mask = read_mask(path, ct, NAME)
     dataset, keyword = mask.dataset, "FrameOfReferenceUID"
     yield _event(10)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from support.panel_tools import settle
 from support.scene_tools import ball_case, count_items, count_nodes
 
 CASES = 200
@@ -33,8 +34,7 @@ def test_memory_and_scene_are_flat(slicer_app, tmp_path, monkeypatch):
     megabytes = []
     for number in range(CASES):
         panel.cases.view.next()
-        harness.process_events(2)
-        harness.wait_for(lambda: not panel.review.watch.waiting)
+        settle(panel)
         assert panel.review.case_id == f"c{number}"
         megabytes.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6)
     panel.ui.closeCaseButton.click()

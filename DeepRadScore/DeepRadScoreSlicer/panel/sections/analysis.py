@@ -109,7 +109,7 @@ class AnalysisSection:
         self._add(replace(self._additions(), occlusion=True))
 
     def _add(self, additions: Additions) -> None:
-        """Analyse once more with additions, where results that are up to date do not say that there is nothing to add."""
+        """Analyse once more with additions, unless up-to-date results say that there is nothing to add."""
         stored = self._review.stored
         if stored is not None and not stored.stale and _all_withheld(stored):
             self._messages.say(_("No finding has a probability: there is nothing to compare, and nothing to map."))

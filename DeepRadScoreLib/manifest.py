@@ -27,7 +27,7 @@ from DeepRadScoreLib.models import (
     Preprocessing,
     Protocol,
 )
-from DeepRadScoreLib.statistics.conformal import LabelThresholds
+from DeepRadScoreLib.statistics.conformal import LabelThresholds, as_means_of_folds
 from DeepRadScoreLib.statistics.probability_interval import CalibrationError, probability_interval
 
 LEVEL = 0.9
@@ -126,9 +126,15 @@ class CalibrationCard(_Card):
     error: tuple[Variance, float, Variance]
 
     @classmethod
-    def of(cls, probabilities: np.ndarray, labels: np.ndarray, patients: np.ndarray) -> CalibrationCard:
-        """From out-of-fold probabilities of the positive label (n,), labels 0 or 1 (n,) and patients (n,)."""
-        thresholds = LabelThresholds.of(probabilities, labels, patients, LEVEL)
+    def of(
+        cls, probabilities: np.ndarray, labels: np.ndarray, patients: np.ndarray, between_folds: float = 0.0
+    ) -> CalibrationCard:
+        """From out-of-fold probabilities of the positive label (n,), labels 0 or 1 (n,) and patients (n,).
+
+        `between_folds`: how unseen cases' log-odds vary over the folds, see `as_means_of_folds`; 0 where not known.
+        """
+        of_means = as_means_of_folds(probabilities, labels, patients, between_folds)
+        thresholds = LabelThresholds.of(of_means, labels, patients, LEVEL)
         error = CalibrationError.of(probabilities, labels, patients)
         return cls(
             **vars(thresholds),

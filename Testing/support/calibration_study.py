@@ -24,6 +24,8 @@ from DeepRadScoreLib.synthetic.causes import draw_labels, draw_latents, log_odds
 
 SHOWN_IN = {"tumour": ("cavity", "grain"), "peritumoral": ("rim",)}
 FEATURES = 30
+HELD_OUT = 40
+"""Cases by which training learns how scores vary between the folds; they are not judged."""
 TRUTH, NOISE_OF_CASE, NOISE_OF_NETWORK = 0.55, 0.7, 0.4
 """Parts of a network's logit, per standard deviation of the true log-odds."""
 
@@ -53,7 +55,7 @@ def train_and_judge(
 ) -> list[Judged]:
     """Draw n training and `unseen` other cases by seed, train each endpoint that has a signal, and judge it."""
     rng = np.random.default_rng([seed, 77])
-    latents = draw_latents(n + unseen, seed)
+    latents = draw_latents(n + HELD_OUT + unseen, seed)
     labels = draw_labels(latents, seed)
     features = _features(latents, rng)
     splits = stratified_folds(labels.iloc[:n].to_numpy(float), np.arange(n), folds, seed)
@@ -92,19 +94,20 @@ def _judge_endpoint(
     unseen = features.iloc[n:]
     members = np.stack([np.hstack([one, fold.columns(unseen)]) for one, fold in zip(deep, regions, strict=True)])
     of_folds = fusion.log_odds(fusion.member_scores(members))
+    between_folds = float(of_folds[:, :HELD_OUT].var(axis=0).mean())
     of_refit = None
     if refit:
         of_all = RegionScores.fit(features.iloc[:n], labels[:n], np.arange(n), rule="lasso", seed=seed)
         columns = np.hstack([np.mean(deep, axis=0), of_all.columns(unseen)])
-        of_refit = fusion.log_odds(fusion.decision_function(columns))
+        of_refit = fusion.log_odds(fusion.decision_function(columns))[HELD_OUT:]
     return Judged(
         key,
         fusion.classifier_,
-        CalibrationCard.of(fusion.oof_score_, labels[:n], np.arange(n)),
-        expit(truth[n:]),
-        labels[n:],
-        fusion.log_odds(fusion.member_scores(members).mean(axis=0)),
-        of_folds,
+        CalibrationCard.of(fusion.oof_score_, labels[:n], np.arange(n), between_folds),
+        expit(truth[n + HELD_OUT :]),
+        labels[n + HELD_OUT :],
+        of_folds.mean(axis=0)[HELD_OUT:],
+        of_folds[:, HELD_OUT:],
         of_refit,
     )
 

@@ -21,7 +21,7 @@ from DeepRadScoreLib.extras import LEARNING, require
 from DeepRadScoreLib.fusion.endpoint_model import EndpointModel
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.imaging.origin import synthetic_label
-from DeepRadScoreLib.manifest import SCHEMA, CalibrationCard, EndpointCard, Manifest, ValidationCard
+from DeepRadScoreLib.manifest import SCHEMA, EndpointCard, Manifest, ValidationCard
 from DeepRadScoreLib.models import Flag, Model, Protocol
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.provenance import BUNDLE_PACKAGES, ENGINE_PACKAGES, code_digest, versions
@@ -32,6 +32,7 @@ from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.duplicates import find_duplicates, refuse_duplicates
 from DeepRadScoreLib.study.plans import TrainingPlan
 from DeepRadScoreLib.study.splits import holdout
+from DeepRadScoreLib.study.training.calibrating import calibrate
 from DeepRadScoreLib.study.training.confounding import followed_confounders
 from DeepRadScoreLib.study.training.fitted import EndpointStage, FittedModels, predict_by_patient
 from DeepRadScoreLib.study.training.fitting import find_rules, fit_possible_models, join_reasons
@@ -138,9 +139,10 @@ def train_bundle(cohort: Cohort, computed: CohortFeatures, plan: TrainingPlan, r
     models = {
         stage.key: _endpoint_model(stage, fitted.fusions[stage.key][Model.FUSED], plan.seed) for stage in fitted.stages
     }
-    calibrations = _calibrations(fitted, training) if plan.protocol == Protocol.STRICT else {}
     run.report(Progress(Stage.HELD_OUT))
-    held_out, judged = _judge(fitted, models, testing)
+    unseen = fitted.columns(testing, fitted.outputs(testing.patches))
+    calibrations = calibrate(fitted, training, unseen) if plan.protocol == Protocol.STRICT else {}
+    held_out, judged = _judge(fitted, models, testing, unseen)
     run.report(Progress(Stage.HELD_OUT, done=1))
     known = find_confounders(cohort, data.case_ids, computed.acquisitions, computed.measures)
     followed = followed_confounders(training, known, models, plan, run)
@@ -191,20 +193,13 @@ def _endpoint_model(stage: EndpointStage, fusion: FusionModel, seed: int) -> End
     )
 
 
-def _calibrations(fitted: FittedModels, training: StudyData) -> dict[str, CalibrationCard]:
-    """Endpoint -> calibration from its training cases' out-of-fold probabilities, where there is a signal."""
-    fusions = {stage.key: fitted.fusions[stage.key][Model.FUSED] for stage in fitted.stages}
-    known = {key: training.labelled(key) for key, fusion in fusions.items() if not fusion.no_signal_}
-    return {
-        key: CalibrationCard.of(fusions[key].oof_score_, cases.labels, cases.patients) for key, cases in known.items()
-    }
-
-
 def _judge(
-    fitted: FittedModels, models: dict[str, EndpointModel], testing: StudyData
+    fitted: FittedModels,
+    models: dict[str, EndpointModel],
+    testing: StudyData,
+    columns: dict[str, dict[str, np.ndarray]],
 ) -> tuple[pd.DataFrame, dict[str, dict]]:
-    """The held-out patients' scores, and endpoint -> what its card learns from them."""
-    columns = fitted.columns(testing, fitted.outputs(testing.patches))
+    """The held-out patients' scores, and endpoint -> what its card learns from them. `columns`: of the same cases."""
     tables = []
     judged = {}
     for stage in fitted.stages:

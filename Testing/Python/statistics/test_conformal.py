@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
+from scipy.stats import norm
 
-from DeepRadScoreLib.statistics.conformal import LabelThresholds, attainable_coverage, rank_threshold
+from DeepRadScoreLib.statistics.conformal import (
+    LabelThresholds,
+    as_means_of_folds,
+    attainable_coverage,
+    rank_threshold,
+)
 
 PRESENT = (0.51, 0.77, 0.63, 0.41, 0.67, 0.49, 0.85, 0.66, 0.74, 0.39, 0.92, 0.41, 0.41, 0.71)
 ABSENT = (
@@ -63,3 +70,47 @@ def test_cases_repeated_of_every_patient_change_nothing_and_one_patient_counts_o
     assert rank_threshold(np.tile(scores, 3), np.tile(patients, 3), 0.9) == once
     many = rank_threshold(np.append(scores, [5.0] * 500), np.append(patients, [30] * 500), 0.9)
     assert many == rank_threshold(np.append(scores, 5.0), np.append(patients, 30), 0.9)
+
+
+def test_scores_drawn_to_the_scatter_of_a_mean_over_folds_cover_at_the_level_and_the_others_over_it():
+    """Normal log-odds: a mean over k folds covers Phi(z sqrt(V / (V - w))), w of V between them, where it should z."""
+    rng = np.random.default_rng(7)
+    n, folds, of_case, of_fold = 20_000, 3, 1.0, 0.5
+    labels = np.repeat([1, 0], n)
+    centre = np.where(labels == 1, 0.8, -0.6)
+    calibration = centre + rng.normal(0, np.hypot(of_case, of_fold), 2 * n)
+    unseen = centre + rng.normal(0, of_case, 2 * n) + rng.normal(0, of_fold, (folds, 2 * n))
+    between = unseen.var(axis=0).mean()
+    patients = np.arange(2 * n)
+    for scores, covered in (
+        (
+            expit(calibration),
+            norm.cdf(norm.ppf(0.9) * np.hypot(of_case, of_fold) / np.hypot(of_case, of_fold / 3**0.5)),
+        ),
+        (as_means_of_folds(expit(calibration), labels, patients, between), 0.9),
+    ):
+        present, absent = LabelThresholds.of(scores, labels, patients, 0.9).keeps(expit(unseen.mean(axis=0)))
+        assert present[labels == 1].mean() == pytest.approx(covered, abs=0.008)
+        assert absent[labels == 0].mean() == pytest.approx(covered, abs=0.008)
+
+
+def test_drawn_scores_keep_their_order_and_a_patient_counts_once():
+    probabilities, labels = np.array([*PRESENT, *ABSENT]), np.repeat([1, 0], [len(PRESENT), len(ABSENT)])
+    patients = np.arange(len(labels))
+    drawn = as_means_of_folds(probabilities, labels, patients, 0.1)
+    for label in (0, 1):
+        rows = labels == label
+        log_odds, before = logit(drawn[rows]), logit(probabilities[rows])
+        assert log_odds.mean() == pytest.approx(before.mean())
+        assert log_odds.var() == pytest.approx(before.var() - 0.1)
+        assert (np.argsort(drawn[rows], kind="stable") == np.argsort(probabilities[rows], kind="stable")).all()
+    again = np.concatenate([np.arange(len(labels)), np.zeros(9, dtype=int)])
+    repeated = as_means_of_folds(probabilities[again], labels[again], patients[again], 0.1)
+    np.testing.assert_allclose(repeated[: len(labels)], drawn)
+
+
+@pytest.mark.parametrize("between_folds", [0.0, 1e3])
+def test_scores_that_do_not_vary_by_more_than_the_folds_stay_as_they_are(between_folds):
+    probabilities, labels = np.array([*PRESENT, *ABSENT]), np.repeat([1, 0], [len(PRESENT), len(ABSENT)])
+    same = as_means_of_folds(probabilities, labels, np.arange(len(labels)), between_folds)
+    np.testing.assert_array_equal(same, probabilities)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from DeepRadScoreLib.radscore.engine.kernels import ANGLES, SHORT, count_neighbours, count_runs, find_zones
+from DeepRadScoreLib.radscore.engine.kernels import ANGLES, count_neighbours, count_runs, find_zones
 from DeepRadScoreLib.radscore.engine.levels import DIRECTIONS, Levels, RegionVoxels
 
 NEIGHBOURS = 27
@@ -45,13 +45,15 @@ class TextureCounts:
         pairs = np.zeros((ANGLES, k, k), np.int32)
         dependence = np.zeros((k, NEIGHBOURS), np.int32)
         neighbours, differences = np.zeros((2, k, NEIGHBOURS), np.int64)
-        count_neighbours(box, region.positions, region.offsets, levels.grey, pairs, dependence, neighbours, differences)
+        equal, starts = np.empty(len(box), np.uint16), np.empty(len(region.positions), np.uint16)
+        matrices = pairs, dependence, neighbours, differences
+        count_neighbours(box, region.positions, region.offsets, levels.grey, *matrices, equal, starts)
         pairs = np.ascontiguousarray(pairs[:, 1:, 1:])
         return cls(
             levels.grey[1:],
             levels.counts,
             pairs,
-            _runs(box, region, levels.counts, pairs),
+            _runs(box, equal, starts, region, levels.counts, pairs),
             dependence[1:],
             neighbours[1:],
             differences[1:],
@@ -66,14 +68,19 @@ def _zones(box: np.ndarray, region: RegionVoxels) -> tuple[np.ndarray, np.ndarra
     return level[:found] - 1, size[:found]
 
 
-def _runs(box: np.ndarray, region: RegionVoxels, voxels: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """A run of m voxels holds m - n + 1 stretches of n voxels: the runs are the second differences of the stretches."""
-    k = len(voxels) + 1
-    segments = np.zeros((ANGLES, k, SHORT + 1), np.int32)
-    runs = np.zeros((ANGLES, k, max(SHORT, *region.box_shape)), np.int32)
-    count_runs(box, region.positions, region.offsets, np.empty(len(region.positions), np.int32), segments, runs)
-    segments[:, 1:, 0] = voxels
-    runs[:, :, : SHORT - 1] = np.diff(segments, 2)
+def _runs(
+    box: np.ndarray,
+    equal: np.ndarray,
+    starts: np.ndarray,
+    region: RegionVoxels,
+    voxels: np.ndarray,
+    pairs: np.ndarray,
+) -> np.ndarray:
+    """Runs of one voxel are the voxels that no longer run holds."""
+    runs = np.zeros((ANGLES, len(voxels) + 1, max(2, *region.box_shape)), np.int32)
+    last = np.empty(len(region.positions), np.int32)
+    count_runs(box, region.positions, region.offsets, equal, starts, last, runs)
+    runs[:, 1:, 0] = voxels - runs[:, 1:] @ np.arange(1, runs.shape[2] + 1, dtype=np.int32)
     for angle in np.flatnonzero(pairs.sum((1, 2)) == 0):
         if not _some_line_holds_two(region, DIRECTIONS[angle]):
             runs[angle] = 0

@@ -14,8 +14,6 @@ EPS = 2.0**-52
 """The spacing of 1.0, which pyradiomics adds inside logarithms and to divisors against zeros."""
 ANGLES = 13
 """Directions of a voxel's neighbours, opposite ones counted once."""
-SHORT = 8
-"""Runs of fewer voxels are counted from the stretches of each length."""
 _FILTER = "void({0}[:,:,::1], int64[:,::1], int64[:,::1], {0}[::1], {0}[::1], {0}[:,:,::1], {0}[:,:,::1])"
 
 
@@ -35,38 +33,99 @@ def filter_axis(
     """
     for outer in range(low.shape[0]):
         for i in range(low.shape[1]):
-            for inner in range(low.shape[2]):
-                value = source[outer, rows[i, 0], inner]
-                sum_low = low_pass[taps[i, 0]] * value
-                sum_high = high_pass[taps[i, 0]] * value
-                for t in range(1, taps.shape[1]):
-                    value = source[outer, rows[i, t], inner]
-                    sum_low += low_pass[taps[i, t]] * value
-                    sum_high += high_pass[taps[i, t]] * value
-                low[outer, i, inner] = sum_low
-                high[outer, i, inner] = sum_high
+            row_low, row_high = low[outer, i], high[outer, i]
+            row = source[outer, rows[i, 0]]
+            tap_low, tap_high = low_pass[taps[i, 0]], high_pass[taps[i, 0]]
+            for inner in range(len(row)):
+                row_low[inner] = tap_low * row[inner]
+                row_high[inner] = tap_high * row[inner]
+            for t in range(1, taps.shape[1]):
+                row = source[outer, rows[i, t]]
+                tap_low, tap_high = low_pass[taps[i, t]], high_pass[taps[i, t]]
+                for inner in range(len(row)):
+                    row_low[inner] += tap_low * row[inner]
+                    row_high[inner] += tap_high * row[inner]
 
 
-_GATHER = "void({0}[:,::1], int64[:,::1], int64[:,::1], {0}[::1], int64[::1], int64[::1], {0}[::1])"
+_AT = "void({0}[:,::1], int64[:,::1], int64[:,::1], {0}[::1], int64[::1], int64[::1], {0}[::1])"
 
 
-@kernel(_GATHER.format("float64"), _GATHER.format("float32"))
+@kernel(_AT.format("float64"), _AT.format("float32"))
 def filter_at(
     source: np.ndarray,
     taps: np.ndarray,
     rows: np.ndarray,
     filter_taps: np.ndarray,
-    first_axis: np.ndarray,
     others: np.ndarray,
+    last_axis: np.ndarray,
     values: np.ndarray,
 ) -> None:
-    """One filter along the first axis of `source` (m, others), only at the listed voxels (first_axis, others)."""
+    """One filter along the last axis of `source` (others, m), only at the listed voxels (others, last_axis)."""
     for v in range(len(values)):
-        i, other = first_axis[v], others[v]
-        total = filter_taps[taps[i, 0]] * source[rows[i, 0], other]
+        other, i = others[v], last_axis[v]
+        total = filter_taps[taps[i, 0]] * source[other, rows[i, 0]]
         for t in range(1, taps.shape[1]):
-            total += filter_taps[taps[i, t]] * source[rows[i, t], other]
+            total += filter_taps[taps[i, t]] * source[other, rows[i, t]]
         values[v] = total
+
+
+@kernel("int64(float64[::1], float64, float64, int64[::1], int64[::1], float64[::1], int64[::1])")
+def gather_ranks(
+    values: np.ndarray,
+    lowest: float,
+    scale: float,
+    ranks: np.ndarray,
+    counts: np.ndarray,
+    gathered: np.ndarray,
+    places: np.ndarray,
+) -> int:
+    """Some of the values, among them those at given positions of all in order; how many.
+
+    lowest: of the values, which `scale` spreads evenly over the ranges of `counts`.
+    ranks: positions asked for, ascending.
+    counts: scratch, one for each range.
+    gathered: the values of the ranges that are asked for, of the values' length.
+    places: position of each rank among the gathered ones in order.
+    """
+    last = len(counts) - 1
+    counts[:] = 0
+    for v in range(len(values)):
+        counts[min(int((values[v] - lowest) * scale), last)] += 1
+    below = 0
+    count = 0
+    rank = 0
+    for c in range(len(counts)):
+        end = below + counts[c]
+        wanted = rank < len(ranks) and ranks[rank] < end
+        while rank < len(ranks) and ranks[rank] < end:
+            places[rank] = count + ranks[rank] - below
+            rank += 1
+        if wanted:
+            count += counts[c]
+        counts[c] = wanted
+        below = end
+    n = 0
+    for v in range(len(values)):
+        gathered[n] = values[v]
+        n += counts[min(int((values[v] - lowest) * scale), last)]
+    return n
+
+
+@kernel("float64(float64[::1], float64, float64)")
+def mean_deviation_within(values: np.ndarray, low: float, high: float) -> float:
+    """Mean absolute deviation, about their mean, of the values from `low` to `high`, of which there is one at least."""
+    count = 0
+    total = 0.0
+    for v in range(len(values)):
+        if low <= values[v] <= high:
+            count += 1
+            total += values[v] - low
+    mean = low + total / count
+    deviation = 0.0
+    for v in range(len(values)):
+        if low <= values[v] <= high:
+            deviation += abs(values[v] - mean)
+    return deviation / count
 
 
 @kernel("void(float64[::1], float64[::1], int64[::1])")
@@ -84,7 +143,8 @@ def digitize(values: np.ndarray, edges: np.ndarray, levels: np.ndarray) -> None:
 
 
 @kernel(
-    "void(uint16[::1], int64[::1], int64[::1], int64[::1], int32[:,:,::1], int32[:,::1], int64[:,::1], int64[:,::1])"
+    "void(uint16[::1], int64[::1], int64[::1], int64[::1], int32[:,:,::1], int32[:,::1], int64[:,::1], int64[:,::1],"
+    " uint16[::1], uint16[::1])"
 )
 def count_neighbours(
     box: np.ndarray,
@@ -95,6 +155,8 @@ def count_neighbours(
     dependence: np.ndarray,
     neighbours: np.ndarray,
     differences: np.ndarray,
+    equal: np.ndarray,
+    starts: np.ndarray,
 ) -> None:
     """What GLCM, GLDM and NGTDM need, in one pass over a region.
 
@@ -105,6 +167,9 @@ def count_neighbours(
     pairs: (13, K, K) count of (voxel's level, later neighbour's level); row and column 0 are to be ignored.
     dependence: (K, 27) count of voxels by the number of neighbours of the same level.
     neighbours, differences: (K, 27) by the number m of neighbours: voxels, and sum of |m grey - sum of theirs|.
+    equal: of the box's length, filled at the voxels: bit a is set where the later neighbour of direction a has the
+        voxel's level.
+    starts: one for each voxel: bit a is set where a run of two voxels or more along direction a begins.
     """
     for v in range(len(voxels)):
         here = voxels[v]
@@ -112,6 +177,8 @@ def count_neighbours(
         total = 0
         count = 0
         same = 0
+        equal_later = 0
+        equal_earlier = 0
         for a in range(ANGLES):
             later = box[here + offsets[a]]
             earlier = box[here - offsets[a]]
@@ -119,52 +186,47 @@ def count_neighbours(
             total += grey[later] + grey[earlier]
             count += (later > 0) + (earlier > 0)
             same += (later == level) + (earlier == level)
+            equal_later |= (later == level) << a
+            equal_earlier |= (earlier == level) << a
+        equal[here] = equal_later
+        starts[v] = equal_later & ~equal_earlier
         dependence[level, same] += 1
         neighbours[level, count] += 1
         differences[level, count] += abs(count * grey[level] - total)
 
 
-@kernel("void(uint16[::1], int64[::1], int64[::1], int32[::1], int32[:,:,::1], int32[:,:,::1])")
+@kernel("void(uint16[::1], int64[::1], int64[::1], uint16[::1], uint16[::1], int32[::1], int32[:,:,::1])")
 def count_runs(
     box: np.ndarray,
     voxels: np.ndarray,
     offsets: np.ndarray,
+    equal: np.ndarray,
     starts: np.ndarray,
-    segments: np.ndarray,
+    last: np.ndarray,
     runs: np.ndarray,
 ) -> None:
-    """What GLRLM needs, without a branch that depends on the image where runs are short.
+    """What GLRLM needs: runs (13, K, longest) by length - 1, of two voxels and more; no branch depends on the image.
 
-    box, voxels, offsets: as in `count_neighbours`.
-    starts: scratch, one for each voxel.
-    segments: (13, K, SHORT + 1) by length - 1: stretches of at least two voxels of one level, also within a longer run.
-    runs: (13, K, longest) by length - 1: runs of SHORT voxels and more.
+    box, voxels, offsets, equal, starts: as in `count_neighbours`.
+    last: scratch, one for each voxel: the last voxels seen of the runs that may go on.
     """
     for a in range(ANGLES):
         step = offsets[a]
         n = 0
         for v in range(len(voxels)):
-            starts[n] = voxels[v]
-            n += box[voxels[v] + step] == box[voxels[v]]
-        for length in range(2, SHORT + 2):
-            if length == SHORT:
-                for s in range(n):
-                    end = starts[s] + SHORT * step
-                    level = box[starts[s]]
-                    if box[starts[s] - step] != level:
-                        run = SHORT
-                        while box[end] == level:
-                            end += step
-                            run += 1
-                        runs[a, level, run - 1] += 1
+            last[n] = voxels[v] + step
+            n += (starts[v] >> a) & 1
+        length = 2
+        while n > 0:
             longer = 0
-            for s in range(n):
-                start = starts[s]
-                level = box[start]
-                segments[a, level, length - 1] += 1
-                starts[longer] = start
-                longer += box[start + length * step] == level
+            for r in range(n):
+                here = last[r]
+                goes_on = (equal[here] >> a) & 1
+                runs[a, box[here], length - 1] += 1 - goes_on
+                last[longer] = here + step
+                longer += goes_on
             n = longer
+            length += 1
 
 
 @kernel("int64(uint16[::1], int64[::1], int64[::1], int32[::1], int32[::1], int64[::1], int64[::1])")

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from DeepRadScoreLib.imaging.geometry import index_box
+from DeepRadScoreLib.imaging.lps import box_slices
 from DeepRadScoreLib.radscore.engine.kernels import digitize
 
 Corner = tuple[int, int, int]
@@ -91,14 +93,19 @@ class RegionVoxels:
     @classmethod
     def of(cls, mask: np.ndarray) -> RegionVoxels:
         """Of a mask (z, y, x) with at least one voxel."""
-        z, y, x = np.array(np.unravel_index(np.flatnonzero(mask), mask.shape))
-        voxels = (z, y, x)
-        first = (int(z.min()), int(y.min()), int(x.min()))
-        last = (int(z.max()), int(y.max()), int(x.max()))
-        _, rows, columns = _box_shape(first, last)
-        strides = (rows * columns, columns, 1)
-        places = sum((index - (low - 1)) * stride for index, low, stride in zip(voxels, first, strides, strict=True))
-        return cls(voxels, first, last, np.ascontiguousarray(places), np.array(DIRECTIONS) @ np.array(strides))
+        box = index_box(mask)
+        assert box is not None
+        inside = mask[box_slices(*box)] != 0
+        depth, rows, columns = inside.shape
+        z = np.repeat(np.arange(depth), np.count_nonzero(inside, axis=(1, 2)))
+        y = np.repeat(np.tile(np.arange(rows), depth), np.count_nonzero(inside, axis=2).ravel())
+        x = np.broadcast_to(np.arange(columns), inside.shape)[inside]
+        first, last = (_corner(corner) for corner in box)
+        strides = ((rows + 2) * (columns + 2), columns + 2, 1)
+        places = z * strides[0]
+        places += y * strides[1] + x + sum(strides)
+        voxels = (z + first[0], y + first[1], x + first[2])
+        return cls(voxels, first, last, places, np.array(DIRECTIONS) @ np.array(strides))
 
     @property
     def box_shape(self) -> Corner:
@@ -110,6 +117,11 @@ class RegionVoxels:
         box = np.zeros(int(np.prod(self.box_shape)), np.uint16)
         box[self.positions] = levels.index
         return box
+
+
+def _corner(index: np.ndarray) -> Corner:
+    z, y, x = index.tolist()
+    return z, y, x
 
 
 def _box_shape(first: Corner, last: Corner) -> Corner:

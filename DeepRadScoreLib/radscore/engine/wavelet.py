@@ -81,15 +81,15 @@ class SubBands:
         z, y, x = (AxisTaps.of(*of_axis) for of_axis in zip(image.shape, low, high, strict=True))
         dtype = image.dtype if image.dtype in (np.float32, np.float64) else np.dtype(np.float64)
         self._filters = _filters(dtype)
-        source = np.ascontiguousarray(image[np.ix_(z.needed, y.needed, x.needed)], dtype)
+        box = image[np.ix_(z.needed, y.needed, x.needed)].transpose(2, 1, 0)
+        source = np.ascontiguousarray(box, dtype)
         self._z = z
         self._planes: dict[str, np.ndarray] = {}
-        depth, rows, columns = len(z.needed), len(y.needed), len(x.taps)
-        for letter_x, along_x in self._filter(source.reshape(depth * rows, -1, 1), x).items():
-            for letter_y, along_y in self._filter(along_x.reshape(depth, rows, columns), y).items():
-                self._planes[letter_x + letter_y] = along_y.reshape(depth, -1)
-        self._row_length = columns
-        self._plane_length = len(y.taps) * columns
+        columns, (_, rows, depth) = len(x.taps), source.shape
+        for letter_x, along_x in self._filter(source.reshape(1, -1, rows * depth), x).items():
+            for letter_y, along_y in self._filter(along_x.reshape(columns, rows, depth), y).items():
+                self._planes[letter_x + letter_y] = along_y.reshape(-1, depth)
+        self._rows = len(y.taps)
 
     def _filter(self, source: np.ndarray, axis: AxisTaps) -> dict[str, np.ndarray]:
         shape = (source.shape[0], len(axis.taps), source.shape[2])
@@ -103,5 +103,5 @@ class SubBands:
         z, y, x = (index - start for index, start in zip(voxels, self.low, strict=True))
         values = np.empty(len(z), plane.dtype)
         taps = self._filters[band[2]]
-        filter_at(plane, self._z.taps, self._z.rows, taps, z, y * self._row_length + x, values)
+        filter_at(plane, self._z.taps, self._z.rows, taps, x * self._rows + y, z, values)
         return values

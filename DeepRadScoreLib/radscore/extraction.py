@@ -8,7 +8,7 @@ from DeepRadScoreLib.imaging.carriers import PreparedCase
 from DeepRadScoreLib.models import DEFAULT_ENGINE, Engine
 from DeepRadScoreLib.progress import run_to_end
 
-FEATURE_STEPS: dict[Engine, int] = {Engine.OWN: 14, Engine.PYRADIOMICS: 120}
+FEATURE_STEPS: dict[Engine, int] = {Engine.OWN: 24, Engine.PYRADIOMICS: 120}
 """About how many steps `feature_steps` has."""
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-import numpy as np
 import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import RegionError
 from DeepRadScoreLib.imaging.carriers import PreparedCase
 from DeepRadScoreLib.radscore.engine.compiled import compile_steps
-from DeepRadScoreLib.radscore.engine.shape import shape_features
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 from DeepRadScoreLib.radscore.regions import checked_regions, finite_columns
 
@@ -28,20 +26,15 @@ def own_feature_steps(prepared: PreparedCase, threads: int = 1) -> Generator[str
     spacing = prepared.image.GetSpacing()
     image = sitk.GetArrayViewFromImage(prepared.image)
     masks = {region.name: sitk.GetArrayViewFromImage(region.mask) for region in regions}
-    found: dict[str, dict[str, float]] = {}
-    for region in regions:
-        yield f"shape of the {region.name} region"
-        shape = shape_features(masks[region.name], spacing)
-        found[region.name] = {f"original_shape_{feature}": value for feature, value in shape.items()}
     yield from compile_steps()
     yield "loading the extraction of features"
-    from DeepRadScoreLib.radscore.engine.intensity import image_steps
+    from DeepRadScoreLib.radscore.engine.intensity import region_steps
 
     try:
-        measured = yield from image_steps(image, masks, float(np.prod(spacing)), threads)
+        measured = yield from region_steps(image, masks, spacing, threads)
     except ValueError as error:
         raise RegionError(str(error), where=prepared.case_id, mend="check the values of the CT there") from error
     values: dict[str, float] = {}
     for region in regions:
-        values |= finite_columns(found[region.name] | measured[region.name], region)
+        values |= finite_columns(measured[region.name], region)
     return {column: values[column] for column in FEATURE_COLUMNS}

@@ -1,9 +1,11 @@
-"""The 2 x 837 intensity and texture features of a case, in short steps, several regions and sub-bands at a time."""
+"""The features of a case's regions, in short steps, several regions and image types at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+import itertools
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 
@@ -12,21 +14,24 @@ from DeepRadScoreLib.radscore.engine.first_order import first_order_features
 from DeepRadScoreLib.radscore.engine.glcm import glcm_features
 from DeepRadScoreLib.radscore.engine.levels import Corner, Levels, RegionVoxels
 from DeepRadScoreLib.radscore.engine.ngtdm import ngtdm_features
+from DeepRadScoreLib.radscore.engine.shape import shape_features
 from DeepRadScoreLib.radscore.engine.size_matrices import gldm_features, glrlm_features, glszm_features
 from DeepRadScoreLib.radscore.engine.wavelet import SubBands
 from DeepRadScoreLib.radscore.names import IMAGE_TYPES, Region
 
 Values = dict[str, float]
+SHAPE = "shape"
 MIN_VOXELS_FOR_THREADS = 20_000
 """Voxels of both regions under which one thread is faster than two."""
 
 
-def image_steps(
-    image: np.ndarray, masks: Mapping[Region, np.ndarray], voxel_mm3: float, threads: int
+def region_steps(
+    image: np.ndarray, masks: Mapping[Region, np.ndarray], spacing: tuple[float, float, float], threads: int
 ) -> Generator[str, None, dict[Region, Values]]:
-    """Region -> "image type_class_feature" -> value, of the original image and its eight sub-bands.
+    """Region -> "image type_class_feature" -> value: its shape, and the original image and its eight sub-bands in it.
 
     image, masks: (z, y, x) on one grid; each region has at least one voxel.
+    spacing: size of a voxel in mm, x y z.
     threads: how many regions and image types are measured at a time; the values do not depend on it.
 
     Raises
@@ -36,27 +41,41 @@ def image_steps(
     yield "wavelet transform"
     regions = {name: RegionVoxels.of(mask) for name, mask in masks.items()}
     bands = SubBands(image, *_common_box(regions))
-    tasks = [(name, image_type) for name in regions for image_type in IMAGE_TYPES]
+    voxel_mm3 = float(np.prod(spacing))
 
-    def measure(task: tuple[Region, str]) -> Values:
-        name, image_type = task
+    def measure(name: Region, what: str) -> Values:
+        if what == SHAPE:
+            return {f"original_shape_{feature}": v for feature, v in shape_features(masks[name], spacing).items()}
         region = regions[name]
-        band = image_type.removeprefix("wavelet-")
-        values = image[region.voxels] if image_type == "original" else bands.at(band, region.voxels)
+        band = what.removeprefix("wavelet-")
+        values = image[region.voxels] if what == "original" else bands.at(band, region.voxels)
         found = intensity_features(values, region, voxel_mm3)
-        return {f"{image_type}_{feature}": value for feature, value in found.items()}
+        return {f"{what}_{feature}": value for feature, value in found.items()}
 
+    tasks = [(name, what) for what in (SHAPE, *IMAGE_TYPES) for name in regions]
     voxels = sum(len(region.positions) for region in regions.values())
-    at_once = threads if voxels >= MIN_VOXELS_FOR_THREADS else 1
+    measured = _in_order(measure, tasks, threads if voxels >= MIN_VOXELS_FOR_THREADS else 1)
     found: dict[Region, Values] = {name: {} for name in regions}
-    with ThreadPoolExecutor(at_once) as pool:
-        for first in range(0, len(tasks), at_once):
-            batch = tasks[first : first + at_once]
-            yield ", ".join(f"{image_type} of the {name} region" for name, image_type in batch)
-            measured = pool.map(measure, batch) if len(batch) > 1 else map(measure, batch)
-            for (name, _), values in zip(batch, measured, strict=True):
-                found[name] |= values
+    with closing(measured):
+        for name, what in tasks:
+            yield f"{what} of the {name} region"
+            found[name] |= next(measured)
     return found
+
+
+def _in_order(
+    measure: Callable[[Region, str], Values], tasks: Sequence[tuple[Region, str]], threads: int
+) -> Generator[Values, None, None]:
+    """The results of tasks, in order; closing it leaves out those that are not begun."""
+    if threads == 1:
+        yield from itertools.starmap(measure, tasks)
+        return
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for future in [pool.submit(measure, *task) for task in tasks]:
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def intensity_features(values: np.ndarray, region: RegionVoxels, voxel_mm3: float) -> Values:

@@ -117,14 +117,14 @@ def mean_deviation_within(values: np.ndarray, low: float, high: float) -> float:
     count = 0
     total = 0.0
     for v in range(len(values)):
-        if low <= values[v] <= high:
-            count += 1
-            total += values[v] - low
+        within = (low <= values[v]) & (values[v] <= high)
+        count += within
+        total += values[v] - low if within else 0.0
     mean = low + total / count
     deviation = 0.0
     for v in range(len(values)):
-        if low <= values[v] <= high:
-            deviation += abs(values[v] - mean)
+        within = (low <= values[v]) & (values[v] <= high)
+        deviation += abs(values[v] - mean) if within else 0.0
     return deviation / count
 
 

@@ -159,7 +159,11 @@ def _callable(signature: str, address: int) -> tuple[list[Argument], Any]:
 
 
 def _unpacked(value: Any) -> tuple[Any, ...]:
-    return (value.ctypes.data, *value.shape) if isinstance(value, np.ndarray) else (value,)
+    if not isinstance(value, np.ndarray):
+        return (value,)
+    if value.flags.writeable and value.size:  # four times as fast, and there are a thousand in a case
+        return ctypes.addressof(ctypes.c_char.from_buffer(value.data)), *value.shape
+    return value.ctypes.data, *value.shape
 
 
 def _resolve(llvm: Any, needs: set[str]) -> None:

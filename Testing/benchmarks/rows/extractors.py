@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,23 +116,26 @@ def own_extraction(prepared: PreparedCase) -> Callable[[str], Features]:
     """A function that extracts the features of the tumour from the original image or from all."""
     from DeepRadScoreLib.progress import run_to_end
     from DeepRadScoreLib.radscore.engine.compiled import compile_steps
-    from DeepRadScoreLib.radscore.engine.shape import shape_features
 
     run_to_end(compile_steps())
-    from DeepRadScoreLib.radscore.engine.intensity import image_steps, intensity_features
+    from DeepRadScoreLib.radscore.engine.intensity import intensity_features, region_steps
     from DeepRadScoreLib.radscore.engine.levels import RegionVoxels
+    from DeepRadScoreLib.radscore.engine.shape import shape_features
 
     spacing = prepared.image.GetSpacing()
     image, mask = (sitk.GetArrayViewFromImage(part) for part in (prepared.image, prepared.tumour))
-    voxel_mm3 = float(np.prod(spacing))
+
+    def original() -> Features:
+        region = RegionVoxels.of(mask)
+        return intensity_features(image[region.voxels], region, float(np.prod(spacing)))
 
     def extract(images: str) -> Features:
-        shape = {f"original_shape_{name}": value for name, value in shape_features(mask, spacing).items()}
         if images == "all":
-            return shape | run_to_end(image_steps(image, {"tumour": mask}, voxel_mm3, THREADS))["tumour"]
-        region = RegionVoxels.of(mask)
-        found = intensity_features(image[region.voxels], region, voxel_mm3)
-        return shape | {f"original_{name}": value for name, value in found.items()}
+            return run_to_end(region_steps(image, {"tumour": mask}, spacing, THREADS))["tumour"]
+        with ThreadPoolExecutor(THREADS) as pool:
+            shape, others = pool.submit(shape_features, mask, spacing), pool.submit(original)
+            named = {f"shape_{name}": value for name, value in shape.result().items()} | others.result()
+        return {f"original_{name}": value for name, value in named.items()}
 
     return extract
 

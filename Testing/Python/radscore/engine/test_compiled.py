@@ -18,14 +18,14 @@ MEASURED = """
 import hashlib, sys
 import numpy as np
 from DeepRadScoreLib.radscore.engine.compiled import compile_steps
-from DeepRadScoreLib.radscore.engine.intensity import image_steps
+from DeepRadScoreLib.radscore.engine.intensity import region_steps
 from DeepRadScoreLib.progress import run_to_end
 
 assert not list(compile_steps())
 image = np.random.default_rng(0).normal(-200, 300, (14, 15, 16)).astype(sys.argv[1])
 mask = np.zeros(image.shape, np.uint8)
 mask[2:11, 3:12, 4:13] = 1
-found = run_to_end(image_steps(image, {"tumour": mask, "peritumoral": mask[::-1]}, 1.0, int(sys.argv[2])))
+found = run_to_end(region_steps(image, {"tumour": mask, "peritumoral": mask[::-1]}, (1.0,) * 3, int(sys.argv[2])))
 print("numba" in sys.modules, hashlib.sha256(repr(found).encode()).hexdigest())
 """
 

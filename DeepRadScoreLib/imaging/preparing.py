@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import Case, PreparedCase, Preprocessing
 from DeepRadScoreLib.imaging.diameters import diameters
+from DeepRadScoreLib.imaging.double_contours import double_contour_notes
 from DeepRadScoreLib.imaging.frame import canonical_lattice, ct_on_lattice_steps, masks_on_lattice, pyradiomics_frame
 from DeepRadScoreLib.imaging.geometry import index_box
 from DeepRadScoreLib.imaging.lps import LpsCase, LpsImage
@@ -72,6 +73,7 @@ def prepare_steps(
     quality = (
         *case.notes,
         *case_notes(lps, shell_mm, mask_ml),
+        *double_contour_notes(lps),
         *shell_notes(shells.whole, shells.without_others, shells.final, lung=case.lung is not None),
         *patch_notes(lps, patch),
         *placement,

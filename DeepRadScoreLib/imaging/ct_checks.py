@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -29,7 +31,20 @@ def check_ct(ct: sitk.Image, *, where: Where) -> None:
             mend="export the CT itself, in HU",
         )
     check_axes(ct, where=where)
-    values = sitk.GetArrayViewFromImage(ct)
+    check_hu(sitk.GetArrayViewFromImage(ct), ct.GetSpacing(), where=where)
+
+
+def check_hu(values: np.ndarray, spacing: Sequence[float], *, where: Where) -> None:
+    """Refuse values that are not the finite HU of a CT, see `check_ct`.
+
+    Parameters
+    ----------
+    values: (z, y, x). spacing: mm along x, y, z.
+
+    Raises
+    ------
+    InputError: they are not.
+    """
     if np.iscomplexobj(values):
         raise InputError("the CT has complex numbers", where=where, mend="export the CT itself, in HU")
     low, high = float(values.min()), float(values.max())
@@ -41,7 +56,7 @@ def check_ct(ct: sitk.Image, *, where: Where) -> None:
             where=where,
             mend="export it with rescale slope and intercept applied, without windowing",
         )
-    check_values(ct, where=where)
+    check_values(values, spacing, where=where)
 
 
 def check_axes(image: sitk.Image, *, where: Where) -> None:

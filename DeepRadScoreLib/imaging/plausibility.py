@@ -6,11 +6,10 @@ Thresholds were set between the whole and cropped CTs of patients that the tests
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import InputError, Where
 from DeepRadScoreLib.imaging.quality import METAL_HU, PADDING_HU
@@ -63,18 +62,19 @@ CAUSES = (
 )
 
 
-def check_values(ct: sitk.Image, *, where: Where) -> None:
+def check_values(array: np.ndarray, spacing: Sequence[float], *, where: Where) -> None:
     """Refuse an image whose values cannot be the HU of a CT; where a small volume leaves it open, say nothing.
 
     Parameters
     ----------
-    ct: 3-D scalar image of finite values; every third millimetre, or fewer of a large image, is looked at.
+    array: (z, y, x), finite; every third millimetre, or fewer of a large image, is looked at.
+    spacing: mm along x, y, z.
 
     Raises
     ------
     InputError: with the likeliest cause.
     """
-    values, volume_ml = _sample(ct)
+    values, volume_ml = _sample(array, spacing[::-1])
     if looks_like_hu(values, volume_ml):
         return
     raise InputError(
@@ -160,10 +160,8 @@ def _likeness(values: np.ndarray) -> float:
     return sum(_share(values, low, high) for low, high in BELTS)
 
 
-def _sample(ct: sitk.Image) -> tuple[np.ndarray, float]:
-    """Evenly spread values, (n,) float, and the volume of the image in mL."""
-    spacing = ct.GetSpacing()[::-1]
-    array = sitk.GetArrayViewFromImage(ct)
+def _sample(array: np.ndarray, spacing: Sequence[float]) -> tuple[np.ndarray, float]:
+    """Evenly spread values, (n,) float, and the volume of the image in mL; spacing in the order of the array's axes."""
     volume_mm3 = float(array.size * np.prod(spacing))
     sample_mm = max(SAMPLE_MM, np.cbrt(volume_mm3 / SAMPLE_VOXELS))
     steps = tuple(slice(None, None, max(1, round(sample_mm / step))) for step in spacing)

@@ -11,7 +11,7 @@ import slicer
 
 from DeepRadScoreLib import imaging
 from DeepRadScoreLib.imaging import Case, MaskContent, QualityNote
-from DeepRadScoreLib.imaging.ct_checks import check_ct
+from DeepRadScoreLib.imaging.ct_checks import check_axes, check_hu
 from DeepRadScoreLib.imaging.geometry import image_like, index_box
 from DeepRadScoreLib.imaging.lps import box_slices
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
@@ -219,7 +219,10 @@ def _check_hu(volume: Any) -> None:
     """Refuse a CT that `imaging` would refuse; one that passed is looked at again only after a change."""
     changed = volume.GetImageData().GetMTime(), volume.GetMTime()
     if _checked.get(volume.GetID()) != changed:
-        check_ct(_image(volume), where=_("the CT"))
+        data, place, where = volume.GetImageData(), sitk.Image(1, 1, 1, sitk.sitkUInt8), _("the CT")
+        set_geometry(place, volume, data.GetExtent()[::2])
+        check_axes(place, where=where)
+        check_hu(array_of(data), volume.GetSpacing(), where=where)
         _checked[volume.GetID()] = volume.GetImageData().GetMTime(), volume.GetMTime()
 
 

@@ -503,13 +503,13 @@ def test_the_quality_line_looks_at_the_whole_ct_again_only_where_it_was_changed(
     from DeepRadScoreSlicer.scene.quality_line import quality_line
 
     checked = []
-    real = from_nodes.check_ct
-    monkeypatch.setattr(from_nodes, "check_ct", lambda ct, *, where: checked.append(ct) or real(ct, where=where))
+    real = from_nodes.check_hu
+    monkeypatch.setattr(from_nodes, "check_hu", lambda hu, *rest, **more: checked.append(hu) or real(hu, *rest, **more))
     lines = [quality_line(*nodes) for _ in range(3)]
     nodes[1].Modified()
     assert len({*lines, quality_line(*nodes)}) == 1
     assert len(checked) == 1
-    assert checked[0].GetSize() == nodes[0].GetImageData().GetDimensions()
+    assert checked[0].shape[::-1] == nodes[0].GetImageData().GetDimensions()
     arrayFromVolume(nodes[0])[:] += 1024
     arrayFromVolumeModified(nodes[0])
     assert "the CT is not in HU" in quality_line(*nodes) == quality_line(*nodes)

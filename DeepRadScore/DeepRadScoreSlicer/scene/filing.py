@@ -16,7 +16,7 @@ import slicer
 
 from DeepRadScoreLib.errors import InputError, MissingPackageError, OutputError
 from DeepRadScoreLib.imaging import Case
-from DeepRadScoreLib.progress import Progress, Stage, in_stage
+from DeepRadScoreLib.progress import Progress, Stage, at_most_every, in_stage, map_steps
 from DeepRadScoreLib.writing import write_atomically
 from DeepRadScoreSlicer.scene import dicom_database
 from DeepRadScoreSlicer.scene.from_nodes import Chosen, segment_image
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.findings import MolecularProfile
 
 SAME_MM = 0.05
+LOOK_S = 0.05
 
 
 def objects_steps(
@@ -62,7 +63,8 @@ def objects_steps(
             where="pydicom, highdicom",
             mend=_("use Slicer 5.12 or newer, which brings both"),
         ) from error
-    files = yield from in_stage(_files_steps(instances, folder), Stage.FILING, 0, 20, 4)
+    looking = at_most_every(LOOK_S, _files_steps(instances, folder))
+    files = yield from in_stage(looking, Stage.FILING, 0, 20, len(instances) // 50 + 2)
     source, grid = yield from in_stage(source_steps(files), Stage.FILING, 20, 40, len(files) // 25 + 1)
     _check_on_slices(volume, grid)
     tumour = segment_image(chosen.segmentation, chosen.segment_id)
@@ -150,8 +152,7 @@ def report_file(volume: Any, lesion: Lesion | None, name: Path) -> Path:
 def _files_steps(instances: list[str], folder: Path | None) -> Generator[str, None, list[Path]]:
     """The files of images, each once (frames of one image share a file): those of a folder, else of the database."""
     if folder is not None:
-        yield _("looking for the CT in {name}").format(name=folder.name)
-        found = _in_folder(folder)
+        found = yield from _in_folder_steps(folder)
     else:
         yield _("looking for the CT in the DICOM database")
         database = dicom_database.opened()
@@ -166,10 +167,12 @@ def _files_steps(instances: list[str], folder: Path | None) -> Generator[str, No
     return paths
 
 
-def _in_folder(folder: Path) -> dict[str, str]:
-    from DeepRadScoreLib.imaging.dicom.series import find_series
+def _in_folder_steps(folder: Path) -> Generator[str, None, dict[str, str]]:
+    from DeepRadScoreLib.imaging.dicom.series import find_series_steps
 
-    members = (member for series in find_series(folder).values() for member in series.members)
+    words = _("looking for the CT in {name}").format(name=folder.name)
+    index = yield from map_steps(find_series_steps(folder), lambda _step: words)
+    members = (member for series in index.values() for member in series.members)
     return {
         str(member.header.SOPInstanceUID): str(member.path) for member in members if "SOPInstanceUID" in member.header
     }

@@ -28,7 +28,7 @@ from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreSlicer.scene.from_nodes import volume_image
 from DeepRadScoreSlicer.scene.nn_interactive import index_at
 from DeepRadScoreSlicer.scene.processes import run_steps, slicer_python
-from DeepRadScoreSlicer.scene.proposals import lesions, read_proposal
+from DeepRadScoreSlicer.scene.proposals import lesions_steps, read_proposal
 from DeepRadScoreSlicer.translation import tr as _
 
 NAME, MODULE = "MONAI Label", "monailabel"
@@ -119,15 +119,16 @@ def outline_steps(
     MissingPackageError: as `models_steps`.
     """
     request = {"model": model.name, "params": _params(volume, model, ras)}
-    yield Progress(Stage.ANALYSING, _("writing the CT for MONAI Label"))
+    yield Progress(Stage.ANALYSING, _("reading the CT from the scene"))
     with tempfile.TemporaryDirectory(prefix="DeepRadScore-") as name:
         folder = Path(name)
         ct = volume_image(volume)
+        yield Progress(Stage.ANALYSING, _("writing the CT for MONAI Label"))
         write_image(ct, folder / "scan.nii")
         answer = yield from _ask_steps(folder, {**request, "ct": str(folder / "scan.nii")})
         yield Progress(Stage.ANALYSING, _("reading the outline"), 99, 100)
         path = Path(answer.get("file") or folder / "nothing")
-        found = lesions(read_proposal(path, ct, NAME, model.value, _mend()), ct)
+        found = yield from lesions_steps(read_proposal(path, ct, NAME, model.value, _mend()), ct)
     if not found:
         raise InputError(_("MONAI Label found no tumour in this CT"), mend=_("draw the tumour"))
     return found[:1] if model.takes_point else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import SimpleITK as sitk
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import read_image
 from DeepRadScoreLib.imaging.geometry import image_like, index_box, same_grid
+from DeepRadScoreLib.imaging.lps import box_slices
+from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreSlicer.translation import tr as _
 
 MIN_VOXELS, MAX_LESIONS = 8, 20
@@ -36,19 +39,26 @@ def read_proposal(path: Path, ct: sitk.Image, name: str, value: int | None, mend
     return labels != 0 if value is None else labels == value
 
 
-def lesions(inside: np.ndarray, ct: sitk.Image) -> list[sitk.Image]:
-    """The connected pieces of a mask as masks of 0 and 1 on the CT's grid, the largest first; no tiny ones."""
-    from scipy.ndimage import find_objects, label
+def lesions_steps(inside: np.ndarray, ct: sitk.Image) -> Generator[Progress, None, list[sitk.Image]]:
+    """The connected pieces of a mask as masks of 0 and 1 on the CT's grid, the largest first; no tiny ones.
 
-    pieces, count = label(inside, structure=np.ones((3, 3, 3)))
+    A step before each of them.
+    """
+    from scipy.ndimage import label
+
+    filled = index_box(inside)
+    if filled is None:
+        return []
+    box = box_slices(*filled)
+    pieces, count = label(inside[box], structure=np.ones((3, 3, 3)))
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
-    boxes = find_objects(pieces)
+    kept = [n for n in np.argsort(-sizes, kind="stable")[:MAX_LESIONS].tolist() if sizes[n] >= MIN_VOXELS]
     found = []
-    for n in np.argsort(-sizes, kind="stable")[:MAX_LESIONS].tolist():
-        if sizes[n] >= MIN_VOXELS:
-            mask = np.zeros(inside.shape, np.uint8)
-            mask[boxes[n]] = pieces[boxes[n]] == n + 1
-            found.append(image_like(mask, ct))
+    for n in kept:
+        yield Progress(Stage.ANALYSING, _("parting the lesions"), 99, 100)
+        mask = np.zeros(inside.shape, np.uint8)
+        mask[box] = pieces == n + 1
+        found.append(image_like(mask, ct))
     return found
 
 

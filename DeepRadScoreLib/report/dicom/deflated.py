@@ -17,6 +17,8 @@ from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 REFERENCES, PER_FRAME, FLOAT_PIXELS = Tag(0x0008, 0x1115), Tag(0x5200, 0x9230), Tag(0x7FE0, 0x0008)
+LONG_SEQUENCES = ("ReferencedSeriesSequence", "PerFrameFunctionalGroupsSequence")
+"""Those at `REFERENCES` and `PER_FRAME`."""
 
 
 class MapWriter:
@@ -37,7 +39,12 @@ class MapWriter:
         self._blank = _part(bytes(self._size))
 
     def write(self, made: Dataset, frames: dict[int, np.ndarray]) -> bytes:
-        """The file of a map; `frames`: number from 0 -> (rows, columns), float32; all others are 0."""
+        """The file of a map, which may lack the long sequences.
+
+        Parameters
+        ----------
+        frames: number from 0 -> (rows, columns), float32; all others are 0.
+        """
         stream = DicomBytesIO()
         stream.write(bytes(128) + b"DICM")
         made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID

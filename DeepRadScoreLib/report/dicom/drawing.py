@@ -11,6 +11,7 @@ from highdicom import sr
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.imaging.diameters import Axis, Diameters, diameters
 from DeepRadScoreLib.report.dicom.origin import Origin
+from DeepRadScoreLib.report.dicom.slices import RegionsOnSlices
 
 Pixel = tuple[int, int, int]
 PIXEL_CENTRE = 0.5
@@ -23,6 +24,7 @@ class Drawing:
 
     Attributes
     ----------
+    slices: number in order of position of each slice that `axes` and pixels count from 0.
     axes: long and short axis of the tumour.
     findings: a pixel of the tumour for each endpoint, as far as possible each in a slice of its own and none in that of
         the axes, so that their texts do not cover each other; (slice, row, column).
@@ -31,6 +33,7 @@ class Drawing:
     """
 
     origin: Origin
+    slices: Sequence[int]
     axes: Diameters
     findings: dict[str, Pixel]
     shell: Pixel | None
@@ -45,26 +48,24 @@ class Drawing:
 
     def region(self, pixel: Pixel) -> sr.ImageRegion:
         """The same as the region of a whole group."""
-        return sr.ImageRegion("POINT", _point(pixel) + PIXEL_CENTRE, self.origin.source_image(pixel[0]))
+        return sr.ImageRegion("POINT", _point(pixel) + PIXEL_CENTRE, self._image(pixel[0]))
 
     def _coordinates(self, kind: str, points: np.ndarray, k: int) -> sr.CoordinatesForMeasurement:
-        return sr.CoordinatesForMeasurement(kind, points + PIXEL_CENTRE, self.origin.source_image(k))
+        return sr.CoordinatesForMeasurement(kind, points + PIXEL_CENTRE, self._image(k))
+
+    def _image(self, k: int) -> sr.SourceImageForRegion:
+        return self.origin.source_image(self.slices[k])
 
 
-def drawing_of(origin: Origin, tumour: np.ndarray, shell: np.ndarray, spacing: Sequence[float]) -> Drawing:
-    """The drawing of a case.
-
-    Parameters
-    ----------
-    tumour, shell: (slices, rows, columns) on the CT's slices as they are stored.
-    spacing: mm between columns and between rows.
-    """
+def drawing_of(origin: Origin, regions: RegionsOnSlices, spacing: Sequence[float]) -> Drawing:
+    """The drawing of a case; `spacing`: mm between columns and between rows."""
+    tumour = regions.tumour
     axes = diameters(tumour, spacing)
     slices = np.flatnonzero(tumour.any(axis=(1, 2))).tolist()
     free = [k for k in slices if k != axes.slice] or slices
     rounds = -(-len(KEYS) // len(free))
     findings = {key: _pixel(tumour, free[n % len(free)], (n // len(free) + 0.5) / rounds) for n, key in enumerate(KEYS)}
-    return Drawing(origin, axes, findings, _shell_pixel(shell, slices, axes.slice))
+    return Drawing(origin, regions.numbers, axes, findings, _shell_pixel(regions.shell, slices, axes.slice))
 
 
 def _pixel(mask: np.ndarray, k: int, share: float) -> Pixel:

@@ -17,9 +17,11 @@ import highdicom
 import numpy as np
 import pydicom
 from highdicom.base import SOPClass
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
+from pydicom.dataelem import RawDataElement
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import UID, generate_uid
 
 from DeepRadScoreLib.imaging.dicom.datasets import patient_identity, text
@@ -97,12 +99,16 @@ class Origin:
         thickness = holder.get("SliceThickness") or self.between
         return highdicom.PixelMeasuresSequence(holder.PixelSpacing, thickness, self.between)
 
-    def as_stored(self, slices: np.ndarray) -> np.ndarray:
-        """Slices in order of position, (slices, rows, columns, ...), as the frames of the source; 0 elsewhere."""
+    def images_of(self, numbers: Sequence[int]) -> list[Dataset]:
+        """The source images that hold these slices (from 0 in order of position)."""
+        return [self.images[k] for k in numbers] if self.frames is None else [self.images[0]]
+
+    def as_stored(self, slices: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
+        """Planes of these slices, (slices, rows, columns, ...), as frames of `images_of`; 0 elsewhere."""
         if self.frames is None:
             return slices
         out = np.zeros((int(self.images[0].NumberOfFrames), *slices.shape[1:]), slices.dtype)
-        out[list(self.frames)] = slices
+        out[[self.frames[k] for k in numbers]] = slices
         return out
 
     @property
@@ -114,11 +120,18 @@ class Origin:
         return [item.PlanePositionSequence[0].ImagePositionPatient for item in groups]
 
     @property
-    def slice_numbers(self) -> dict[tuple[str, int | None], int]:
-        """SOP Instance UID and frame (from 1; None: the image is a slice) -> slice in order of position."""
-        if self.frames is None:
-            return {(image.SOPInstanceUID, None): k for k, image in enumerate(self.images)}
-        return {(self.images[0].SOPInstanceUID, frame + 1): k for k, frame in enumerate(self.frames)}
+    def slice_of_frame(self) -> dict[int, int]:
+        """Source image, or frame of the one that is multi-frame (from 0, as stored) -> slice in order of position."""
+        stored = range(len(self.images)) if self.frames is None else self.frames
+        return {frame: k for k, frame in enumerate(stored)}
+
+    @property
+    def references(self) -> Dataset:
+        """The item of a Referenced Series Sequence: all source images (PS3.3 C.12.2)."""
+        made = Dataset()
+        made.ReferencedInstanceSequence = [_referenced(image) for image in self.images]
+        made.SeriesInstanceUID = self.images[0].SeriesInstanceUID
+        return made
 
     def source_image(self, k: int) -> highdicom.sr.SourceImageForRegion:
         """The reference of a measurement to the slice `k` in order of position."""
@@ -167,8 +180,14 @@ class Origin:
                 item.DimensionOrganizationUID = dimensions
 
 
+def _referenced(image: Dataset) -> Dataset:
+    made = Dataset()
+    made.ReferencedSOPClassUID, made.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+    return made
+
+
 def origin_of(
-    source: SourceSeries, content: Iterable[bytes], *, label: str | None, pseudonyms: Pseudonyms | None
+    source: SourceSeries, content: Iterable[bytes | memoryview], *, label: str | None, pseudonyms: Pseudonyms | None
 ) -> Origin:
     """The origin of a run on `source`.
 
@@ -183,7 +202,10 @@ def origin_of(
     """
     check_source(source)
     between = _between_slices(source.slices)
-    images = tuple(_reference(header, between, pseudonyms) for header in source.headers)
+    blank = Dataset()
+    for keyword in EMPTY:
+        setattr(blank, keyword, "")
+    images = tuple(_reference(header, dict(blank.items()), between, pseudonyms) for header in source.headers)
     patient, deidentification = (
         (source.first, Dataset()) if pseudonyms is None else _pseudonymous(source.first, images[0], pseudonyms)
     )
@@ -206,8 +228,11 @@ def origin_of(
     )
 
 
-def _reference(header: Dataset, between: float, pseudonyms: Pseudonyms | None) -> Dataset:
-    made = Dataset()
+def _reference(
+    header: Dataset, blank: dict[BaseTag, DataElement | RawDataElement], between: float, pseudonyms: Pseudonyms | None
+) -> Dataset:
+    """A source image reduced to what the objects repeat of it, with the empty elements that highdicom wants."""
+    made = Dataset(blank)
     made.SOPClassUID, made.Modality = header.SOPClassUID, "CT"
     for keyword in UIDS:
         value = text(header, keyword) or generate_uid(entropy_srcs=[text(header, "SeriesInstanceUID"), keyword])
@@ -225,8 +250,6 @@ def _reference(header: Dataset, between: float, pseudonyms: Pseudonyms | None) -
         methods = [name for name in text(header, "LossyImageCompressionMethod").split("\\") if name in LOSSY_METHODS]
         if methods:
             made.LossyImageCompressionMethod = methods
-    for keyword in EMPTY:
-        setattr(made, keyword, "")
     return made
 
 

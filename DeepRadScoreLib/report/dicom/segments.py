@@ -13,6 +13,7 @@ from DeepRadScoreLib.imaging import PreparedCase
 from DeepRadScoreLib.imaging.geometry import direction_of
 from DeepRadScoreLib.report.dicom import codes
 from DeepRadScoreLib.report.dicom.origin import NAME, Origin
+from DeepRadScoreLib.report.dicom.slices import RegionsOnSlices
 from DeepRadScoreLib.report.figures import SHELL_COLOUR, TUMOUR_COLOUR
 from DeepRadScoreLib.version import __version__
 
@@ -20,21 +21,17 @@ TUMOUR, SHELL = 1, 2
 """Segment numbers in both SEG."""
 
 
-def slices_seg(origin: Origin, tumour: np.ndarray, shell: np.ndarray, shell_mm: float) -> hd.seg.Segmentation:
+def slices_seg(origin: Origin, regions: RegionsOnSlices, shell_mm: float) -> hd.seg.Segmentation:
     """Tumour and shell as two segments on the CT's own slices, for viewers that show a SEG only there.
 
     Parameters
     ----------
-    tumour, shell: (slices, rows, columns) on the slices as they are stored: the outline as it was given; the shell of
-        the 1 mm lattice at the pixel centres, so that with thick slices it may have nothing above and below.
+    regions: the outline as it was given; the shell of the 1 mm lattice at the pixel centres, so that with thick slices
+        it may have nothing above and below.
     """
-    images = origin.images
-    if origin.frames is None:
-        used = np.flatnonzero(tumour.any(axis=(1, 2)) | shell.any(axis=(1, 2))).tolist()
-        tumour, shell, images = tumour[used], shell[used], tuple(images[k] for k in used)
     return hd.seg.Segmentation(
-        source_images=list(images),
-        pixel_array=origin.as_stored(np.stack([tumour, shell], axis=-1)),
+        source_images=origin.images_of(regions.numbers),
+        pixel_array=_in_channels([origin.as_stored(one, regions.numbers) for one in (regions.tumour, regions.shell)]),
         segmentation_type="BINARY",
         segment_descriptions=_segments(origin, "taken from the mask that was given", shell_mm),
         pixel_measures=origin.pixel_measures,
@@ -51,8 +48,8 @@ def regions_seg(origin: Origin, prepared: PreparedCase) -> hd.seg.Segmentation:
     shell would have none above and below. Frames lie in the CT's frame of reference and refer to its series.
     """
     how = f"put onto a lattice of 1 mm ({prepared.preprocessing})"
-    return hd.seg.Segmentation(
-        source_images=list(origin.images),
+    made = hd.seg.Segmentation(
+        source_images=[origin.images[0]],
         pixel_array=_volume([prepared.tumour, prepared.peritumoral], origin),
         segmentation_type="BINARY",
         segment_descriptions=_segments(origin, how, prepared.shell_mm),
@@ -60,13 +57,16 @@ def regions_seg(origin: Origin, prepared: PreparedCase) -> hd.seg.Segmentation:
         content_description=origin.described("tumour and shell, 1 mm"),
         **origin.common("regions", 7103, "Tumour and shell, 1 mm"),
     )
+    made.ReferencedSeriesSequence = [origin.references]
+    made.SourceImageSequence = origin.references.ReferencedInstanceSequence
+    return made
 
 
 def _volume(masks: Sequence[sitk.Image], origin: Origin) -> hd.Volume:
     """Masks on one grid as a highdicom volume: slices, rows, columns, segments."""
     grid = masks[0]
     return hd.Volume.from_components(
-        np.stack([sitk.GetArrayFromImage(mask) for mask in masks], axis=-1).astype(np.uint8),
+        _in_channels([sitk.GetArrayFromImage(mask).astype(np.uint8) for mask in masks]),
         direction=direction_of(grid)[:, ::-1].ravel().tolist(),
         position=grid.GetOrigin(),
         spacing=grid.GetSpacing()[::-1],
@@ -74,6 +74,11 @@ def _volume(masks: Sequence[sitk.Image], origin: Origin) -> hd.Volume:
         frame_of_reference_uid=origin.images[0].FrameOfReferenceUID,
         channels={"SegmentNumber": list(range(1, len(masks) + 1))},
     )
+
+
+def _in_channels(masks: Sequence[np.ndarray]) -> np.ndarray:
+    """Masks along a last axis, as a view of them one after another: highdicom sums over it, ten times faster so."""
+    return np.moveaxis(np.stack(masks), 0, -1)
 
 
 def _segments(origin: Origin, how: str, shell_mm: float) -> list[hd.seg.SegmentDescription]:

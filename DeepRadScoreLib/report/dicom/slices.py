@@ -12,13 +12,35 @@ from DeepRadScoreLib.imaging.dicom.slices import Slice
 from DeepRadScoreLib.imaging.geometry import index_map, nearest_index, same_grid
 
 
-def on_slices(image: sitk.Image, ct: sitk.Image, slices: Sequence[Slice]) -> np.ndarray:
-    """`planes_on_slices` as an array, (slices, rows, columns), uint8."""
+@dataclass(frozen=True)
+class RegionsOnSlices:
+    """Tumour and shell on those of the CT's slices that hold one of them.
+
+    Attributes
+    ----------
+    numbers: of these slices, from 0 in order of position, ascending.
+    tumour, shell: (slices, rows, columns), uint8; no pixel is of both.
+    """
+
+    numbers: list[int]
+    tumour: np.ndarray
+    shell: np.ndarray
+
+
+def regions_on_slices(
+    tumour: sitk.Image, shell: sitk.Image, ct: sitk.Image, slices: Sequence[Slice]
+) -> RegionsOnSlices:
+    """Both as `planes_on_slices`; a pixel at the border that is nearest to voxels of both is the tumour's."""
+    planes = [planes_on_slices(mask, ct, slices) for mask in (tumour, shell)]
+    numbers = sorted(planes[0].keys() | planes[1].keys())
     columns, rows = slices[0].size
-    out = np.zeros((len(slices), rows, columns), np.uint8)
-    for k, plane in planes_on_slices(image, ct, slices).items():
-        out[k] = plane
-    return out
+    both = np.zeros((2, len(numbers), rows, columns), np.uint8)
+    for mask, found in zip(both, planes, strict=True):
+        for n, k in enumerate(numbers):
+            if k in found:
+                mask[n] = found[k]
+    both[1][both[0] > 0] = 0
+    return RegionsOnSlices(numbers, both[0], both[1])
 
 
 def planes_on_slices(image: sitk.Image, ct: sitk.Image, slices: Sequence[Slice]) -> dict[int, np.ndarray]:

@@ -20,13 +20,12 @@ from DeepRadScoreLib.imaging.dicom.datasets import collection_paused, quiet_pydi
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.pseudonyms import Pseudonyms
 from DeepRadScoreLib.report.dicom import PageForm
-from DeepRadScoreLib.report.dicom.deflated import MapWriter
 from DeepRadScoreLib.report.dicom.document import page_objects
 from DeepRadScoreLib.report.dicom.drawing import drawing_of
 from DeepRadScoreLib.report.dicom.maps import heat_maps
 from DeepRadScoreLib.report.dicom.origin import Origin, origin_of
 from DeepRadScoreLib.report.dicom.segments import regions_seg, slices_seg
-from DeepRadScoreLib.report.dicom.slices import on_slices
+from DeepRadScoreLib.report.dicom.slices import regions_on_slices
 from DeepRadScoreLib.report.dicom.structured import profile_sr
 from DeepRadScoreLib.report.profile import to_profile_json
 from DeepRadScoreLib.report.sheet import report_pages
@@ -124,24 +123,20 @@ def _steps(
     assert case.source is not None
     slices, prepared = case.source.slices, profile.prepared
     yield "making the segmentation on the CT's slices"
-    tumour, shell = (on_slices(mask, case.ct, slices) for mask in (case.tumour, prepared.peritumoral))
-    shell[tumour > 0] = 0  # by rounding, a pixel at the border may be nearest to voxels of both
-    outline = slices_seg(origin, tumour, shell, prepared.shell_mm)
+    on_slices = regions_on_slices(case.tumour, prepared.peritumoral, case.ct, slices)
+    outline = slices_seg(origin, on_slices, prepared.shell_mm)
     yield "making the segmentation on the 1 mm lattice"
     regions = regions_seg(origin, prepared)
     maps: dict[str, bytes] = {}
     evidence: list[Dataset] = [outline]
-    writer: MapWriter | None = None
     if profile.gradcam:
         yield "making the maps"
-    for key, made, frames in heat_maps(origin, case, profile):
-        origin.finish(made)
-        writer = writer or MapWriter(made)
-        maps[f"gradcam_{key}.dcm"] = writer.write(made, frames)
+    for key, made, data in heat_maps(origin, case, profile):
+        maps[f"gradcam_{key}.dcm"] = data
         evidence.append(made)
         yield f"making the maps, {key} done"
     yield "making the structured report"
-    drawing = drawing_of(origin, tumour, shell, slices[0].spacing)
+    drawing = drawing_of(origin, on_slices, slices[0].spacing)
     report = profile_sr(origin, profile, regions, drawing, evidence)
     files = {}
     for name, one in {"regions.dcm": regions, "tumour.dcm": outline, "profile.dcm": report}.items():
@@ -151,12 +146,12 @@ def _steps(
     return files | maps
 
 
-def _content(profile: MolecularProfile, tumour: sitk.Image) -> Iterator[bytes]:
+def _content(profile: MolecularProfile, tumour: sitk.Image) -> Iterator[bytes | memoryview]:
     yield to_profile_json(profile).encode()
     yield f"{profile.gradcam_note} {profile.model}".encode()
     for image in (tumour, profile.prepared.tumour, profile.prepared.peritumoral, profile.prepared.patch.image):
         yield repr((image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())).encode()
-        yield sitk.GetArrayViewFromImage(image).tobytes()
+        yield sitk.GetArrayViewFromImage(image).data
     for key, heat in profile.gradcam.items():
         yield key.encode()
         yield np.asarray(heat, dtype=np.float32).tobytes()

@@ -49,6 +49,7 @@ from support.dicom_results import (
 from support.planted_identity import PLANTED, plant
 from support.viewers.reading import frame_planes, voxels_of
 
+EVIDENCE = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
 NAMES = {"regions.dcm", "tumour.dcm", "profile.dcm", "gradcam_LVI.dcm", "gradcam_EGFR.dcm"}
 
 
@@ -314,6 +315,10 @@ def test_all_file_with_the_study_and_refer_to_the_series(files, source):
     assert len({ds.SeriesInstanceUID for ds in objects.values()} | {first.SeriesInstanceUID}) == len(NAMES) + 1
     assert len({ds.SeriesNumber for ds in objects.values()}) == len(NAMES)
     assert len({ds.SOPInstanceUID for ds in objects.values()}) == len(NAMES)
+    report = objects.pop("profile.dcm")
+    evidence = [item for keyword in EVIDENCE for item in report.get(keyword, ())]
+    listed = {e.value for item in evidence for e in item.iterall() if e.keyword == "ReferencedSOPInstanceUID"}
+    assert listed == {one.SOPInstanceUID for one in (*source.headers, *objects.values())}
 
 
 def test_equal_input_gives_equal_bytes_and_no_clock_is_read(root, files, case):

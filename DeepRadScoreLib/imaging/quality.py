@@ -26,6 +26,9 @@ METAL_HU = 3000.0
 SOLID_METAL_HU, MAX_DENSE_MM3 = 2500.0, 20.0
 """Cortical bone stays under 2000 HU; calcifications and noise over the first are smaller than the second."""
 PADDING_HU = -1500.0
+SAMPLE_VOXELS, MIN_LEVELS = 60_000, 100
+MAX_TOP_HU, MAX_AT_TOP = 1500.0, 0.001
+"""A window cuts off bone: 0.006 and more of a CT's voxels have the highest value then, otherwise 0.00004 at most."""
 SIDES = ("right", "left", "front", "back", "lower", "upper")
 """The first and last end of the image along each of the LPS axes x, y, z."""
 
@@ -49,6 +52,7 @@ def case_notes(case: LpsCase, shell_mm: float, mask_ml: float) -> Iterator[Quali
         yield QualityNote.warning("flat_tumour", "The tumour mask is one voxel thick along one axis.")
     yield from _edge_notes(case.ct, box, shell_mm)
     yield from _metal_notes(case.ct, box, shell_mm)
+    yield from _window_notes(case.ct)
 
 
 def volume_notes(case: LpsCase, mask_ml: float, lattice_ml: float) -> Iterator[QualityNote]:
@@ -122,6 +126,20 @@ def _metal_notes(ct: LpsImage, box: tuple[np.ndarray, np.ndarray], shell_mm: flo
             "metal_in_slices",
             f"Metal lies in the slices of the tumour ({volume:.0f} mm3 over {SOLID_METAL_HU:g} HU): its streaks may "
             "cross the regions.",
+        )
+
+
+def _window_notes(ct: LpsImage) -> Iterator[QualityNote]:
+    """A remark on a CT whose values end where a window ended; an image of a few values only is left to other checks."""
+    step = max(1, int(np.ceil(np.cbrt(ct.voxels.size / SAMPLE_VOXELS))))
+    sample = ct.voxels[::step, ::step, ::step]
+    top = sample.max()
+    share = np.count_nonzero(sample == top) / sample.size
+    if top < MAX_TOP_HU and share > MAX_AT_TOP and np.unique(sample).size > MIN_LEVELS:
+        yield QualityNote.warning(
+            "values_cut_off",
+            f"{share_text(share)} of the CT's voxels have {top:g} HU and none has more: a window has cut off what is "
+            "denser; export the CT without it.",
         )
 
 

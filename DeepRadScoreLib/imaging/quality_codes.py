@@ -33,6 +33,7 @@ QUALITY_CODES: Mapping[str, str] = MappingProxyType(
         "uniform_tumour": "the tumour has one HU value only",
         "metal_in_region": "a voxel of a region over 3000 HU",
         "metal_in_slices": "metal in the slices of tumour and shell: over 20 mm3 denser than 2500 HU",
+        "values_cut_off": "a window cut off the CT's highest values: over 0.1 % of the voxels share one under 1500 HU",
         "double_contours": "contours stand twice along z around the tumour, as where the patient breathed",
         "padding_in_region": "a voxel of a region under -1500 HU (outside the scanner's field of view)",
         # the header of an image file

@@ -152,3 +152,10 @@ def test_metal_beside_the_tumour_is_noted_in_its_slices_alone(phantom, volume):
         ct = sitk.GetImageFromArray(hu_with_metal)
         ct.CopyInformation(phantom.ct)
         assert bool(metal_notes(case_from_images(ct, phantom.tumour, case_id="metal"))) == noted
+
+
+@pytest.mark.parametrize(("top", "noted"), [(150, True), (400, True), (3071, False)])
+def test_a_window_that_cuts_off_what_is_denser_is_noted(volume, top, noted):
+    case = volume.with_values(np.minimum(volume.hu, top)).case("windowed")
+    messages = [note.message for note in prepare(case).quality if note.code == "values_cut_off"]
+    assert [f"voxels have {top} HU" in message for message in messages] == [True] * noted

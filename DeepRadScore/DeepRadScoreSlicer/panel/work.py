@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +15,9 @@ from DeepRadScoreSlicer.panel.messages import Messages
 
 STEP_S = 0.05
 """Seconds between two turns of the event loop while steps that are shorter than this are worked on."""
+MIN_ELAPSED_S, MIN_SHARE = 2.0, 0.05
+"""From when on it is said how long work will still take: seconds since it began, and what of it is done."""
+SECONDS_UP_TO = 90
 Step = TypeVar("Step")
 Outcome = TypeVar("Outcome")
 
@@ -103,6 +108,36 @@ class Stepper(Generic[Step, Outcome]):
             self._steps.close()
 
 
+class TimeLeft:
+    """How long work will still take, judged by how long its share took that is done.
+
+    Parameters
+    ----------
+    clock: seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun: tuple[float, float] | None = None
+        self._last = 0.0
+
+    def text(self, fraction: float) -> str:
+        """The time left in words, "" where it is not known yet or under a second; a smaller share begins anew."""
+        now = self._clock()
+        if self._begun is None or fraction < self._last:
+            self._begun = (now, fraction)
+        self._last = fraction
+        elapsed, done = now - self._begun[0], fraction - self._begun[1]
+        if elapsed < MIN_ELAPSED_S or done < MIN_SHARE:
+            return ""
+        left = elapsed * (1 - fraction) / done
+        if left < 1:
+            return ""
+        if left < SECONDS_UP_TO:
+            return _("about {seconds} s left").format(seconds=math.ceil(left))
+        return _("about {minutes} min left").format(minutes=math.ceil(left / 60))
+
+
 class Work:
     """Drives a generator of steps from the event loop and shows where it is.
 
@@ -115,6 +150,7 @@ class Work:
     def __init__(self, bar: Any, label: Any, messages: Messages, on_state: Callable[[], None]) -> None:
         self._bar, self._label, self._messages, self._on_state = bar, label, messages, on_state
         self._stepper: Stepper[Any, Any] | None = None
+        self._left = TimeLeft()
 
     @property
     def running(self) -> bool:
@@ -138,6 +174,7 @@ class Work:
         self.drop()
         self._messages.say("")
         self._bar.value = 0
+        self._left = TimeLeft()
         self._stepper = Stepper(
             steps,
             on_step=self._show,
@@ -160,9 +197,15 @@ class Work:
             self._stepper.stop()
             self._end(_("Cancelled; nothing was changed."))
 
+    def words(self, step: Any) -> str:
+        """What is being done, and how long it will still take."""
+        left = self._left.text(step.fraction)
+        words = step.detail[:1].upper() + step.detail[1:]
+        return f"{words} · {left}" if left else words
+
     def _show(self, step: Any) -> None:
         self._bar.value = int(1000 * step.fraction)
-        self._label.text = step.detail[:1].upper() + step.detail[1:]
+        self._label.text = self.words(step)
 
     def _done(self, outcome: Any, use: Callable[[Any], None]) -> None:
         self._end("")
@@ -229,7 +272,7 @@ class WorkRow:
 
     def _shown(self, step: Progress) -> Progress:
         self._bar.value = int(1000 * step.fraction)
-        self._label.text = step.detail[:1].upper() + step.detail[1:]
+        self._label.text = self._work.words(step)
         return step
 
     def _on_cancel(self, _checked: bool = False) -> None:

@@ -198,3 +198,18 @@ def test_nothing_keeps_an_ended_one_alive(run):
     del work
     gc.collect()
     assert gone() is None
+
+
+def test_the_time_left_follows_from_the_share_that_is_done():
+    """At constant speed; not before two seconds and a twentieth, and anew where a stage begins again."""
+    from DeepRadScoreSlicer.panel.work import TimeLeft
+
+    now = [0.0]
+    left = TimeLeft(lambda: now[0])
+    said = []
+    for seconds, fraction in [(0, 0.0), (1, 0.1), (2, 0.04), (4, 0.04), (8, 0.54), (10, 0.79), (12, 1.0), (13, 0.0)]:
+        now[0] = float(seconds)
+        said.append(left.text(fraction))
+    assert said == ["", "", "", "", "about 6 s left", "about 3 s left", "", ""]
+    now[0] = 33.0
+    assert left.text(0.1) == "about 3 min left"

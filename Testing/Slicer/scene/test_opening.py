@@ -431,6 +431,25 @@ def test_opening_ends_with_what_it_is_opened_for(panel, select, database, one_by
     assert panel.ui.readingBar.isHidden()
 
 
+def test_a_database_that_is_closed_while_a_case_is_read_is_not_needed_any_more(panel, select, database, one_by_one):
+    """Its files are known by then; only whose they are is not shown."""
+    import slicer
+
+    import slicer_harness as harness
+
+    select(database[1])
+    panel.cases.view.next()
+    reading(panel, 30)
+    known = harness.unwrap(slicer.dicomDatabase)
+    known._open = False
+    try:
+        settle(panel)
+        assert " mL · " in panel.ui.qualityLabel.text
+        assert panel.ui.patientLabel.text == "" and panel.ui.messageLabel.text == ""
+    finally:
+        known._open = True
+
+
 def test_dicom_is_read_in_a_step_for_each_file_and_slice(scene, database):
     """Those of a folder, and the frames of its SEG: none of them all at once."""
     from collections import Counter

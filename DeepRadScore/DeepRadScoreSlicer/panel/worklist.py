@@ -37,6 +37,7 @@ class WorklistView:
         """
         self.current: ListedCase | None = None
         self._list: Worklist | None = None
+        self._opening = False
         self._on_open = on_open
         self._make_filter(layout)
         self.table = CaseTable(layout, self._open)
@@ -71,6 +72,12 @@ class WorklistView:
     def show_only(self, status: Status | None) -> None:
         """List the cases of one status, and the open one; None for all. Next and previous keep to those listed."""
         self.filter.setCurrentIndex(0 if status is None else 1 + list(Status).index(status))
+
+    def wait(self, opening: bool) -> None:
+        """Offer no other case while one is being opened."""
+        if opening != self._opening:
+            self._opening = opening
+            self._show_state()
 
     def mark(self, status: Status) -> None:
         """Give the open case a status."""
@@ -212,8 +219,8 @@ class WorklistView:
     def _show_state(self) -> None:
         worklist, current = self._list, self.current
         self.table.hide_rows(set(range(len(worklist or ()))) - set(self._listed()))
-        self.next_button.enabled = self._neighbour(1) is not None
-        self.previous_button.enabled = self._neighbour(-1) is not None
+        self.next_button.enabled = not self._opening and self._neighbour(1) is not None
+        self.previous_button.enabled = not self._opening and self._neighbour(-1) is not None
         self.note.edit.enabled = current is not None
         status = None if worklist is None or current is None else worklist.status(current.case_id)
         for each, button in self.status_buttons.items():

@@ -394,7 +394,7 @@ def test_opening_that_is_cancelled_leaves_the_open_case(panel, select, database,
     first, nodes, items = panel.review.opened, count_nodes(), count_items()
     panel.cases.view.next()
     reading(panel, percent)
-    assert panel.ui.readingLabel.text
+    assert panel.ui.readingLabel.text and not panel.cases.view.previous_button.enabled
     panel.cases.view.next()  # a second press does not begin anew
     panel.ui.cancelReadingButton.click()
     settle(panel)
@@ -403,6 +403,7 @@ def test_opening_that_is_cancelled_leaves_the_open_case(panel, select, database,
     assert (count_nodes(), count_items()) == (nodes, items)
     assert panel.review.opened == first and panel.review.volume.GetID() == first.volume_id
     assert panel.cases.view.current.case_id == panel.review.case_id
+    assert panel.cases.view.next_button.enabled
     panel.cases.view.next()
     settle(panel)
     assert panel.review.opened != first

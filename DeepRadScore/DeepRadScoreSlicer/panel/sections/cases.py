@@ -115,7 +115,8 @@ class CasesSection:
             self._review.close()
 
     def update(self) -> None:
-        """Enable closing where a case is open."""
+        """Enable closing where a case is open, and other cases while none is being opened."""
+        self.view.wait(self._row.running)
         self._ui.closeCaseButton.enabled = self._review.opened is not None
 
     def save_quietly(self) -> None:

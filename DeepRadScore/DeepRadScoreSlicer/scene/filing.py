@@ -69,7 +69,7 @@ def objects_steps(
     _check_on_slices(volume, grid)
     tumour = segment_image(chosen.segmentation, chosen.segment_id)
     case = Case(profile.case_id, grid, tumour, source=source)
-    expected = len(profile.gradcam) + 8
+    expected = len(profile.gradcam) + len(profile.occlusion) + 8
     return (yield from in_stage(dicom_steps(profile, case), Stage.FILING, 40, 95, expected))
 
 

@@ -37,6 +37,7 @@ def private_code(value: str, meaning: str) -> Code:
 SHELL = private_code("SHELL", SHELL_IDENTITY)
 """Its name must not contain a word for a tumour: readers take every segment with such a name for a tumour."""
 SHELL_THICKNESS = private_code("SHELL-THICKNESS", "Thickness of the shell")
+OCCLUSION = private_code("OCCLUSION", "Fall of the log-odds with the place hidden")
 THRESHOLD = private_code("THRESHOLD", "Decision threshold of the model")
 MIN_PROBABILITY = private_code("FOLDS-LOWEST", "Lowest probability over the fold models, no interval")
 MAX_PROBABILITY = private_code("FOLDS-HIGHEST", "Highest probability over the fold models, no interval")

@@ -67,6 +67,8 @@ def profile_sr(
     maps = (
         [f"Grad-CAM stands in parametric maps of the study. {profile.gradcam_note}".strip()] if profile.gradcam else []
     )
+    if profile.occlusion:
+        maps.append("Occlusion maps stand in parametric maps of the study: by how much the log-odds fall.")
     _add_comments(origin, report[0], [*COMMENTS, *maps, *warnings])
     return sr.Comprehensive3DSR(
         evidence=[*origin.images, regions, *others],

@@ -39,8 +39,8 @@ def to_dicom(profile: MolecularProfile, case: Case, *, pseudonyms: Pseudonyms | 
     """A profile as DICOM files, by name: all in the CT's study, all referring to the source series.
 
     `tumour.dcm` (SEG: tumour and shell on the CT's slices), `regions.dcm` (SEG: the same on the 1 mm lattice),
-    `profile.dcm` (SR, TID 1500) and `gradcam_<ENDPOINT>.dcm` (parametric maps on the CT's slices), each a series of
-    its own. Equal input gives equal bytes.
+    `profile.dcm` (SR, TID 1500), `gradcam_<ENDPOINT>.dcm` and `occlusion_<ENDPOINT>.dcm` (parametric maps on the CT's
+    slices), each a series of its own. Equal input gives equal bytes.
 
     Parameters
     ----------
@@ -129,12 +129,12 @@ def _steps(
     regions = regions_seg(origin, prepared)
     maps: dict[str, bytes] = {}
     evidence: list[Dataset] = [outline]
-    if profile.gradcam:
+    if profile.gradcam or profile.occlusion:
         yield "making the maps"
-    for key, made, data in heat_maps(origin, case, profile):
-        maps[f"gradcam_{key}.dcm"] = data
+    for name, made, data in heat_maps(origin, case, profile):
+        maps[f"{name}.dcm"] = data
         evidence.append(made)
-        yield f"making the maps, {key} done"
+        yield f"making the maps, {name} done"
     yield "making the structured report"
     drawing = drawing_of(origin, on_slices, slices[0].spacing)
     report = profile_sr(origin, profile, regions, drawing, evidence)
@@ -152,9 +152,10 @@ def _content(profile: MolecularProfile, tumour: sitk.Image) -> Iterator[bytes | 
     for image in (tumour, profile.prepared.tumour, profile.prepared.peritumoral, profile.prepared.patch.image):
         yield repr((image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())).encode()
         yield sitk.GetArrayViewFromImage(image).data
-    for key, heat in profile.gradcam.items():
-        yield key.encode()
-        yield np.asarray(heat, dtype=np.float32).tobytes()
+    for kind, maps in (("", profile.gradcam), ("occlusion ", profile.occlusion)):
+        for key, heat in maps.items():
+            yield f"{kind}{key}".encode()
+            yield np.asarray(heat, dtype=np.float32).tobytes()
 
 
 def _encoded(made: Dataset) -> bytes:

@@ -212,6 +212,28 @@ def test_heat_maps_as_highdicom_places_them(files, profile):
         np.testing.assert_allclose(volume.array[volume.array != 0], profile.gradcam[key][exact[:, 1], exact[:, 0]])
 
 
+def test_occlusion_maps_are_series_of_their_own_on_the_same_pixels(files, profile, case):
+    change = {key: 3 * heat - 1 for key, heat in profile.gradcam.items()}
+    made_of = opened(to_dicom(replace(profile, occlusion=change), case))
+    assert set(made_of) == NAMES | {f"occlusion_{key}.dcm" for key in MAPS}
+    assert len({ds.SeriesInstanceUID for ds in made_of.values()}) == len({ds.SeriesNumber for ds in made_of.values()})
+    for key in MAPS:
+        ds, heat = made_of[f"occlusion_{key}.dcm"], opened(files)[f"gradcam_{key}.dcm"].pixel_array
+        np.testing.assert_allclose(ds.pixel_array[heat != 0], 3 * heat[heat != 0] - 1, rtol=1e-6)
+        assert not ds.pixel_array[heat == 0].any()
+        shared, largest = ds.SharedFunctionalGroupsSequence[0], np.abs(change[key]).max()
+        window = shared.FrameVOILUTSequence[0]
+        assert (window.WindowCenter, window.VOILUTFunction) == (0, "LINEAR_EXACT")
+        assert float(window.WindowWidth) == pytest.approx(2 * largest)
+        mapping = shared.RealWorldValueMappingSequence[0]
+        assert mapping.DoubleFloatRealWorldValueLastValueMapped == pytest.approx(largest)
+        assert "Fall of the log-odds" in mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0].CodeMeaning
+    texts = [e.value for e in made_of["profile.dcm"].iterall() if e.keyword == "TextValue"]
+    assert any("Occlusion maps stand in" in text for text in texts)
+    without = opened(to_dicom(replace(profile, occlusion=change, gradcam={}), case))
+    assert [name for name in without if "_" in name] == [f"occlusion_{key}.dcm" for key in MAPS]
+
+
 def items(container: Dataset) -> Iterator[Dataset]:
     for item in container.get("ContentSequence", ()):
         yield item

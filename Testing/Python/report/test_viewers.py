@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydicom import dcmread
@@ -14,11 +16,12 @@ from support import dicom_results
 from support.viewers import in_cornerstone, in_dcmqi, in_dcmtk, in_highdicom, standard
 from support.viewers.reading import Plane, Read, verdict, voxels_of, written
 
-OBJECTS = ("tumour.dcm", "regions.dcm", *(f"gradcam_{key}.dcm" for key in KEYS), "profile.dcm")
+MAPS = (*(f"gradcam_{key}.dcm" for key in KEYS), "occlusion_EGFR.dcm")
+OBJECTS = ("tumour.dcm", "regions.dcm", *MAPS, "profile.dcm")
 EXPECTED = {
     in_highdicom: {},
     in_dcmqi: {},
-    in_dcmtk: {f"gradcam_{key}.dcm": "equal; not drawn" for key in KEYS},
+    in_dcmtk: dict.fromkeys(MAPS, "equal; not drawn"),
     in_cornerstone: {"profile.dcm": "equal; 1 as annotations"},
 }
 OWN_GRID = "regions.dcm"
@@ -33,6 +36,7 @@ def objects(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dicom_results, "MAPS", KEYS)
         profile = dicom_results.profile_of(case)
+    profile = replace(profile, occlusion={"EGFR": 3 * profile.gradcam["EGFR"] - 1})
     files = to_dicom(profile, case)
     for form in PageForm:
         files |= to_dicom_pages(profile, case, form)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from DeepRadScoreLib.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.api import analyze, evaluate, extract, train
+    from DeepRadScoreLib.api import analyze, evaluate, extract, outline, train
     from DeepRadScoreLib.bundle import Bundle, read_bundle
     from DeepRadScoreLib.cohort.table import Cohort, read_cohort
     from DeepRadScoreLib.errors import DeepRadScoreError, InputError
     from DeepRadScoreLib.fusion.model import FusionModel
-    from DeepRadScoreLib.imaging import Case, read_case
+    from DeepRadScoreLib.imaging import Case, Outline, read_case
     from DeepRadScoreLib.progress import Progress
     from DeepRadScoreLib.publication.study_report import StudyReport
     from DeepRadScoreLib.radscore.radscore import RadScore
@@ -30,6 +30,7 @@ __all__ = [
     "DeepRadScoreError",
     "FusionModel",
     "InputError",
+    "Outline",
     "Profile",
     "Progress",
     "RadScore",
@@ -38,18 +39,19 @@ __all__ = [
     "analyze",
     "evaluate",
     "extract",
+    "outline",
     "read_bundle",
     "read_case",
     "read_cohort",
     "train",
 ]
 _MODULES = {
-    "api": ("analyze", "evaluate", "extract", "train"),
+    "api": ("analyze", "evaluate", "extract", "outline", "train"),
     "bundle": ("Bundle", "read_bundle"),
     "cohort.table": ("Cohort", "read_cohort"),
     "errors": ("DeepRadScoreError", "InputError"),
     "fusion.model": ("FusionModel",),
-    "imaging": ("Case", "read_case"),
+    "imaging": ("Case", "Outline", "read_case"),
     "progress": ("Progress",),
     "publication.study_report": ("StudyReport",),
     "radscore.radscore": ("RadScore",),

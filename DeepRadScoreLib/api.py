@@ -19,6 +19,7 @@ from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.quality_codes import checked_codes
 from DeepRadScoreLib.models import (
     DEFAULT_ENGINE,
+    Coordinates,
     Engine,
     MaskGrid,
     NetworkForm,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.cohort.frames import TableLike
     from DeepRadScoreLib.cohort.table import Cohort
     from DeepRadScoreLib.computing.run import Run
-    from DeepRadScoreLib.imaging import Case
+    from DeepRadScoreLib.imaging import Case, Outline
     from DeepRadScoreLib.publication.study_report import StudyReport
     from DeepRadScoreLib.report.profile_view import Profile
     from DeepRadScoreLib.study.training.train import TrainingResult
@@ -121,6 +122,60 @@ def analyze(
     with reporting(progress) as report:
         profile = run_to_end(analysis, report)
         return Profile(**vars(run_to_end(additions.steps(case, bundle, profile), report)))
+
+
+def outline(
+    ct: AnyPath,
+    at: Sequence[float],
+    *,
+    coordinates: Coordinates | str = Coordinates.RAS,
+    radius_mm: float | None = None,
+    series: str | None = None,
+    out: AnyPath | None = None,
+    progress: Report | bool = False,
+) -> Outline:
+    """A proposal for the mask of a solid or part-solid lung tumour from one point in it; see `outline_at`.
+
+    Parameters
+    ----------
+    ct: the CT as for `read_case`.
+    at: the point in mm, three numbers.
+    coordinates: "ras" (as 3D Slicer shows them) or "lps" (as in DICOM and ITK).
+    radius_mm: how far from the point the mask may reach, 5 to 80 mm; None: by the size of what lies there.
+    series: SeriesInstanceUID of the CT in DICOM; needed where there are several.
+    out: an image file to which the mask is written too.
+
+    Raises
+    ------
+    InputError: the CT cannot be read, an argument cannot be used, or no tumour can be told at the point: it lies
+        outside the CT or the lung, on air, in a vessel.
+    OutputError: `out` cannot be written.
+
+    Examples
+    --------
+    >>> from DeepRadScoreLib import outline
+    >>> outline("ct.nrrd", (24, 24, 20), coordinates="lps")  # a ball of 7 mm radius
+    Outline(1.4 mL within ... mm of the point)
+    """
+    from DeepRadScoreLib.imaging.ct_files import read_ct_image
+    from DeepRadScoreLib.imaging.files import check_writable, write_image
+    from DeepRadScoreLib.imaging.outlining import checked_point, checked_radius, outline_at
+    from DeepRadScoreLib.progress import Progress, Stage
+
+    target, path = _target(out, check_writable), as_path(ct, "ct")
+    if target is not None and target.resolve() == path.resolve():
+        raise InputError("this is the CT that is read", where=target, mend="choose another name for the mask")
+    point, radius = checked_point(at, chosen(Coordinates, coordinates, "coordinates")), checked_radius(radius_mm)
+    with reporting(progress) as report:
+        report(Progress(Stage.READING))
+        image = read_ct_image(path, series)
+        report(Progress(Stage.READING, done=1))
+        report(Progress(Stage.OUTLINING))
+        made = outline_at(image, point, radius)
+        if target is not None:
+            write_image(made.mask, target)
+        report(Progress(Stage.OUTLINING, done=1))
+    return made
 
 
 def extract(

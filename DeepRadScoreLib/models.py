@@ -84,6 +84,13 @@ class MaskGrid(StrEnum):
     AS_STORED = "as-stored"
 
 
+class Coordinates(StrEnum):
+    """Axes of a point: right, anterior, superior as in 3D Slicer; left, posterior, superior as in DICOM and ITK."""
+
+    RAS = "ras"
+    LPS = "lps"
+
+
 class Engine(StrEnum):
     """What computes the features of a prepared case."""
 

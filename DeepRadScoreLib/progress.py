@@ -19,6 +19,7 @@ class Stage(StrEnum):
     """What is being done. The values are the words that users see; programs compare the members."""
 
     READING = "reading the case"
+    OUTLINING = "outlining the tumour"
     ANALYSING = "analysing"
     MASK_VARIANTS = "over other masks"
     OCCLUSION = "hiding each place of the patch"

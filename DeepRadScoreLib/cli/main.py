@@ -39,6 +39,7 @@ def commands() -> typer.Typer:
         demo_command,
         doctor_command,
         limits_command,
+        outline_command,
         sign_command,
         study_commands,
     )
@@ -52,6 +53,7 @@ def commands() -> typer.Typer:
     )
     app.command("demo")(demo_command.demo)
     app.command("analyze")(case_commands.analyze)
+    app.command("outline")(outline_command.outline)
     app.command("inspect")(case_commands.inspect)
     app.command("extract")(study_commands.extract)
     app.command("train")(study_commands.train)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from DeepRadScoreLib.imaging.carriers import Case, DeepPatch, PreparedCase, QualityNote
     from DeepRadScoreLib.imaging.describe import describe_image
     from DeepRadScoreLib.imaging.files import read_image
+    from DeepRadScoreLib.imaging.outlining import Outline, outline_at
     from DeepRadScoreLib.imaging.preparing import lattice_regions, prepare, prepare_steps
     from DeepRadScoreLib.imaging.reading import anonymous_case_id, read_case
     from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
@@ -25,6 +26,7 @@ __all__ = [
     "Case",
     "DeepPatch",
     "MaskContent",
+    "Outline",
     "PreparedCase",
     "QualityNote",
     "Segment",
@@ -36,6 +38,7 @@ __all__ = [
     "lattice_regions",
     "lung_on_grid",
     "masks_from_segments",
+    "outline_at",
     "peritumoral_shell",
     "prepare",
     "prepare_steps",
@@ -58,6 +61,10 @@ _MODULES = {
     ),
     "describe": ("describe_image",),
     "files": ("read_image",),
+    "outlining": (
+        "Outline",
+        "outline_at",
+    ),
     "preparing": (
         "lattice_regions",
         "prepare",

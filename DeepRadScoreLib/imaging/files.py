@@ -23,7 +23,7 @@ from DeepRadScoreLib.imaging.nifti import NiftiGrid, nifti_grid
 from DeepRadScoreLib.imaging.slicer_segmentation import from_older_form
 from DeepRadScoreLib.imaging.text_headers import check_encoding, detached_data
 from DeepRadScoreLib.provenance import content_digest
-from DeepRadScoreLib.writing import replacing
+from DeepRadScoreLib.writing import check_file, replacing
 
 KINDS = {".nrrd": "NRRD", ".nii": "NIfTI", ".nii.gz": "NIfTI", ".mha": "MetaImage", ".mhd": "MetaImage"}
 SUFFIXES = tuple(KINDS)
@@ -58,6 +58,19 @@ class ImageFile:
 
 NO_MEMORY = "Failed to allocate memory"
 """In ITK's error."""
+
+
+def check_writable(path: Path) -> None:
+    """Check, before work begins, that an image file can be written; creates nothing.
+
+    Raises
+    ------
+    InputError: its name is that of another kind of file.
+    OutputError: as `writing.check_file`.
+    """
+    if not path.name.lower().endswith(SUFFIXES):
+        raise InputError("this is not the name of an image file", where=path, mend=f"let it end in {SUFFIXES[0]}")
+    check_file(path)
 
 
 def write_image(image: sitk.Image, path: Path, *, compress: bool = True) -> None:

@@ -144,6 +144,7 @@ def _write_tables(folder: Path) -> None:
 
 
 ANALYZE = "analyze --ct ct.nrrd --mask mask.nii.gz --out out"
+OUTLINE = "outline --ct ct.nrrd --at 12 12 10 --coordinates lps --out new.nrrd"
 DICOM = "analyze --ct dicom --mask rt.dcm --out out"
 EVALUATE = "evaluate study/cohort.csv --features study/features.csv --out out --repeats 1"
 LABELS = "cohort dicom dicom --out new.csv --labels"
@@ -196,6 +197,15 @@ ROWS: tuple[tuple[str, str], ...] = (
     (f"{ANALYZE} --require-signature key.pem", "--require-signature: there is no model to be signed"),
     (f"{ANALYZE} --out file.txt", "file.txt: this is a file, not a folder; choose"),
     (f"{ANALYZE} --out file.txt/out", "file.txt: this is a file, not a folder; choose"),
+    # outline
+    (f"{OUTLINE} --ct nothing.nrrd", "nothing.nrrd: the file does not exist; give"),
+    (f"{OUTLINE} --ct photo.nrrd", "photo.nrrd: the CT is not in HU"),
+    (f"{OUTLINE} --series 1.2.3", "ct.nrrd: a series can be chosen only in DICOM; leave"),
+    (f"{OUTLINE} --at 12 12 400", "the point lies outside the CT; give a point in the tumour"),
+    (f"{OUTLINE} --at 2 2 2", "the point lies on air or lung; give a point in the tumour"),
+    (f"{OUTLINE} --radius 900", "radius: 900 mm cannot be used; give 5 to 80 mm"),
+    (f"{OUTLINE} --out new.txt", "new.txt: this is not the name of an image file; let it end in .nrrd"),
+    (f"{OUTLINE} --out ct.nrrd", "ct.nrrd: this is the CT that is read; choose another name"),
     # bundles
     (f"{ANALYZE} --model nothing.zip", "nothing.zip: the file does not exist; give"),
     (f"{ANALYZE} --model cut.zip", "cut.zip: this is not a whole bundle"),

@@ -14,6 +14,7 @@ from DeepRadScoreLib import (
     DeepRadScoreError,
     FusionModel,
     InputError,
+    Outline,
     Profile,
     Progress,
     RadScore,
@@ -22,6 +23,7 @@ from DeepRadScoreLib import (
     analyze,
     evaluate,
     extract,
+    outline,
     read_bundle,
     read_case,
     read_cohort,
@@ -40,6 +42,11 @@ def one_case(folder: str) -> pd.DataFrame:
     analyze(case, Path(folder) / "model.zip", progress=True).save(f"{folder}/results")
     bundle.save(f"{folder}/copy.zip")
     return profile.to_frame()
+
+
+def from_a_point(folder: Path) -> float:
+    made: Outline = outline(folder / "ct.nrrd", (10.0, -20.5, 30.0), radius_mm=25, out=f"{folder}/tumour.nrrd")
+    return made.volume_ml
 
 
 def many(folder: Path, features: pd.DataFrame, patches: np.ndarray) -> pd.DataFrame:

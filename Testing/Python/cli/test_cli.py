@@ -161,6 +161,7 @@ def test_every_command_has_help_with_an_example():
     for name in (
         "demo",
         "analyze",
+        "outline",
         "extract",
         "train",
         "evaluate",

@@ -22,6 +22,7 @@ for words in sys.argv[1].split(","):
 COMMANDS = (
     "",
     "analyze",
+    "outline",
     "inspect",
     "extract",
     "train",

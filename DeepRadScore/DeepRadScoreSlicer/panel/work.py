@@ -148,7 +148,8 @@ class Work:
     """
 
     def __init__(self, bar: Any, label: Any, messages: Messages, on_state: Callable[[], None]) -> None:
-        self._bar, self._label, self._messages, self._on_state = bar, label, messages, on_state
+        self._bar, self._label, self._on_state = bar, label, on_state
+        self._messages = self._messages_of_panel = messages
         self._stepper: Stepper[Any, Any] | None = None
         self._left = TimeLeft()
 
@@ -163,15 +164,21 @@ class Work:
         return str(self._label.text)
 
     def start(
-        self, steps: Generator[Any, None, Any], use: Callable[[Any], None], fail: Callable[[], None] = lambda: None
+        self,
+        steps: Generator[Any, None, Any],
+        use: Callable[[Any], None],
+        fail: Callable[[], None] = lambda: None,
+        messages: Messages | None = None,
     ) -> None:
         """Start work whose outcome goes to `use`; work in progress is dropped.
 
         Parameters
         ----------
         fail: called when a step has raised, before the message is shown.
+        messages: of the section where the work was begun.
         """
         self.drop()
+        self._messages = messages or self._messages_of_panel
         self._messages.say("")
         self._bar.value = 0
         self._left = TimeLeft()
@@ -254,7 +261,7 @@ class WorkRow:
         self._work.drop()
         self._bar.value, self._label.text = 0, ""
         self.running = True
-        self._work.start(map_steps(steps, self._shown), use, fail)
+        self._work.start(map_steps(steps, self._shown), use, fail, self._messages)
 
     def drop(self) -> None:
         """End work that was begun here, if there is any, now."""

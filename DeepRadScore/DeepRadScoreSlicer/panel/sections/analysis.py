@@ -31,6 +31,7 @@ class AnalysisSection:
     ----------
     ui: the panel's widgets.
     logic: gives the steps of the analysis.
+    below_profile: messages on what is added to the findings.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class AnalysisSection:
         packages: PackagesSection,
         work: Work,
         messages: Messages,
+        below_profile: Messages,
     ) -> None:
         self._ui, self._logic, self._review, self._choice = ui, logic, review, choice
-        self._packages, self._work, self._messages = packages, work, messages
+        self._packages, self._work = packages, work
+        self._messages, self._below_profile = messages, below_profile
         ui.analyzeButton.connect("clicked(bool)", self._on_analyze)
         ui.outlineButton.connect("clicked(bool)", self._on_outline)
         ui.finerMapsButton.connect("clicked(bool)", self._on_finer_maps)
@@ -100,7 +103,7 @@ class AnalysisSection:
             self._ui.analyzeButton.enabled = False
             self._work.cancel()
             return
-        self._messages.guarded(lambda: self._start(Additions()))
+        self._messages.guarded(lambda: self._start(Additions(), self._messages))
 
     def _on_outline(self, _checked: bool = False) -> None:
         self._add(replace(self._additions(), mask_variants=MASK_VARIANTS))
@@ -112,16 +115,16 @@ class AnalysisSection:
         """Analyse once more with additions, unless up-to-date results say that there is nothing to add."""
         stored = self._review.stored
         if stored is not None and not stored.stale and _all_withheld(stored):
-            self._messages.say(_("No finding has a probability: there is nothing to compare, and nothing to map."))
+            self._below_profile.say(_("No finding has a probability: there is nothing to compare, and nothing to map."))
             return
-        self._messages.guarded(lambda: self._start(additions))
+        self._below_profile.guarded(lambda: self._start(additions, self._below_profile))
 
     def _additions(self) -> Additions:
         """Those that the results under review have."""
         stored = self._review.stored
         return Additions() if stored is None else Additions(stored.mask_variants, stored.finer)
 
-    def _start(self, additions: Additions) -> None:
+    def _start(self, additions: Additions, messages: Messages) -> None:
         chosen = self._review.chosen
         bundle, trusted = (
             Path(edit.currentPath) if edit.currentPath else None
@@ -133,9 +136,9 @@ class AnalysisSection:
         def use(stored: StoredProfile) -> None:
             self._review.show_results(stored, chosen)
             if additions.occlusion and not stored.finer:
-                self._messages.say(_no_maps(stored))
+                messages.say(_no_maps(stored))
 
-        self._work.start(steps, use)
+        self._work.start(steps, use, messages=messages)
 
 
 def _all_withheld(stored: StoredProfile) -> bool:

@@ -72,4 +72,6 @@ class PackagesSection:
     def _verify(self) -> None:
         from DeepRadScoreLib.synthetic.engine_check import engine_check_steps
 
-        self._work.start(engine_check_steps(), lambda check: self._messages.say(check.sentence))
+        self._work.start(
+            engine_check_steps(), lambda check: self._messages.say(check.sentence), messages=self._messages
+        )

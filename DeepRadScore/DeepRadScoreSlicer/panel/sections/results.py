@@ -28,8 +28,9 @@ class ResultsSection:
     choice: holds the opacity and the threshold of heat maps.
     """
 
-    def __init__(self, ui: Any, review: Review, choice: ReviewSection, messages: Messages) -> None:
-        self._ui, self._review, self._choice, self._messages = ui, review, choice, messages
+    def __init__(self, ui: Any, review: Review, choice: ReviewSection, messages: Messages, of_export: Messages) -> None:
+        self._ui, self._review, self._choice = ui, review, choice
+        self._messages, self._of_export = messages, of_export
         self.overlay = HeatMapOverlay()
         self.profile = ProfileView(ui.profileFrame.layout(), self._on_finding)
         self._volume_id = ""
@@ -65,9 +66,9 @@ class ResultsSection:
         """Write the results into a folder of the case's name."""
         folder = self._ui.exportPathEdit.currentPath
         if not folder:
-            self._messages.say(_("Choose a folder for the results first."))
+            self._of_export.say(_("Choose a folder for the results first."))
             return
-        self._messages.guarded(lambda: self._export(Path(folder), self._review.export_name))
+        self._of_export.guarded(lambda: self._export(Path(folder), self._review.export_name))
 
     def _on_finding(self, key: str | None) -> None:
         """Lay the finding's heat map over the CT, or take it away."""
@@ -91,4 +92,4 @@ class ResultsSection:
         self._review.note_export()
         qt.QSettings().setValue(EXPORT, str(parent))
         names = ", ".join(path.name for path in written)
-        self._messages.say(_("Written to {folder}: {names}").format(folder=folder, names=names))
+        self._of_export.say(_("Written to {folder}: {names}").format(folder=folder, names=names))

@@ -137,14 +137,15 @@ def fit_frozen_network(
     member = {"shared": network}
     pooled = np.asarray(_outputs_of(member, patches, plan.device).pooled, dtype=float)
     pca = PCA(N_DEEP, svd_solver="full", random_state=seed).fit(pooled)
-    columns, scores = {}, (pooled - pca.mean_) @ pca.components_.T
+    axes = np.ascontiguousarray(pca.components_)  # the order in memory that a bundle is read back in: equal to the bit
+    columns, scores = {}, (pooled - pca.mean_) @ axes.T
     for number, key in enumerate(keys):
         known = ~np.isnan(labels[:, number])
         columns[key] = DeepColumns(
             "pca",
             centre=pca.mean_,
-            axes=pca.components_,
-            readout=_readout(scores[known], labels[known, number], pca.components_),
+            axes=axes,
+            readout=_readout(scores[known], labels[known, number], axes),
         )
     return Networks((member,), columns, dict.fromkeys(keys, scores), weights, plan.device, (pooled,))
 

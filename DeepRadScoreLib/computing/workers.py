@@ -7,6 +7,7 @@ affected: it is tried again, three times in all, and its result is then `Crashed
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -114,6 +115,8 @@ class Processes:
     @property
     def threads_each(self) -> int:
         """See `Workers`; the cores that are left for each process, at least one."""
+        if self.jobs >= (os.cpu_count() or 1):
+            return 1
         import joblib
 
         return max(1, joblib.cpu_count() // self.jobs)

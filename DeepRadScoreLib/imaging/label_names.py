@@ -7,6 +7,7 @@ descriptions) and of 3D Slicer (colour tables, as text or CSV); they bear the na
 from __future__ import annotations
 
 import csv
+import os
 import re
 from html import unescape
 from pathlib import Path
@@ -60,7 +61,10 @@ def name_tables(mask: Path) -> tuple[Path, ...]:
     own = tuple(path for ending in TABLE_ENDINGS if (path := mask.with_name(stem + ending)).is_file())
     if own:
         return own
-    beside = [path.name for path in mask.parent.iterdir()] if mask.parent.is_dir() else []
+    beside = []
+    if mask.parent.is_dir():
+        with os.scandir(mask.parent) as entries:
+            beside = [entry.name for entry in entries]
     shared = [name for name in beside if name.lower().endswith(SURE_ENDINGS)]
     if len(shared) != 1 or any(
         shared[0].startswith(stem) for name in beside if (stem := file_stem(Path(name))) != name

@@ -35,6 +35,8 @@ MIN_AIR, KNOWN_ML = 0.001, 200.0
 MIN_SPREAD = 20.0
 MIN_LEVELS, MAX_LEVELS, MIN_STEP_HU, EVEN_STEPS, ENOUGH_VOXELS = 32, 260, 3.0, 0.7, 1000
 """A thousand voxels of a CT have 325 values and more, most of them 1 HU apart."""
+MANY_VOXELS = 8000
+"""Nearly always enough to see more than `MAX_LEVELS` values."""
 ONLY_AIR_HU = -960.0
 
 BELTS = ((-1030.0, -970.0), (-950.0, -750.0), (-130.0, -60.0), (0.0, 80.0))
@@ -112,8 +114,10 @@ def _share_too_low(values: np.ndarray) -> float:
 
 def _eight_bits(values: np.ndarray) -> bool:
     """Whether there are grey levels at even distances, as in 8 bits stretched over a wider range."""
+    if values.size < ENOUGH_VOXELS or np.unique(values[:MANY_VOXELS]).size > MAX_LEVELS:
+        return False
     levels = np.unique(values)
-    if values.size < ENOUGH_VOXELS or not MIN_LEVELS <= levels.size <= MAX_LEVELS:
+    if not MIN_LEVELS <= levels.size <= MAX_LEVELS:
         return False
     steps = np.diff(levels)
     step = float(np.median(steps))

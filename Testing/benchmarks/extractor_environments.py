@@ -29,6 +29,7 @@ class Peer:
     oldest_python: minor version of Python 3 that it needs.
     with_ours: whether its environment sees the packages of this one (PyTorch's CPU build is not on PyPI).
     images: "original" or, where it computes the same sub-bands, "all" too.
+    other_work: what it leaves out and what it computes besides, where that affects its time.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Peer:
     oldest_python: int = 10
     with_ours: bool = False
     images: tuple[str, ...] = ("original",)
+    other_work: str = ""
 
 
 PEERS = (
@@ -50,7 +52,14 @@ PEERS = (
     ),
     Peer("fastrad", ("fastrad", "loguru"), ("--no-deps", "--ignore-requires-python"), with_ours=True),
     Peer("numpyradiomics", ("numpyradiomics",)),
-    Peer("pictologics", ("pictologics",), oldest_python=12, images=("original", "all")),
+    Peer(
+        "pictologics",
+        ("pictologics",),
+        oldest_python=12,
+        images=("original", "all"),
+        other_work="one GLCM and GLRLM for the 13 directions together where pyradiomics has 13 of each, no maximal "
+        "correlation coefficient, no diameters in planes; but distance zones, convex hulls and histograms",
+    ),
 )
 
 

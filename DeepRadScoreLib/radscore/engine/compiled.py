@@ -137,10 +137,16 @@ def compile_into(folder: str) -> None:
 def compiled_folder() -> Path:
     """Where the kernels are kept that were compiled from these files, by this numba and Python, for this processor:
     in $NUMBA_CACHE_DIR, or the user's cache folder."""
-    base = os.environ.get("NUMBA_CACHE_DIR") or platformdirs.user_cache_path("deepradscore")
+    base = os.environ.get("NUMBA_CACHE_DIR") or _user_cache()
     return Path(base).absolute() / "engine" / _digest()
 
 
+@cache
+def _user_cache() -> Path:
+    return platformdirs.user_cache_path("deepradscore")
+
+
+@cache
 def _digest() -> str:
     import llvmlite.binding as llvm
 

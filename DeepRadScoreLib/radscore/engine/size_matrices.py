@@ -71,9 +71,13 @@ def glrlm_features(counts: TextureCounts) -> dict[str, float]:
 def glszm_features(counts: TextureCounts) -> dict[str, float]:
     """Sizes of the zones of equal level, 26 neighbours (`pyradiomics.glszm`, IBSI 9SAK)."""
     level, size = counts.zones
-    sizes, place = np.unique(size, return_inverse=True)
+    sizes = np.flatnonzero(np.bincount(size))
+    places = np.empty(sizes[-1] + 1, np.int64)
+    places[sizes] = np.arange(len(sizes))
     shape = (1, len(counts.grey), len(sizes))
-    zones = np.bincount(level * len(sizes) + place, minlength=shape[1] * shape[2]).reshape(shape).astype(np.int32)
+    zones = (
+        np.bincount(level * len(sizes) + places[size], minlength=shape[1] * shape[2]).reshape(shape).astype(np.int32)
+    )
     return dict(zip(GLSZM, _mean_features(zones, counts.grey, sizes), strict=True))
 
 

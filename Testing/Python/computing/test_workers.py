@@ -138,7 +138,8 @@ def test_libraries_start_one_thread_in_each_process():
 
 
 def test_cores_are_shared_among_processes(monkeypatch):
-    monkeypatch.setattr(joblib, "cpu_count", lambda: 8)
+    for module in (os, joblib):
+        monkeypatch.setattr(module, "cpu_count", lambda: 8)
     assert InProcess().threads_each == 8
     assert [Processes(jobs).threads_each for jobs in (1, 2, 3, 8, 12)] == [8, 4, 2, 1, 1]
 

@@ -83,6 +83,8 @@ def _row(
         return row
     agree, ours_agree = agreement(features, expected), agreement(ours(images), expected)
     row.remark = f"agree with pyradiomics to 1e-6: {agree} of {len(expected)}, ours {ours_agree}; threads: {THREADS}"
+    if peer.other_work:
+        row.remark += f"; it computes {len(features)} values: {peer.other_work}"
     return row
 
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 from DeepRadScoreLib.writing import clean_up, ends_with_program
 
 MAX_ENDING_S = 1.0
-LENGTH_BYTES = 8
+LENGTH_BYTES, CHUNK_BYTES = 8, 2**20
 SERVE = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = sys.argv[1:]; "
     f"from {__name__} import serve; serve()"
@@ -150,9 +150,10 @@ def _answer(request: bytes) -> bytes:
 
 
 def _send(stream: IO[bytes], content: bytes) -> None:
-    rest = memoryview(len(content).to_bytes(LENGTH_BYTES, "little") + content)
-    while rest:
-        rest = rest[stream.write(rest) :]
+    for part in (len(content).to_bytes(LENGTH_BYTES, "little"), content):
+        rest = memoryview(part)
+        while rest:
+            rest = rest[stream.write(rest) :]
 
 
 def _receive(stream: IO[bytes]) -> bytes:
@@ -163,7 +164,7 @@ def _receive(stream: IO[bytes]) -> bytes:
 def _read(stream: IO[bytes], size: int) -> bytes:
     content = bytearray()
     while len(content) < size:
-        chunk = stream.read(size - len(content))
+        chunk = stream.read(min(size - len(content), CHUNK_BYTES))
         if not chunk:
             raise EOFError
         content += chunk

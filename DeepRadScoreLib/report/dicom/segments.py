@@ -29,7 +29,7 @@ def slices_seg(origin: Origin, regions: RegionsOnSlices, shell_mm: float) -> hd.
     regions: the outline as it was given; the shell of the 1 mm lattice at the pixel centres, so that with thick slices
         it may have nothing above and below.
     """
-    return hd.seg.Segmentation(
+    made = hd.seg.Segmentation(
         source_images=origin.images_of(regions.numbers),
         pixel_array=_in_channels([origin.as_stored(one, regions.numbers) for one in (regions.tumour, regions.shell)]),
         segmentation_type="BINARY",
@@ -39,6 +39,9 @@ def slices_seg(origin: Origin, regions: RegionsOnSlices, shell_mm: float) -> hd.
         content_description=origin.described("tumour and shell on the CT's slices"),
         **origin.common("tumour", 7101, "Tumour and shell"),
     )
+    # highdicom 0.28 does not keep those that it is given: between slices with a gap there would be no distance.
+    made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence = origin.pixel_measures
+    return made
 
 
 def regions_seg(origin: Origin, prepared: PreparedCase) -> hd.seg.Segmentation:

@@ -203,6 +203,19 @@ def test_what_the_iods_ask_for(files, name):
     assert measures.SpacingBetweenSlices == (1 if name == "regions.dcm" else made.SPACING[2])
 
 
+def test_slices_have_their_distance_where_the_mask_leaves_some_out(tmp_path):
+    mask = np.zeros_like(TUMOUR)
+    mask[[3, 7], 14:26, 18:30] = 1
+    series = made.ct_series(HU, **{**STUDY, "spacing": (0.7, 0.8, 5.0)})
+    made.save(series, tmp_path / "ct", seed=5)
+    seg_file(tmp_path / "seg.dcm", series, mask)
+    case = read_case(tmp_path)
+    for name, ds in opened(to_dicom(profile_of(case), case)).items():
+        if name != "profile.dcm":
+            measures = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+            assert measures.SpacingBetweenSlices == (1 if name == "regions.dcm" else 5)
+
+
 def test_heat_maps_as_highdicom_places_them(files, profile):
     for key in MAPS:
         volume = hd.pm.ParametricMap.from_dataset(opened(files)[f"gradcam_{key}.dcm"]).get_volume()

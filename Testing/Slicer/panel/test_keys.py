@@ -64,9 +64,10 @@ def test_keys_do_what_the_line_says(beside, cohort, monkeypatch):
     for status, key in OF_STATUS.items():
         press(key)
         assert beside.cases.list.status("a") is status
-    press(Key.NEXT_CASE)
-    press(Key.PREVIOUS_CASE)
-    assert beside.review.case_id == "a"
+    for key, case_id in ((Key.NEXT_CASE, "b"), (Key.PREVIOUS_CASE, "a")):
+        press(key)
+        settle(beside)
+        assert beside.review.case_id == case_id
     press(Key.ANALYZE)
     assert beside.work.running
     press(Key.ANALYZE)

@@ -92,8 +92,9 @@ LIMITS_TEXT = """\
 - *dcmtk, maps*: dcm2json gives all values; dcm2pnm draws (7FE0,0010) Pixel Data only, no float pixels (lines 120 and
   195 of `dcmimgle/libsrc/didocu.cc`, DCMTK-3.7.0, commit ccfd10b).
 - *slicer-core, DICOM*: it reads segmentations from NRRD, NIfTI and VTM files (`InitializeSupportedReadFileTypes`, line
-  144 of `Libs/MRML/Core/vtkMRMLSegmentationStorageNode.cxx` at 024b340). In 3D Slicer DICOM SEG, maps and reports are
-  opened by the extension QuantitativeReporting, which calls dcmqi.
+  144 of `Libs/MRML/Core/vtkMRMLSegmentationStorageNode.cxx` at 024b340). A SEG it takes for an image: the frames of all
+  segments on top of one another, without an error. In 3D Slicer DICOM SEG, maps and reports are opened by the
+  extension QuantitativeReporting, which calls dcmqi.
 """
 BY_EYE = """\
 ## In a browser

@@ -17,6 +17,8 @@ from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 REFERENCES, PER_FRAME, FLOAT_PIXELS = Tag(0x0008, 0x1115), Tag(0x5200, 0x9230), Tag(0x7FE0, 0x0008)
+UTF_8 = "utf8"
+"""That of all objects (`Origin.common`); a part of one need not hold its Specific Character Set."""
 LONG_SEQUENCES = ("ReferencedSeriesSequence", "PerFrameFunctionalGroupsSequence")
 """Those at `REFERENCES` and `PER_FRAME`."""
 
@@ -63,7 +65,7 @@ class MapWriter:
 def _encoded(dataset: Dataset) -> bytes:
     stream = DicomBytesIO()
     stream.is_implicit_VR, stream.is_little_endian = False, True
-    write_dataset(stream, dataset)
+    write_dataset(stream, dataset, parent_encoding=UTF_8)
     return stream.getvalue()
 
 

@@ -434,6 +434,31 @@ def test_headers_that_lack_or_bend_what_the_standard_wants(tmp_path, damage: Cal
         assert report.ContentDate == "19000101"
 
 
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["ISO 2022 IR 13", "ISO 2022 IR 87"], "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("ISO_IR 100", "Äneas^Rüdiger"),
+        ("ISO_IR 144", "Люксембург"),
+        ("ISO_IR 127", "قباني^لنزار"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+        ("ISO_IR 192", "Żółć^Łukasz"),
+    ],
+    ids=["Japanese", "katakana", "Korean", "German", "Russian", "Arabic", "Chinese", "Polish"],
+)
+def test_the_patient_has_the_same_name_in_every_object(root, tmp_path, charset, name):
+    for path in shutil.copytree(root, tmp_path / "s").glob("ct/*"):
+        ds = dcmread(path)
+        ds.SpecificCharacterSet, ds.PatientName = charset, name
+        ds.save_as(path)
+    case = read_case(tmp_path / "s")
+    for file, data in to_dicom(profile_of(case), case).items():
+        ds = dcmread(BytesIO(data))
+        assert (ds.SpecificCharacterSet, str(ds.PatientName)) == ("ISO_IR 192", name), file
+
+
 def test_enhanced_ct(tmp_path):
     enhanced = made.enhanced_ct(HU)
     enhanced.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].FrameComments = "MARKED"

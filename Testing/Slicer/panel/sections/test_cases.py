@@ -197,6 +197,30 @@ def test_a_case_that_cannot_be_read_is_one_sentence(panel, cohort):
     settle(panel)
 
 
+@pytest.mark.parametrize("at", ["Reading the CT", "Reading the mask", "Reading the original mask"])
+def test_opening_image_files_that_is_cancelled_leaves_the_open_case(panel, cohort, monkeypatch, at):
+    """From a case that was corrected before, whose original mask is read too."""
+    import slicer_harness as harness
+    from DeepRadScoreSlicer.panel.sections import cases
+
+    monkeypatch.setattr(cases, "STEP_S", 0.0)
+    open_list(panel, cohort)
+    for _ in "ab":
+        panel.cases.view.next()
+        settle(panel)
+        draw(*reviewed(panel))
+    panel.ui.saveMaskButton.click()
+    settle(panel)
+    before = count_nodes(), count_items(), panel.review.opened
+    panel.cases.view.previous()
+    harness.wait_for(lambda: panel.ui.readingLabel.text == at, 20)
+    panel.ui.cancelReadingButton.click()
+    settle(panel)
+    assert panel.ui.messageLabel.text == "Cancelled; nothing was changed."
+    assert (count_nodes(), count_items(), panel.review.opened) == before
+    assert panel.cases.view.current.case_id == panel.review.case_id == "b"
+
+
 def test_lung_mask_of_the_list_confines_the_shell(panel, cohort):
     from DeepRadScoreLib.imaging import prepare, read_case
     from DeepRadScoreSlicer.scene import from_nodes

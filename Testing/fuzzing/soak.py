@@ -22,7 +22,7 @@ import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "Testing"))
+sys.path[:0] = [str(ROOT), str(ROOT / "DeepRadScore"), str(ROOT / "Testing")]
 HALVES = ("bytes", "structure")
 MAX_INPUT_S = 60
 MAX_MB = 2048
@@ -162,9 +162,8 @@ def main() -> None:
 
 
 def _environment() -> dict[str, str]:
-    paths = (ROOT, ROOT / "DeepRadScore", ROOT / "Testing")
     key = {"DEEPRADSCORE_KEY": os.environ.get("DEEPRADSCORE_KEY", str(Path(tempfile.gettempdir()) / "fuzz.key"))}
-    return os.environ | key | {"PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1"}
+    return os.environ | key | {"OMP_NUM_THREADS": "1"}
 
 
 if __name__ == "__main__":

@@ -30,7 +30,10 @@ TUMOUR_HU = (-600.0, 50.0)
 TYPICAL_LUNG_HU, LUNG_HU = -850.0, (-1000.0, -700.0)
 SHARE = 0.5
 """The threshold lies so far from the tumour's density towards the lung's; a half keeps a blurred edge in place."""
-PERCENTILE, SAME_HU = 60.0, 20.0
+PERCENTILES, SAME_HU = (60.0, 90.0), 20.0
+"""Of the tissue around the point: its density, and what must be denser than the lung; a cavity may be most of it."""
+MIN_CONTRAST_HU = 150.0
+"""What is not denser than the lung around it by so much is lung."""
 NEAR_MM, SNAP_MM = 3.0, 4.0
 """The density is first looked for this near to the point, and a point in a gap moves to the tumour as far as that."""
 BONE_HU = 300.0
@@ -200,13 +203,11 @@ def _dense_tissue(box: ClickBox) -> _Tissue:
         found = _Tissue.of(box, filled, start, threshold)
         inner = found.depth > min(1.5, found.core_mm / 2)
         sample = box.hu[inner & (box.distance_mm <= max(found.core_mm, NEAR_MM))]
-        before, density = (
-            density,
-            float(np.clip(np.percentile(sample, PERCENTILE), *TUMOUR_HU)) if sample.size else density,
-        )
+        usual, densest = np.percentile(sample if sample.size else near, PERCENTILES)
+        before, density = density, float(np.clip(usual, *TUMOUR_HU))
         if abs(density - before) < SAME_HU:
             break
-    if found is None:
+    if found is None or densest < lung_hu + MIN_CONTRAST_HU:
         raise InputError("the point lies on air or lung", mend="give a point in the tumour")
     return found
 

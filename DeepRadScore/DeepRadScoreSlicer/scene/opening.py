@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -256,6 +257,30 @@ def add_masks(segmentation: Any, masks: Sequence[sitk.Image], name: str) -> list
     finally:
         segmentation.EndModify(modifying)
     return added
+
+
+def replace_mask(segmentation: Any, segment_id: str, mask: sitk.Image) -> None:
+    """Give a segment the voxels of a mask of 0 and 1; it keeps its ID, name and colour."""
+    content = segmentation.GetSegmentation()
+    before, segment = content.GetSegment(segment_id), slicer.vtkSegment()
+    segment.SetName(before.GetName())
+    segment.SetColor(*before.GetColor())
+    segment.AddRepresentation(BINARY, cropped_labelmap(mask, 1))
+    modifying = segmentation.StartModify()
+    try:
+        content.RemoveSegment(segment_id)
+        content.AddSegment(segment, segment_id)
+    finally:
+        segmentation.EndModify(modifying)
+
+
+def drawn_digest(segmentation: Any, segment_id: str) -> bytes:
+    """Hash of the labelmap of a segment and its extent; b"" where it has no voxel."""
+    segment = segmentation.GetSegmentation().GetSegment(segment_id)
+    if segment is None or not _has_voxels(segment):
+        return b""
+    labelmap = segment.GetRepresentation(BINARY)
+    return hashlib.sha256(repr(labelmap.GetExtent()).encode() + array_of(labelmap).tobytes()).digest()
 
 
 def add_lesion(segmentation: Any) -> str:

@@ -1,4 +1,4 @@
-"""The row of the section "Review" that hands the CT to other extensions and takes their result as lesions."""
+"""The rows of the section "Review" in which lesions are proposed: by other extensions, or by the module itself."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review
+from DeepRadScoreSlicer.panel.sections.own_outline import OwnOutline
 from DeepRadScoreSlicer.panel.sections.review import ReviewSection
 from DeepRadScoreSlicer.panel.work import WorkRow
 from DeepRadScoreSlicer.scene import monai_label, nn_interactive, total_segmentator
@@ -24,7 +25,7 @@ from DeepRadScoreSlicer.scene.viewing import crosshair
 
 
 class HandoverSection:
-    """Offers extensions that are installed.
+    """Offers extensions that are installed, and at the crosshair an outline of the module's own where none is.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ class HandoverSection:
         self._ui, self._review, self._choice = ui, review, choice
         self._row, self._messages, self._show = row, messages, show
         self._outlining = False
+        self._own = OwnOutline(ui, review, choice, messages, show)
         ui.findNodulesButton.connect("clicked(bool)", self._on_find)
         ui.outlineAtCrosshairButton.connect("clicked(bool)", self._on_outline)
         ui.monaiLabelButton.connect("clicked(bool)", self._on_monai)
@@ -54,11 +56,30 @@ class HandoverSection:
         free = self._review.volume is not None and self._row.free and not self._outlining
         for button, offered in (
             (self._ui.findNodulesButton, total_segmentator.installed()),
-            (self._ui.outlineAtCrosshairButton, nn_interactive.installed()),
+            (self._ui.outlineAtCrosshairButton, True),
             (self._ui.monaiLabelButton, monai_label.offered()),
         ):
             button.visible = offered
             button.enabled = free
+        self._name_outline_button()
+        self._own.update()
+
+    def _name_outline_button(self) -> None:
+        """Say who outlines at the crosshair: nnInteractive where it is installed, else the module itself."""
+        button = self._ui.outlineAtCrosshairButton
+        if nn_interactive.installed():
+            button.text = _("Outline at crosshair (nnInteractive)")
+            button.toolTip = _(
+                "Let nnInteractive outline the tumour at the crosshair (Shift and mouse), in a segment of its own. "
+                "Its model must be initialized in its own module."
+            )
+        else:
+            button.text = _("Outline at crosshair")
+            button.toolTip = _(
+                "Propose the outline of a solid or part-solid lung tumour at the crosshair (Shift and mouse), in a "
+                "segment of its own; its radius can be changed, and Undo takes it back. Check it: it fails where a "
+                "tumour lies against the pleura or a vessel."
+            )
 
     def _on_find(self, _checked: bool = False) -> None:
         volume_id = self._review.chosen.volume_id
@@ -119,7 +140,7 @@ class HandoverSection:
         self._outlining = True
         self.update()
         try:
-            self._messages.guarded(self._outline)
+            self._messages.guarded(self._outline if nn_interactive.installed() else self._own.outline)
         finally:
             self._outlining = False
             self.update()

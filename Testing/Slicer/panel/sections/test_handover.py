@@ -54,7 +54,7 @@ def set_crosshair(volume, index):
 def test_without_the_extension_nothing_is_offered(panel, ct):
     panel.handover.update()
     assert not panel.ui.findNodulesButton.visible
-    assert not panel.ui.outlineAtCrosshairButton.visible
+    assert not panel.ui.monaiLabelButton.visible
 
 
 def test_nodules_become_lesions_and_the_nearest_is_reviewed(panel, ct, tmp_path):

@@ -48,10 +48,14 @@ SEGMENTS = f"""() => {{ {PLACES} const c = window.cornerstone, all = [];
       all.push(...places(image.voxelManager.getScalarData(), i => [0, 1, 2].map(
         a => at[a] + (i % n) * s[0] * r[a] + Math.floor(i / n) * s[1] * k[a]))); }}
   return all; }}"""
-GO_TO = """z => { const c = window.cornerstone, view = c.getRenderingEngines()[0].getViewports()[0];
-  const along = view.getImageIds().map(id => c.metaData.get('imagePlaneModule', id)?.imagePositionPatient?.[2]);
+GO_TO = """async z => { const c = window.cornerstone, view = c.getRenderingEngines()[0].getViewports()[0];
+  const at = id => c.metaData.get('imagePlaneModule', id)?.imagePositionPatient?.[2];
+  const along = view.getImageIds().map(at), last = along.length - 1;
   const index = along.map(one => Math.abs(one - z)).reduce((best, one, n, all) => one < all[best] ? n : best, 0);
-  c.utilities.jumpToSlice(view.element, {imageIndex: index}); view.render(); }"""
+  for (const imageIndex of [index, last - index]) { // slices of volumes may be counted from the other end
+    await c.utilities.jumpToSlice(view.element, {imageIndex}); view.render();
+    if (Math.abs(at(view.getCurrentImageId()) - z) < Math.abs(along[1] - along[0])) return;
+  } }"""
 
 
 def main() -> None:

@@ -105,7 +105,7 @@ part of the table's program.
 | | IBSI CT phantom (204 x 201 pixels) | CT radiomics phantom, patient 2 (141 x 138) |
 |---|---|---|
 | tumour and shell on the CT's slices | equal: each voxel, place, name (28 slices) | equal (9 slices) |
-| ten maps | equal (10 of 10), x 100 as OHIF shows all maps | EGFR tried: not opened, see above |
+| ten maps, an occlusion map | equal (11 of 11), x 100 as OHIF shows all maps | EGFR tried: not opened, see above |
 | SR | equal: 14 of 14 drawn numbers, to two decimals as OHIF shows them | equal (14 of 14) |
 | tumour and shell on the 1 mm lattice | not opened, see above | not tried |
 

@@ -12,7 +12,7 @@ from DeepRadScoreLib.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.api import analyze, evaluate, extract, outline, train
-    from DeepRadScoreLib.bundle import Bundle, read_bundle
+    from DeepRadScoreLib.bundles.bundle import Bundle, read_bundle
     from DeepRadScoreLib.cohort.table import Cohort, read_cohort
     from DeepRadScoreLib.errors import DeepRadScoreError, InputError
     from DeepRadScoreLib.fusion.model import FusionModel
@@ -47,7 +47,7 @@ __all__ = [
 ]
 _MODULES = {
     "api": ("analyze", "evaluate", "extract", "outline", "train"),
-    "bundle": ("Bundle", "read_bundle"),
+    "bundles.bundle": ("Bundle", "read_bundle"),
     "cohort.table": ("Cohort", "read_cohort"),
     "errors": ("DeepRadScoreError", "InputError"),
     "fusion.model": ("FusionModel",),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt
 
-from DeepRadScoreLib.imaging.quality_codes import ABSTAIN_CODES, QUALITY_CODES
+from DeepRadScoreLib.imaging.checks.quality_codes import ABSTAIN_CODES, QUALITY_CODES
 from DeepRadScoreLib.models import Flag
 from DeepRadScoreLib.radscore.selection import MIN_POSITIVES
 

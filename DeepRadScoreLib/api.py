@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from DeepRadScoreLib.display.progress_bar import reporting
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.imaging.quality_codes import checked_codes
+from DeepRadScoreLib.imaging.checks.quality_codes import checked_codes
 from DeepRadScoreLib.models import (
     DEFAULT_ENGINE,
     Coordinates,
@@ -36,7 +36,7 @@ from DeepRadScoreLib.progress import Report, run_to_end
 if TYPE_CHECKING:
     import pandas as pd
 
-    from DeepRadScoreLib.bundle import Bundle
+    from DeepRadScoreLib.bundles.bundle import Bundle
     from DeepRadScoreLib.cohort.frames import TableLike
     from DeepRadScoreLib.cohort.table import Cohort
     from DeepRadScoreLib.computing.run import Run
@@ -94,9 +94,9 @@ def analyze(
     >>> len(profile.features), *map(str, profile.findings["EGFR"].flags)
     (1702, 'no_model')
     """
-    from DeepRadScoreLib.additions import Additions
-    from DeepRadScoreLib.analysis import steps
-    from DeepRadScoreLib.bundle import Bundle, read_bundle
+    from DeepRadScoreLib.analyses.additions import Additions
+    from DeepRadScoreLib.analyses.analysis import steps
+    from DeepRadScoreLib.bundles.bundle import Bundle, read_bundle
     from DeepRadScoreLib.imaging import Case
     from DeepRadScoreLib.report.profile_view import Profile
 
@@ -158,7 +158,7 @@ def outline(
     Outline(1.4 mL within ... mm of the point)
     """
     from DeepRadScoreLib.imaging.ct_files import read_ct_image
-    from DeepRadScoreLib.imaging.files import check_writable, write_image
+    from DeepRadScoreLib.imaging.formats.files import check_writable, write_image
     from DeepRadScoreLib.imaging.outlining import checked_point, checked_radius, outline_at
     from DeepRadScoreLib.progress import Progress, Stage
 

@@ -16,7 +16,8 @@ def layers(root: Path) -> list[str]:
     """The parts of the library (folders, and files beside them) from the top layer to the lowest."""
     settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     contract = settings["tool"]["importlinter"]["contracts"][0]
-    return [name.strip().removeprefix(f"{LIBRARY}.") for layer in contract["layers"] for name in layer.split("|")]
+    names = [name.strip().split(".")[1] for layer in contract["layers"] for name in layer.split("|")]
+    return list(dict.fromkeys(names))
 
 
 def imports(root: Path) -> Counter[tuple[str, str]]:

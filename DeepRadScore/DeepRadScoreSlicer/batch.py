@@ -71,7 +71,7 @@ def _run(options: argparse.Namespace) -> int:
     from DeepRadScoreSlicer import packages
 
     packages.require_analysis()
-    from DeepRadScoreLib.bundle import read_bundle
+    from DeepRadScoreLib.bundles.bundle import read_bundle
     from DeepRadScoreLib.cohort.table import read_cohort
     from DeepRadScoreLib.errors import InputError
     from DeepRadScoreLib.models import DEFAULT_ENGINE, Engine, MaskGrid, OtherLabels, chosen

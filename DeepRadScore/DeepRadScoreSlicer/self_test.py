@@ -44,7 +44,7 @@ class DeepRadScoreTest(PanelTest):
 
     def test_opens_on_its_tumour(self) -> None:
         """Slice views and 3-D camera look at a voxel of the tumour; the window is the one that was kept."""
-        from DeepRadScoreSlicer.scene import viewing
+        from DeepRadScoreSlicer.scene.display import viewing
 
         self.open_sample()
         chosen = self.panel.review.chosen
@@ -98,7 +98,7 @@ class DeepRadScoreTest(PanelTest):
 
     def test_says_what_to_do(self) -> None:
         """An empty segment is one sentence, and no shell."""
-        from DeepRadScoreSlicer.scene.quality_line import quality_line
+        from DeepRadScoreSlicer.scene.display.quality_line import quality_line
 
         volume, segmentation, segment_id = self.open_ball()
         self.wait_for_shell()
@@ -213,8 +213,8 @@ class DeepRadScoreTest(PanelTest):
     def test_batch(self) -> None:
         """The batch writes what the library writes, records what fails and goes on, and says so by its exit code."""
         self.needs_packages()
-        from DeepRadScoreLib.analysis import steps
-        from DeepRadScoreLib.bundle import read_bundle
+        from DeepRadScoreLib.analyses.analysis import steps
+        from DeepRadScoreLib.bundles.bundle import read_bundle
         from DeepRadScoreLib.imaging import read_case
         from DeepRadScoreLib.progress import run_to_end
         from DeepRadScoreLib.report.writing import write_profile

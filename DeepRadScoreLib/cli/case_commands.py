@@ -17,11 +17,11 @@ from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.report.dicom import PageForm
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.bundle_files import BundleFiles
-    from DeepRadScoreLib.findings import MolecularProfile
+    from DeepRadScoreLib.analyses.findings import MolecularProfile
+    from DeepRadScoreLib.bundles.files import BundleFiles
+    from DeepRadScoreLib.bundles.manifest import Manifest
+    from DeepRadScoreLib.bundles.signatures import Signature
     from DeepRadScoreLib.imaging import Case
-    from DeepRadScoreLib.manifest import Manifest
-    from DeepRadScoreLib.signatures import Signature
 
 OtherLabelsOption = Annotated[
     OtherLabels,
@@ -101,7 +101,7 @@ def analyze(
     Example: `deepradscore analyze --ct ct.nrrd --mask tumour.nrrd --model model.zip --out results`
     """
     from DeepRadScoreLib import api
-    from DeepRadScoreLib.bundle import read_bundle
+    from DeepRadScoreLib.bundles.bundle import read_bundle
     from DeepRadScoreLib.display.progress_bar import show_progress
     from DeepRadScoreLib.imaging import read_case
     from DeepRadScoreLib.prevalence import checked_prevalence, parse_prevalence
@@ -157,7 +157,7 @@ def analyze(
 
 
 def _check_dicom_options(ct: Path, dicom_out: bool, anonymous: bool) -> None:
-    from DeepRadScoreLib.imaging.files import is_dicom
+    from DeepRadScoreLib.imaging.formats.files import is_dicom
 
     if anonymous and not dicom_out:
         raise InputError(
@@ -263,7 +263,7 @@ def inspect(
 
     Example: `deepradscore inspect model.zip`
     """
-    from DeepRadScoreLib.bundle_files import read_files
+    from DeepRadScoreLib.bundles.files import read_files
     from DeepRadScoreLib.imaging import describe_image
     from DeepRadScoreLib.report.log import LOG_NAME
     from DeepRadScoreLib.report.plain_text import to_plain_text

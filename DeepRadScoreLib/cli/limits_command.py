@@ -23,7 +23,7 @@ def limits(
 
     Example: `deepradscore limits model.zip features.parquet --out model-with-limits.zip`
     """
-    from DeepRadScoreLib.bundle import read_bundle
+    from DeepRadScoreLib.bundles.bundle import read_bundle
     from DeepRadScoreLib.study.training.older_limits import bundle_with_limits
     from DeepRadScoreLib.writing import check_file
 

@@ -19,7 +19,7 @@ def sign(
 
     Example: `deepradscore sign model.zip --key key.pem`
     """
-    from DeepRadScoreLib.bundle_files import sign_bundle
+    from DeepRadScoreLib.bundles.files import sign_bundle
 
     made = sign_bundle(bundle, key, lambda: str(typer.prompt(f"password of {key}", hide_input=True, err=True)))
     typer.echo(f"signed by the key {made.short_key}: {bundle}")

@@ -204,7 +204,7 @@ def _showing_failures(report: Report) -> Report:
 
 
 def _print_quality(codes: Mapping[str, int], cases: int, excluded: Mapping[str, str]) -> None:
-    from DeepRadScoreLib.imaging.quality_codes import counts_text
+    from DeepRadScoreLib.imaging.checks.quality_codes import counts_text
 
     typer.echo(f"quality: {counts_text(codes, cases)}")
     for code, count in Counter(excluded.values()).items():

@@ -13,7 +13,7 @@ from DeepRadScoreLib.cohort.csv_text import csv_text
 from DeepRadScoreLib.cohort.text_table import TextTable, cell, read_text_table, require_columns
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.imaging import QualityNote
-from DeepRadScoreLib.imaging.quality_codes import QUALITY_CODES, counts_text
+from DeepRadScoreLib.imaging.checks.quality_codes import QUALITY_CODES, counts_text
 from DeepRadScoreLib.models import Engine
 
 ENDING = ".notes.csv"

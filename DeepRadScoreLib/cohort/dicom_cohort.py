@@ -18,10 +18,10 @@ from DeepRadScoreLib.cohort.labels import PatientLabels
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import anonymous_case_id
 from DeepRadScoreLib.imaging.dicom.datasets import dicom_date
-from DeepRadScoreLib.imaging.dicom.masks import names_person
-from DeepRadScoreLib.imaging.dicom.overview import MaskOverview
 from DeepRadScoreLib.imaging.dicom.series import SeriesFiles, SeriesIndex
-from DeepRadScoreLib.imaging.files import is_dicom
+from DeepRadScoreLib.imaging.dicom.structures.masks import names_person
+from DeepRadScoreLib.imaging.dicom.structures.overview import MaskOverview
+from DeepRadScoreLib.imaging.formats.files import is_dicom
 from DeepRadScoreLib.paths import relative_path
 from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
 

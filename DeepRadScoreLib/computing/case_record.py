@@ -17,7 +17,7 @@ import platformdirs
 from DeepRadScoreLib.errors import OutputError
 from DeepRadScoreLib.imaging import QualityNote
 from DeepRadScoreLib.imaging.acquisition import UNKNOWN, Acquisition
-from DeepRadScoreLib.imaging.files import input_digest
+from DeepRadScoreLib.imaging.formats.files import input_digest
 from DeepRadScoreLib.likeness.measures import MEASURES
 from DeepRadScoreLib.models import (
     DEFAULT_ENGINE,

@@ -27,7 +27,7 @@ from DeepRadScoreLib.computing.workers import Crashed
 from DeepRadScoreLib.errors import CohortError
 from DeepRadScoreLib.imaging import QualityNote
 from DeepRadScoreLib.imaging.acquisition import Acquisition
-from DeepRadScoreLib.imaging.quality_codes import left_out_text
+from DeepRadScoreLib.imaging.checks.quality_codes import left_out_text
 from DeepRadScoreLib.likeness.measures import MEASURES
 from DeepRadScoreLib.models import Engine
 from DeepRadScoreLib.progress import Progress, Stage

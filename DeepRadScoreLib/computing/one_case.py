@@ -76,7 +76,7 @@ def _repeat(task: CaseTask, case: Case, threads: int) -> np.ndarray | None:
         return _features(task, _prepared(task, task.repeat_mask)[1], threads)
     if not task.jitters:
         return None
-    from DeepRadScoreLib.imaging.mask_variants import jittered_mask
+    from DeepRadScoreLib.imaging.masks.mask_variants import jittered_mask
 
     jittered = jittered_mask(case, task.seed)
     return _features(task, prepare(jittered, preprocessing=task.preprocessing, shell_mm=task.shell_mm), threads)

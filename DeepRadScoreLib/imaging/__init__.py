@@ -13,13 +13,13 @@ if TYPE_CHECKING:
         masks_from_segments,
     )
     from DeepRadScoreLib.imaging.carriers import Case, DeepPatch, PreparedCase, QualityNote
-    from DeepRadScoreLib.imaging.describe import describe_image
-    from DeepRadScoreLib.imaging.files import read_image
+    from DeepRadScoreLib.imaging.formats.describe import describe_image
+    from DeepRadScoreLib.imaging.formats.files import read_image
+    from DeepRadScoreLib.imaging.masks.segments import MaskContent, Segment
     from DeepRadScoreLib.imaging.outlining import Outline, outline_at
     from DeepRadScoreLib.imaging.preparing import lattice_regions, prepare, prepare_steps
     from DeepRadScoreLib.imaging.reading import anonymous_case_id, read_case
     from DeepRadScoreLib.imaging.regions import deep_patch, peritumoral_shell
-    from DeepRadScoreLib.imaging.segments import MaskContent, Segment
     from DeepRadScoreLib.imaging.shuffling import shuffled_voxels
 
 __all__ = [
@@ -59,8 +59,8 @@ _MODULES = {
         "PreparedCase",
         "QualityNote",
     ),
-    "describe": ("describe_image",),
-    "files": ("read_image",),
+    "formats.describe": ("describe_image",),
+    "formats.files": ("read_image",),
     "outlining": (
         "Outline",
         "outline_at",
@@ -78,7 +78,7 @@ _MODULES = {
         "deep_patch",
         "peritumoral_shell",
     ),
-    "segments": (
+    "masks.segments": (
         "MaskContent",
         "Segment",
     ),

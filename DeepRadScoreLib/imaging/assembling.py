@@ -11,13 +11,13 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import RegionError, Where
 from DeepRadScoreLib.imaging.carriers import Case, QualityNote
-from DeepRadScoreLib.imaging.ct_checks import check_axes, check_ct
-from DeepRadScoreLib.imaging.geometry import index_map, same_grid
-from DeepRadScoreLib.imaging.lps import LpsImage
-from DeepRadScoreLib.imaging.mask_grid import elsewhere_note, on_grid
-from DeepRadScoreLib.imaging.nearest import labels_on_grid
-from DeepRadScoreLib.imaging.other_labels import other_tumours, union
-from DeepRadScoreLib.imaging.segments import MaskContent, Segment, choose, mask_content
+from DeepRadScoreLib.imaging.checks.ct_checks import check_axes, check_ct
+from DeepRadScoreLib.imaging.grids.geometry import index_map, same_grid
+from DeepRadScoreLib.imaging.grids.lps import LpsImage
+from DeepRadScoreLib.imaging.grids.nearest import labels_on_grid
+from DeepRadScoreLib.imaging.masks.mask_grid import elsewhere_note, on_grid
+from DeepRadScoreLib.imaging.masks.other_labels import other_tumours, union
+from DeepRadScoreLib.imaging.masks.segments import MaskContent, Segment, choose, mask_content
 from DeepRadScoreLib.models import MaskGrid, OtherLabels
 from DeepRadScoreLib.numerals import share_text
 

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from DeepRadScoreLib.imaging.geometry import direction_of, image_like
+from DeepRadScoreLib.imaging.grids.geometry import direction_of, image_like
 
 OUTSIDE_HU, LOWEST_HU = -2000.0, -1100.0
 """Value of what lies outside the CT; values under the second (padding) are raised to it."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.imaging.ct_checks import check_ct
-from DeepRadScoreLib.imaging.files import is_dicom, read_image
+from DeepRadScoreLib.imaging.checks.ct_checks import check_ct
+from DeepRadScoreLib.imaging.formats.files import is_dicom, read_image
 
 
 def read_ct_image(path: Path, series: str | None = None) -> sitk.Image:

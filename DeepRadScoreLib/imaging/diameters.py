@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from DeepRadScoreLib.imaging.geometry import index_box
-from DeepRadScoreLib.imaging.hulls import lower_chain
-from DeepRadScoreLib.imaging.lps import box_slices
+from DeepRadScoreLib.imaging.grids.geometry import index_box
+from DeepRadScoreLib.imaging.grids.hulls import lower_chain
+from DeepRadScoreLib.imaging.grids.lps import box_slices
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import RegionError
 from DeepRadScoreLib.imaging.carriers import Case
-from DeepRadScoreLib.imaging.geometry import nearest_index, with_geometry
-from DeepRadScoreLib.imaging.lps import LpsImage
-from DeepRadScoreLib.imaging.pyradiomics_grid import ct_on_pyradiomics_grid
-from DeepRadScoreLib.imaging.spline import interpolate_steps
+from DeepRadScoreLib.imaging.grids.geometry import nearest_index, with_geometry
+from DeepRadScoreLib.imaging.grids.lps import LpsImage
+from DeepRadScoreLib.imaging.grids.pyradiomics_grid import ct_on_pyradiomics_grid
+from DeepRadScoreLib.imaging.grids.spline import interpolate_steps
 from DeepRadScoreLib.progress import run_to_end
 
 MARGIN_MM = 10.0

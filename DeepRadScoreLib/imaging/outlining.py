@@ -17,7 +17,7 @@ from scipy.ndimage import binary_dilation, binary_fill_holes, label
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.click_box import ClickBox
-from DeepRadScoreLib.imaging.geometry import image_like, nearest_index
+from DeepRadScoreLib.imaging.grids.geometry import image_like, nearest_index
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, is_synthetic
 from DeepRadScoreLib.models import Coordinates
 

@@ -10,13 +10,13 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.carriers import Case, PreparedCase, Preprocessing
+from DeepRadScoreLib.imaging.checks.double_contours import double_contour_notes
+from DeepRadScoreLib.imaging.checks.quality import case_notes, patch_notes, region_notes, shell_notes, volume_notes
 from DeepRadScoreLib.imaging.diameters import diameters
-from DeepRadScoreLib.imaging.double_contours import double_contour_notes
 from DeepRadScoreLib.imaging.frame import canonical_lattice, ct_on_lattice_steps, masks_on_lattice, pyradiomics_frame
-from DeepRadScoreLib.imaging.geometry import index_box
-from DeepRadScoreLib.imaging.lps import LpsCase, LpsImage
-from DeepRadScoreLib.imaging.placement import placement_notes
-from DeepRadScoreLib.imaging.quality import case_notes, patch_notes, region_notes, shell_notes, volume_notes
+from DeepRadScoreLib.imaging.grids.geometry import index_box
+from DeepRadScoreLib.imaging.grids.lps import LpsCase, LpsImage
+from DeepRadScoreLib.imaging.masks.placement import placement_notes
 from DeepRadScoreLib.imaging.regions import lps_patch, peritumoral_shell
 from DeepRadScoreLib.numerals import counted
 from DeepRadScoreLib.progress import map_steps, run_to_end

@@ -9,12 +9,12 @@ from pathlib import Path
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.assembling import lung_of, lung_on_grid, make_case, settings_of
 from DeepRadScoreLib.imaging.carriers import Case, QualityNote
-from DeepRadScoreLib.imaging.conversion import conversion_notes
-from DeepRadScoreLib.imaging.ct_checks import check_axes, check_ct
-from DeepRadScoreLib.imaging.file_names import case_name
-from DeepRadScoreLib.imaging.files import is_dicom, read_stored
-from DeepRadScoreLib.imaging.label_names import label_names
-from DeepRadScoreLib.imaging.segments import MaskContent, mask_content
+from DeepRadScoreLib.imaging.checks.ct_checks import check_axes, check_ct
+from DeepRadScoreLib.imaging.formats.conversion import conversion_notes
+from DeepRadScoreLib.imaging.formats.file_names import case_name
+from DeepRadScoreLib.imaging.formats.files import is_dicom, read_stored
+from DeepRadScoreLib.imaging.formats.label_names import label_names
+from DeepRadScoreLib.imaging.masks.segments import MaskContent, mask_content
 from DeepRadScoreLib.models import MaskGrid, OtherLabels, chosen, chosen_if_named
 from DeepRadScoreLib.paths import AnyPath, as_path
 from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
@@ -133,8 +133,8 @@ def _dicom_case(
     lung_mask: Path | None,
 ) -> Case:
     from DeepRadScoreLib.imaging.dicom.acquired import acquisition_of
-    from DeepRadScoreLib.imaging.dicom.lungs import read_lungs
     from DeepRadScoreLib.imaging.dicom.pairing import read_pair
+    from DeepRadScoreLib.imaging.dicom.structures.lungs import read_lungs
 
     pair = read_pair(ct, mask, series=series, segment=segment, all_rois=others == OtherLabels.TUMOURS)
     check_ct(pair.ct.image, where=ct)

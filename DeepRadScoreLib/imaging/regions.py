@@ -6,9 +6,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS, Case, DeepPatch
-from DeepRadScoreLib.imaging.geometry import image_like, index_box, nearest_index
-from DeepRadScoreLib.imaging.lps import LpsCase
-from DeepRadScoreLib.imaging.morphology import squared_distances
+from DeepRadScoreLib.imaging.grids.geometry import image_like, index_box, nearest_index
+from DeepRadScoreLib.imaging.grids.lps import LpsCase
+from DeepRadScoreLib.imaging.masks.morphology import squared_distances
 
 OUTSIDE_HU = -1000.0
 DISTANCE_NOISE_MM = 1e-9

@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from DeepRadScoreLib.imaging.carriers import PreparedCase
-from DeepRadScoreLib.imaging.geometry import image_like
+from DeepRadScoreLib.imaging.grids.geometry import image_like
 
 
 def shuffled_voxels(prepared: PreparedCase, seed: int) -> PreparedCase:

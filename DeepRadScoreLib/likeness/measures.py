@@ -13,9 +13,9 @@ import SimpleITK as sitk
 from numpy.lib.stride_tricks import sliding_window_view
 
 from DeepRadScoreLib.imaging.carriers import PreparedCase
-from DeepRadScoreLib.imaging.geometry import index_box
-from DeepRadScoreLib.imaging.lps import box_slices
-from DeepRadScoreLib.imaging.morphology import pieces
+from DeepRadScoreLib.imaging.grids.geometry import index_box
+from DeepRadScoreLib.imaging.grids.lps import box_slices
+from DeepRadScoreLib.imaging.masks.morphology import pieces
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import RegionError
 from DeepRadScoreLib.imaging.carriers import PreparedCase
-from DeepRadScoreLib.imaging.geometry import index_box
+from DeepRadScoreLib.imaging.grids.geometry import index_box
 from DeepRadScoreLib.radscore.names import REGIONS, Region
 
 MEND: dict[Region, str] = {

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from DeepRadScoreLib.analysis import steps
+from DeepRadScoreLib.analyses.analysis import steps
 from DeepRadScoreLib.cohort.csv_text import csv_text
 from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import CohortError, InputError, case_sentence, file_of
 from DeepRadScoreLib.imaging import read_case
-from DeepRadScoreLib.imaging.files import input_digest
+from DeepRadScoreLib.imaging.formats.files import input_digest
 from DeepRadScoreLib.models import DEFAULT_ENGINE, Engine, MaskGrid, OtherLabels
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.provenance import CASE_PACKAGES, code_digest, content_digest, versions
@@ -28,7 +28,7 @@ from DeepRadScoreLib.report.writing import write_profile
 from DeepRadScoreLib.writing import check_folder, locked, write_atomically
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.bundle import Bundle
+    from DeepRadScoreLib.bundles.bundle import Bundle
 
 SUMMARY = "summary.csv"
 RECORDS = ".finished"

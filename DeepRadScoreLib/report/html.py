@@ -6,8 +6,8 @@ import math
 from collections.abc import Generator
 from typing import Any
 
+from DeepRadScoreLib.analyses.findings import Finding, MolecularProfile
 from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS, GROUP_TITLES, Endpoint
-from DeepRadScoreLib.findings import Finding, MolecularProfile
 from DeepRadScoreLib.models import Flag, flags_with_chance
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.radscore.names import REGIONS, Region

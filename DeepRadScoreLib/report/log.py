@@ -20,7 +20,7 @@ from DeepRadScoreLib.version import __version__
 from DeepRadScoreLib.writing import locked
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.bundle import Bundle
+    from DeepRadScoreLib.bundles.bundle import Bundle
 
 LOG_NAME = "deepradscore.log.jsonl"
 BEGINNING = "0" * 64

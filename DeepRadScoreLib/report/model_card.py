@@ -8,9 +8,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from DeepRadScoreLib.bundles.manifest import LIMIT_NAMES, EndpointCard, Manifest, ValidationCard
 from DeepRadScoreLib.endpoints import BY_KEY, ENDPOINTS
-from DeepRadScoreLib.imaging.quality_codes import QUALITY_CODES
-from DeepRadScoreLib.manifest import LIMIT_NAMES, EndpointCard, Manifest, ValidationCard
+from DeepRadScoreLib.imaging.checks.quality_codes import QUALITY_CODES
 from DeepRadScoreLib.models import CONFOUNDER_NAMES, MODELS, Flag, Model
 from DeepRadScoreLib.numerals import counted
 from DeepRadScoreLib.report.number_text import DASH

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import SimpleITK as sitk
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
+from DeepRadScoreLib.analyses.findings import Finding, MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import InputError, Where
-from DeepRadScoreLib.findings import Finding, MolecularProfile
 from DeepRadScoreLib.imaging.carriers import PATCH_PIXELS, PreparedCase, Severity
 from DeepRadScoreLib.models import Engine, Flag, Preprocessing
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from DeepRadScoreLib.analyses.findings import MolecularProfile
 from DeepRadScoreLib.display.notebook import table_html
 from DeepRadScoreLib.endpoints import BY_KEY
-from DeepRadScoreLib.findings import MolecularProfile
 from DeepRadScoreLib.paths import AnyPath
 from DeepRadScoreLib.report.number_text import DASH, percent, with_interval
 from DeepRadScoreLib.report.profile import EndpointEntry, to_document

@@ -6,9 +6,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from DeepRadScoreLib.imaging import PreparedCase
-from DeepRadScoreLib.imaging.geometry import image_like
+from DeepRadScoreLib.imaging.grids.geometry import image_like
+from DeepRadScoreLib.imaging.masks.segments import SHELL_IDENTITY
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
-from DeepRadScoreLib.imaging.segments import SHELL_IDENTITY
 from DeepRadScoreLib.report.figures import SHELL_COLOUR, TUMOUR_COLOUR
 
 REPRESENTATION = "Binary labelmap"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from DeepRadScoreLib.analyses.findings import MolecularProfile
 from DeepRadScoreLib.endpoints import BY_KEY
-from DeepRadScoreLib.findings import MolecularProfile
 from DeepRadScoreLib.models import flags_with_chance
 from DeepRadScoreLib.report import figures
 from DeepRadScoreLib.report.number_text import DASH, decimals, interval, percent, with_interval

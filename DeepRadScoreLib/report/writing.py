@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import SimpleITK as sitk
 
+from DeepRadScoreLib.analyses.findings import MolecularProfile
 from DeepRadScoreLib.cohort.case_notes import CaseNotes
 from DeepRadScoreLib.cohort.csv_text import csv_text
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.findings import MolecularProfile
-from DeepRadScoreLib.imaging.files import write_image
+from DeepRadScoreLib.imaging.formats.files import write_image
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
 from DeepRadScoreLib.paths import AnyPath, as_path
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS

@@ -19,7 +19,7 @@ from DeepRadScoreLib.computing.extraction import CohortFeatures, extract_cohort
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.endpoints import KEYS, label_columns
 from DeepRadScoreLib.errors import CohortError
-from DeepRadScoreLib.imaging.quality_codes import left_out_text
+from DeepRadScoreLib.imaging.checks.quality_codes import left_out_text
 from DeepRadScoreLib.models import DEEP_MODELS, Baseline, Model
 from DeepRadScoreLib.radscore.selection import MIN_ICC, icc31
 from DeepRadScoreLib.study.confounders import Confounders, find_confounders

@@ -15,7 +15,7 @@ from DeepRadScoreLib.cohort.csv_text import csv_text
 from DeepRadScoreLib.computing.workers import Crashed, Workers
 from DeepRadScoreLib.errors import InputError, OutputError, WorkersError
 from DeepRadScoreLib.imaging import read_image
-from DeepRadScoreLib.imaging.files import write_image
+from DeepRadScoreLib.imaging.formats.files import write_image
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.progress import Progress, Report, Stage, ignore
 from DeepRadScoreLib.synthetic import anatomy, phantom, tumour

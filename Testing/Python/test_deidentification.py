@@ -19,7 +19,7 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import generate_uid
 
-from DeepRadScoreLib.bundle import read_manifest
+from DeepRadScoreLib.bundles.bundle import read_manifest
 from DeepRadScoreLib.cli.cohort_commands import dicom
 from DeepRadScoreLib.radscore.engine.compiled import compiled_folder
 from support import dicom_phantoms as made

@@ -12,13 +12,13 @@ import pytest
 import SimpleITK as sitk
 from joblib import Parallel, delayed
 
-from DeepRadScoreLib.analysis import steps
+from DeepRadScoreLib.analyses.analysis import steps
+from DeepRadScoreLib.bundles.manifest import ValidationCard
 from DeepRadScoreLib.computing.case_record import CaseTask
 from DeepRadScoreLib.computing.one_case import compute_case
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError, InputError, Location, case_sentence
 from DeepRadScoreLib.imaging import case_from_images
-from DeepRadScoreLib.manifest import ValidationCard
 from DeepRadScoreLib.study.training.train import train_bundle
 from support.small_study import small_plan, small_study
 

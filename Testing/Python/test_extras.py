@@ -17,13 +17,13 @@ from packaging.requirements import Requirement
 from DeepRadScoreLib.cli.doctor_command import doctor
 from DeepRadScoreLib.errors import MissingPackageError
 from DeepRadScoreLib.extras import EXTRAS, require
-from support.imports import reached
+from support.imports import reached, source
 from support.slicer_requirements import project
 
 MODULES = sorted({module for extra in EXTRAS.values() for module in extra.modules.values()})
 PLAIN = (
-    "analysis",
-    "bundle",
+    "analyses.analysis",
+    "bundles.bundle",
     "display.progress_bar",
     "imaging",
     "report.case_folders",
@@ -70,10 +70,11 @@ def test_the_extras_are_those_of_the_distribution():
 
 
 def test_no_road_of_one_case_leads_to_an_extra():
+    assert all(source(f"DeepRadScoreLib.{name}") for name in PLAIN)
     third = reached(PLAIN)
     assert third.pop("radiomics") == "DeepRadScoreLib.radscore.pyradiomics_engine"
     assert third.pop("openpyxl") == "DeepRadScoreLib.cohort.workbooks"
-    assert third.pop("cryptography") == "DeepRadScoreLib.signatures"
+    assert third.pop("cryptography") == "DeepRadScoreLib.bundles.signatures"
     assert not set(third) & {*MODULES, "dask"}
 
 

@@ -19,8 +19,8 @@ from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.imaging import case_from_images
 from DeepRadScoreLib.imaging.dicom.datasets import read_header
-from DeepRadScoreLib.imaging.dicom.masks import damage_named
-from DeepRadScoreLib.imaging.files import read_image
+from DeepRadScoreLib.imaging.dicom.structures.masks import damage_named
+from DeepRadScoreLib.imaging.formats.files import read_image
 from DeepRadScoreLib.report.log import LOG_NAME, append_to_log, changed_profiles, read_log
 from DeepRadScoreLib.report.profile import from_profile_json
 from DeepRadScoreSlicer.cases.review_file import ReviewFile

@@ -15,8 +15,8 @@ import pytest
 from pydantic import BaseModel
 
 import DeepRadScoreLib
+from DeepRadScoreLib.bundles.manifest import READABLE
 from DeepRadScoreLib.cli.main import commands
-from DeepRadScoreLib.manifest import READABLE
 from DeepRadScoreLib.report.log import LogEntry
 from DeepRadScoreLib.report.profile import EndpointEntry, ProfileDocument
 from DeepRadScoreLib.study.results.document import SCHEMA as STUDY_SCHEMA

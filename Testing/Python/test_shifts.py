@@ -8,8 +8,8 @@ import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
 from DeepRadScoreLib.abstention import ABSTAIN_CODES
+from DeepRadScoreLib.analyses.findings import Finding
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.findings import Finding
 from DeepRadScoreLib.imaging import Case, case_from_images, prepare
 from DeepRadScoreLib.synthetic.causes import LATENTS
 from DeepRadScoreLib.synthetic.phantom import make_case

@@ -14,7 +14,7 @@ import pytest
 import SimpleITK as sitk
 
 from DeepRadScoreLib.api import analyze
-from DeepRadScoreLib.bundle import read_bundle
+from DeepRadScoreLib.bundles.bundle import read_bundle
 from DeepRadScoreLib.endpoints import KEYS
 from DeepRadScoreLib.errors import MissingPackageError, OutputError
 from DeepRadScoreLib.imaging import read_case

@@ -22,7 +22,7 @@ RUNS = 3
 
 
 def analysis(ct: Path, mask: Path) -> dict:
-    from DeepRadScoreLib.analysis import steps
+    from DeepRadScoreLib.analyses.analysis import steps
     from DeepRadScoreLib.imaging import read_case
 
     begin = time.perf_counter()

@@ -26,11 +26,11 @@ from measured_page import table, write_page
 from scipy.ndimage import gaussian_filter
 
 from DeepRadScoreLib import analyze, read_bundle, read_case, read_cohort
-from DeepRadScoreLib.bundle import Bundle
+from DeepRadScoreLib.analyses.findings import MolecularProfile
+from DeepRadScoreLib.analyses.occlusion import BLUR_SD, occlusion_steps
+from DeepRadScoreLib.bundles.bundle import Bundle
 from DeepRadScoreLib.deepct.network import DeepCT, network_input
-from DeepRadScoreLib.findings import MolecularProfile
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
-from DeepRadScoreLib.occlusion import BLUR_SD, occlusion_steps
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreLib.radscore.rows import FeatureRows
 

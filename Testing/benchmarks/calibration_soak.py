@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from measured_page import table, write_page
 
-from DeepRadScoreLib.bundle import Bundle, read_bundle
+from DeepRadScoreLib.bundles.bundle import Bundle, read_bundle
 from DeepRadScoreLib.cli.demo_command import FULL, run_demo
 from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.computing.extraction import extract_cohort

@@ -26,8 +26,8 @@ for folder in ("Testing", "DeepRadScore"):
 import slicer_harness
 slicer_harness.start()
 from support.scene_tools import load_segmentation, load_volume, segment_ids
-from DeepRadScoreSlicer.scene.quality_line import quality_line
-from DeepRadScoreSlicer.scene.shell import update_shell
+from DeepRadScoreSlicer.scene.display.quality_line import quality_line
+from DeepRadScoreSlicer.scene.display.shell import update_shell
 volume, segmentation = load_volume({ct!r}), load_segmentation({mask!r})
 segment = segment_ids(segmentation)[0]
 """

@@ -24,7 +24,7 @@ from pathlib import Path
 import pandas as pd
 from measured_page import table, write_page
 
-from DeepRadScoreLib.bundle import read_bundle
+from DeepRadScoreLib.bundles.bundle import read_bundle
 from DeepRadScoreLib.cli.demo_command import FULL, run_demo
 from DeepRadScoreLib.cohort.table import read_cohort
 from DeepRadScoreLib.computing.workers import Processes

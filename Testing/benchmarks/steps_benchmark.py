@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.bundle import Bundle
+    from DeepRadScoreLib.bundles.bundle import Bundle
     from DeepRadScoreLib.computing.extraction import CohortFeatures
     from DeepRadScoreLib.imaging import Case
 
@@ -144,7 +144,7 @@ def by_timer(case: Case, bundle: Bundle) -> None:
     """One step for each tick of a timer of interval 0, as a panel does it."""
     from PySide6.QtCore import QCoreApplication, QTimer
 
-    from DeepRadScoreLib.analysis import steps
+    from DeepRadScoreLib.analyses.analysis import steps
 
     application = QCoreApplication.instance() or QCoreApplication([])
     running, timer = steps(case, bundle), QTimer()
@@ -186,7 +186,7 @@ def print_long(title: str, times: dict[str, Took]) -> None:
 
 
 def print_ways(case: Case, bundle: Bundle, runs: int) -> None:
-    from DeepRadScoreLib.analysis import steps
+    from DeepRadScoreLib.analyses.analysis import steps
     from DeepRadScoreLib.api import analyze
 
     ways: dict[str, Callable[[], object]] = {
@@ -233,7 +233,7 @@ def benchmark(ct: Path, mask: Path, model: Path, runs: int) -> None:
     threads = os.environ.get("OMP_NUM_THREADS", "not set")
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, OMP_NUM_THREADS {threads}")
     start = now()
-    from DeepRadScoreLib.analysis import steps
+    from DeepRadScoreLib.analyses.analysis import steps
     from DeepRadScoreLib.imaging import read_case
 
     print(f"{since(start).wall:7.0f} ms  importing the library (before a click)")
@@ -241,7 +241,7 @@ def benchmark(ct: Path, mask: Path, model: Path, runs: int) -> None:
     case = read_case(ct, mask)
     print(f"{since(start).wall:7.0f} ms  reading the case (before a click)")
     start = now()
-    from DeepRadScoreLib.bundle import bundle_steps, read_bundle
+    from DeepRadScoreLib.bundles.bundle import bundle_steps, read_bundle
 
     print(f"{since(start).wall:7.0f} ms  importing what reads models\nReading the model:")
     print_steps(stepped(bundle_steps(model)), [stepped(bundle_steps(model)) for _ in range(runs)])

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from DeepRadScoreLib.bundle import MANIFEST, read_bundle
+from DeepRadScoreLib.bundles.bundle import MANIFEST, read_bundle
 from fuzzing.contract import Target
 from fuzzing.feature_tables import packed
 from fuzzing.strategies import edited_json, mutated

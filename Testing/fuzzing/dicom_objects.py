@@ -21,9 +21,9 @@ from pydicom.tag import Tag
 
 from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct
 from DeepRadScoreLib.imaging.dicom.datasets import DAMAGED
-from DeepRadScoreLib.imaging.dicom.masks import mask_kind, mask_references
-from DeepRadScoreLib.imaging.dicom.rtstruct import read_rtstruct
-from DeepRadScoreLib.imaging.dicom.seg import read_seg
+from DeepRadScoreLib.imaging.dicom.structures.masks import mask_kind, mask_references
+from DeepRadScoreLib.imaging.dicom.structures.rtstruct import read_rtstruct
+from DeepRadScoreLib.imaging.dicom.structures.seg import read_seg
 from fuzzing.contract import Target, each
 from fuzzing.strategies import mutated
 from support.dicom_mask_makers import SHAPE, box, contour, ct_files, rtstruct_file, seg_file

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from DeepRadScoreLib.imaging import case_from_images
-from DeepRadScoreLib.imaging.files import read_image
+from DeepRadScoreLib.imaging.formats.files import read_image
 from fuzzing.contract import Target, each
 from fuzzing.strategies import ODD_TEXTS, mutated
 from support.imaging_phantoms import image_of

@@ -15,8 +15,8 @@ from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_auc_score
 
+from DeepRadScoreLib.bundles.manifest import CalibrationCard
 from DeepRadScoreLib.fusion.model import FusionModel
-from DeepRadScoreLib.manifest import CalibrationCard
 from DeepRadScoreLib.radscore.radscore import RegionScores, Scale
 from DeepRadScoreLib.statistics.conformal import attainable_coverage
 from DeepRadScoreLib.study.splits import stratified_folds

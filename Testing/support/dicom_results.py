@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from pydicom import Dataset, dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
+from DeepRadScoreLib.analyses.findings import Finding, ModelCard, MolecularProfile, Validation
 from DeepRadScoreLib.endpoints import BY_KEY, KEYS
-from DeepRadScoreLib.findings import Finding, ModelCard, MolecularProfile, Validation
 from DeepRadScoreLib.imaging import Case, prepare
 from DeepRadScoreLib.models import Preprocessing
 from support import dicom_phantoms as made

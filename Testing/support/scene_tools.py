@@ -59,8 +59,8 @@ def ball_case() -> tuple[sitk.Image, sitk.Image]:
 
 def made_up_profile(case: Any, *, model: bool = True) -> Any:
     """A profile of a case with random features, findings and maps, as quickly as it can be had."""
+    from DeepRadScoreLib.analyses.findings import Finding, ModelCard, MolecularProfile, Validation
     from DeepRadScoreLib.endpoints import KEYS
-    from DeepRadScoreLib.findings import Finding, ModelCard, MolecularProfile, Validation
     from DeepRadScoreLib.imaging import prepare
     from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS
 

@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from DeepRadScoreLib.bundle import MANIFEST, Bundle
+from DeepRadScoreLib.bundles.bundle import MANIFEST, Bundle
+from DeepRadScoreLib.bundles.manifest import CalibrationCard, EndpointCard, Manifest, ValidationCard
 from DeepRadScoreLib.deepct import backbones, densenet
 from DeepRadScoreLib.deepct.network import DeepCT, NetworkSpec
 from DeepRadScoreLib.endpoints import KEYS
@@ -31,7 +32,6 @@ from DeepRadScoreLib.fusion.search import fitted
 from DeepRadScoreLib.likeness.evidence import Evidence
 from DeepRadScoreLib.likeness.limits import TrainingLimits
 from DeepRadScoreLib.likeness.measures import MEASURES
-from DeepRadScoreLib.manifest import CalibrationCard, EndpointCard, Manifest, ValidationCard
 from DeepRadScoreLib.models import Model
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS, FEATURE_NAMES, REGIONS
 from DeepRadScoreLib.radscore.radscore import RegionScores, Scale

@@ -15,23 +15,13 @@ from DeepRadScoreLib.imaging import Segment
 from DeepRadScoreSlicer.cases.worklist import Worklist, file_name
 from DeepRadScoreSlicer.panel.autosave import Autosave
 from DeepRadScoreSlicer.panel.watching import ReviewWatch
-from DeepRadScoreSlicer.scene import (
-    corrections,
-    from_nodes,
-    listed_case,
-    opening,
-    ownership,
-    quality_line,
-    results,
-    shell,
-    surface,
-    viewing,
-)
+from DeepRadScoreSlicer.scene import corrections, from_nodes, listed_case, opening, ownership, results
+from DeepRadScoreSlicer.scene.display import quality_line, shell, surface, viewing
 from DeepRadScoreSlicer.scene.from_nodes import Chosen
 from DeepRadScoreSlicer.scene.image_files import LungMask
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.findings import MolecularProfile
+    from DeepRadScoreLib.analyses.findings import MolecularProfile
 
 
 class Review:

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from DeepRadScoreLib.additions import NO_ADDITIONS, Additions
+from DeepRadScoreLib.analyses.additions import NO_ADDITIONS, Additions
 from DeepRadScoreLib.progress import Progress, Stage, in_stage
 from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
 from DeepRadScoreSlicer.scene.image_files import LungMask
@@ -14,7 +14,7 @@ from DeepRadScoreSlicer.scene.results import StoredProfile, store_steps
 from DeepRadScoreSlicer.translation import tr as _
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.bundle import Bundle
+    from DeepRadScoreLib.bundles.bundle import Bundle
 
 
 class LastModel:
@@ -31,8 +31,8 @@ class LastModel:
         trusted: a public key, or a folder of them, by one of which the model has to be signed.
         """
         yield _("loading the library of models")
-        from DeepRadScoreLib import bundle
-        from DeepRadScoreLib.signatures import TrustedKeys
+        from DeepRadScoreLib.bundles import bundle
+        from DeepRadScoreLib.bundles.signatures import TrustedKeys
 
         stat = path.stat() if path.is_file() else None
         changed = (0, 0) if stat is None else (stat.st_mtime_ns, stat.st_size)
@@ -61,7 +61,7 @@ def analysis_steps(
     InputError, RegionError, BundleError: what cannot be used, and what to do about it.
     """
     yield Progress(Stage.ANALYSING, _("loading the library"))
-    from DeepRadScoreLib import analysis
+    from DeepRadScoreLib.analyses import analysis
 
     yield Progress(Stage.ANALYSING, _("reading CT and mask from the scene"))
     images = images_of(chosen.volume, chosen.segmentation, chosen.segment_id, chosen.other_labels)

@@ -14,20 +14,20 @@ import vtk
 from DeepRadScoreLib.cohort.folders.by_name import holds_mask
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging import MaskContent
-from DeepRadScoreLib.imaging.files import is_dicom
-from DeepRadScoreLib.imaging.segments import choose
+from DeepRadScoreLib.imaging.formats.files import is_dicom
+from DeepRadScoreLib.imaging.masks.segments import choose
 from DeepRadScoreLib.progress import Progress, Stage, as_part, map_steps
 from DeepRadScoreSlicer.cases.worklist import ListedCase
 from DeepRadScoreSlicer.scene import dicom_database
+from DeepRadScoreSlicer.scene.display.viewing import LUNG, OTHER_COLOUR, TUMOUR_COLOUR, set_window
 from DeepRadScoreSlicer.scene.image_files import keep_notes
-from DeepRadScoreSlicer.scene.viewing import LUNG, OTHER_COLOUR, TUMOUR_COLOUR, set_window
 from DeepRadScoreSlicer.scene.voxels import content_to_segmentation, data_to_volume, fill_steps
 from DeepRadScoreSlicer.translation import tr as _
 
 if TYPE_CHECKING:
     from DeepRadScoreLib.imaging.dicom.ct import CtSeries
-    from DeepRadScoreLib.imaging.dicom.rois import Roi
     from DeepRadScoreLib.imaging.dicom.series import SeriesIndex
+    from DeepRadScoreLib.imaging.dicom.structures.rois import Roi
 
 
 def read_steps(case: ListedCase, mask: Path | None) -> Generator[Progress, None, tuple[CtSeries, MaskContent | None]]:
@@ -73,9 +73,9 @@ def mask_steps(mask: Path, ct: CtSeries, segment: str | None = None) -> Generato
     ------
     InputError, RegionError: as `read_seg` and `read_rtstruct`.
     """
-    from DeepRadScoreLib.imaging.dicom.masks import check_mask_kind
-    from DeepRadScoreLib.imaging.dicom.rtstruct import read_rois_steps, read_rtstruct_steps
-    from DeepRadScoreLib.imaging.dicom.seg import read_seg_steps
+    from DeepRadScoreLib.imaging.dicom.structures.masks import check_mask_kind
+    from DeepRadScoreLib.imaging.dicom.structures.rtstruct import read_rois_steps, read_rtstruct_steps
+    from DeepRadScoreLib.imaging.dicom.structures.seg import read_seg_steps
 
     if check_mask_kind(mask) == "DICOM SEG":
         return (yield from read_seg_steps(mask, ct))

@@ -114,7 +114,7 @@ def masks_of(series_uid: str) -> list[StudyMask]:
     files = [path for uid in others if modality(uid) in MASKS for path in files_of(uid)]
     if not files:
         return []
-    from DeepRadScoreLib.imaging.dicom.overview import read_overview
+    from DeepRadScoreLib.imaging.dicom.structures.overview import read_overview
 
     overviews = [read_overview(path) for path in files]
     images = {str(uid) for uid in database.instancesForSeries(series_uid)}

@@ -25,7 +25,7 @@ from DeepRadScoreSlicer.scene.voxels import set_geometry
 from DeepRadScoreSlicer.translation import tr as _
 
 if TYPE_CHECKING:
-    from DeepRadScoreLib.findings import MolecularProfile
+    from DeepRadScoreLib.analyses.findings import MolecularProfile
 
 SAME_MM = 0.05
 LOOK_S = 0.05

@@ -11,11 +11,11 @@ import slicer
 
 from DeepRadScoreLib import imaging
 from DeepRadScoreLib.imaging import Case, MaskContent, QualityNote
-from DeepRadScoreLib.imaging.ct_checks import check_axes, check_hu
-from DeepRadScoreLib.imaging.geometry import image_like, index_box
-from DeepRadScoreLib.imaging.lps import box_slices
+from DeepRadScoreLib.imaging.checks.ct_checks import check_axes, check_hu
+from DeepRadScoreLib.imaging.grids.geometry import image_like, index_box
+from DeepRadScoreLib.imaging.grids.lps import box_slices
+from DeepRadScoreLib.imaging.masks.other_labels import other_tumours, union
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY
-from DeepRadScoreLib.imaging.other_labels import other_tumours, union
 from DeepRadScoreLib.models import OtherLabels
 from DeepRadScoreSlicer.scene.image_files import LungMask, notes_of
 from DeepRadScoreSlicer.scene.ownership import SYNTHETIC

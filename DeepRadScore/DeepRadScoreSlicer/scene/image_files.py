@@ -18,16 +18,16 @@ import SimpleITK as sitk
 import slicer
 
 from DeepRadScoreLib.imaging import QualityNote, lung_on_grid, read_image
-from DeepRadScoreLib.imaging.conversion import conversion_notes
-from DeepRadScoreLib.imaging.file_names import file_stem
-from DeepRadScoreLib.imaging.files import check_image, is_dicom, read_stored, write_image
-from DeepRadScoreLib.imaging.geometry import direction_of
-from DeepRadScoreLib.imaging.mask_grid import replacement, with_grid
+from DeepRadScoreLib.imaging.formats.conversion import conversion_notes
+from DeepRadScoreLib.imaging.formats.file_names import file_stem
+from DeepRadScoreLib.imaging.formats.files import check_image, is_dicom, read_stored, write_image
+from DeepRadScoreLib.imaging.grids.geometry import direction_of
+from DeepRadScoreLib.imaging.masks.mask_grid import replacement, with_grid
+from DeepRadScoreLib.imaging.masks.segments import whole_labels
 from DeepRadScoreLib.imaging.reading import named_notes
-from DeepRadScoreLib.imaging.segments import whole_labels
 from DeepRadScoreLib.models import MaskGrid
+from DeepRadScoreSlicer.scene.display.viewing import LUNG
 from DeepRadScoreSlicer.scene.reading import read_labelmap, read_volume
-from DeepRadScoreSlicer.scene.viewing import LUNG
 from DeepRadScoreSlicer.scene.voxels import image_to_volume, set_geometry
 from DeepRadScoreSlicer.translation import tr as _
 
@@ -42,7 +42,7 @@ def load_volume(path: Path, name: str) -> Any:
 
     Raises
     ------
-    InputError: as `DeepRadScoreLib.imaging.files.read_stored`, but damage within compressed voxels is not found.
+    InputError: as `imaging.formats.files.read_stored`, but damage within compressed voxels is not found.
     RuntimeError: Slicer cannot read it.
     """
     if is_dicom(path):

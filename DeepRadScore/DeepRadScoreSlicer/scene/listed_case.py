@@ -9,7 +9,7 @@ from typing import Any
 
 import slicer
 
-from DeepRadScoreLib.imaging.files import is_dicom
+from DeepRadScoreLib.imaging.formats.files import is_dicom
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreSlicer.cases.worklist import ListedCase, Worklist
 from DeepRadScoreSlicer.scene import corrections, opening

@@ -14,14 +14,14 @@ import slicer
 
 from DeepRadScoreLib.errors import InputError, MissingPackageError
 from DeepRadScoreLib.imaging import MaskContent, Segment
-from DeepRadScoreLib.imaging.files import is_dicom
-from DeepRadScoreLib.imaging.label_names import label_names
-from DeepRadScoreLib.imaging.segments import by_name
+from DeepRadScoreLib.imaging.formats.files import is_dicom
+from DeepRadScoreLib.imaging.formats.label_names import label_names
+from DeepRadScoreLib.imaging.masks.segments import by_name
 from DeepRadScoreLib.progress import Progress, Stage, run_to_end
 from DeepRadScoreSlicer.cases.worklist import ListedCase
 from DeepRadScoreSlicer.scene import dicom_case, dicom_database, ownership
+from DeepRadScoreSlicer.scene.display.viewing import TUMOUR_COLOUR
 from DeepRadScoreSlicer.scene.image_files import load_segmentation, load_volume
-from DeepRadScoreSlicer.scene.viewing import TUMOUR_COLOUR
 from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, cropped_labelmap
 from DeepRadScoreSlicer.translation import tr as _
 

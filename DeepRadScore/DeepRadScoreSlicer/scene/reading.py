@@ -14,9 +14,9 @@ import slicer
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
-from DeepRadScoreLib.imaging.geometry import index_box
-from DeepRadScoreLib.imaging.lps import box_slices
-from DeepRadScoreSlicer.scene.viewing import Window
+from DeepRadScoreLib.imaging.grids.geometry import index_box
+from DeepRadScoreLib.imaging.grids.lps import box_slices
+from DeepRadScoreSlicer.scene.display.viewing import Window
 from DeepRadScoreSlicer.scene.voxels import BINARY, GEOMETRY, array_of
 
 MAX_LABEL = 65535

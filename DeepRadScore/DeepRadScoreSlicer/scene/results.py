@@ -13,7 +13,8 @@ import slicer
 from DeepRadScoreLib.errors import DeepRadScoreError, InputError
 from DeepRadScoreLib.models import OtherLabels
 from DeepRadScoreLib.writing import write_folder
-from DeepRadScoreSlicer.scene import ownership, shell
+from DeepRadScoreSlicer.scene import ownership
+from DeepRadScoreSlicer.scene.display import shell
 from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of
 from DeepRadScoreSlicer.scene.voxels import image_to_volume
 from DeepRadScoreSlicer.translation import tr as _
@@ -21,7 +22,7 @@ from DeepRadScoreSlicer.translation import tr as _
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from DeepRadScoreLib.findings import MolecularProfile
+    from DeepRadScoreLib.analyses.findings import MolecularProfile
 
 TEXTS = {
     "profile_text": "profile.json",

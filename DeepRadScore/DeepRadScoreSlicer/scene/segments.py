@@ -12,8 +12,8 @@ import vtk
 
 from DeepRadScoreLib.errors import RegionError
 from DeepRadScoreLib.imaging import MaskContent, Segment
-from DeepRadScoreLib.imaging.geometry import index_box
-from DeepRadScoreLib.imaging.lps import box_slices
+from DeepRadScoreLib.imaging.grids.geometry import index_box
+from DeepRadScoreLib.imaging.grids.lps import box_slices
 from DeepRadScoreLib.models import OtherLabels
 from DeepRadScoreSlicer.scene.usable import check_segmentation
 from DeepRadScoreSlicer.scene.voxels import BINARY, array_of, set_geometry

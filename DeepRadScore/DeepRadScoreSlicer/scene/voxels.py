@@ -14,10 +14,10 @@ import vtk
 from vtk.util.numpy_support import create_vtk_array, get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
 
 from DeepRadScoreLib.imaging import MaskContent
-from DeepRadScoreLib.imaging.geometry import SLICES_AT_ONCE, half_up, index_box
-from DeepRadScoreLib.imaging.lps import box_slices
+from DeepRadScoreLib.imaging.grids.geometry import SLICES_AT_ONCE, half_up, index_box
+from DeepRadScoreLib.imaging.grids.lps import box_slices
+from DeepRadScoreLib.imaging.masks.segments import names_tumour
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, is_synthetic
-from DeepRadScoreLib.imaging.segments import names_tumour
 from DeepRadScoreLib.progress import run_to_end
 from DeepRadScoreSlicer.scene.ownership import SYNTHETIC
 

@@ -16,10 +16,10 @@ from pydicom import Dataset, dcmread
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.anonymised import copy_uids
 from DeepRadScoreLib.imaging.dicom.datasets import dicom_date, patient_identity, quiet_pydicom, text
-from DeepRadScoreLib.imaging.dicom.masks import KINDS, damage_named
-from DeepRadScoreLib.imaging.dicom.overview import MaskOverview, read_overview
-from DeepRadScoreLib.imaging.dicom.planes import on_slices
 from DeepRadScoreLib.imaging.dicom.series import SeriesFiles, SeriesIndex, find_series
+from DeepRadScoreLib.imaging.dicom.structures.masks import KINDS, damage_named
+from DeepRadScoreLib.imaging.dicom.structures.overview import MaskOverview, read_overview
+from DeepRadScoreLib.imaging.dicom.structures.planes import on_slices
 from DeepRadScoreLib.progress import Report, ignore
 
 Tie: TypeAlias = Literal["reference", "frame", "geometry"]

@@ -16,8 +16,8 @@ from DeepRadScoreLib.cohort.folders.found_cases import (
     visible,
 )
 from DeepRadScoreLib.cohort.folders.layouts import add_data_set
-from DeepRadScoreLib.imaging.file_names import CT
-from DeepRadScoreLib.imaging.files import is_dicom
+from DeepRadScoreLib.imaging.formats.file_names import CT
+from DeepRadScoreLib.imaging.formats.files import is_dicom
 
 
 def find_cases(folder: Path) -> Findings:

@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from DeepRadScoreLib.imaging.file_names import case_name, file_stem
-from DeepRadScoreLib.imaging.files import SUFFIXES
-from DeepRadScoreLib.imaging.segments import names_tumour
+from DeepRadScoreLib.imaging.formats.file_names import case_name, file_stem
+from DeepRadScoreLib.imaging.formats.files import SUFFIXES
+from DeepRadScoreLib.imaging.masks.segments import names_tumour
 
 TUMOUR_WORDS = ("tumour", "tumor", "tumours", "tumors", "gtv", "lesion", "lesions", "nodule", "nodules")
 MASK_WORDS = ("mask", "label", "labels", "labelmap", "seg", "dseg", "segmentation", "roi", *TUMOUR_WORDS)

@@ -21,7 +21,7 @@ from DeepRadScoreLib.cohort.folders.found_cases import (
     tumour_ones,
     visible,
 )
-from DeepRadScoreLib.imaging.file_names import file_stem
+from DeepRadScoreLib.imaging.formats.file_names import file_stem
 
 PARTS = {"imagesTr": "labelsTr", "imagesTs": "labelsTs", "imagesVal": "labelsVal"}
 SEGMENTATIONS = "segmentations"

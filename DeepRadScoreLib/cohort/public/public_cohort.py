@@ -12,7 +12,7 @@ import pandas as pd
 from DeepRadScoreLib.cohort.csv_text import csv_text
 from DeepRadScoreLib.cohort.public.download import Downloads, RemoteSeries
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.imaging.dicom.masks import mask_references
+from DeepRadScoreLib.imaging.dicom.structures.masks import mask_references
 from DeepRadScoreLib.writing import write_atomically, write_folder
 
 Kind = Literal["seg", "ct"]

@@ -27,7 +27,7 @@ from DeepRadScoreLib.imaging.dicom.stacking import (
     regular_stack,
     without_copies,
 )
-from DeepRadScoreLib.imaging.geometry import image_steps, with_geometry
+from DeepRadScoreLib.imaging.grids.geometry import image_steps, with_geometry
 from DeepRadScoreLib.imaging.regions import OUTSIDE_HU
 from DeepRadScoreLib.numerals import counted
 from DeepRadScoreLib.progress import Progress, Stage, each_within, map_steps, run_to_end

@@ -12,7 +12,9 @@ from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.anonymised import copy_uids
 from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct, read_ct_steps
 from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, text, undisturbed
-from DeepRadScoreLib.imaging.dicom.masks import (
+from DeepRadScoreLib.imaging.dicom.series import SeriesIndex, find_series
+from DeepRadScoreLib.imaging.dicom.slices import Slice
+from DeepRadScoreLib.imaging.dicom.structures.masks import (
     KINDS,
     MASK_MEND,
     References,
@@ -20,12 +22,10 @@ from DeepRadScoreLib.imaging.dicom.masks import (
     damage_named,
     mask_references,
 )
-from DeepRadScoreLib.imaging.dicom.rtstruct import read_rtstruct
-from DeepRadScoreLib.imaging.dicom.seg import read_seg
-from DeepRadScoreLib.imaging.dicom.series import SeriesIndex, find_series
-from DeepRadScoreLib.imaging.dicom.slices import Slice
-from DeepRadScoreLib.imaging.files import SUFFIXES
-from DeepRadScoreLib.imaging.segments import MaskContent
+from DeepRadScoreLib.imaging.dicom.structures.rtstruct import read_rtstruct
+from DeepRadScoreLib.imaging.dicom.structures.seg import read_seg
+from DeepRadScoreLib.imaging.formats.files import SUFFIXES
+from DeepRadScoreLib.imaging.masks.segments import MaskContent
 from DeepRadScoreLib.progress import Progress, run_to_end
 
 

@@ -20,7 +20,7 @@ from pydicom.uid import (
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging.dicom.anonymised import grouped, with_uids
 from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, items, quiet_pydicom, read_header, text
-from DeepRadScoreLib.imaging.dicom.masks import KINDS
+from DeepRadScoreLib.imaging.dicom.structures.masks import KINDS
 from DeepRadScoreLib.progress import Progress, Report, Stage, each_within, ignore, run_to_end
 
 CT_CLASSES = (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)

@@ -14,7 +14,7 @@ from DeepRadScoreLib.imaging.dicom.datasets import DicomFile, quiet_pydicom, rea
 from DeepRadScoreLib.imaging.dicom.pairing import SourceSeries, source_series
 from DeepRadScoreLib.imaging.dicom.slices import slices_of
 from DeepRadScoreLib.imaging.dicom.stacking import main_orientation, regular_stack, without_copies
-from DeepRadScoreLib.imaging.geometry import with_geometry
+from DeepRadScoreLib.imaging.grids.geometry import with_geometry
 
 AT_ONCE = 25
 """Files that are read in one step."""

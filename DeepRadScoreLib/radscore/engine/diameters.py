@@ -11,7 +11,7 @@ from functools import reduce
 
 import numpy as np
 
-from DeepRadScoreLib.imaging.hulls import lower_chain
+from DeepRadScoreLib.imaging.grids.hulls import lower_chain
 
 DIRECTIONS = 8
 """Directions in which a plane's points are measured; the greatest width is at least cos(`STEP` / 2) of the diameter."""

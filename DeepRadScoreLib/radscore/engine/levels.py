@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from DeepRadScoreLib.imaging.geometry import index_box
-from DeepRadScoreLib.imaging.lps import box_slices
+from DeepRadScoreLib.imaging.grids.geometry import index_box
+from DeepRadScoreLib.imaging.grids.lps import box_slices
 from DeepRadScoreLib.radscore.engine.kernels import digitize
 
 Corner = tuple[int, int, int]

@@ -9,8 +9,8 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from DeepRadScoreLib.endpoints import BY_KEY
+from DeepRadScoreLib.imaging.masks.segments import SHELL_IDENTITY
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
-from DeepRadScoreLib.imaging.segments import SHELL_IDENTITY
 
 SCHEME = "99DEEPRADSCORE"
 MAX_SH, MAX_LO = 16, 64

@@ -12,8 +12,8 @@ import SimpleITK as sitk
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
+from DeepRadScoreLib.analyses.findings import MolecularProfile
 from DeepRadScoreLib.endpoints import BY_KEY, KEYS
-from DeepRadScoreLib.findings import MolecularProfile
 from DeepRadScoreLib.imaging import Case
 from DeepRadScoreLib.report.dicom import codes
 from DeepRadScoreLib.report.dicom.deflated import LONG_SEQUENCES, MapWriter

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from pydicom.sr.coding import Code
 
 from DeepRadScoreLib.imaging import PreparedCase
-from DeepRadScoreLib.imaging.geometry import direction_of
+from DeepRadScoreLib.imaging.grids.geometry import direction_of
 from DeepRadScoreLib.report.dicom import codes
 from DeepRadScoreLib.report.dicom.origin import NAME, Origin
 from DeepRadScoreLib.report.dicom.slices import RegionsOnSlices

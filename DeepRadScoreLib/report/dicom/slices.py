@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from DeepRadScoreLib.imaging.dicom.slices import Slice
-from DeepRadScoreLib.imaging.geometry import index_map, nearest_index, same_grid
+from DeepRadScoreLib.imaging.grids.geometry import index_map, nearest_index, same_grid
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from highdicom.seg import Segmentation
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
+from DeepRadScoreLib.analyses.findings import ModelCard, MolecularProfile
 from DeepRadScoreLib.endpoints import KEYS
-from DeepRadScoreLib.findings import ModelCard, MolecularProfile
 from DeepRadScoreLib.report.dicom import codes
 from DeepRadScoreLib.report.dicom.drawing import Drawing
 from DeepRadScoreLib.report.dicom.origin import NAME, Origin

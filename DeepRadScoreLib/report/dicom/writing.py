@@ -13,8 +13,8 @@ import numpy as np
 import SimpleITK as sitk
 from pydicom import Dataset
 
+from DeepRadScoreLib.analyses.findings import MolecularProfile
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.findings import MolecularProfile
 from DeepRadScoreLib.imaging import Case
 from DeepRadScoreLib.imaging.dicom.datasets import collection_paused, quiet_pydicom
 from DeepRadScoreLib.progress import run_to_end

@@ -17,7 +17,7 @@ from DeepRadScoreLib.cohort.table import Cohort
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError, InputError, TooFewPositivesError
 from DeepRadScoreLib.extras import LEARNING, require
-from DeepRadScoreLib.imaging.quality_codes import QUALITY_CODES
+from DeepRadScoreLib.imaging.checks.quality_codes import QUALITY_CODES
 from DeepRadScoreLib.models import Baseline, Protocol, Split
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.provenance import ENGINE_PACKAGES, LEARNING_PACKAGES, code_digest, content_digest, versions

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from DeepRadScoreLib.bundles.manifest import CalibrationCard
 from DeepRadScoreLib.fusion.model import FusionModel
-from DeepRadScoreLib.manifest import CalibrationCard
 from DeepRadScoreLib.models import Model
 from DeepRadScoreLib.study.data import StudyData
 from DeepRadScoreLib.study.training.fitted import FittedModels

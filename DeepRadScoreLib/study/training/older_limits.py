@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import KFold
 
-from DeepRadScoreLib.bundle import Bundle
+from DeepRadScoreLib.bundles.bundle import Bundle
 from DeepRadScoreLib.cohort.table_files import read_table
 from DeepRadScoreLib.cohort.text_table import require_columns
 from DeepRadScoreLib.errors import CohortError, InputError

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from DeepRadScoreLib.bundle import Bundle
+from DeepRadScoreLib.bundles.bundle import Bundle
+from DeepRadScoreLib.bundles.manifest import SCHEMA, EndpointCard, Manifest, ValidationCard
 from DeepRadScoreLib.cohort.table import Cohort, read_cohort
 from DeepRadScoreLib.computing.extraction import CohortFeatures, extract_cohort
 from DeepRadScoreLib.computing.run import Run
@@ -21,7 +22,6 @@ from DeepRadScoreLib.extras import LEARNING, require
 from DeepRadScoreLib.fusion.endpoint_model import EndpointModel
 from DeepRadScoreLib.fusion.model import FusionModel
 from DeepRadScoreLib.imaging.origin import synthetic_label
-from DeepRadScoreLib.manifest import SCHEMA, EndpointCard, Manifest, ValidationCard
 from DeepRadScoreLib.models import Flag, Model, Protocol
 from DeepRadScoreLib.progress import Progress, Stage
 from DeepRadScoreLib.provenance import BUNDLE_PACKAGES, ENGINE_PACKAGES, code_digest, versions

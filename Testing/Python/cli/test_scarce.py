@@ -95,7 +95,7 @@ LITTLE = """
 import resource, sys
 from pathlib import Path
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.imaging.files import read_image
+from DeepRadScoreLib.imaging.formats.files import read_image
 
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 200 * 2**20, resource.getrlimit(resource.RLIMIT_AS)[1]))

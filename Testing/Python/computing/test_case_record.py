@@ -14,7 +14,7 @@ from DeepRadScoreLib.computing.one_case import compute_case
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import QualityNote, prepare, read_case, read_image
 from DeepRadScoreLib.imaging.acquisition import Acquisition
-from DeepRadScoreLib.imaging.mask_variants import jittered_mask
+from DeepRadScoreLib.imaging.masks.mask_variants import jittered_mask
 from DeepRadScoreLib.likeness.measures import MEASURES
 from DeepRadScoreLib.models import Engine
 from DeepRadScoreLib.radscore.extraction import extract_features

@@ -17,13 +17,13 @@ from pydicom.sr.codedict import codes
 
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct
-from DeepRadScoreLib.imaging.dicom.masks import mask_kind, mask_references
-from DeepRadScoreLib.imaging.dicom.polygons import assign_contours, even_odd, exclusive_or
-from DeepRadScoreLib.imaging.dicom.rtstruct import read_rtstruct
-from DeepRadScoreLib.imaging.dicom.seg import read_seg
-from DeepRadScoreLib.imaging.geometry import same_grid
-from DeepRadScoreLib.imaging.nearest import labels_on_grid
-from DeepRadScoreLib.imaging.segments import MaskContent, choose
+from DeepRadScoreLib.imaging.dicom.structures.masks import mask_kind, mask_references
+from DeepRadScoreLib.imaging.dicom.structures.polygons import assign_contours, even_odd, exclusive_or
+from DeepRadScoreLib.imaging.dicom.structures.rtstruct import read_rtstruct
+from DeepRadScoreLib.imaging.dicom.structures.seg import read_seg
+from DeepRadScoreLib.imaging.grids.geometry import same_grid
+from DeepRadScoreLib.imaging.grids.nearest import labels_on_grid
+from DeepRadScoreLib.imaging.masks.segments import MaskContent, choose
 from support.dicom_mask_makers import (
     ORIGIN,
     SECRETS,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from DeepRadScoreLib.imaging import case_from_images, prepare, read_case
-from DeepRadScoreLib.imaging.double_contours import strongest_repeat
+from DeepRadScoreLib.imaging.checks.double_contours import strongest_repeat
 from DeepRadScoreLib.synthetic.causes import LATENTS
 from DeepRadScoreLib.synthetic.phantom import make_case
 from support.shifts import Volume, acquisition

@@ -13,8 +13,8 @@ from scipy.spatial import cKDTree
 
 from DeepRadScoreLib.imaging import case_from_images, prepare, prepare_steps, read_case
 from DeepRadScoreLib.imaging.frame import canonical_lattice, ct_on_lattice, mask_on_lattice
-from DeepRadScoreLib.imaging.geometry import direction_of, half_up
-from DeepRadScoreLib.imaging.lps import LpsImage
+from DeepRadScoreLib.imaging.grids.geometry import direction_of, half_up
+from DeepRadScoreLib.imaging.grids.lps import LpsImage
 from support.imaging_phantoms import image_of, rotation, tumour_case
 
 CASES = ("lung1", "lung2", "ibsi_ct_phantom", "pat_2", "LUNG1-001")

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from DeepRadScoreLib.imaging import case_from_images
-from DeepRadScoreLib.imaging.mask_variants import jittered_mask, mask_variants
+from DeepRadScoreLib.imaging.masks.mask_variants import jittered_mask, mask_variants
 from support.imaging_phantoms import ball, image_of, lung_ct, tumour_case
 
 

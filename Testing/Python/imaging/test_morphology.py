@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter, label
 
-from DeepRadScoreLib.imaging.morphology import filled, opened, pieces, squared_distances
+from DeepRadScoreLib.imaging.masks.morphology import filled, opened, pieces, squared_distances
 
 
 @pytest.fixture(scope="module", params=range(40))

@@ -18,11 +18,11 @@ from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging import read_case
 from DeepRadScoreLib.imaging.dicom import itk_decoder
 from DeepRadScoreLib.imaging.dicom.ct import CtSeries, read_ct
-from DeepRadScoreLib.imaging.dicom.rtstruct import read_rtstruct
-from DeepRadScoreLib.imaging.dicom.seg import read_seg
 from DeepRadScoreLib.imaging.dicom.series import find_series
-from DeepRadScoreLib.imaging.files import write_image
-from DeepRadScoreLib.imaging.geometry import image_like
+from DeepRadScoreLib.imaging.dicom.structures.rtstruct import read_rtstruct
+from DeepRadScoreLib.imaging.dicom.structures.seg import read_seg
+from DeepRadScoreLib.imaging.formats.files import write_image
+from DeepRadScoreLib.imaging.grids.geometry import image_like
 from DeepRadScoreLib.report.dicom.origin import origin_of
 from support import dicom_phantoms as made
 from support import dicom_syntaxes as syntaxes

@@ -27,7 +27,7 @@ from DeepRadScoreLib.computing.extraction import CohortFeatures, extract_cohort
 from DeepRadScoreLib.computing.run import Run
 from DeepRadScoreLib.errors import CohortError, InputError
 from DeepRadScoreLib.imaging import Case, MaskContent, case_from_images, lung_on_grid, read_case, read_image
-from DeepRadScoreLib.imaging.files import write_image
+from DeepRadScoreLib.imaging.formats.files import write_image
 from DeepRadScoreLib.models import MaskGrid
 from DeepRadScoreLib.report.case_folders import analyse_cases
 from support import dicom_phantoms

@@ -27,9 +27,9 @@ from DeepRadScoreLib.imaging import (
     read_image,
 )
 from DeepRadScoreLib.imaging.assembling import case_from_images
-from DeepRadScoreLib.imaging.files import input_digest
-from DeepRadScoreLib.imaging.label_names import label_names, name_tables
-from DeepRadScoreLib.imaging.segments import choose, mask_content
+from DeepRadScoreLib.imaging.formats.files import input_digest
+from DeepRadScoreLib.imaging.formats.label_names import label_names, name_tables
+from DeepRadScoreLib.imaging.masks.segments import choose, mask_content
 from DeepRadScoreLib.models import OtherLabels
 from support.dicom_mask_makers import box, contour, ct_files, rtstruct_file
 from support.imaging_phantoms import ball, image_of, lung_ct

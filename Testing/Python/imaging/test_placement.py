@@ -10,9 +10,9 @@ import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import RegionError
 from DeepRadScoreLib.imaging import case_from_images, prepare, read_case
-from DeepRadScoreLib.imaging.body import find_body
-from DeepRadScoreLib.imaging.lps import LpsImage
-from DeepRadScoreLib.imaging.quality_codes import ABSTAIN_CODES, QUALITY_CODES
+from DeepRadScoreLib.imaging.checks.body import find_body
+from DeepRadScoreLib.imaging.checks.quality_codes import ABSTAIN_CODES, QUALITY_CODES
+from DeepRadScoreLib.imaging.grids.lps import LpsImage
 from support.thorax import AIR, FAT, PLAIN_LUNG, RIB, TABLE, ball, chest, chest_case
 
 

@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.imaging.plausibility import check_values
+from DeepRadScoreLib.imaging.checks.plausibility import check_values
 from support.thorax import SPACING, ball, chest, image
 
 RNG = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import pytest
 
 import DeepRadScoreLib
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.imaging.quality_codes import QUALITY_CODES, checked_codes, counts_text
+from DeepRadScoreLib.imaging.checks.quality_codes import QUALITY_CODES, checked_codes, counts_text
 
 LIBRARY = Path(DeepRadScoreLib.__file__).parent
 

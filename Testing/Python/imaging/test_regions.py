@@ -18,7 +18,7 @@ from DeepRadScoreLib.imaging import (
     peritumoral_shell,
     prepare,
 )
-from DeepRadScoreLib.imaging.lps import LpsCase
+from DeepRadScoreLib.imaging.grids.lps import LpsCase
 from DeepRadScoreLib.models import OtherLabels
 from support.imaging_phantoms import ball, image_of, lung_ct, rotation, tumour_case
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from DeepRadScoreLib.imaging.spline import interpolate
+from DeepRadScoreLib.imaging.grids.spline import interpolate
 
 
 def of_itk(voxels: np.ndarray, first: list[float], step: list[float], size: list[int]) -> np.ndarray:

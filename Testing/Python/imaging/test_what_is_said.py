@@ -14,7 +14,7 @@ from pydicom.uid import generate_uid
 from DeepRadScoreLib.errors import InputError, RegionError
 from DeepRadScoreLib.imaging import case_from_images, prepare
 from DeepRadScoreLib.imaging.dicom.ct import read_ct
-from DeepRadScoreLib.imaging.mask_variants import jittered_mask
+from DeepRadScoreLib.imaging.masks.mask_variants import jittered_mask
 from DeepRadScoreLib.likeness.measures import case_measures
 from DeepRadScoreLib.numerals import counted, share_text
 from support import dicom_phantoms as made

@@ -15,17 +15,17 @@ import SimpleITK as sitk
 from pydicom import Dataset, dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from DeepRadScoreLib import analysis
+from DeepRadScoreLib.analyses import analysis
+from DeepRadScoreLib.analyses.findings import Finding, MolecularProfile
 from DeepRadScoreLib.cli import case_commands
 from DeepRadScoreLib.endpoints import BY_KEY, KEYS
 from DeepRadScoreLib.errors import InputError, OutputError
-from DeepRadScoreLib.findings import Finding, MolecularProfile
 from DeepRadScoreLib.imaging import Case, PreparedCase, read_case
 from DeepRadScoreLib.imaging.dicom.ct import read_ct
 from DeepRadScoreLib.imaging.dicom.pairing import SourceSeries
-from DeepRadScoreLib.imaging.dicom.seg import read_seg
+from DeepRadScoreLib.imaging.dicom.structures.seg import read_seg
+from DeepRadScoreLib.imaging.masks.segments import choose
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
-from DeepRadScoreLib.imaging.segments import choose
 from DeepRadScoreLib.models import Engine
 from DeepRadScoreLib.pseudonyms import Pseudonyms, pseudonym_key
 from DeepRadScoreLib.radscore.names import FEATURE_COLUMNS

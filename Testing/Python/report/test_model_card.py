@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 from markdown_it import MarkdownIt
 
+from DeepRadScoreLib.bundles.manifest import Manifest, ValidationCard
 from DeepRadScoreLib.cli.case_commands import inspect
 from DeepRadScoreLib.endpoints import BY_KEY
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.manifest import Manifest, ValidationCard
 from DeepRadScoreLib.models import MODELS, Model
 from DeepRadScoreLib.report.model_card import to_model_card
 from support.small_bundle import KEY_OF, small_bundle, small_densenet

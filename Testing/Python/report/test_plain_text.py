@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from DeepRadScoreLib.analyses.findings import LabelSet, MolecularProfile
 from DeepRadScoreLib.cli.case_commands import inspect
 from DeepRadScoreLib.endpoints import BY_KEY, KEYS
-from DeepRadScoreLib.findings import LabelSet, MolecularProfile
 from DeepRadScoreLib.imaging import Case
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_LABEL
 from DeepRadScoreLib.likeness.carriers import Likeness, Reason

@@ -16,9 +16,9 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
+from DeepRadScoreLib.analyses.findings import Finding, LabelSet, ModelCard, MolecularProfile, Validation, Variants
 from DeepRadScoreLib.endpoints import ENDPOINTS, KEYS
 from DeepRadScoreLib.errors import InputError, OutputError
-from DeepRadScoreLib.findings import Finding, LabelSet, ModelCard, MolecularProfile, Validation, Variants
 from DeepRadScoreLib.imaging import Case, DeepPatch, PreparedCase, QualityNote, deep_patch, peritumoral_shell
 from DeepRadScoreLib.imaging.origin import SYNTHETIC_KEY, SYNTHETIC_LABEL
 from DeepRadScoreLib.likeness.carriers import Likeness, Reason

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from DeepRadScoreLib.manifest import CalibrationCard
+from DeepRadScoreLib.bundles.manifest import CalibrationCard
 from DeepRadScoreLib.models import Model
 from DeepRadScoreLib.study.data import Labelled
 from DeepRadScoreLib.study.training.calibrating import calibrate

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from DeepRadScoreLib.bundle import Bundle
+from DeepRadScoreLib.bundles.bundle import Bundle
+from DeepRadScoreLib.bundles.manifest import EndpointCard, Manifest
 from DeepRadScoreLib.errors import DeepRadScoreError
 from DeepRadScoreLib.fusion.columns import DeepColumns
 from DeepRadScoreLib.fusion.endpoint_model import EndpointModel
-from DeepRadScoreLib.manifest import EndpointCard, Manifest
 from DeepRadScoreLib.radscore.radscore import RegionScores
 from DeepRadScoreLib.study.training.older_limits import bundle_with_limits
 from support.small_study import small_study

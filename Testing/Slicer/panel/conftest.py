@@ -51,7 +51,7 @@ def quick_analysis(panel, monkeypatch):
 
     import numpy as np
 
-    from DeepRadScoreLib.findings import Variants
+    from DeepRadScoreLib.analyses.findings import Variants
     from DeepRadScoreLib.progress import Progress, Stage, in_stage
     from DeepRadScoreSlicer.scene import results
     from DeepRadScoreSlicer.scene.from_nodes import images_of

@@ -20,7 +20,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_same_decisions_from_the_scene_as_from_the_files(scene, shared, model):
     from DeepRadScoreLib.api import analyze
-    from DeepRadScoreLib.bundle import read_bundle
+    from DeepRadScoreLib.bundles.bundle import read_bundle
     from DeepRadScoreLib.imaging import read_case
     from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes
 
@@ -64,7 +64,7 @@ def test_a_model_that_is_kept_is_read_again_for_other_keys(model, tmp_path):
 
 def test_the_panel_reads_the_model_in_steps_and_keeps_it(nodes, model):
     import slicer_harness as harness
-    from DeepRadScoreLib.bundle import bundle_steps
+    from DeepRadScoreLib.bundles.bundle import bundle_steps
     from DeepRadScoreSlicer.scene.from_nodes import Chosen
 
     module = harness.load_module()
@@ -94,8 +94,8 @@ def test_the_panel_reads_the_model_in_steps_and_keeps_it(nodes, model):
 
 def test_additions_are_those_of_the_library(nodes, model, monkeypatch):
     import slicer_harness as harness
-    from DeepRadScoreLib import occlusion
-    from DeepRadScoreLib.additions import Additions
+    from DeepRadScoreLib.analyses import occlusion
+    from DeepRadScoreLib.analyses.additions import Additions
     from DeepRadScoreLib.api import analyze
     from DeepRadScoreLib.progress import run_to_end
     from DeepRadScoreSlicer.scene.from_nodes import Chosen, images_of

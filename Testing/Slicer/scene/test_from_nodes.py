@@ -363,8 +363,8 @@ class TestBadInput:
     @pytest.fixture
     def sentence(self, nodes):
         from DeepRadScoreLib.errors import InputError
+        from DeepRadScoreSlicer.scene.display.quality_line import quality_line
         from DeepRadScoreSlicer.scene.from_nodes import case_from_nodes, masks_from_nodes
-        from DeepRadScoreSlicer.scene.quality_line import quality_line
 
         def of(volume=nodes[0], segmentation=nodes[1], segment=nodes[2]):
             before = count_nodes()
@@ -460,7 +460,7 @@ class TestBadInput:
     def test_not_in_hu(self, nodes):
         from slicer.util import arrayFromVolume
 
-        from DeepRadScoreSlicer.scene.quality_line import quality_line
+        from DeepRadScoreSlicer.scene.display.quality_line import quality_line
 
         values = arrayFromVolume(nodes[0])
         values += 1024
@@ -484,7 +484,7 @@ def test_synthetic_mark_of_the_file_is_kept(scene, tmp_path):
 
 
 def test_quality_line(nodes):
-    from DeepRadScoreSlicer.scene.quality_line import quality_line
+    from DeepRadScoreSlicer.scene.display.quality_line import quality_line
 
     ct, tumour = ball_case()
     inside = sitk.GetArrayFromImage(tumour) != 0
@@ -500,7 +500,7 @@ def test_the_quality_line_looks_at_the_whole_ct_again_only_where_it_was_changed(
     from slicer.util import arrayFromVolume, arrayFromVolumeModified
 
     from DeepRadScoreSlicer.scene import from_nodes
-    from DeepRadScoreSlicer.scene.quality_line import quality_line
+    from DeepRadScoreSlicer.scene.display.quality_line import quality_line
 
     checked = []
     real = from_nodes.check_hu
@@ -517,7 +517,7 @@ def test_the_quality_line_looks_at_the_whole_ct_again_only_where_it_was_changed(
 
 
 def test_pieces_slices_and_another_grid_in_the_quality_line(nodes):
-    from DeepRadScoreSlicer.scene.quality_line import quality_line
+    from DeepRadScoreSlicer.scene.display.quality_line import quality_line
     from DeepRadScoreSlicer.scene.voxels import image_to_segmentation
 
     ct, _ = ball_case()
@@ -571,7 +571,7 @@ from DeepRadScoreLib.imaging import Case, case_from_segments, lattice_regions, m
 
 
 def test_quality_line_counts_axial_slices_however_the_ct_is_stored(scene):
-    from DeepRadScoreSlicer.scene.quality_line import quality_line
+    from DeepRadScoreSlicer.scene.display.quality_line import quality_line
     from DeepRadScoreSlicer.scene.voxels import image_to_segmentation, image_to_volume
 
     lines = []

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 import slicer
 
 from DeepRadScoreSlicer.scene import reading
-from DeepRadScoreSlicer.scene.viewing import LUNG
+from DeepRadScoreSlicer.scene.display.viewing import LUNG
 from DeepRadScoreSlicer.scene.voxels import index_to_ras
 from support.scene_tools import ball_case
 

@@ -240,8 +240,8 @@ def test_full_disk_at_export_leaves_what_was_there(nodes, profile, tmp_path, mon
 
 
 def test_removed_without_a_trace(nodes, profile):
+    from DeepRadScoreSlicer.scene.display.shell import remove_shell
     from DeepRadScoreSlicer.scene.results import find, remove
-    from DeepRadScoreSlicer.scene.shell import remove_shell
 
     before, items = ids(), count_items()
     store(profile, nodes)
@@ -506,8 +506,8 @@ class TestSavedWithTheScene:
 def test_memory_nodes_and_observers_do_not_grow(nodes, profile):
     import resource
 
+    from DeepRadScoreSlicer.scene.display.shell import remove_shell
     from DeepRadScoreSlicer.scene.results import find, remove
-    from DeepRadScoreSlicer.scene.shell import remove_shell
 
     def turn(times):
         for _ in range(times):

@@ -57,7 +57,7 @@ def is_the_librarys(node, case, shell_mm: float) -> None:
 @pytest.mark.parametrize(("ct", "mask"), CASES)
 def test_of_a_patient(scene, shared, ct, mask):
     from DeepRadScoreLib.imaging import read_case
-    from DeepRadScoreSlicer.scene.shell import update_shell
+    from DeepRadScoreSlicer.scene.display.shell import update_shell
 
     volume, segmentation = load_volume(shared / "data" / ct), load_segmentation(shared / "data" / mask)
     node = update_shell(volume, segmentation, segment_ids(segmentation)[0], "case-1", 3.0)
@@ -69,7 +69,7 @@ def test_thickness_and_a_tilted_grid(nodes, shell_mm):
     """20 mm is the thickest: what is cut away around the tumour before must be beyond its reach."""
     from DeepRadScoreLib.errors import RegionError
     from DeepRadScoreLib.imaging import Case
-    from DeepRadScoreSlicer.scene.shell import update_shell
+    from DeepRadScoreSlicer.scene.display.shell import update_shell
 
     if shell_mm < 1:
         with pytest.raises(RegionError, match="nothing is left of the peritumoral shell"):
@@ -81,7 +81,7 @@ def test_thickness_and_a_tilted_grid(nodes, shell_mm):
 @pytest.mark.parametrize("corner", [(0, 0, 0), (23, 49, 59)])
 def test_at_the_end_of_the_ct(nodes, corner):
     from DeepRadScoreLib.imaging import Case
-    from DeepRadScoreSlicer.scene.shell import update_shell
+    from DeepRadScoreSlicer.scene.display.shell import update_shell
     from DeepRadScoreSlicer.scene.voxels import image_to_segmentation
 
     ct, _ = ball_case()
@@ -95,7 +95,7 @@ def test_at_the_end_of_the_ct(nodes, corner):
 
 def test_other_tumours_are_taken_out(nodes):
     from DeepRadScoreLib.imaging import Case
-    from DeepRadScoreSlicer.scene.shell import update_shell
+    from DeepRadScoreSlicer.scene.display.shell import update_shell
     from DeepRadScoreSlicer.scene.voxels import image_to_segmentation
 
     ct, tumour = ball_case()
@@ -108,8 +108,8 @@ def test_other_tumours_are_taken_out(nodes):
 
 def test_one_node_brought_up_to_date_in_place(nodes):
     from DeepRadScoreLib.imaging import Case
+    from DeepRadScoreSlicer.scene.display.shell import update_shell
     from DeepRadScoreSlicer.scene.ownership import ours
-    from DeepRadScoreSlicer.scene.shell import update_shell
 
     first = update_shell(*nodes, "case-1", 3.0)
     first.GetDisplayNode().SetVisibility(False)
@@ -135,8 +135,8 @@ def test_one_node_brought_up_to_date_in_place(nodes):
 
 
 def test_shown_in_2d_and_3d_and_kept_from_editing(nodes):
-    from DeepRadScoreSlicer.scene.shell import SMOOTHED_VOXELS, update_shell
-    from DeepRadScoreSlicer.scene.surface import show_surface
+    from DeepRadScoreSlicer.scene.display.shell import SMOOTHED_VOXELS, update_shell
+    from DeepRadScoreSlicer.scene.display.surface import show_surface
 
     node = update_shell(*nodes, "case-1", 3.0)
     display = node.GetDisplayNode()
@@ -150,8 +150,8 @@ def test_shown_in_2d_and_3d_and_kept_from_editing(nodes):
 
 
 def test_two_cts_have_two_shells_and_one_goes(nodes):
+    from DeepRadScoreSlicer.scene.display.shell import remove_shell, update_shell
     from DeepRadScoreSlicer.scene.ownership import ours
-    from DeepRadScoreSlicer.scene.shell import remove_shell, update_shell
     from DeepRadScoreSlicer.scene.voxels import image_to_volume
 
     second = image_to_volume(ball_case()[0], "second")
@@ -169,7 +169,7 @@ def test_two_cts_have_two_shells_and_one_goes(nodes):
 
 
 def test_under_the_cts_study_and_without_the_patients_name(nodes):
-    from DeepRadScoreSlicer.scene.shell import update_shell
+    from DeepRadScoreSlicer.scene.display.shell import update_shell
 
     study = under_patient(nodes[0])
     node = update_shell(*nodes, "case-1", 3.0)
@@ -182,7 +182,7 @@ def test_under_the_cts_study_and_without_the_patients_name(nodes):
 
 def test_no_shell_is_left_of_a_tumour_that_cannot_be_used(nodes):
     from DeepRadScoreLib.errors import RegionError
-    from DeepRadScoreSlicer.scene.shell import update_shell
+    from DeepRadScoreSlicer.scene.display.shell import update_shell
 
     before = count_nodes()
     update_shell(*nodes, "case-1", 3.0)
@@ -195,7 +195,7 @@ def test_no_shell_is_left_of_a_tumour_that_cannot_be_used(nodes):
 def test_memory_nodes_and_observers_do_not_grow(nodes):
     import resource
 
-    from DeepRadScoreSlicer.scene.shell import update_shell
+    from DeepRadScoreSlicer.scene.display.shell import update_shell
 
     def turn(times):
         for _ in range(times):

@@ -8,7 +8,8 @@ import SimpleITK as sitk
 import slicer
 import vtk
 
-from DeepRadScoreSlicer.scene import surface, voxels
+from DeepRadScoreSlicer.scene import voxels
+from DeepRadScoreSlicer.scene.display import surface
 
 
 def ball_of(diameter, spacing):

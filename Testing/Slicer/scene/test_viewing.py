@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import slicer
 
-from DeepRadScoreSlicer.scene import viewing
+from DeepRadScoreSlicer.scene.display import viewing
 from DeepRadScoreSlicer.scene.voxels import index_to_ras
 
 

@@ -51,16 +51,16 @@ def times(steps):
         label, start = step, now()
 """
 OPEN_BEFORE = """
-from DeepRadScoreLib.analysis import _finding_steps
-from DeepRadScoreLib.bundle import read_bundle
+from DeepRadScoreLib.analyses.analysis import _finding_steps
+from DeepRadScoreLib.bundles.bundle import read_bundle
 bundle = read_bundle(Path("{model}"))
 def steps():
     return _finding_steps(bundle, prepared, features)
 """
 OPEN = """
-from DeepRadScoreLib.analysis import finding_steps
-from DeepRadScoreLib.bundle import read_bundle
-from DeepRadScoreLib.findings import MolecularProfile
+from DeepRadScoreLib.analyses.analysis import finding_steps
+from DeepRadScoreLib.bundles.bundle import read_bundle
+from DeepRadScoreLib.analyses.findings import MolecularProfile
 bundle = read_bundle(Path("{model}"))
 profile = MolecularProfile("case", prepared, features, prepared.quality, {{}}, None, False)
 def steps():
@@ -74,7 +74,7 @@ result = [
 ]
 """
 CLICK = f"""
-from DeepRadScoreLib.analysis import steps as analysis
+from DeepRadScoreLib.analyses.analysis import steps as analysis
 for _ in analysis(read_case(Path({str(CT)!r}), Path({str(MASK)!r})), bundle):
     pass
 """

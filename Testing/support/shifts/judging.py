@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from DeepRadScoreLib.analysis import finding_steps
-from DeepRadScoreLib.bundle import Bundle
+from DeepRadScoreLib.analyses.analysis import finding_steps
+from DeepRadScoreLib.analyses.findings import Finding, MolecularProfile
+from DeepRadScoreLib.bundles.bundle import Bundle
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.findings import Finding, MolecularProfile
 from DeepRadScoreLib.imaging import Case, prepare
 from DeepRadScoreLib.models import Flag
 from DeepRadScoreLib.progress import run_to_end

@@ -9,8 +9,8 @@ import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt, gaussian_filter, map_coordinates
 
 from DeepRadScoreLib.imaging import Case, case_from_images
-from DeepRadScoreLib.imaging.geometry import index_box, with_geometry
-from DeepRadScoreLib.imaging.lps import LpsCase
+from DeepRadScoreLib.imaging.grids.geometry import index_box, with_geometry
+from DeepRadScoreLib.imaging.grids.lps import LpsCase
 
 SCANNER_HU = (-1024, 3071)
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import SimpleITK as sitk
 from pydicom import dcmread
 
-from DeepRadScoreLib.findings import MolecularProfile
+from DeepRadScoreLib.analyses.findings import MolecularProfile
 from DeepRadScoreLib.imaging import Case
 from support.viewers.in_dcmqi import called
 

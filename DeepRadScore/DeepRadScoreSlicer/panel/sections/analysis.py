@@ -10,7 +10,7 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
-from DeepRadScoreLib.additions import Additions
+from DeepRadScoreLib.analyses.additions import Additions
 from DeepRadScoreSlicer.cases.model_text import model_text
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review

@@ -11,7 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from DeepRadScoreLib.errors import InputError
-from DeepRadScoreLib.imaging.files import is_dicom
+from DeepRadScoreLib.imaging.formats.files import is_dicom
 from DeepRadScoreLib.progress import Progress
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review

@@ -15,13 +15,13 @@ from DeepRadScoreSlicer.panel.review import Review
 from DeepRadScoreSlicer.panel.sections.own_outline import OwnOutline
 from DeepRadScoreSlicer.panel.sections.review import ReviewSection
 from DeepRadScoreSlicer.panel.work import WorkRow
-from DeepRadScoreSlicer.scene import monai_label, nn_interactive, total_segmentator
-from DeepRadScoreSlicer.scene.monai_label import Model
+from DeepRadScoreSlicer.scene.display.viewing import crosshair
 from DeepRadScoreSlicer.scene.opening import add_lesion, add_masks, empty_mask, is_empty, new_mask
+from DeepRadScoreSlicer.scene.outlining import monai_label, nn_interactive, total_segmentator
+from DeepRadScoreSlicer.scene.outlining.monai_label import Model
+from DeepRadScoreSlicer.scene.outlining.proposals import nearest_to
 from DeepRadScoreSlicer.scene.ownership import file_with, remove_nodes
-from DeepRadScoreSlicer.scene.proposals import nearest_to
 from DeepRadScoreSlicer.scene.usable import check_volume
-from DeepRadScoreSlicer.scene.viewing import crosshair
 
 
 class HandoverSection:

@@ -14,11 +14,11 @@ from DeepRadScoreLib.imaging import Outline, outline_at
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review
 from DeepRadScoreSlicer.panel.sections.review import ReviewSection
+from DeepRadScoreSlicer.scene.display.viewing import crosshair
 from DeepRadScoreSlicer.scene.from_nodes import volume_image
 from DeepRadScoreSlicer.scene.opening import add_masks, drawn_digest, is_empty, new_mask, replace_mask
 from DeepRadScoreSlicer.scene.ownership import file_with
 from DeepRadScoreSlicer.scene.usable import check_volume
-from DeepRadScoreSlicer.scene.viewing import crosshair
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from DeepRadScoreSlicer.panel.profile import ProfileView
 from DeepRadScoreSlicer.panel.review import Review
 from DeepRadScoreSlicer.panel.sections.review import ReviewSection
 from DeepRadScoreSlicer.scene import results
-from DeepRadScoreSlicer.scene.overlay import HeatMapOverlay
+from DeepRadScoreSlicer.scene.display.overlay import HeatMapOverlay
 
 EXPORT = "DeepRadScore/exportPathEdit"
 

@@ -9,8 +9,8 @@ from slicer.i18n import tr as _
 
 from DeepRadScoreSlicer.panel.messages import Messages
 from DeepRadScoreSlicer.panel.review import Review
-from DeepRadScoreSlicer.scene import viewing
-from DeepRadScoreSlicer.scene.viewing import BONE, LUNG, MEDIASTINUM, Window
+from DeepRadScoreSlicer.scene.display import viewing
+from DeepRadScoreSlicer.scene.display.viewing import BONE, LUNG, MEDIASTINUM, Window
 
 CHOSEN, OWN_WINDOW, READING = (f"DeepRadScore/{name}" for name in ("window", "ownWindow", "readingLayout"))
 PRESETS = (LUNG, MEDIASTINUM, BONE)

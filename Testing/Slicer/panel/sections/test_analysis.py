@@ -198,7 +198,7 @@ def test_with_every_finding_withheld_extras_say_that_there_is_nothing_to_add(pan
     """Results that are up to date say so at once; from others it is only known afterwards."""
     from dataclasses import replace
 
-    from DeepRadScoreLib.findings import Finding
+    from DeepRadScoreLib.analyses.findings import Finding
     from DeepRadScoreSlicer.scene import results
 
     store = results.store_steps

@@ -294,7 +294,7 @@ def test_a_ct_goes_to_a_monai_server_elsewhere_only_after_asking(panel, ct, tmp_
 
 @pytest.mark.parametrize("address", ["localhost:8000", "http://127.0.0.5", "http://[::1]:8000", "http://0.0.0.0:8000"])
 def test_this_computer_by_its_names(slicer_app, tmp_path, address):
-    from DeepRadScoreSlicer.scene import monai_label as ours
+    from DeepRadScoreSlicer.scene.outlining import monai_label as ours
 
     with monai_label(tmp_path, server=address):
         assert not ours.is_elsewhere(ours.server())

@@ -26,7 +26,7 @@ def centres():
 def test_opens_on_the_tumour_in_the_lung_window_and_the_reading_layout(opened):
     import slicer
 
-    from DeepRadScoreSlicer.scene import viewing
+    from DeepRadScoreSlicer.scene.display import viewing
 
     chosen = opened.review.chosen
     place = viewing.tumour_place(chosen.segmentation, chosen.segment_id)
@@ -71,7 +71,7 @@ def choose_window(panel, index):
 
 def test_a_window_is_kept_over_cases_and_sessions(opened, loaded):
     import slicer_harness as harness
-    from DeepRadScoreSlicer.scene import viewing
+    from DeepRadScoreSlicer.scene.display import viewing
 
     choose_window(opened, 2)
     opened.cases.view.next()
@@ -82,7 +82,7 @@ def test_a_window_is_kept_over_cases_and_sessions(opened, loaded):
 
 
 def test_the_readers_own_window(opened):
-    from DeepRadScoreSlicer.scene import viewing
+    from DeepRadScoreSlicer.scene.display import viewing
 
     choose_window(opened, 3)
     assert "no window of your own yet" in opened.ui.messageLabel.text
@@ -96,7 +96,7 @@ def test_the_readers_own_window(opened):
 def test_the_reading_layout_can_be_switched_off(opened):
     import slicer
 
-    from DeepRadScoreSlicer.scene import viewing
+    from DeepRadScoreSlicer.scene.display import viewing
 
     manager = slicer.app.layoutManager()
     opened.ui.readingLayoutCheckBox.click()

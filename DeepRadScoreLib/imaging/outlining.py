@@ -30,7 +30,7 @@ TUMOUR_HU = (-600.0, 50.0)
 TYPICAL_LUNG_HU, LUNG_HU = -850.0, (-1000.0, -700.0)
 SHARE = 0.5
 """The threshold lies so far from the tumour's density towards the lung's; a half keeps a blurred edge in place."""
-PERCENTILES, SAME_HU = (60.0, 90.0), 20.0
+PERCENTILES, SAME_HU = (80.0, 90.0), 20.0
 """Of the tissue around the point: its density, and what must be denser than the lung; a cavity may be most of it."""
 MIN_CONTRAST_HU = 150.0
 """What is not denser than the lung around it by so much is lung."""

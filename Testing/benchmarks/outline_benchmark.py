@@ -25,7 +25,7 @@ from scipy.special import ndtr
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import outline_at, read_image
-from DeepRadScoreLib.imaging.geometry import index_box
+from DeepRadScoreLib.imaging.grids.geometry import index_box
 from DeepRadScoreLib.synthetic.anatomy import SITES
 from DeepRadScoreLib.synthetic.causes import draw_latents
 from DeepRadScoreLib.synthetic.phantom import make_case

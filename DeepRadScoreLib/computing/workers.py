@@ -87,6 +87,9 @@ class InProcess:
         for position, task in enumerate(tasks):
             yield position, function(**task)
 
+    def end(self) -> None:
+        """See `Processes`; there is nothing to end."""
+
 
 class Processes:
     """Processes of this machine; they ignore Ctrl-C and end with the program.

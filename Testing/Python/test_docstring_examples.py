@@ -21,13 +21,6 @@ SCRIPTS = ("train", "evaluate", "TrainingResult", "StudyReport")
 """They learn: their docstrings name a script of `examples/`, which a test of its own runs."""
 
 
-class Here(InProcess):
-    """This process in place of others: nothing is to be ended."""
-
-    def end(self) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """`ct.nrrd` with a ball of 7 mm radius in `tumour.nrrd`, `cohort.csv`, `model.zip`."""
@@ -47,7 +40,7 @@ def folder(tmp_path_factory) -> Path:
 def test_the_example_of_a_public_name_runs_and_gives_what_it_shows(name, folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("DEEPRADSCORE_CACHE", str(folder / "cache"))
-    monkeypatch.setattr("DeepRadScoreLib.computing.cluster.Processes", lambda _jobs: Here())
+    monkeypatch.setattr("DeepRadScoreLib.computing.cluster.Processes", lambda _jobs: InProcess())
     text = inspect.getdoc(getattr(DeepRadScoreLib, name))
     example = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
     assert example.examples

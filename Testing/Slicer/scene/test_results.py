@@ -289,7 +289,7 @@ class TestAllOrNothing:
         "results._map_node",
         "ownership.mark",
         "ownership.file_with",
-        "shell.show_shell",
+        "display.shell.show_shell",
         "voxels.fill_segmentation",
     )
 
@@ -304,7 +304,7 @@ class TestAllOrNothing:
         if older:
             store(profile, nodes)
         before = (ids(), count_items(), find(nodes[0]), self.shell(nodes[0]))
-        module, name = place.split(".")
+        module, _, name = place.rpartition(".")
         module = importlib.import_module(f"DeepRadScoreSlicer.scene.{module}")
         plain, calls = getattr(module, name), []
 
@@ -315,7 +315,7 @@ class TestAllOrNothing:
             return plain(*arguments)
 
         monkeypatch.setattr(module, name, failing)
-        if call == 2 and place in {"results._table_node", "shell.show_shell", "voxels.fill_segmentation"}:
+        if call == 2 and place in {"results._table_node", "display.shell.show_shell", "voxels.fill_segmentation"}:
             store(profile, nodes)
             assert len(calls) == 1
             return

@@ -22,13 +22,11 @@ import SimpleITK as sitk
 import slicer
 
 from DeepRadScoreLib.errors import InputError, MissingPackageError
-from DeepRadScoreLib.imaging.formats.files import write_image
 from DeepRadScoreLib.imaging.masks.segments import names_tumour
 from DeepRadScoreLib.progress import Progress, Stage
-from DeepRadScoreSlicer.scene.from_nodes import volume_image
 from DeepRadScoreSlicer.scene.outlining.nn_interactive import index_at
 from DeepRadScoreSlicer.scene.outlining.processes import run_steps, slicer_python
-from DeepRadScoreSlicer.scene.outlining.proposals import lesions_steps, read_proposal
+from DeepRadScoreSlicer.scene.outlining.proposals import hand_over_steps, lesions_steps, read_proposal
 from DeepRadScoreSlicer.translation import tr as _
 
 NAME, MODULE = "MONAI Label", "monailabel"
@@ -119,12 +117,9 @@ def outline_steps(
     MissingPackageError: as `models_steps`.
     """
     request = {"model": model.name, "params": _params(volume, model, ras)}
-    yield Progress(Stage.ANALYSING, _("reading the CT from the scene"))
     with tempfile.TemporaryDirectory(prefix="DeepRadScore-") as name:
         folder = Path(name)
-        ct = volume_image(volume)
-        yield Progress(Stage.ANALYSING, _("writing the CT for MONAI Label"))
-        write_image(ct, folder / "scan.nii")
+        ct = yield from hand_over_steps(volume, folder / "scan.nii", NAME)
         answer = yield from _ask_steps(folder, {**request, "ct": str(folder / "scan.nii")})
         yield Progress(Stage.ANALYSING, _("reading the outline"), 99, 100)
         path = Path(answer.get("file") or folder / "nothing")

@@ -1,21 +1,39 @@
-"""Masks that another program proposes: read from its file, parted into lesions, and the one nearest to a point."""
+"""A CT for another program, and the masks that this proposes: read, parted into lesions, the nearest to a point."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
 from DeepRadScoreLib.errors import InputError
 from DeepRadScoreLib.imaging import read_image
+from DeepRadScoreLib.imaging.formats.files import write_image
 from DeepRadScoreLib.imaging.grids.geometry import image_like, index_box, same_grid
 from DeepRadScoreLib.imaging.grids.lps import box_slices
 from DeepRadScoreLib.progress import Progress, Stage
+from DeepRadScoreSlicer.scene.from_nodes import volume_image
 from DeepRadScoreSlicer.translation import tr as _
 
 MIN_VOXELS, MAX_LESIONS = 8, 20
+
+
+def hand_over_steps(volume: Any, path: Path, name: str) -> Generator[Progress, None, sitk.Image]:
+    """Write the CT of a volume node into a file for a program of that name; the CT.
+
+    Raises
+    ------
+    InputError: the CT cannot be used.
+    OSError: it cannot be written.
+    """
+    yield Progress(Stage.ANALYSING, _("reading the CT from the scene"))
+    ct = volume_image(volume)
+    yield Progress(Stage.ANALYSING, _("writing the CT for {name}").format(name=name))
+    write_image(ct, path)
+    return ct
 
 
 def read_proposal(path: Path, ct: sitk.Image, name: str, value: int | None, mend: str) -> np.ndarray:

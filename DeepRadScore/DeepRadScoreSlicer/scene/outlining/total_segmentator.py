@@ -20,11 +20,9 @@ import SimpleITK as sitk
 import slicer
 
 from DeepRadScoreLib.errors import InputError, MissingPackageError
-from DeepRadScoreLib.imaging.formats.files import write_image
 from DeepRadScoreLib.progress import Progress, Stage
-from DeepRadScoreSlicer.scene.from_nodes import volume_image
 from DeepRadScoreSlicer.scene.outlining.processes import run_steps, slicer_python
-from DeepRadScoreSlicer.scene.outlining.proposals import lesions_steps, read_proposal
+from DeepRadScoreSlicer.scene.outlining.proposals import hand_over_steps, lesions_steps, read_proposal
 from DeepRadScoreSlicer.translation import tr as _
 
 EXTENSION = "TotalSegmentator"
@@ -46,12 +44,9 @@ def nodule_steps(volume: Any) -> Generator[Progress, None, list[sitk.Image]]:
     InputError: the CT cannot be used; the command failed, or found no nodule.
     """
     command = _command()
-    yield Progress(Stage.ANALYSING, _("reading the CT from the scene"))
     with tempfile.TemporaryDirectory(prefix="DeepRadScore-") as name:
         folder = Path(name)
-        ct = volume_image(volume)
-        yield Progress(Stage.ANALYSING, _("writing the CT for TotalSegmentator"))
-        write_image(ct, folder / "ct.nii")
+        ct = yield from hand_over_steps(volume, folder / "ct.nii", EXTENSION)
         options = ["-i", str(folder / "ct.nii"), "-o", str(folder / "found.nii.gz"), "--ml", "--task", TASK]
         environment = slicer.util.startupEnvironment() | _settings_without_statistics(folder / "settings")
         mend = _("see whether it works in its own module, or draw the tumour")

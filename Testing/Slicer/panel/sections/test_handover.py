@@ -126,10 +126,7 @@ def test_cancelled_or_with_the_scene_closed_all_its_processes_end(panel, ct, tmp
         else:
             slicer.mrmlScene.Clear(0)
         harness.wait_for(lambda: not panel.work.running, 30)
-    stop = time.monotonic() + 5
-    while running(pid) and time.monotonic() < stop:
-        time.sleep(0.05)
-    assert not running(pid)
+    assert ends(pid)
     if end == "cancel":
         assert panel.ui.stepLabel.text == "Cancelled; nothing was changed."
         assert (count_nodes(), count_items()) == before
@@ -148,6 +145,14 @@ def running(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+def ends(pid: int) -> bool:
+    """Whether a process ends within five seconds."""
+    stop = time.monotonic() + 5
+    while running(pid) and time.monotonic() < stop:
+        time.sleep(0.05)
+    return not running(pid)
 
 
 def outline(panel):
@@ -341,10 +346,7 @@ def test_monai_label_is_cancelled_at_once(panel, ct, tmp_path, end):
         else:
             slicer.mrmlScene.Clear(0)
         harness.wait_for(lambda: not panel.work.running, 30)
-    stop = time.monotonic() + 5
-    while running(pid) and time.monotonic() < stop:
-        time.sleep(0.05)
-    assert not running(pid)
+    assert ends(pid)
     if end == "cancel":
         assert panel.ui.messageLabel.text == "Cancelled; nothing was changed."
         assert (count_nodes(), count_items()) == before
